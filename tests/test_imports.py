@@ -1,4 +1,4 @@
-"""The order of the layers: imports point one way, only the backend knows NumPy and CuPy, and importing minigrad is light."""
+"""The order of the layers: imports point one way, only the backend knows NumPy and CuPy, `import minigrad` is light."""
 import ast
 import subprocess
 import sys

@@ -1,0 +1,1 @@
+"""Measurements, side by side: each file is a program, python -m benchmarks.NAME --help."""

@@ -1,0 +1,39 @@
+"""The command line of the networks: python -m models COMMAND …"""
+import argparse
+import sys
+
+import models
+from models import train
+from models.common import CommandError
+
+# Each command is a module with HELP (a line), add_arguments(parser) and run(arguments), which returns the exit code.
+COMMANDS = {"train": train}
+
+
+def parser():
+    top = argparse.ArgumentParser(prog="python -m models", description=f"Networks: {', '.join(models.list())}.")
+    commands = top.add_subparsers(dest="command", metavar="COMMAND", required=True)
+    for name, module in COMMANDS.items():
+        sub = commands.add_parser(
+            name, help=module.HELP, description=module.HELP, formatter_class=argparse.RawDescriptionHelpFormatter
+        )
+        module.add_arguments(sub)
+        sub.set_defaults(run=module.run)
+    return top
+
+
+def main(arguments=None):
+    """Run one command; returns the exit code: 0 done, 2 a mistake of the user's, 130 interrupted."""
+    parsed = parser().parse_args(arguments)
+    try:
+        return parsed.run(parsed)
+    except CommandError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        print("\ninterrupted", file=sys.stderr)
+        return 130
+
+
+if __name__ == "__main__":
+    sys.exit(main())

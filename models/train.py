@@ -1,0 +1,336 @@
+"""python -m models train: train a network on a set of images, and leave its curve and its predictions as pictures."""
+import argparse
+import ast
+import dataclasses
+import json
+import math
+import sys
+import time
+from pathlib import Path
+
+import minigrad
+import models
+from minigrad import nn, optim
+from minigrad.optim import lr_scheduler
+from minigrad.utils.data import DataLoader
+from models import data as image_sets
+from models import plots
+from models.common import CommandError, require, written_whole
+
+HELP = "train a network on a set of images"
+
+
+@dataclasses.dataclass(frozen=True)
+class Recipe:
+    """Settings that suit one image set; every one can be overridden on the command line."""
+
+    epochs: int
+    batch_size: int = 64
+    optimizer: str = "adam"
+    lr: float = 2e-3
+    schedule: str = "cosine"
+    augment: str = "none"
+
+
+RECIPES = {
+    "digits": Recipe(epochs=20, batch_size=32, augment="shift"),
+    "mnist": Recipe(epochs=8, augment="shift"),
+    "fashion": Recipe(epochs=15, augment="flip"),
+    "cifar10": Recipe(epochs=25, augment="shift+flip"),
+}
+OTHER = Recipe(epochs=20, batch_size=32, lr=1e-3, augment="flip")
+
+OPTIMIZERS = {
+    "sgd": optim.SGD,
+    "adam": optim.Adam,
+    "adamw": optim.AdamW,
+    "nadam": optim.NAdam,
+    "radam": optim.RAdam,
+    "rmsprop": optim.RMSprop,
+    "adagrad": optim.Adagrad,
+}
+MOMENTUM = {"sgd": 0.9, "rmsprop": 0.0}  # the optimizers that have one, with the default used here
+
+# Each makes a scheduler that is stepped after every batch: (optimizer, learning rate, batches in all).
+SCHEDULES = {
+    "constant": lambda optimizer, lr, steps: lr_scheduler.LambdaLR(optimizer, lambda step: 1.0),
+    "step": lambda optimizer, lr, steps: lr_scheduler.StepLR(optimizer, max(1, math.ceil(steps / 3)), gamma=0.1),
+    "cosine": lambda optimizer, lr, steps: lr_scheduler.CosineAnnealingLR(optimizer, steps),
+    "linear": lambda optimizer, lr, steps: lr_scheduler.LinearLR(optimizer, 1.0, 0.0, steps),
+    "onecycle": lambda optimizer, lr, steps: lr_scheduler.OneCycleLR(optimizer, lr, total_steps=steps),
+}
+
+
+# ---------------------------------------------------------------- arguments
+def _number(kind, least, strictly=False):
+    """An argparse type: an int or float that is at least (or more than) least."""
+
+    def parse(text):
+        value = kind(text)
+        if not (value > least if strictly else value >= least):
+            raise argparse.ArgumentTypeError(f"{text} is not {'more than' if strictly else 'at least'} {least}")
+        return value
+
+    parse.__name__ = kind.__name__
+    return parse
+
+
+def _option(text):
+    """NAME=VALUE as a pair; VALUE is a Python literal, or else a string."""
+    name, equals, value = text.partition("=")
+    if not equals or not name.isidentifier():
+        raise argparse.ArgumentTypeError(f"{text!r} is not NAME=VALUE")
+    try:
+        return name, ast.literal_eval(value)
+    except (ValueError, SyntaxError):
+        return name, value
+
+
+def add_arguments(parser):
+    sets = ", ".join(image_sets.SOURCES)
+    parser.add_argument("model", metavar="MODEL", help=f"one of: {', '.join(models.list())}")
+    add = parser.add_argument_group("data").add_argument
+    add("--data", required=True, metavar="NAME|DIR", help=f"{sets}, or a folder with one folder of images per class")
+    add("--root", metavar="DIR", help="where the data set's files are (default: $MINIGRAD_DATA, else data/)")
+    add("--download", action="store_true", help="fetch the files into --root if they are missing")
+    add("--image-size", type=_number(int, 1), metavar="PIXELS", help="side that images are brought to")
+    add("--augment", choices=image_sets.AUGMENTATIONS, help="random changes to the training images")
+    add("--workers", type=_number(int, 0), default=0, metavar="N", help="loader processes (default: 0)")
+    add = parser.add_argument_group("training (defaults depend on the data)").add_argument
+    add("--epochs", type=_number(int, 1), metavar="N")
+    add("--batch-size", type=_number(int, 1), metavar="N")
+    add("--optimizer", choices=OPTIMIZERS)
+    add("--lr", type=_number(float, 0, strictly=True), metavar="RATE", help="learning rate, the schedule's highest")
+    add("--momentum", type=_number(float, 0), metavar="M", help="for sgd (default 0.9) and rmsprop (default 0)")
+    add("--weight-decay", type=_number(float, 0), metavar="W", help="default: the optimizer's own")
+    add("--schedule", choices=SCHEDULES, help="of the learning rate, per batch")
+    add("--seed", type=_number(int, 0), default=0, metavar="N", help="default: 0")
+    add = parser.add_argument_group("the rest").add_argument
+    add("--option", type=_option, action="append", default=[], metavar="NAME=VALUE",
+        help="an argument of the network, e.g. activation=tanh; may be given several times")
+    add("--device", default="cpu", metavar="cpu|cuda|cuda:N", help="default: cpu")
+    add("--out", metavar="DIR", help="where the pictures go (default: runs/MODEL-DATA)")
+    add("--no-progress", action="store_true", help="no progress bar")
+
+
+def settle(arguments):
+    """Fill what was not given: from the data set's recipe, then from the optimizer."""
+    recipe = RECIPES.get(arguments.data, OTHER)
+    for field in dataclasses.fields(Recipe):
+        if getattr(arguments, field.name) is None:
+            setattr(arguments, field.name, getattr(recipe, field.name))
+    if arguments.momentum is None:
+        arguments.momentum = MOMENTUM.get(arguments.optimizer)
+    elif arguments.optimizer not in MOMENTUM:
+        raise CommandError(f"--momentum: {arguments.optimizer} has none; {' and '.join(MOMENTUM)} have")
+    if arguments.out is None:
+        arguments.out = f"runs/{arguments.model}-{Path(arguments.data).name or 'images'}"
+    return arguments
+
+
+# ---------------------------------------------------------------- what the arguments name
+def open_device(name):
+    try:
+        device = minigrad.device(name)
+        minigrad.zeros(1, device=device)
+    except (RuntimeError, ImportError, ValueError, TypeError, AssertionError) as error:
+        raise CommandError(f"--device {name}: {error}") from error
+    return device
+
+
+def build_model(name, options, images):
+    settings = {"num_classes": len(images.classes), "in_channels": images.channels, "image_size": images.image_size}
+    try:
+        return models.build(name, **(settings | dict(options)))
+    except (ValueError, TypeError) as error:
+        raise CommandError(str(error)) from error
+
+
+def build_optimizer(arguments, parameters):
+    settings = {"momentum": arguments.momentum, "weight_decay": arguments.weight_decay}
+    given = {name: value for name, value in settings.items() if value is not None}
+    return OPTIMIZERS[arguments.optimizer](parameters, lr=arguments.lr, **given)
+
+
+def open_folder(path):
+    folder = Path(path)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with written_whole(folder / "history.json") as temporary:
+            Path(temporary).write_text("[]\n")
+    except OSError as error:
+        raise CommandError(f"--out {path}: cannot write there: {error}") from error
+    return folder
+
+
+# ---------------------------------------------------------------- training
+def progress(batches, shown, title):
+    if not shown:
+        return batches
+    # On a terminal the bar is redrawn often and wiped; in a log it appears every few seconds.
+    live = sys.stderr.isatty()
+    return require("tqdm").tqdm(batches, desc=title, leave=False, ascii=not live, mininterval=0.1 if live else 5.0)
+
+
+def train_epoch(model, batches, loss_of, optimizer, scheduler, device):
+    """One pass over the training set; returns the mean loss per image as it was while training."""
+    model.train()
+    total, count = 0.0, 0
+    for images, labels in batches:
+        images, labels = images.to(device), labels.to(device)
+        optimizer.zero_grad()
+        loss = loss_of(model(images), labels)
+        loss.backward()
+        optimizer.step()
+        scheduler.step()
+        total += loss.item() * len(labels)
+        count += len(labels)
+        if hasattr(batches, "set_postfix_str"):
+            batches.set_postfix_str(f"loss {total / count:.4f}", refresh=False)
+    return total / count
+
+
+@minigrad.no_grad()
+def evaluate(model, batches, loss_of, device):
+    """Mean loss per image, predicted and true classes (lists of int) over a whole set."""
+    model.eval()
+    total, predicted, actual = 0.0, [], []
+    for images, labels in batches:
+        images, labels = images.to(device), labels.to(device)
+        scores = model(images)
+        total += loss_of(scores, labels).item() * len(labels)
+        predicted += scores.argmax(1).tolist()
+        actual += labels.tolist()
+    return total / len(actual), predicted, actual
+
+
+def accuracy(predicted, actual):
+    return sum(guess == truth for guess, truth in zip(predicted, actual)) / len(actual)
+
+
+class Run:
+    """One training run: what was built for it, and what it has achieved so far."""
+
+    def __init__(self, arguments):
+        self.arguments = arguments
+        self.shows_progress = not arguments.no_progress
+        if self.shows_progress:
+            require("tqdm")
+        require("matplotlib")
+        minigrad.manual_seed(arguments.seed)
+        self.device = open_device(arguments.device)
+        self.images = image_sets.load(
+            arguments.data, arguments.root, arguments.download, arguments.augment, arguments.image_size, arguments.seed
+        )
+        self.model = build_model(arguments.model, arguments.option, self.images).to(self.device)
+        self.optimizer = build_optimizer(arguments, self.model.parameters())
+        self.batches = self._loader(self.images.train, shuffle=True)
+        self.test_batches = self._loader(self.images.test, shuffle=False)
+        steps = arguments.epochs * len(self.batches)
+        self.scheduler = SCHEDULES[arguments.schedule](self.optimizer, arguments.lr, steps)
+        self.folder = open_folder(arguments.out)
+        self.history = []
+        self.predicted = self.actual = None
+
+    def _loader(self, dataset, shuffle):
+        return DataLoader(
+            dataset,
+            self.arguments.batch_size if shuffle else max(256, self.arguments.batch_size),
+            shuffle=shuffle,
+            num_workers=self.arguments.workers,
+            persistent_workers=self.arguments.workers > 0,
+            pin_memory=self.device.type == "cuda",
+        )
+
+    def describe(self):
+        """Print the configuration."""
+        images = self.images
+        size = sum(parameter.numel() for parameter in self.model.parameters())
+        print(f"{self.arguments.model}: {size:,} parameters, on {self.device}")
+        print(
+            f"{images.title}: {len(images.train):,} training and {len(images.test):,} test images, "
+            f"{len(images.classes)} classes, {images.channels}x{images.image_size}x{images.image_size}"
+        )
+        unused = {"run", "command", "model", "data", "device", "no_progress"}
+        settings = {name: value for name, value in vars(self.arguments).items() if name not in unused}
+        settings["option"] = " ".join(f"{name}={value}" for name, value in settings["option"])
+        given = {name.replace("_", "-"): value for name, value in settings.items() if value not in (None, "", False)}
+        print("; ".join(f"{name} {value}" for name, value in given.items()), flush=True)
+
+    def epoch(self, number):
+        """Train and test once, print a line, and keep the figures."""
+        title = f"epoch {number:{len(str(self.arguments.epochs))}}/{self.arguments.epochs}"
+        loss_of = nn.CrossEntropyLoss()
+        started = time.perf_counter()
+        batches = progress(self.batches, self.shows_progress, title)
+        try:
+            train_loss = train_epoch(self.model, batches, loss_of, self.optimizer, self.scheduler, self.device)
+        finally:
+            if self.shows_progress:
+                batches.close()
+        trained = time.perf_counter()
+        test_loss, self.predicted, self.actual = evaluate(self.model, self.test_batches, loss_of, self.device)
+        entry = {
+            "epoch": number,
+            "train_loss": train_loss,
+            "test_loss": test_loss,
+            "test_accuracy": accuracy(self.predicted, self.actual),
+            "seconds": time.perf_counter() - started,
+            "images_per_second": len(self.images.train) / (trained - started),
+        }
+        print(
+            f"{title}  train loss {train_loss:.4f}  test loss {test_loss:.4f}  "
+            f"test accuracy {100 * entry['test_accuracy']:.2f} %  {entry['seconds']:.1f} s  "
+            f"{entry['images_per_second']:,.0f} images/s",
+            flush=True,
+        )
+        self.history.append(entry)
+        with written_whole(self.folder / "history.json") as temporary:
+            Path(temporary).write_text(json.dumps(self.history, indent=1) + "\n")
+        if not math.isfinite(train_loss):
+            raise CommandError(f"the training loss became {train_loss}: try a lower --lr than {self.arguments.lr:g}")
+
+    def draw(self):
+        """Write the training curve and the grid of predictions; returns their paths."""
+        title = f"{self.arguments.model} on {self.images.title}"
+        curve = self.folder / "curve.png"
+        plots.training_curve(self.history, title, curve)
+        # The first forty test images as they come, then up to ten of the mistakes that are not among them.
+        wrong = [index for index, guess in enumerate(self.predicted) if guess != self.actual[index]]
+        first = list(range(min(40, len(self.predicted))))
+        shown = first + [index for index in wrong if index >= len(first)][:10]
+        grid = self.folder / "predictions.png"
+        plots.prediction_grid(
+            [self.images.picture(self.images.test[index][0]) for index in shown],
+            [self.predicted[index] for index in shown],
+            [self.actual[index] for index in shown],
+            self.images.classes,
+            f"{title}: the first {len(first)} test images, then mistakes; "
+            f"{len(wrong)} of {len(self.predicted):,} are wrong",
+            grid,
+        )
+        return curve, grid
+
+
+def run(arguments):
+    """The command: returns its exit code."""
+    job = Run(settle(arguments))
+    job.describe()
+    started = time.perf_counter()
+    interrupted = False
+    try:
+        for number in range(1, job.arguments.epochs + 1):
+            job.epoch(number)
+    except KeyboardInterrupt:
+        interrupted = True
+        print(f"\ninterrupted after {len(job.history)} of {job.arguments.epochs} epochs", flush=True)
+    seconds = time.perf_counter() - started
+    if job.history:
+        written = [job.folder / "history.json", *job.draw()]
+        last = job.history[-1]
+        print(
+            f"test accuracy {100 * last['test_accuracy']:.2f} % of {len(job.actual):,} images "
+            f"after {last['epoch']} epochs, {seconds:.1f} s"
+        )
+        print("wrote " + ", ".join(str(path) for path in written))
+    return 130 if interrupted else 0
