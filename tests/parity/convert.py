@@ -57,6 +57,8 @@ class Converter:
         key = id(value)
         if key in self.memo:
             return self.memo[key][1]
+        if value.device.type != "cpu" or value.ndim > 64:
+            raise Unsupported(f"device {value.device}, {value.ndim} dimensions")
         if value.layout is not torch.strided or value.is_quantized:
             raise Unsupported(f"layout {value.layout}")
         if value.is_complex() or value.dtype in (torch.bfloat16, torch.complex32):
@@ -191,6 +193,8 @@ def to_numpy(tensor):
     """Return a tensor of either framework as a NumPy array."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
+        if isinstance(tensor, torch.Tensor):
+            return tensor.numpy(force=True)
         return tensor.detach().cpu().numpy()
 
 

@@ -11,7 +11,9 @@ import argparse
 import contextlib
 import dataclasses
 import fnmatch
+import functools
 import importlib
+import inspect
 import itertools
 import math
 import os
@@ -56,7 +58,7 @@ TIES = {"topk", "kthvalue", "mode", "median", "nanmedian", "sort", "argsort", "m
 UP_TO_SIGN = {"svd", "linalg.svd", "linalg.eigh", "linalg.eig", "linalg.qr", "qr", "geqrf"}
 # Not operators of the public interface or of dense real CPU tensors.
 NEVER = ("jiterator_*", "torch.ops.*", "sparse.*", "masked.*", "_*", "torch._*", "to_sparse", "chalf", "cfloat", "cdouble",
-         "bfloat16", "native_*", "hash_tensor")
+         "bfloat16", "native_*", "hash_tensor", "slice", "max_pool2d_with_indices_backward")
 
 FAMILIES = {
     "conv": ("nn.functional.conv*", "nn.functional.unfold", "nn.functional.fold", "nn.functional.linear",
@@ -163,11 +165,18 @@ def family_of(op):
     return "shape"
 
 
+def public(module, op):
+    try:
+        return resolve(module, op.name, inside=("", "Tensor"))
+    except Unsupported:
+        return resolve(module, op.name + "_", inside=("Tensor",))      # uniform_ and its like exist in place only
+
+
 def find(module, op):
     """Return the target module's function for an OpInfo; Unsupported when it has none."""
     if any(fnmatch.fnmatch(op.name, pattern) for pattern in NEVER):
         raise Unsupported("outside the public dense interface")
-    function = resolve(module, op.name, inside=("", "Tensor"))
+    function = public(module, op)
     wrapper = translate(op.op, module)
     if wrapper is not op.op:
         return wrapper
@@ -177,7 +186,7 @@ def find(module, op):
 def owner_of(module, op):
     """Name the source file that defines the function, for grouping."""
     try:
-        function = resolve(module, op.name, inside=("", "Tensor"))
+        function = public(module, op)
     except Unsupported:
         return "absent"
     function = getattr(function, "__wrapped__", function)
@@ -353,17 +362,19 @@ class Checker:
                 self.report.status = "skipped" if "outside" in str(reason) else "absent"
                 return self.report
             self.report.owner = owner_of(self.module, self.op)
+            self.check_signature()
             for name in self.dtypes:
                 dtype = getattr(torch, name)
                 if dtype in self.op.dtypes and not self.late():
                     self.guard(name, "samples", self.check_dtype, dtype)
-            if self.gradients and self.op.supports_autograd and torch.float64 in self.op.dtypes and \
-                    self.op.name not in RANDOM:
+            if self.gradients and self.op.supports_autograd and torch.float64 in self.op.dtypes:
                 self.guard("float64", "gradients", self.check_gradients)
             if self.errors and self.op.error_inputs_func is not None:
                 self.guard("", "errors", self.check_errors)
         if self.report.mismatches:
             self.report.status = "mismatch"
+        elif not self.report.compared:
+            self.report.status = "skipped"
         self.report.seconds = time.monotonic() - started
         return self.report
 
@@ -397,8 +408,14 @@ class Checker:
     def size(sample):
         return sum(tensor.numel() for tensor in flatten([sample.input, sample.args, sample.kwargs], torch))
 
-    def comparison(self, **changes):
-        values = self.op.name not in UNINITIALISED and self.op.name not in RANDOM
+    def is_random(self, sample):
+        """Whether the operator draws random numbers, or this sample asks attention for dropout."""
+        if self.op.name == "nn.functional.multi_head_attention_forward":
+            return any(isinstance(value, float) and value > 0 for value in sample.args)
+        return self.op.name in RANDOM or bool(sample.kwargs.get("dropout_p"))
+
+    def comparison(self, sample, **changes):
+        values = self.op.name not in UNINITIALISED and not self.is_random(sample)
         return Comparison(self.module, scaled=not self.elementwise, magnitude=self.op.name in UP_TO_SIGN, values=values, **changes)
 
     def loose(self, sample):
@@ -407,6 +424,14 @@ class Checker:
             return False
         arrays = [to_numpy(tensor) for tensor in flatten(sample.input, torch)]
         return any(np.unique(array).size < array.size for array in arrays)
+
+    def check_signature(self):
+        """Functions that are Python in PyTorch have the same parameters, in order, with the same defaults."""
+        if getattr(self.op.op, "__module__", "") not in ("torch.nn.functional", "torch.functional"):
+            return
+        theirs, ours = parameters_of(self.op.op), parameters_of(public(self.module, self.op))
+        if theirs is not None and ours != theirs:
+            self.add("signature", "", "", f"got {signature_text(ours)}, want {signature_text(theirs)}")
 
     # ---- values
 
@@ -429,9 +454,9 @@ class Checker:
         if has_complex(expected.value):
             raise Unsupported("complex result")
         actual = self.call(self.module, self.function, sample)
-        comparison = self.comparison(loose_indices=self.loose(sample))
+        comparison = self.comparison(sample, loose_indices=self.loose(sample))
         agreed = self.settle("value", dtype, where, actual, expected, comparison)
-        if self.op.name in RANDOM:
+        if self.is_random(sample):
             if agreed and expected.error is None and index < 3 and dtype in ("float32", "int64"):
                 self.check_distribution(sample, dtype, where)
             return
@@ -502,7 +527,7 @@ class Checker:
         expected = self.call(torch, self.reference, scattered)
         if expected.error is None:
             actual = self.call(self.module, self.function, scattered)
-            self.settle("noncontiguous", dtype, where, actual, expected, self.comparison(loose_indices=self.loose(sample)))
+            self.settle("noncontiguous", dtype, where, actual, expected, self.comparison(sample, loose_indices=self.loose(sample)))
 
     # ---- variants
 
@@ -534,6 +559,8 @@ class Checker:
         translated = translate(original, self.module)
         if translated is not original or getattr(original, "__module__", "") == "_operator":
             return translated
+        if isinstance(original, functools.partial):         # of a function of torch.nn.functional
+            return functools.partial(resolve(self.module, self.op.name), **original.keywords)
         return resolve(self.module.Tensor, original.__name__)
 
     def check_written(self, label, actual, expected, dtype, where, comparison):
@@ -551,7 +578,7 @@ class Checker:
             return
         kinds = {"out=": lambda t: torch.full_like(t, 1), "out= transposed": scattered_like,
                  "out= empty": lambda t: torch.empty(0, dtype=t.dtype), "out= int": lambda t: torch.zeros(t.shape, dtype=torch.int32)}
-        comparison = self.comparison(loose_indices=self.loose(sample))
+        comparison = self.comparison(sample, loose_indices=self.loose(sample))
         for label, make in kinds.items():
             if label == "out= int" and not outs[0].is_floating_point():
                 continue
@@ -605,6 +632,8 @@ class Checker:
                 self.add("time", "float64", where, str(error))
 
     def check_gradient(self, sample, where, second):
+        if self.is_random(sample):
+            return
         theirs = Differentiated(torch, self.op, self.reference, sample)
         if theirs.error is not None or not any(tensor.requires_grad for tensor in theirs.outputs):
             return
@@ -650,7 +679,7 @@ class Checker:
                     if expected.error is None:
                         continue
                     actual = self.call(self.module, self.function, sample)
-                    self.settle("error_inputs", "", where, actual, expected, self.comparison())
+                    self.settle("error_inputs", "", where, actual, expected, self.comparison(sample))
             except Unsupported:
                 self.report.unsupported += 1
             except Timeout as error:
@@ -723,6 +752,24 @@ def gradient_difference(actual, expected, tolerance):
         if difference:
             return f"gradient of tensor {index}: {difference}"
     return None
+
+
+def parameters_of(function):
+    """[(name, default), …] of a function without its private parameters; None where it takes anything."""
+    try:
+        parameters = list(inspect.signature(function).parameters.values())
+    except (TypeError, ValueError):
+        return None
+    if any(one.kind in (one.VAR_POSITIONAL, one.VAR_KEYWORD) for one in parameters):
+        return None
+    return [(one.name, "required" if one.default is one.empty else getattr(one.default, "__name__", None) or repr(one.default))
+            for one in parameters if not one.name.startswith("_")]
+
+
+def signature_text(parameters):
+    if parameters is None:
+        return "(*args, **kwargs)"
+    return "(" + ", ".join(name if default == "required" else f"{name}={default}" for name, default in parameters) + ")"
 
 
 def as_tuple(value):

@@ -1,0 +1,38 @@
+"""PyTorch's database of layers against minigrad: see tests/parity/moduleinfo.py, whose command line gives the details."""
+
+import pytest
+
+torch = pytest.importorskip("torch")
+pytest.importorskip("expecttest")           # torch.testing._internal needs it
+
+import minigrad  # noqa: E402
+from tests.parity.moduleinfo import LayerChecker, every_info  # noqa: E402
+
+LAYERS = dict(every_info())
+
+# Intended differences: layer -> (checks that differ, why). An entry that no longer differs fails, so the list stays true.
+KNOWN_DIFFERENCES = {
+}
+
+# Layers that PyTorch has and minigrad does not.
+ABSENT = set()
+
+
+@pytest.fixture(autouse=True, scope="module")
+def one_thread():
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
+
+
+@pytest.mark.parametrize("name", LAYERS)
+def test_layer(name):
+    """Construction, state, forward, gradients, modes, copies, initialisation and errors agree with PyTorch."""
+    report = LayerChecker(name, LAYERS[name], minigrad, max_samples=6, seconds=20.0).run()
+    assert (report.status == "absent") == (name.removesuffix("/extra") in ABSENT)
+    checks, reason = KNOWN_DIFFERENCES.get(name, ((), ""))
+    unexpected = [str(mismatch) for mismatch in report.mismatches if mismatch.check not in checks]
+    assert not unexpected, "\n".join(unexpected[:20])
+    for check in checks:
+        assert any(mismatch.check == check for mismatch in report.mismatches), f"{check} agrees now; it was said: {reason}"
