@@ -102,7 +102,7 @@ def ratios(result, ours="minigrad", theirs="torch"):
 def table(result):
     """The measurements as lines of text."""
     libraries = list(dict.fromkeys(library for _, _, library in result))
-    with_torch = "torch" in libraries
+    with_torch = {"minigrad", "torch"} <= set(libraries)
     head = f"{'op':8} {'mode':10}" + "".join(f"{library + ', µs':>27}" for library in libraries)
     lines = [head + ("   minigrad/torch" if with_torch else "")]
     compared = ratios(result)

@@ -1,0 +1,311 @@
+"""The networks and the command that trains them."""
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import minigrad as mg
+import models
+from minigrad import nn, optim
+from models import data as image_sets
+from models.__main__ import main
+from models.common import CommandError, written_whole
+from models.lenet import ACTIVATIONS, POOLS, LeNet5
+
+ROOT = Path(__file__).resolve().parent.parent
+PNG = b"\x89PNG\r\n\x1a\n"
+
+
+# ---------------------------------------------------------------- registry
+def test_registry_builds_by_name():
+    assert models.list() == sorted(models.list())
+    for name in models.list():
+        assert isinstance(models.build(name), nn.Module)
+    assert models.build("lenet5", num_classes=3)(mg.zeros(1, 1, 28, 28)).shape == (1, 3)
+
+
+def test_registry_refuses_unknown_and_taken_names():
+    with pytest.raises(ValueError, match="unknown model 'lenet6'; there are: .*lenet5"):
+        models.build("lenet6")
+
+    def lenet5():
+        raise AssertionError("never called")
+
+    with pytest.raises(ValueError, match="'lenet5' is registered already, by models.lenet"):
+        models.register(lenet5)
+    assert isinstance(models.build("lenet5"), LeNet5)
+
+
+# ---------------------------------------------------------------- LeNet-5
+def test_lenet_is_the_papers_shape():
+    shapes = {name: tuple(parameter.shape) for name, parameter in LeNet5().named_parameters()}
+    assert shapes == {
+        "conv1.weight": (6, 1, 5, 5),
+        "conv1.bias": (6,),
+        "conv2.weight": (16, 6, 5, 5),
+        "conv2.bias": (16,),
+        "fc1.weight": (120, 400),
+        "fc1.bias": (120,),
+        "fc2.weight": (84, 120),
+        "fc2.bias": (84,),
+        "fc3.weight": (10, 84),
+        "fc3.bias": (10,),
+    }
+
+
+@pytest.mark.parametrize("side", [12, 13, 28, 31, 32, 33, 64])
+@pytest.mark.parametrize("channels", [1, 3])
+def test_lenet_takes_images_of_any_size(side, channels):
+    model = LeNet5(num_classes=7, in_channels=channels, image_size=side)
+    assert model(mg.randn(2, channels, side, side)).shape == (2, 7)
+
+
+@pytest.mark.parametrize("activation", ACTIVATIONS)
+@pytest.mark.parametrize("pool", POOLS)
+def test_lenet_learns_a_batch_by_heart(activation, pool):
+    model = LeNet5(activation=activation, pool=pool, image_size=16)
+    assert isinstance(model.activation, ACTIVATIONS[activation]) and isinstance(model.pool, POOLS[pool])
+    images, labels = mg.randn(10, 1, 16, 16), mg.arange(10)
+    optimizer = optim.Adam(model.parameters(), lr=0.01)
+    for _ in range(300 if activation == "sigmoid" else 60):
+        optimizer.zero_grad()
+        loss = nn.functional.cross_entropy(model(images), labels)
+        loss.backward()
+        optimizer.step()
+    assert model(images).argmax(1).tolist() == labels.tolist()
+
+
+@pytest.mark.parametrize(
+    "settings, message",
+    [
+        ({"activation": "swish"}, "activation must be one of relu, tanh, sigmoid, but got 'swish'"),
+        ({"pool": "min"}, "pool must be one of max, avg, but got 'min'"),
+        ({"image_size": 11}, "image_size must be at least 12, but got 11"),
+    ],
+)
+def test_lenet_says_what_is_wrong(settings, message):
+    with pytest.raises(ValueError, match=message):
+        LeNet5(**settings)
+
+
+# ---------------------------------------------------------------- the command
+def train(*arguments):
+    return main(["train", "lenet5", "--no-progress", *map(str, arguments)])
+
+
+def check_written(out, epochs):
+    assert sorted(path.name for path in out.iterdir()) == ["curve.png", "history.json", "predictions.png"]
+    for name in ("curve.png", "predictions.png"):
+        assert (out / name).read_bytes().startswith(PNG)
+    history = json.loads((out / "history.json").read_text())
+    assert [entry["epoch"] for entry in history] == list(range(1, epochs + 1))
+    return history
+
+
+def test_the_demo_reads_digits(tmp_path, capsys):
+    """What `make demo` runs, with its defaults: at least 98 % of the held-out fifth."""
+    assert train("--data", "digits", "--out", tmp_path / "run") == 0
+    history = check_written(tmp_path / "run", 20)
+    assert history[-1]["test_accuracy"] >= 0.98
+    printed = capsys.readouterr().out
+    assert "61,706 parameters" in printed and "epochs 20" in printed
+    lines = re.findall(
+        r"^epoch +\d+/20  train loss \d+\.\d+  test loss \d+\.\d+  test accuracy [\d.]+ %  [\d.]+ s  [\d,]+ images/s$",
+        printed,
+        re.MULTILINE,
+    )
+    assert len(lines) == 20
+
+
+def test_a_run_can_be_repeated(tmp_path):
+    """The same seed gives the same figures, another seed others."""
+    found = []
+    for seed in (1, 1, 2):
+        assert train("--data", "digits", "--epochs", 1, "--seed", seed, "--out", tmp_path / "run") == 0
+        found.append(check_written(tmp_path / "run", 1)[0]["train_loss"])
+    assert found[0] == found[1] != found[2]
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("--optimizer", "sgd", "--momentum", 0.5, "--lr", 0.05, "--schedule", "step"),
+        ("--optimizer", "adamw", "--weight-decay", 0.1, "--schedule", "onecycle"),
+        ("--optimizer", "rmsprop", "--schedule", "linear", "--lr", 0.001),
+        ("--optimizer", "nadam", "--schedule", "constant", "--augment", "none"),
+        ("--option", "activation=tanh", "--option", "pool=avg", "--image-size", 16, "--augment", "shift+flip"),
+    ],
+    ids=lambda arguments: " ".join(map(str, arguments)),
+)
+def test_every_setting_arrives(tmp_path, arguments, capsys):
+    assert train("--data", "digits", "--epochs", 1, "--batch-size", 64, "--out", tmp_path / "run", *arguments) == 0
+    assert check_written(tmp_path / "run", 1)[0]["test_accuracy"] > 0.2  # ten classes: chance is 0.1
+    printed = capsys.readouterr().out
+    for name, value in zip(arguments[::2], arguments[1::2]):
+        assert str(value) in printed, (name, value)
+
+
+def pictures(folder, count, seed):
+    """count images per class, dark and bright ones: anyone can tell them apart."""
+    image = pytest.importorskip("PIL.Image")
+    import numpy as np
+
+    rng = np.random.default_rng(seed)
+    for name, least in (("bright", 128), ("dark", 0)):
+        (folder / name).mkdir(parents=True)
+        for number in range(count):
+            pixels = rng.integers(least, least + 128, size=(20, 24, 3), dtype=np.uint8)
+            image.fromarray(pixels).save(folder / name / f"{number}.png")
+
+
+def test_a_folder_of_images(tmp_path, capsys):
+    pictures(tmp_path / "photos" / "train", 16, seed=0)
+    pictures(tmp_path / "photos" / "test", 4, seed=1)
+    assert train("--data", tmp_path / "photos", "--epochs", 8, "--batch-size", 4, "--out", tmp_path / "run") == 0
+    assert check_written(tmp_path / "run", 8)[-1]["test_accuracy"] == 1.0
+    assert "32 training and 8 test images, 2 classes, 3x32x32" in capsys.readouterr().out
+
+
+def test_a_folder_without_a_test_set_is_split(tmp_path):
+    pictures(tmp_path / "photos", 10, seed=0)
+    images = image_sets.load(str(tmp_path / "photos"), None)
+    assert (len(images.train), len(images.test)) == (16, 4)
+    assert images.classes == ("bright", "dark")
+    kept, held_out = set(images.train.indices), set(images.test.indices)
+    assert kept | held_out == set(range(20)) and not kept & held_out
+    assert images.train[0][0].shape == (3, 32, 32)
+
+
+def test_train_and_test_folders_must_agree(tmp_path):
+    pictures(tmp_path / "photos" / "train", 2, seed=0)
+    pictures(tmp_path / "photos" / "val", 2, seed=0)
+    (tmp_path / "photos" / "val" / "dark").rename(tmp_path / "photos" / "val" / "dim")
+    with pytest.raises(CommandError, match="train and val differ in classes: dark, dim"):
+        image_sets.load(str(tmp_path / "photos"), None)
+
+
+def test_the_training_images_are_normalised():
+    """The means and deviations in the table are those of the data."""
+    images = image_sets.load("digits", None)
+    pixels = mg.stack([image for image, _ in images.train])
+    assert abs(pixels.mean().item()) < 0.02
+    assert abs(pixels.std().item() - 1) < 0.05
+
+
+def test_pictures_are_shown_as_they_were():
+    images = image_sets.Data("two pixels", None, None, (), 2, (0.5, 0.25, 0.0), (0.5, 0.25, 1.0))
+    shown = images.picture(mg.tensor([[[-1.0, 1.0]], [[-1.0, 1.0]], [[0.0, 2.0]]]))
+    assert shown == [[(0.0, 0.0, 0.0), (1.0, 0.5, 1.0)]]
+
+
+def test_mnist_from_its_files(data_root):
+    folder = os.path.join(data_root, "mnist")
+    images = image_sets.load("mnist", folder if os.path.isdir(folder) else data_root)
+    assert (len(images.train), len(images.test)) == (60_000, 10_000)
+    image, label = images.test[0]
+    assert image.shape == (1, 28, 28) and label == 7
+
+
+# ---------------------------------------------------------------- what can go wrong
+@pytest.mark.parametrize(
+    "arguments, message",
+    [
+        (("--data", "mnist", "--root", "nowhere"), "--data mnist: "),
+        (("--data", "nowhere"), "--data nowhere: neither one of digits, mnist, fashion, cifar10 nor a folder"),
+        (("--data", "digits", "--root", "here"), "--root: the images of --data digits come with scikit-learn"),
+        (("--data", "digits", "--device", "tpu"), "--device tpu: "),
+        (("--data", "digits", "--device", "cuda:99"), "--device cuda:99: "),
+        (("--data", "digits", "--momentum", "0.9"), "--momentum: adam has none; sgd and rmsprop have"),
+        (("--data", "digits", "--option", "pool=min"), "pool must be one of max, avg, but got 'min'"),
+        (("--data", "digits", "--option", "depth=3"), "unexpected keyword argument 'depth'"),
+        (("--data", "digits", "--image-size", "8"), "image_size must be at least 12, but got 8"),
+        (("--data", "digits", "--out", "file/run"), "--out file/run: cannot write there: "),
+        (("--data", "digits", "--lr", "1e30", "--optimizer", "sgd", "--epochs", "1"), "the training loss became"),
+    ],
+    ids=lambda value: " ".join(value) if isinstance(value, tuple) else "",
+)
+@pytest.mark.filterwarnings("ignore:.*(overflow|invalid value).*:RuntimeWarning")
+def test_mistakes_are_one_line(tmp_path, monkeypatch, capsys, arguments, message):
+    monkeypatch.chdir(tmp_path)
+    Path("file").write_text("not a folder")
+    assert train(*arguments) == 2
+    error = capsys.readouterr().err
+    assert error.startswith("error: ") and error.count("\n") == 1, error
+    assert message in error
+
+
+@pytest.mark.parametrize(
+    "arguments, message",
+    [
+        (["train", "lenet5"], "required: --data"),
+        (["train", "lenet5", "--data", "digits", "--epochs", "0"], "0 is not at least 1"),
+        (["train", "lenet5", "--data", "digits", "--lr", "nan"], "nan is not more than 0"),
+        (["train", "lenet5", "--data", "digits", "--batch-size", "many"], "invalid int value: 'many'"),
+        (["train", "lenet5", "--data", "digits", "--optimizer", "magic"], "invalid choice: 'magic'"),
+        (["train", "lenet5", "--data", "digits", "--option", "tanh"], "'tanh' is not NAME=VALUE"),
+        (["tame"], "invalid choice: 'tame'"),
+        ([], "required: COMMAND"),
+    ],
+)
+def test_wrong_arguments(arguments, message, capsys):
+    with pytest.raises(SystemExit) as stopped:
+        main(arguments)
+    assert stopped.value.code == 2
+    assert message in capsys.readouterr().err
+
+
+def test_an_unknown_model_is_named(capsys):
+    assert main(["train", "lenet6", "--data", "digits"]) == 2
+    assert capsys.readouterr().err.startswith("error: unknown model 'lenet6'; there are: ")
+
+
+@pytest.mark.skipif(os.name == "nt", reason="signals are POSIX's")
+@pytest.mark.parametrize("workers", [0, 1])
+def test_an_interrupted_run_keeps_what_it_has(tmp_path, workers):
+    command = [sys.executable, "-u", "-m", "models", "train", "lenet5", "--data", "digits", "--epochs", "1000"]
+    command += ["--workers", str(workers), "--out", str(tmp_path / "run")]
+    # In a process group of its own, all of which is interrupted, as the terminal does it.
+    process = subprocess.Popen(
+        command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True
+    )
+    try:
+        for line in process.stdout:
+            if line.startswith("epoch"):
+                break
+        os.killpg(process.pid, signal.SIGINT)
+        output, errors = process.communicate(timeout=60)
+    finally:
+        if process.poll() is None:
+            os.killpg(process.pid, signal.SIGKILL)
+    assert process.returncode == 130, errors
+    assert "Traceback" not in errors
+    done = re.search(r"interrupted after (\d+) of 1000 epochs", output)
+    check_written(tmp_path / "run", int(done[1]))
+
+
+def test_files_are_written_whole(tmp_path):
+    path = tmp_path / "figures.txt"
+    path.write_text("before")
+    with pytest.raises(RuntimeError, match="halfway"), written_whole(path) as temporary:
+        Path(temporary).write_text("aft")
+        raise RuntimeError("halfway")
+    assert path.read_text() == "before"
+    with written_whole(path) as temporary:
+        Path(temporary).write_text("after")
+    assert path.read_text() == "after"
+    assert [entry.name for entry in tmp_path.iterdir()] == ["figures.txt"]
+
+
+def test_command_as_a_program(tmp_path):
+    """python -m models, as a user calls it: the progress bar goes to stderr, the report to stdout."""
+    command = [sys.executable, "-m", "models", "train", "lenet5", "--data", "digits", "--epochs", "1"]
+    done = subprocess.run([*command, "--out", str(tmp_path)], cwd=ROOT, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert "epoch 1/1" in done.stderr and "%" in done.stderr
+    assert re.search(r"^test accuracy \d+\.\d\d % of \d+ images after 1 epochs", done.stdout, re.MULTILINE)
+    check_written(tmp_path, 1)
