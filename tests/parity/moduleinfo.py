@@ -90,7 +90,6 @@ EXTRA = [
     info(NN.LazyBatchNorm1d, case((5, 4)), differ=True),
     info(NN.LazyBatchNorm2d, case((5, 4, 3, 3)), differ=True),
     info(NN.LazyInstanceNorm2d, case((5, 4, 3, 3), affine=True), differ=True),
-    info(NN.CrossMapLRN2d, case((2, 7, 3, 3), build=(5,))),
     info(NN.MaxPool2d, case((1, 2, 7, 7), build=(3,), stride=2, padding=1, ceil_mode=True),
          case((2, 7, 7), build=((3, 2),), dilation=2, return_indices=True)),
     info(NN.ReflectionPad2d, case((1, 2, 4, 4), build=((1, 2, 0, -1),))),
