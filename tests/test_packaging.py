@@ -96,3 +96,19 @@ def test_the_paths_in_the_documents_exist(name):
     assert paths or name == "CHANGELOG.md"
     missing = [path for path in paths if not (ROOT / path).exists()]
     assert missing == []
+
+
+def python_blocks(name):
+    text = (ROOT / name).read_text(encoding="utf-8")
+    return re.findall(r"^```python\n(.*?)^```", text, re.MULTILINE | re.DOTALL)
+
+
+@pytest.mark.parametrize("block", python_blocks("README.md"))
+def test_the_readmes_examples_run(block):
+    """Each example runs by itself; where a line ends in a comment with a tensor, that is what it shows."""
+    names = {}
+    exec(block, names)
+    for shown, result in re.findall(r"^(.*?) *# (tensor\(.*\))$", block, re.MULTILINE):
+        target, equals, _ = shown.partition(" = ")
+        value = eval(target.strip("(,) ") if equals else shown, names)
+        assert repr(value) == result
