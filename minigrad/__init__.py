@@ -1,0 +1,46 @@
+"""minigrad: a deep-learning framework on NumPy and CuPy with PyTorch's names.
+
+A :class:`Tensor` executes, a :class:`Variable` also remembers, a :class:`Module` holds.
+"""
+
+import warnings
+
+# NumPy warns of log(0) or 1/0; here these give -inf and inf silently, as in PyTorch. Only minigrad's own calls are
+# silenced: NumPy's error state is left to the user.
+warnings.filterwarnings("ignore", category=RuntimeWarning, module=r"minigrad(\.|$)")
+
+from minigrad import autograd, ops  # noqa: E402
+from minigrad.autograd import (  # noqa: E402
+    enable_grad,
+    inference_mode,
+    is_grad_enabled,
+    is_inference_mode_enabled,
+    no_grad,
+    set_grad_enabled,
+)
+from minigrad.backend import (  # noqa: E402
+    DTYPES,
+    Generator,
+    can_cast,
+    default_generator,
+    device,
+    dtype,
+    get_default_device,
+    get_default_dtype,
+    get_num_threads,
+    initial_seed,
+    manual_seed,
+    promote_types,
+    seed,
+    set_default_device,
+    set_default_dtype,
+    set_num_threads,
+)
+from minigrad.op import FUNCTIONS as _FUNCTIONS  # noqa: E402
+from minigrad.tensor import Size, Tensor  # noqa: E402
+from minigrad.variable import Parameter, Variable  # noqa: E402
+
+__version__ = "0.1.0"
+
+globals().update(DTYPES)  # minigrad.float32, minigrad.long, …
+globals().update(_FUNCTIONS)  # every public function registered in ops/

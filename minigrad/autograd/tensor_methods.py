@@ -1,0 +1,143 @@
+"""What a tensor can do with the graph: backward, detach, hooks, and its gradient attributes."""
+
+import collections
+import weakref
+
+from minigrad import engine
+from minigrad.op import METHODS
+from minigrad.tensor import Tensor, wrap
+from minigrad.variable import RemovableHandle, Variable, check_can_require_grad, is_tracked, promote, touch
+
+
+def backward(self, gradient=None, retain_graph=None, create_graph=False, inputs=None):
+    """Accumulate the gradient of this tensor into ``.grad`` of the graph's leaves; see minigrad.autograd.backward."""
+    engine.backward(self, gradient, retain_graph, create_graph, inputs)
+
+
+def detach(self):
+    """Return a tensor on the same memory that the graph does not know."""
+    self._mark_aliased()
+    return wrap(self.array)
+
+
+def detach_(self):
+    """Take this tensor out of the graph that made it; returns it."""
+    if self._base is not None:
+        raise RuntimeError("Can't detach views in-place. Use detach() instead.")
+    if is_tracked(self):
+        self.node = None
+        self._requires_grad = False
+    return self
+
+
+def requires_grad_(self, requires_grad=True):
+    """Set whether operations on this tensor are recorded; returns it. RuntimeError for integers and non-leaves."""
+    set_requires_grad(self, requires_grad)
+    return self
+
+
+def set_requires_grad(self, value):
+    """Set ``requires_grad`` of a leaf."""
+    if not isinstance(value, bool):
+        if value not in (0, 1):
+            raise TypeError(f"requires_grad must be a bool, but got {value!r}")
+        value = bool(value)
+    if value == self.requires_grad:
+        return
+    if value:
+        check_can_require_grad(self.array)
+    elif not self.is_leaf:
+        raise RuntimeError(
+            "you can only change requires_grad flags of leaf variables. If you want to use a computed variable in a "
+            "subgraph that doesn't require differentiation use var_no_grad = var.detach()."
+        )
+    promote(self)
+    if self._base is not None:  # a view that becomes a leaf of its own stops following its base
+        self.__class__ = Variable
+        del self._base
+    self.node = None
+    self._requires_grad = value
+
+
+def retain_grad(self):
+    """Keep the gradient of this non-leaf in ``.grad`` when backward passes it."""
+    if not is_tracked(self):
+        raise RuntimeError("can't retain_grad on Tensor that has requires_grad=False")
+    if self.node is not None:
+        self.node.retained = weakref.ref(self)
+
+
+def register_hook(self, hook):
+    """Call hook(grad) when the gradient of this tensor has been computed; a returned tensor replaces it.
+
+    Returns a handle with ``remove()``. RuntimeError for a tensor that does not require grad.
+
+    >>> import minigrad as mg
+    >>> x = mg.ones(2, requires_grad=True)
+    >>> handle = x.register_hook(lambda grad: grad * 10)
+    >>> x.sum().backward()
+    >>> x.grad
+    tensor([10., 10.])
+    """
+    if not is_tracked(self):
+        raise RuntimeError("cannot register a hook on a tensor that doesn't require gradient")
+    if self.node is not None:
+        return self.node.register_hook(hook)
+    if self._hooks is None:
+        self._hooks = collections.OrderedDict()
+    return RemovableHandle(self._hooks, hook)
+
+
+def register_post_accumulate_grad_hook(self, hook):
+    """Call hook(tensor) after backward has added to this leaf's ``.grad``; returns a handle with ``remove()``."""
+    if not is_tracked(self):
+        raise RuntimeError("cannot register a hook on a tensor that doesn't require gradient")
+    if self.node is not None:
+        raise RuntimeError("post accumulate grad hooks cannot be registered on non-leaf tensors")
+    hooks = self.__dict__.setdefault("_post_accumulate_hooks", collections.OrderedDict())
+    return RemovableHandle(hooks, hook)
+
+
+def set_grad(self, value):
+    """Set ``.grad``: None or a Tensor of this shape, dtype and device."""
+    if value is not None:
+        if not isinstance(value, Tensor):
+            raise TypeError(f"assigned grad expected to be a Tensor or None but got grad of type {type(value).__name__}")
+        if value is self:
+            raise RuntimeError("can't assign Variable as its own grad")
+        if value.array.shape != self.array.shape:
+            raise RuntimeError(
+                f"assigned grad has data of a different size: {list(value.shape)} for a tensor of {list(self.shape)}"
+            )
+        if value.array.dtype != self.array.dtype:
+            raise RuntimeError(f"assigned grad has data of a different type: {value.dtype} for {self.dtype}")
+        if type(value.array) is not type(self.array):
+            raise RuntimeError(f"assigned grad has data located on a different device: {value.device}, not {self.device}")
+    promote(self)
+    self._grad = value
+
+
+def get_data(self):
+    """The values as an untracked tensor on the same memory."""
+    return detach(self)
+
+
+def set_data(self, value):
+    """Give this tensor another's memory, leaving the graph alone."""
+    if not isinstance(value, Tensor):
+        raise TypeError(f"Variable data has to be a tensor, but got {type(value).__name__}")
+    if self.requires_grad:
+        check_can_require_grad(value.array)
+    value._mark_aliased()
+    self.array = value.array
+    touch(self.array)
+
+
+for _cls in (Tensor, Variable):
+    _cls.requires_grad = _cls.requires_grad.setter(set_requires_grad)
+    _cls.grad = _cls.grad.setter(set_grad)
+    _cls.grad = _cls.grad.deleter(lambda self: set_grad(self, None))
+Tensor.data = property(get_data, set_data, doc=get_data.__doc__)
+for _method in (backward, detach, detach_, requires_grad_, retain_grad, register_hook, register_post_accumulate_grad_hook):
+    METHODS[_method.__name__] = _method
+    setattr(Tensor, _method.__name__, _method)

@@ -1,0 +1,64 @@
+"""The only part of minigrad that imports NumPy or CuPy: arrays, dtypes, devices, seeds and threads."""
+
+from minigrad.backend.arrays import asarray_like, item_of, memory_root, np, shares_memory, xp
+from minigrad.backend.devices import (
+    array_device,
+    cuda_device_count,
+    cuda_is_available,
+    cupy_module,
+    device,
+    get_default_device,
+    move,
+    set_default_device,
+    to_numpy,
+)
+from minigrad.backend.dtypes import (
+    DTYPES,
+    FLOAT_CODES,
+    as_dtype,
+    can_cast,
+    default_float,
+    dtype,
+    from_numpy_dtype,
+    get_default_dtype,
+    promote_types,
+    result_dtype,
+    set_default_dtype,
+)
+from minigrad.backend.rng import Generator, default_generator, initial_seed, manual_seed, seed
+from minigrad.backend.threads import get_num_threads, set_num_threads
+
+__all__ = [
+    "DTYPES",
+    "FLOAT_CODES",
+    "Generator",
+    "array_device",
+    "as_dtype",
+    "asarray_like",
+    "can_cast",
+    "cuda_device_count",
+    "cuda_is_available",
+    "cupy_module",
+    "default_float",
+    "default_generator",
+    "device",
+    "from_numpy_dtype",
+    "get_default_device",
+    "get_default_dtype",
+    "get_num_threads",
+    "initial_seed",
+    "item_of",
+    "manual_seed",
+    "memory_root",
+    "move",
+    "np",
+    "promote_types",
+    "result_dtype",
+    "seed",
+    "set_default_device",
+    "set_default_dtype",
+    "set_num_threads",
+    "shares_memory",
+    "to_numpy",
+    "xp",
+]

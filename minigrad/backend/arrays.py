@@ -1,0 +1,38 @@
+"""Raw arrays: which array module owns one, and whose memory it looks at."""
+
+import numpy as np
+
+# Array type -> array module. CuPy adds itself here the first time a GPU is asked for (see devices.py).
+ARRAY_MODULES = {np.ndarray: np}
+
+
+def xp(array):
+    """Return the array module (numpy or cupy) of a raw array; numpy for scalars."""
+    return ARRAY_MODULES.get(type(array), np)
+
+
+def asarray_like(value, array):
+    """Return value as an array of the same array module as ``array``, whose dtype a Python scalar takes."""
+    module = xp(array)
+    try:
+        return module.asarray(value, dtype=array.dtype)
+    except OverflowError:  # an int that the dtype does not hold wraps around, as in PyTorch
+        return module.asarray(value).astype(array.dtype)
+
+
+def memory_root(array):
+    """Return the array that owns the memory ``array`` looks at (itself when it owns it)."""
+    root = array
+    while type(root.base) in ARRAY_MODULES:
+        root = root.base
+    return root
+
+
+def shares_memory(a, b):
+    """Return whether two raw arrays are views of one memory."""
+    return memory_root(a) is memory_root(b)
+
+
+def item_of(array):
+    """Return the single element of an array as a Python scalar."""
+    return array.item()

@@ -1,0 +1,158 @@
+"""Devices: the CPU (NumPy) and CUDA GPUs (CuPy, imported the first time one is asked for)."""
+
+import contextlib
+import threading
+
+from minigrad.backend.arrays import ARRAY_MODULES, np
+
+
+class device:  # noqa: N801 - PyTorch's name
+    """Where a tensor lives: ``device('cpu')``, ``device('cuda')``, ``device('cuda:1')``, ``device('cuda', 1)``.
+
+    Used as a context manager it is where new tensors are made.
+
+    >>> import minigrad as mg
+    >>> mg.device('cuda:1')
+    device(type='cuda', index=1)
+    """
+
+    __slots__ = ("_previous", "index", "type")
+
+    def __init__(self, type, index=None):  # noqa: A002 - PyTorch's name
+        if isinstance(type, device):
+            type, index = type.type, type.index if index is None else index  # noqa: A001
+        if isinstance(type, int) and not isinstance(type, bool):
+            type, index = "cuda", type  # noqa: A001
+        if not isinstance(type, str):
+            raise TypeError(f"device(): type must be 'cpu', 'cuda' or 'cuda:N', not {type!r}")
+        name, colon, number = type.partition(":")
+        if colon:
+            if index is not None:
+                raise RuntimeError(f"type (string) must not include an index because index was passed: {type}")
+            if not number.isdigit():
+                raise RuntimeError(f"Invalid device string: '{type}'")
+            index = int(number)
+        if name not in ("cpu", "cuda"):
+            raise RuntimeError(f"Expected one of cpu, cuda device type at start of device string: {type}")
+        if name == "cpu" and index not in (None, 0):
+            raise RuntimeError(f"CPU device index must be -1 or zero, got {index}")
+        self.type = name
+        self.index = index
+        self._previous = None
+
+    def __repr__(self):
+        return f"device(type='{self.type}')" if self.index is None else f"device(type='{self.type}', index={self.index})"
+
+    def __str__(self):
+        return self.type if self.index is None else f"{self.type}:{self.index}"
+
+    def __eq__(self, other):
+        if not isinstance(other, device):
+            return NotImplemented
+        return self.type == other.type and self.index == other.index
+
+    def __hash__(self):
+        return hash((self.type, self.index))
+
+    def __reduce__(self):
+        return device, (str(self),)
+
+    def __enter__(self):
+        self._previous = (self._previous, _STATE.default)
+        _STATE.default = self
+        return self
+
+    def __exit__(self, *exception):
+        self._previous, _STATE.default = self._previous
+
+
+CPU = device("cpu")
+
+
+class _DeviceState(threading.local):
+    default = CPU
+
+
+_STATE = _DeviceState()
+
+
+def get_default_device():
+    """Return the device new tensors are made on."""
+    return _STATE.default
+
+
+def set_default_device(new_device):
+    """Set the device new tensors are made on (None: the CPU)."""
+    _STATE.default = CPU if new_device is None else device(new_device)
+
+
+def cupy_module():
+    """Return cupy; RuntimeError with one clear sentence where CuPy or a GPU is missing."""
+    try:
+        import cupy
+    except ImportError:
+        raise RuntimeError(
+            "minigrad: device 'cuda' needs CuPy, which is not installed (pip install 'minigrad-cnn[cuda]')."
+        ) from None
+    if cupy.ndarray not in ARRAY_MODULES:
+        try:
+            count = cupy.cuda.runtime.getDeviceCount()
+        except cupy.cuda.runtime.CUDARuntimeError as error:
+            raise RuntimeError(f"minigrad: device 'cuda' needs an NVIDIA GPU and its driver: {error}.") from None
+        if count == 0:
+            raise RuntimeError("minigrad: device 'cuda' was asked for, but this machine has no CUDA GPU.")
+        ARRAY_MODULES[cupy.ndarray] = cupy
+    return cupy
+
+
+def cuda_device_count():
+    """Return how many CUDA GPUs can be used; 0 without CuPy or a driver."""
+    try:
+        return cupy_module().cuda.runtime.getDeviceCount()
+    except RuntimeError:
+        return 0
+
+
+def cuda_is_available():
+    """Return whether tensors can be made on a GPU."""
+    return cuda_device_count() > 0
+
+
+def array_device(array):
+    """Return the device a raw array lives on."""
+    return CPU if isinstance(array, np.ndarray) else device("cuda", array.device.id)
+
+
+def to_numpy(array):
+    """Return a raw array's values as a NumPy array (the same one if it is)."""
+    return array if isinstance(array, np.ndarray) else array.get()
+
+
+@contextlib.contextmanager
+def _on_gpu(cupy, target):
+    """Make a GPU the current one; RuntimeError where its index does not exist."""
+    count = cupy.cuda.runtime.getDeviceCount()
+    index = cupy.cuda.runtime.getDevice() if target.index is None else target.index
+    if index >= count:
+        raise RuntimeError(f"minigrad: {target} was asked for, but this machine has {count} CUDA GPU(s).")
+    with cupy.cuda.Device(index):
+        yield
+
+
+def move(array, target):
+    """Return the array on the target device: the same array when it is there already."""
+    if target.type == "cpu":
+        return to_numpy(array)
+    cupy = cupy_module()
+    if isinstance(array, cupy.ndarray) and target.index in (None, array.device.id):
+        return array
+    with _on_gpu(cupy, target):
+        return cupy.asarray(array)
+
+
+def module_for(target):
+    """Return (array module, context manager) in which arrays are made on the target device."""
+    if target.type == "cpu":
+        return np, contextlib.nullcontext()
+    cupy = cupy_module()
+    return cupy, _on_gpu(cupy, target)

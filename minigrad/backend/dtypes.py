@@ -1,0 +1,198 @@
+"""Data types by their PyTorch names, and PyTorch's rules of type promotion.
+
+NumPy and PyTorch agree within a category (bool, integer, floating, complex) and differ between them:
+``int64 + float32`` is float64 in NumPy and float32 here, and a 0-d tensor or a Python number never widens
+an array of its own category (https://docs.pytorch.org/docs/stable/tensor_attributes.html#type-promotion-doc).
+"""
+
+from minigrad.backend.arrays import np
+
+FLOAT_CODES = frozenset("efdFD")  # dtype.char of the floating and complex types
+_CATEGORY = {"b": 0, "u": 1, "i": 1, "f": 2, "c": 3}
+
+
+class dtype:  # noqa: N801 - PyTorch's name
+    """Type of the elements of a tensor, such as ``minigrad.float32``.
+
+    >>> import minigrad as mg
+    >>> mg.float32.itemsize, mg.int64.is_floating_point
+    (4, False)
+    """
+
+    __slots__ = ("dtype", "is_complex", "is_floating_point", "is_signed", "itemsize", "name")
+
+    def __init__(self, name):
+        # The attribute `dtype` lets NumPy take this object wherever it takes a dtype.
+        self.name = name
+        self.dtype = np.dtype(name)
+        self.itemsize = self.dtype.itemsize
+        self.is_floating_point = self.dtype.kind == "f"
+        self.is_complex = self.dtype.kind == "c"
+        self.is_signed = self.dtype.kind in "ifc"
+
+    @property
+    def numpy(self):
+        """The NumPy dtype."""
+        return self.dtype
+
+    def to_real(self):
+        """Return the real type of a complex one; itself otherwise."""
+        return from_numpy_dtype(np.empty(0, self.dtype).real.dtype)
+
+    def to_complex(self):
+        """Return the complex type that holds this one."""
+        return DTYPES["complex128" if self.name in ("float64", "complex128") else "complex64"]
+
+    def __repr__(self):
+        return f"minigrad.{self.name}"
+
+    def __reduce__(self):
+        return as_dtype, (self.name,)
+
+    def __copy__(self):
+        return self
+
+    def __deepcopy__(self, memo):
+        return self
+
+
+_NAMES = (
+    "float16 float32 float64 int8 int16 int32 int64 uint8 uint16 uint32 uint64 bool complex64 complex128".split()
+)
+DTYPES = {name: dtype(name) for name in _NAMES}
+_ALIASES = {
+    "half": "float16",
+    "float": "float32",
+    "double": "float64",
+    "short": "int16",
+    "int": "int32",
+    "long": "int64",
+    "cfloat": "complex64",
+    "cdouble": "complex128",
+}
+DTYPES.update({alias: DTYPES[name] for alias, name in _ALIASES.items()})
+_BY_NUMPY = {DTYPES[name].dtype: DTYPES[name] for name in _NAMES}
+_PYTHON_TYPES = {float: "float32", int: "int64", bool: "bool", complex: "complex64"}
+
+
+class _Default:
+    """The dtype given to new floating-point tensors."""
+
+    float = DTYPES["float32"]
+
+
+def from_numpy_dtype(numpy_dtype):
+    """Return minigrad's dtype for a NumPy one; TypeError where there is none."""
+    try:
+        return _BY_NUMPY[numpy_dtype]
+    except KeyError:
+        raise TypeError(
+            f"can't convert np.ndarray of type {numpy_dtype}. The supported types are: {', '.join(_NAMES)}."
+        ) from None
+
+
+def as_dtype(value):
+    """Return minigrad's dtype for a dtype, its name, a NumPy dtype or one of Python's number types."""
+    if isinstance(value, dtype):
+        return value
+    if isinstance(value, str) and value in DTYPES:
+        return DTYPES[value]
+    if isinstance(value, type) and value in _PYTHON_TYPES:
+        if value is float:
+            return _Default.float
+        return DTYPES[_PYTHON_TYPES[value]]
+    if isinstance(value, np.dtype) or (isinstance(value, type) and issubclass(value, np.generic)):
+        return from_numpy_dtype(np.dtype(value))
+    raise TypeError(f"expected a dtype such as minigrad.float32, but got {value!r} ({type(value).__name__})")
+
+
+def get_default_dtype():
+    """Return the dtype new floating-point tensors get."""
+    return _Default.float
+
+
+def set_default_dtype(d):
+    """Set the dtype new floating-point tensors get (float16, float32 or float64)."""
+    chosen = as_dtype(d)
+    if not chosen.is_floating_point:
+        raise TypeError(f"only floating-point types are supported as the default type, but got {chosen}")
+    _Default.float = chosen
+
+
+def default_float():
+    """Return the default floating-point type as a NumPy dtype."""
+    return _Default.float.dtype
+
+
+_PROMOTED = {}
+
+
+def _promote(a, b):
+    """Return the NumPy dtype that holds two NumPy dtypes by PyTorch's rules."""
+    pair = (a, b)
+    found = _PROMOTED.get(pair)
+    if found is None:
+        low, high = sorted(pair, key=lambda t: _CATEGORY[t.kind])
+        if high.kind == "c" and low.kind != "c":
+            found = np.promote_types(low, high) if low.kind == "f" and low.itemsize == 8 else high
+        elif _CATEGORY[low.kind] != _CATEGORY[high.kind]:
+            found = high
+        else:
+            found = np.promote_types(a, b)
+            if found.kind == "f" and a.kind in "iu":
+                raise RuntimeError(f"Promotion for uint16, uint32, uint64 types is not supported: {a} and {b}")
+        _PROMOTED[pair] = found
+    return found
+
+
+def promote_types(type1, type2):
+    """Return the smallest dtype that holds both, by PyTorch's rules.
+
+    >>> import minigrad as mg
+    >>> mg.promote_types(mg.int64, mg.float16)
+    minigrad.float16
+    """
+    return from_numpy_dtype(_promote(as_dtype(type1).dtype, as_dtype(type2).dtype))
+
+
+def can_cast(from_, to):
+    """Return whether a result of one dtype may be written into another (never to a lower category)."""
+    source, target = as_dtype(from_).dtype, as_dtype(to).dtype
+    if source.kind == "i" and target.kind == "u" or source.kind != "b" and target.kind == "b":
+        return source.kind == "i" and target.kind == "u"
+    return _CATEGORY[source.kind] <= _CATEGORY[target.kind]
+
+
+def _scalar_dtype(value):
+    """Return the NumPy dtype a Python number counts as in promotion."""
+    if isinstance(value, bool):
+        return np.dtype(bool)
+    if isinstance(value, int):
+        return np.dtype(np.int64)
+    if isinstance(value, float):
+        return default_float()
+    return _Default.float.to_complex().dtype
+
+
+def result_dtype(values):
+    """Return the NumPy dtype of an operation on raw arrays and Python numbers.
+
+    Arrays with dimensions decide first, then 0-d arrays, then numbers; each later group counts only where it is
+    of a higher category (bool < integer < floating < complex).
+    """
+    groups = [None, None, None]
+    for value in values:
+        if isinstance(value, (bool, int, float, complex)) and not isinstance(value, np.generic):
+            rank, kind = 2, _scalar_dtype(value)
+        else:
+            rank, kind = (0, value.dtype) if value.ndim else (1, value.dtype)
+        groups[rank] = kind if groups[rank] is None else _promote(groups[rank], kind)
+    result = None
+    for kind in groups:
+        if kind is None:
+            continue
+        if result is None:
+            result = kind
+        elif _CATEGORY[kind.kind] > _CATEGORY[result.kind]:
+            result = _promote(result, kind)
+    return result

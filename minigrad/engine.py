@@ -1,0 +1,315 @@
+"""The backward pass: gradients flow through the recorded nodes, newest first. It knows no operation.
+
+A node's number grows with time and every node is newer than its inputs, so a heap on the numbers visits a node only
+after all its consumers: no recursion, no separate sort. Gradients are raw arrays, or Variables under create_graph.
+"""
+
+from heapq import heappop, heappush
+
+from minigrad.backend import memory_root, xp
+from minigrad.tensor import Tensor, wrap
+from minigrad.variable import MODE, Node, is_tracked
+
+
+class _GradMode:
+    """Set grad mode for a block of the engine's own."""
+
+    def __init__(self, enabled):
+        self.enabled = enabled
+
+    def __enter__(self):
+        self.previous = MODE.grad
+        MODE.grad = self.enabled
+
+    def __exit__(self, *exception):
+        MODE.grad = self.previous
+
+
+def backward(tensors, grad_tensors=None, retain_graph=None, create_graph=False, inputs=None):
+    """Accumulate the gradients of the tensors' sum into ``.grad`` of the graph's leaves (or of ``inputs``).
+
+    Arguments: tensors (Tensor or sequence), grad_tensors (gradient of each; may be None for scalars), retain_graph
+    (keep the graph for another pass; default create_graph), create_graph (record the pass, for higher derivatives),
+    inputs (the only tensors to receive gradients). RuntimeError for a tensor without a graph, a root that is no
+    scalar and comes without a gradient, a graph already freed, or a saved value changed in place.
+    Source: https://docs.pytorch.org/docs/stable/generated/torch.autograd.backward.html
+
+    >>> import minigrad as mg
+    >>> x = mg.tensor([1.0, 2.0], requires_grad=True)
+    >>> mg.autograd.backward((x * x).sum())
+    >>> x.grad
+    tensor([2., 4.])
+    """
+    tensors = _as_tuple(tensors)
+    keep_graph = create_graph if retain_graph is None else retain_graph
+    if inputs is not None:
+        inputs = _as_tuple(inputs)
+        if not inputs:
+            raise RuntimeError("`inputs` argument to `backward()` cannot be empty.")
+    roots = _root_gradients(tensors, grad_tensors, create_graph)
+    seen = _memories(roots)
+    if inputs is None:
+        leaves = _run(roots, create_graph, keep_graph)
+        for leaf, gradient in leaves.items():
+            if isinstance(leaf, Tensor):
+                _accumulate_into(leaf, gradient, seen)
+        return
+    targets = [_target(tensor) for tensor in inputs]
+    found = _run(roots, create_graph, keep_graph, targets)
+    for tensor, target in zip(inputs, targets, strict=True):
+        if target in found:
+            _accumulate_into(tensor, found[target], seen)
+
+
+def grad(
+    outputs,
+    inputs,
+    grad_outputs=None,
+    retain_graph=None,
+    create_graph=False,
+    allow_unused=None,
+    is_grads_batched=False,
+    materialize_grads=False,
+):
+    """Return the gradients of the outputs' sum with respect to the inputs, as a tuple; ``.grad`` is left alone.
+
+    Arguments as for backward; allow_unused (return None for an input that no output depends on, instead of raising
+    RuntimeError), materialize_grads (return zeros there).
+    Source: https://docs.pytorch.org/docs/stable/generated/torch.autograd.grad.html
+
+    >>> import minigrad as mg
+    >>> x = mg.tensor(3.0, requires_grad=True)
+    >>> mg.autograd.grad(x * x, x)
+    (tensor(6.),)
+    """
+    if is_grads_batched:
+        raise NotImplementedError("autograd.grad(is_grads_batched=True) is not supported: call grad once per row")
+    if materialize_grads and allow_unused is False:
+        raise ValueError("Expected allow_unused to be True or not passed when materialize_grads=True, but got: False")
+    allow_unused = bool(materialize_grads) if allow_unused is None else allow_unused
+    outputs, inputs = _as_tuple(outputs), _as_tuple(inputs)
+    if not inputs:
+        raise ValueError("grad requires non-empty inputs.")
+    targets = [_target(tensor) for tensor in inputs]
+    keep_graph = create_graph if retain_graph is None else retain_graph
+    roots = _root_gradients(outputs, grad_outputs, create_graph)
+    seen = _memories(roots)
+    found = _run(roots, create_graph, keep_graph, targets)
+    result = []
+    for position, (tensor, target) in enumerate(zip(inputs, targets, strict=True)):
+        gradient = found.get(target)
+        if gradient is None and not allow_unused:
+            raise RuntimeError(
+                f"One of the differentiated Tensors (inputs[{position}], shape {list(tensor.shape)}) appears to not have "
+                "been used in the graph. Set allow_unused=True if this is the desired behavior."
+            )
+        if gradient is None:
+            result.append(wrap(xp(tensor.array).zeros_like(tensor.array)) if materialize_grads else None)
+        else:
+            result.append(_as_result(gradient, tensor.array, seen))
+    return tuple(result)
+
+
+def _as_tuple(tensors):
+    return (tensors,) if isinstance(tensors, Tensor) else tuple(tensors)
+
+
+def _target(tensor):
+    """Return what stands for a tensor in the graph: its node, or itself for a leaf."""
+    if not isinstance(tensor, Tensor):
+        raise TypeError(f"expected a Tensor to differentiate with respect to, but got {type(tensor).__name__}")
+    if not is_tracked(tensor):
+        raise RuntimeError("One of the differentiated Tensors does not require grad")
+    return tensor.node or tensor
+
+
+def _root_gradients(tensors, gradients, create_graph):
+    """Return [(node or leaf, gradient)] for the tensors that backward starts from."""
+    if gradients is None or isinstance(gradients, Tensor):
+        gradients = (gradients,) * len(tensors) if gradients is None else (gradients,)
+    gradients = tuple(gradients)
+    if len(gradients) != len(tensors):
+        raise RuntimeError(f"got {len(tensors)} tensors and {len(gradients)} gradients")
+    roots = []
+    for tensor, gradient in zip(tensors, gradients, strict=True):
+        if not isinstance(tensor, Tensor):
+            raise TypeError(f"backward() expects tensors, but got {type(tensor).__name__}")
+        if not is_tracked(tensor):
+            raise RuntimeError("element 0 of tensors does not require grad and does not have a grad_fn")
+        roots.append((tensor.node or tensor, _root_gradient(tensor, gradient, create_graph)))
+    return roots
+
+
+def _root_gradient(tensor, gradient, create_graph):
+    """Return the gradient one root starts with, as the pass wants it (raw array or Tensor)."""
+    array = tensor.array
+    if gradient is None:
+        if array.size != 1:
+            raise RuntimeError(
+                f"grad can be implicitly created only for scalar outputs, but this one has shape {list(array.shape)}; "
+                "pass the gradient of the result, or reduce it first (for example with .sum())"
+            )
+        gradient = wrap(xp(array).ones_like(array))
+    if not isinstance(gradient, Tensor):
+        raise TypeError(f"gradients can be either Tensors or None, but got {type(gradient).__name__}")
+    if gradient.array.shape != array.shape:
+        raise RuntimeError(
+            f"Mismatch in shape: grad_output[0] has a shape of {gradient.shape} and output[0] has a shape of {tensor.shape}."
+        )
+    if gradient.array.dtype != array.dtype:
+        if create_graph and is_tracked(gradient):
+            raise RuntimeError(f"the gradient's dtype {gradient.dtype} is not the output's, {tensor.dtype}")
+        gradient = wrap(gradient.array.astype(array.dtype))
+    return gradient if create_graph else gradient.array
+
+
+def _run(roots, create_graph, keep_graph, targets=None):
+    """Push gradients from the roots down; return {leaf or target: gradient}. Only paths to the targets are walked."""
+    wanted = None if targets is None else set(targets)
+    useful = None if targets is None else _nodes_towards([root for root, _ in roots], wanted)
+    pending, heap, found = {}, [], {}
+    for root, gradient in roots:
+        _add(pending, heap, root, gradient)
+    with _GradMode(create_graph):
+        while heap:
+            node = heappop(heap)
+            gradient = pending.pop(node)
+            if node.hooks is not None:
+                gradient = _run_hooks(node.hooks, gradient, create_graph)
+            if node.retained is not None:
+                _retain(node, gradient)
+            if wanted is not None and node in wanted:
+                found[node] = gradient
+            if useful is not None and node not in useful:
+                continue
+            edges = node.edges
+            gradients = node.op.pull(node, gradient, create_graph, useful)
+            if MODE.check_nan:
+                _check_nan(node, gradients)
+            if not keep_graph:
+                node.op.free(node)
+            for edge, edge_gradient in zip(edges, gradients, strict=False):
+                if edge_gradient is not None and edge is not None:
+                    _add(pending, heap, edge, edge_gradient)
+        for leaf, gradient in pending.items():
+            if leaf._hooks is not None:
+                gradient = _run_hooks(leaf._hooks, gradient, create_graph)
+            found[leaf] = gradient
+    if wanted is None:
+        return found
+    return {target: gradient for target, gradient in found.items() if target in wanted}
+
+
+def _add(pending, heap, target, gradient):
+    """Add a gradient to what is waiting for a node or leaf; a node seen for the first time joins the heap."""
+    waiting = pending.get(target)
+    if type(gradient) is dict and waiting is not None:  # of an operation with several outputs: {output: gradient}
+        for index, part in gradient.items():
+            waiting[index] = waiting[index] + part if index in waiting else part
+        return
+    if waiting is not None:
+        pending[target] = waiting + gradient
+        return
+    pending[target] = gradient
+    if type(target) is Node:
+        heappush(heap, target)
+
+
+def _nodes_towards(roots, wanted):
+    """Return the nodes from which some wanted node or leaf can be reached, together with the wanted leaves."""
+    useful, visited, stack = {leaf for leaf in wanted if type(leaf) is not Node}, set(), []
+    stack.extend((root, False) for root in roots if type(root) is Node)
+    while stack:
+        node, children_done = stack.pop()
+        if children_done:
+            if any(edge is not None and (edge in useful or edge in wanted) for edge in node.edges):
+                useful.add(node)
+            continue
+        if node in visited:
+            continue
+        visited.add(node)
+        stack.append((node, True))
+        stack.extend((edge, False) for edge in node.edges if type(edge) is Node and edge not in visited)
+    return useful
+
+
+def _as_tensor(gradient):
+    """Return a raw or tracked gradient as a Tensor that users see."""
+    return gradient if isinstance(gradient, Tensor) else wrap(_as_array(gradient))
+
+
+def _as_array(gradient):
+    """Return a raw gradient as an array: NumPy's arithmetic turns 0-d arrays into scalars."""
+    return xp(gradient).asarray(gradient)
+
+
+def _run_hooks(hooks, gradient, create_graph):
+    """Return the gradient after the user's hooks have seen, and perhaps replaced, it."""
+    for hook in list(hooks.values()):
+        before = _as_tensor(gradient)
+        after = hook(before)
+        if after is None:
+            continue
+        if not isinstance(after, Tensor):
+            raise TypeError(f"a tensor hook must return a Tensor or None, but got {type(after).__name__}")
+        if after.array.shape != before.array.shape:
+            raise RuntimeError(f"hook has changed the size of value: {list(before.shape)} to {list(after.shape)}")
+        gradient = after if create_graph else after.array
+    return gradient
+
+
+def _retain(node, gradient):
+    """Store the gradient of a non-leaf that asked for it."""
+    tensor = node.retained()
+    if tensor is not None:
+        tensor._grad = gradient if isinstance(gradient, Tensor) else wrap(_as_array(gradient).copy())
+
+
+def _as_result(gradient, like, seen):
+    """Return a gradient as a Tensor of its own memory and of the dtype of what it belongs to.
+
+    A rule may hand on the array it was given (addition does), so one array can reach several tensors: all but the
+    first get a copy. ``seen`` holds the ids of the memories given away; the arrays outlive it.
+    """
+    if isinstance(gradient, Tensor):
+        return gradient
+    array = _as_array(gradient)
+    if array.dtype != like.dtype:
+        return wrap(array.astype(like.dtype))
+    root = id(memory_root(array))
+    if root in seen or not array.flags.c_contiguous or not getattr(array.flags, "writeable", True):
+        return wrap(array.copy())
+    seen.add(root)
+    return wrap(array)
+
+
+def _memories(roots):
+    """Return the ids of the memories of the gradients that users passed in."""
+    return {id(memory_root(g)) for _, g in roots if not isinstance(g, Tensor)}
+
+
+def _accumulate_into(tensor, gradient, seen):
+    """Add a gradient to ``tensor.grad``: in place on plain values, as a new tensor when it is part of a graph."""
+    previous = tensor._grad
+    gradient = _as_result(gradient, tensor.array, seen) if previous is None else _as_tensor(gradient)
+    if previous is None:
+        tensor._grad = gradient
+    elif is_tracked(previous) or is_tracked(gradient):
+        tensor._grad = previous + gradient
+    else:
+        previous += gradient
+    for hook in list(getattr(tensor, "_post_accumulate_hooks", {}).values()):
+        hook(tensor)
+
+
+def _check_nan(node, gradients):
+    """RuntimeError naming the operation whose gradient is the first that is not a number."""
+    for position, gradient in enumerate(gradients):
+        if gradient is None:
+            continue
+        parts = gradient.values() if isinstance(gradient, dict) else (gradient,)
+        for part in parts:
+            array = part.array if isinstance(part, Tensor) else part
+            if array is not None and bool(xp(array).isnan(array).any()):
+                where = "" if node.traceback is None else "\nTraceback of the forward call that caused it:\n" + node.traceback
+                raise RuntimeError(f"Function '{node.name()}' returned nan values in its {position}th output.{where}")

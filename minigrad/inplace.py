@@ -1,0 +1,201 @@
+"""What an in-place write means.
+
+- On untracked values it is one: the memory changes, and everything that looks at it sees the change.
+- On tracked values the new value is computed out of place. If nothing else looks at the old memory the tensor is
+  simply rebound to the new array and node, and whatever was saved of the old one stays valid. Otherwise the value is
+  also written through to the memory, and the graph is mended: a write to a view rewrites its base's node, and every
+  view reads its node out of the rewritten base (variable.View). A value that was saved and is now overwritten is
+  found by the clock of variable.touch and reported in backward.
+"""
+
+from minigrad.backend import can_cast, xp
+from minigrad.kernels.scatter import scatter_add_flat
+from minigrad.op import CENTRAL, Op, alias_node
+from minigrad.tensor import Tensor, data_pointer
+from minigrad.variable import MODE, View, is_tracked, promote, touch
+
+
+def _positions(view, base):
+    """Return, for each element of a raw view, its position in base counted in row-major order. # view.shape
+
+    The elements of base are numbered in a buffer laid out like base, and the numbers read where the view looks.
+    """
+    module = xp(base)
+    step = base.itemsize
+    strides = [stride // step for stride in base.strides]
+    reach = 1 + sum((length - 1) * stride for length, stride in zip(base.shape, strides, strict=True))
+    numbers = module.empty(max(reach, 1), "int64")
+    _window(numbers, base.shape, strides)[...] = module.arange(base.size).reshape(base.shape)
+    offset = (data_pointer(view) - data_pointer(base)) // step if view.size else 0
+    return _window(numbers[offset:], view.shape, [stride // step for stride in view.strides]).copy()
+
+
+def _window(flat, shape, strides):
+    """Return the view of a flat array with the given shape and strides (in elements)."""
+    return xp(flat).lib.stride_tricks.as_strided(flat, shape, [stride * flat.itemsize for stride in strides])
+
+
+def _cleared(x, positions):
+    """Return a copy of x with zeros at the positions."""
+    out = x.copy().reshape(-1)
+    out[positions] = 0
+    return out.reshape(x.shape)
+
+
+def _read_positions(x, positions):
+    return x.reshape(-1)[positions]
+
+
+def _add_positions(g, positions, *, shape):
+    out = xp(g).zeros(shape, g.dtype)
+    scatter_add_flat(out.reshape(-1), positions, g)
+    return out
+
+
+def _overwrite(base, value, positions):
+    out = base.copy().reshape(-1)
+    out[positions] = value
+    return out.reshape(base.shape)
+
+
+read_positions = Op(
+    _read_positions, [lambda g, x_shape, positions: add_positions(g, positions, shape=x_shape), None]
+)
+add_positions = Op(_add_positions, [lambda g, positions: read_positions(g, positions), None])
+clear_positions = Op(_cleared, [lambda g, positions: clear_positions(g, positions), None], name="clear_positions")
+overwrite_positions = Op(
+    _overwrite,
+    [lambda g, positions: clear_positions(g, positions), lambda g, positions: read_positions(g, positions), None],
+    name="overwrite_positions",
+)
+
+
+def _read_from_base(view, base):
+    """Return the node that reads a view out of its rewritten base."""
+    with_graph = MODE.grad
+    MODE.grad = True
+    try:
+        return read_positions(base, _positions(view.array, base.array)).node
+    finally:
+        MODE.grad = with_graph
+
+
+View.read_from_base = staticmethod(_read_from_base)
+
+
+def check_writable(tensor, name):
+    """RuntimeError if a tensor may not be written in place: a leaf that requires grad, or a view of one."""
+    if not MODE.grad:
+        return
+    for owner, what in ((tensor, "a leaf Variable"), (tensor._base, "a view of a leaf Variable")):
+        if owner is not None and is_tracked(owner) and owner.is_leaf:
+            raise RuntimeError(
+                f"{name}: {what} that requires grad is being used in an in-place operation. "
+                "Write under minigrad.no_grad(), or compute a new tensor."
+            )
+
+
+def check_result_type(value, tensor, name):
+    """RuntimeError if a result's dtype is of a higher category than the tensor it is written into."""
+    if value.array.dtype != tensor.array.dtype and not can_cast(value.dtype, tensor.dtype):
+        raise RuntimeError(f"{name}: result type {value.dtype} can't be cast to the desired output type {tensor.dtype}")
+
+
+def assign(tensor, value, name="assign"):
+    """Write value (a Tensor of the same shape) into tensor, in place, and return tensor.
+
+    RuntimeError where the shape or type of the value does not fit, or the tensor is a leaf that requires grad.
+    """
+    if value is tensor:
+        return tensor
+    check_writable(tensor, name)
+    check_result_type(value, tensor, name)
+    if value.array.shape != tensor.array.shape:
+        raise RuntimeError(
+            f"{name}: output with shape {list(tensor.shape)} doesn't match the broadcast shape {list(value.shape)}"
+        )
+    return overwrite_tensor(tensor, value)
+
+
+def overwrite_tensor(tensor, value):
+    """Make tensor hold value, of the same shape, whatever its dtype: memory and graph (checks are the caller's)."""
+    base = tensor._base
+    tracked = is_tracked(value) or is_tracked(tensor) or (base is not None and is_tracked(base))
+    if not (tracked and MODE.grad):
+        return write_memory(tensor, value.array)
+    if value.array.dtype != tensor.array.dtype:
+        value = CENTRAL["cast"](value, dtype=tensor.array.dtype)
+    if base is None and not tensor._aliased:
+        # An array that others can reach must not become this tensor's own memory.
+        array = value.array
+        own = value._base is None and not value._aliased and array.base is None and is_tracked(value)
+        tensor.array = array if own else array.copy()
+        promote(tensor)
+        tensor.node = _node_of(value)
+        tensor._requires_grad = is_tracked(value)
+        return tensor
+    write_memory(tensor, value.array)
+    if base is None:
+        promote(tensor)
+        tensor.node = _node_of(value)
+        tensor._requires_grad = is_tracked(value)
+        tensor._generation += 1
+        return tensor
+    _rewrite_base(tensor, base, value)
+    return tensor
+
+
+def _node_of(value):
+    """Return a node that hands gradients to a tracked value, so that another tensor can take its place."""
+    if not is_tracked(value):
+        return None
+    return value.node or alias_node(value, value.array.shape)
+
+
+def _rewrite_base(view, base, value):
+    """Record that the memory of base now holds value where view looks."""
+    promote(base)
+    arrays = (base.array, value.array, _positions(view.array, base.array))
+    recorded = overwrite_positions.record((base, value, None), arrays, {}, base.array)
+    base._requires_grad = is_tracked(recorded)
+    base.node = recorded.node if is_tracked(recorded) else None
+    base._generation += 1
+
+
+def write_memory(tensor, array):
+    """Copy a raw array into the tensor's memory."""
+    target = tensor.array
+    if array is not target:
+        xp(target).copyto(target, array, casting="unsafe")
+    touch(target)
+    return tensor
+
+
+def write_out(out, result, name):
+    """Write a function's result (a Tensor or tuple of them) into out=, and return out."""
+    if isinstance(result, tuple):
+        if not isinstance(out, (tuple, list)) or len(out) != len(result):
+            raise TypeError(f"{name}(): argument 'out' must be a tuple of {len(result)} Tensors")
+        for target, value in zip(out, result, strict=True):
+            write_out(target, value, name)
+        return type(result)(*out) if hasattr(result, "_fields") else tuple(out)
+    if not isinstance(out, Tensor):
+        raise TypeError(f"{name}(): argument 'out' must be Tensor, not {type(out).__name__}")
+    if (is_tracked(result) or is_tracked(out)) and MODE.grad:
+        raise RuntimeError(
+            f"{name}(): functions with out=... arguments don't support automatic differentiation, "
+            "but one of the arguments requires grad."
+        )
+    check_result_type(result, out, name)
+    if out.array.shape != result.array.shape:
+        if out.array.size:
+            import warnings
+
+            warnings.warn(
+                f"An output with one or more elements was resized since it had shape {list(out.shape)}, which does not "
+                f"match the required output shape {list(result.shape)}.",
+                stacklevel=3,
+            )
+        out.array = result.array.astype(out.array.dtype)
+        return out
+    return write_memory(out, result.array)

@@ -1,0 +1,616 @@
+"""Op: one forward and one gradient rule per argument; the registry of ops and of public functions.
+
+A rule's parameter names say what it needs, and are read once, when the op is made:
+
+- an argument's name: its array; ``NAME_shape``, ``NAME_dtype``: only that, so that the array can be freed;
+- ``out``: the result; a keyword parameter's name: its value; ``needs``: which inputs want a gradient;
+- ``inputs``, ``inputs_shape``: all of a variadic op's.
+
+Rules are written in operators and ops only, so that one text serves both speeds: the backward pass feeds it raw
+arrays, and Variables when the pass is itself recorded.
+"""
+
+import functools
+import inspect
+
+from minigrad.backend import FLOAT_CODES, array_device, asarray_like, default_float, np, result_dtype, xp
+from minigrad.tensor import Tensor, data_array, wrap
+from minigrad.variable import MODE, Clock, Node, Variable, make_variable, make_view, next_time, written_since
+
+_new = object.__new__
+_ndarray = np.ndarray
+
+OPS = {}  # name -> Op
+FUNCTIONS = {}  # public name -> function, exported as minigrad.NAME
+METHODS = {}  # public name -> function, set as Tensor.NAME
+
+_NO_PARAMS = {}
+
+# Ops this module needs to treat every op alike; ops/shape.py and ops/elementwise.py set them.
+CENTRAL = {"sum_to": None, "cast": None}
+
+
+class Op:
+    """An operation on raw arrays together with its gradient rules; called on Tensors it records itself.
+
+    Arguments: forward (function of raw arrays, then keyword parameters; or the name of a NumPy ufunc), gradients (one
+    rule or None per tensor argument), joint (instead: one rule that returns all gradients), promote (None, "same":
+    inputs are brought to their result type; "float": and integers to the default float), view (the result may share
+    the first argument's memory), broadcast (gradients are summed back to the inputs' shapes; default: ufuncs of two).
+    """
+
+    __slots__ = (
+        "__dict__", "broadcast", "call", "defaults", "differentiable", "forward", "joint", "keep", "keep_out",
+        "name", "names", "promote", "rules", "variadic", "view",
+    )  # fmt: skip
+
+    def __init__(self, forward, gradients=None, *, joint=None, name=None, promote=None, view=False, broadcast=None):
+        ufunc = isinstance(forward, str)
+        self.name = name or (forward if ufunc else forward.__name__.strip("_"))
+        self.forward = _ufunc(forward) if ufunc else forward
+        self.joint = joint is not None
+        self.promote, self.view = promote, view
+        count = None if gradients is None else len(gradients)
+        self.names, self.defaults, self.variadic = _signature(forward, count)
+        self.broadcast = len(self.names) > 1 and ufunc if broadcast is None else broadcast
+        rules = [joint] if self.joint else gradients
+        self.rules = [None if rule is None else _Rule(rule, self) for rule in rules]
+        self.differentiable = any(rule is not None for rule in self.rules)
+        wanted = {item for rule in self.rules if rule is not None for item in rule.wants}
+        self.keep_out = ("out", None) in wanted
+        self.keep = tuple(
+            "array" if ("array", i) in wanted else "shape" if {("shape", i), ("dtype", i)} & wanted else ""
+            for i in range(len(self.names))
+        )
+        if self.variadic:
+            self.keep = "array" if ("inputs", None) in wanted else "shape"
+        simple = not self.defaults and not self.joint and "shape" not in self.keep and not view
+        self.call = self._general
+        if simple and len(self.names) == 1 and not self.variadic:
+            self.call = _unary(self, getattr(np, forward) if ufunc else self.forward)
+        elif simple and len(self.names) == 2 and self.promote is not None:
+            self.call = _binary(self, getattr(np, forward) if ufunc else self.forward)
+        if self.name in OPS:
+            raise ValueError(f"an op named {self.name} exists already")
+        OPS[self.name] = self
+
+    def __call__(self, *args, **params):
+        return self.call(*args, **params)
+
+    def __repr__(self):
+        return f"<Op {self.name}>"
+
+    def _general(self, *args, **params):
+        """Run the op on any number of tensors, arrays, numbers or Nones."""
+        arrays, tracked, raw = [], False, True
+        for arg in args:
+            if isinstance(arg, Tensor):
+                raw = False
+                arrays.append(arg.array)
+                if type(arg) is not Tensor and arg._requires_grad:
+                    tracked = True
+            else:
+                arrays.append(arg)
+        if raw:
+            return self.forward(*arrays, **params)
+        if self.promote is not None:
+            args = _promoted(self, args)
+            arrays = [arg.array if isinstance(arg, Tensor) else arg for arg in args]
+        try:
+            out = self.forward(*arrays, **params)
+        except Exception as error:
+            raise _explained(self, arrays, error) from error.__cause__
+        if tracked and MODE.grad and self.differentiable:
+            return self.record(args, arrays, params, out)
+        if type(out) is tuple:
+            return tuple(wrap(xp(part).asarray(part)) for part in out)
+        result = wrap(out if type(out) is _ndarray else xp(out).asarray(out))
+        return _linked(result, args[0]) if self.view else result
+
+    def record(self, args, arrays, params, out):
+        """Return the result(s) as Variables made by a new node."""
+        edges = []
+        for position, arg in enumerate(args):
+            differentiable = self.joint or self.rules[position] is not None
+            tracked = differentiable and type(arg) is not Tensor and isinstance(arg, Tensor) and arg._requires_grad
+            edges.append((arg.node or arg) if tracked else None)
+        if not any(edge is not None for edge in edges):
+            return wrap(xp(out).asarray(out)) if type(out) is not tuple else tuple(wrap(part) for part in out)
+        node = _new(Node)
+        node.op = self
+        node.number = next_time()
+        node.edges = tuple(edges)
+        node.params = params
+        keep = (self.keep,) * len(arrays) if self.variadic else self.keep
+        node.saved = tuple(_kept(array, how) for array, how in zip(arrays, keep, strict=False))
+        if MODE.on_record is not None:
+            MODE.on_record(node)
+        if type(out) is tuple:
+            out = tuple(xp(part).asarray(part) for part in out)
+            node.out = out if self.keep_out else None
+            node.shape = tuple((part.shape, part.dtype, xp(part)) for part in out)
+            return tuple(_output(node, index, part) for index, part in enumerate(out))
+        if type(out) is not _ndarray:
+            out = xp(out).asarray(out)
+        node.out = out if self.keep_out else None
+        node.shape = out.shape
+        result = make_variable(out, node)
+        return _linked(result, args[0]) if self.view else result
+
+    def pull(self, node, gradient, graph, useful=None):
+        """Return the gradients of a node's inputs, given its output's; None where there is none."""
+        saved = node.saved
+        if saved is None:
+            raise RuntimeError(
+                f"Trying to backward through the graph a second time ({node.name()}): its saved values have been freed. "
+                "Specify retain_graph=True if you need to backward through the graph a second time."
+            )
+        if Clock.last_write > node.number:
+            self._check_unchanged(node)
+        if type(gradient) is dict:
+            gradient = _all_outputs(node, gradient, graph)
+        edges = node.edges
+        if self.joint:
+            needs = tuple([edge is not None and (useful is None or edge in useful) for edge in edges])
+            gradients = self.rules[0](node, gradient, graph, needs)
+        else:
+            gradients = [
+                None
+                if edge is None or (useful is not None and edge not in useful)
+                else rule(node, gradient, graph, None)
+                for edge, rule in zip(edges, self.rules, strict=False)
+            ]
+        if not self.broadcast:
+            return gradients
+        return [
+            None if g is None or edge is None else _unbroadcast(g, edge) for g, edge in zip(gradients, edges, strict=True)
+        ]
+
+    def free(self, node):
+        """Drop the values a node saved; the graph above them stays, and says so when it is walked again."""
+        if node.out is not None or any(type(value) not in (tuple, type(None)) for value in node.saved):
+            node.saved = None
+            node.out = None
+
+    def _check_unchanged(self, node):
+        """RuntimeError if an array this node saved was written in place since."""
+        values = node.saved if node.out is None else (*node.saved, *(node.out if type(node.out) is tuple else (node.out,)))
+        for value in values:
+            if hasattr(value, "flags") and hasattr(value, "base") and written_since(value, node.number):
+                raise RuntimeError(
+                    "one of the variables needed for gradient computation has been modified by an inplace operation: "
+                    f"{node.name()} saved a tensor of shape {list(value.shape)} that was written afterwards. "
+                    "Write out of place, or clone() the tensor before writing."
+                )
+
+
+class _Rule:
+    """A gradient rule with its parameter names resolved to what a node holds."""
+
+    __slots__ = ("function", "getters", "wants")
+
+    def __init__(self, function, op):
+        self.function = function
+        self.wants = set()
+        self.getters = []
+        for name in list(inspect.signature(function).parameters)[1:]:
+            kind, index = _resolve(name, op)
+            self.wants.add((kind, index))
+            self.getters.append((kind, index, name))
+
+    def __call__(self, node, gradient, graph, needs):
+        values = []
+        saved = node.saved
+        for kind, index, name in self.getters:
+            if kind == "array":
+                value = saved[index]
+                if graph and type(value) is not float:
+                    value = _unpacked(value, node.edges[index])
+            elif kind == "out":
+                value = _unpacked_out(node) if graph else node.out
+            elif kind == "param":
+                value = node.params.get(name, index)
+            elif kind == "shape":
+                value = saved[index][0] if type(saved[index]) is tuple else saved[index].shape
+            elif kind == "dtype":
+                value = saved[index][1] if type(saved[index]) is tuple else saved[index].dtype
+            elif kind == "needs":
+                value = needs
+            elif kind == "inputs":
+                value = [_unpacked(v, e) for v, e in zip(saved, node.edges, strict=True)] if graph else list(saved)
+            else:
+                value = [v[0] if type(v) is tuple else v.shape for v in saved]
+            values.append(value)
+        return self.function(gradient, *values)
+
+
+def _resolve(name, op):
+    """Return (kind, index or default) of what a rule's parameter name asks for."""
+    if name in op.names:
+        return "array", op.names.index(name)
+    if name in ("out", "needs", "inputs", "inputs_shape"):
+        return name, None
+    for suffix in ("shape", "dtype"):
+        stem = name.removesuffix("_" + suffix)
+        if stem != name and stem in op.names:
+            return suffix, op.names.index(stem)
+    if name in op.defaults:
+        return "param", op.defaults[name]
+    raise TypeError(f"op {op.name}: a gradient rule asks for {name!r}, which is neither an argument nor a parameter")
+
+
+def _signature(forward, count):
+    """Return (tensor argument names, {parameter: default}, variadic) of a forward function or ufunc name."""
+    if isinstance(forward, str):
+        return (("x",) if getattr(np, forward).nin == 1 else ("a", "b")), {}, False
+    parameters = inspect.signature(forward).parameters.values()
+    variadic = any(p.kind is p.VAR_POSITIONAL for p in parameters)
+    positional = [p for p in parameters if p.kind is p.POSITIONAL_OR_KEYWORD]
+    rest = [p for p in parameters if p.kind is p.KEYWORD_ONLY]
+    if count is not None and not variadic:
+        positional, rest = positional[:count], positional[count:] + rest
+    return tuple(p.name for p in positional), {p.name: p.default for p in rest}, variadic
+
+
+def _ufunc(name):
+    """Return a forward that runs the named ufunc of its first array's module."""
+
+    def forward(a, *rest):
+        module = xp(a) if not rest or isinstance(a, _ndarray) is False else xp(rest[0])
+        return getattr(module, name)(a, *rest)
+
+    return forward
+
+
+def _kept(array, how):
+    """Return what a node saves of one input: the array, (shape, dtype), or nothing."""
+    if how == "array":
+        return array
+    if how == "shape" and hasattr(array, "shape"):
+        return (array.shape, array.dtype)
+    return None
+
+
+def _unpacked(value, edge):
+    """Return a saved array as the Tensor it was, attached to the graph: differentiating backward goes through it."""
+    if edge is None:
+        return wrap(value) if hasattr(value, "flags") else value
+    if type(edge) is Node:
+        return make_variable(value, edge)
+    if edge.array is value:
+        return edge
+    # The leaf's data was rebound since: the old value still belongs to the same leaf.
+    return make_variable(value, alias_node(edge, value.shape))
+
+
+def alias_node(edge, shape):
+    """Return a node that hands the gradient on as it is: to a leaf, for another tensor in its place."""
+    node = _new(Node)
+    node.op, node.number, node.edges, node.params = IDENTITY, next_time(), (edge,), _NO_PARAMS
+    node.saved, node.out, node.shape = (), None, shape
+    return node
+
+
+def _unpacked_out(node):
+    """Return a node's saved result as the Variable(s) it made."""
+    if type(node.out) is tuple:
+        return tuple(_output(node, index, part) for index, part in enumerate(node.out))
+    return make_variable(node.out, node)
+
+
+def _output(node, index, array):
+    """Return output number ``index`` of an op with several: a Variable whose node picks it out."""
+    if array.dtype.char not in FLOAT_CODES:
+        return wrap(array)
+    pick = _new(Node)
+    pick.op, pick.number, pick.edges, pick.params = PICK, next_time(), (node,), {"index": index}
+    pick.saved, pick.out, pick.shape = (), None, array.shape
+    return make_variable(array, pick)
+
+
+def _all_outputs(node, gradients, graph):
+    """Return the gradients of all outputs of an op with several: zeros for those nothing depended on."""
+    complete = []
+    for index, (shape, dtype, module) in enumerate(node.shape):
+        gradient = gradients.get(index)
+        if gradient is None:
+            zeros = module.zeros(shape, dtype)
+            gradient = wrap(zeros) if graph else zeros
+        complete.append(gradient)
+    return tuple(complete)
+
+
+class _Pick:
+    """Stands in a node for "output number index of the op below"."""
+
+    name = "pick"
+
+    def pull(self, node, gradient, graph, useful=None):
+        return ({node.params["index"]: gradient},)
+
+    def free(self, node):
+        """Nothing is saved."""
+
+
+class _Identity(_Pick):
+    name = "alias"
+
+    def pull(self, node, gradient, graph, useful=None):
+        return (gradient,)
+
+
+PICK = _Pick()
+IDENTITY = _Identity()
+
+
+def _unbroadcast(gradient, edge):
+    """Return a gradient summed over the dimensions along which its input was broadcast."""
+    shape = edge.shape if type(edge) is Node else edge.array.shape
+    if gradient.shape == shape:
+        return gradient
+    return CENTRAL["sum_to"](gradient, shape=tuple(shape))
+
+
+def _linked(result, source):
+    """Record the view relation when the result lies in its source's memory."""
+    base = result.array.base
+    if base is None and result.array is not source.array:
+        return result
+    root, own = source.array, result.array
+    while getattr(root, "base", None) is not None and isinstance(root.base, type(root)):
+        root = root.base
+    while getattr(own, "base", None) is not None and isinstance(own.base, type(own)):
+        own = own.base
+    return make_view(result, source) if own is root else result
+
+
+# ---------------------------------------------------------------------- the fast path: one or two tensors, no parameters
+def _unary(op, numpy_forward):
+    """Return the call of an op of one tensor and no parameters."""
+    forward, keep_x, keep_out, differentiable = op.forward, op.keep[0] == "array", op.keep_out, op.differentiable
+    to_float = op.promote == "float"
+
+    def call(x):
+        if not isinstance(x, Tensor):
+            return forward(x)
+        array = x.array
+        if to_float and array.dtype.char not in FLOAT_CODES:
+            x = CENTRAL["cast"](x, dtype=default_float())
+            array = x.array
+        try:
+            out = numpy_forward(array) if type(array) is _ndarray else forward(array)
+        except Exception as error:
+            raise _explained(op, [array], error) from error.__cause__
+        if type(out) is not _ndarray:
+            out = xp(out).asarray(out)
+        if type(x) is not Tensor and x._requires_grad and differentiable and MODE.grad:
+            node = _new(Node)
+            node.op = op
+            node.number = next_time()
+            node.edges = (x.node or x,)
+            node.saved = (array if keep_x else None,)
+            node.out = out if keep_out else None
+            node.shape = out.shape
+            node.params = _NO_PARAMS
+            if MODE.on_record is not None:
+                MODE.on_record(node)
+            result = _new(Variable)
+            result.array = out
+            result.node = node
+            result._requires_grad = True
+            result._grad = None
+            return result
+        result = _new(Tensor)
+        result.array = out
+        return result
+
+    call.__name__ = op.name
+    return call
+
+
+def _binary(op, numpy_forward):
+    """Return the call of an elementwise op of two tensors (or a tensor and a number) and no parameters."""
+    forward, keep_out, differentiable = op.forward, op.keep_out, op.differentiable
+    keep_a, keep_b = (how == "array" for how in op.keep)
+    diff_a, diff_b = (rule is not None for rule in op.rules)
+    to_float = op.promote == "float"
+
+    def call(a, b):
+        edge_a = edge_b = None
+        if isinstance(a, Tensor):
+            x = a.array
+            dtype = x.dtype
+            if isinstance(b, Tensor):
+                y = b.array
+                if dtype is not y.dtype or (to_float and dtype.char not in FLOAT_CODES):
+                    a, b = _promoted(op, (a, b))
+                    x, y = a.array, b.array
+                if type(b) is not Tensor and diff_b and b._requires_grad:
+                    edge_b = b.node or b
+            else:
+                if dtype.char not in FLOAT_CODES or (type(b) is not float and type(b) is not int):
+                    a, b = _promoted(op, (a, b))
+                    return call(a, b) if isinstance(b, Tensor) else _number(op, a, b, a)
+                y = b
+            if type(a) is not Tensor and diff_a and a._requires_grad:
+                edge_a = a.node or a
+        elif isinstance(b, Tensor):
+            x, y = a, b.array
+            if y.dtype.char not in FLOAT_CODES or (type(a) is not float and type(a) is not int):
+                a, b = _promoted(op, (a, b))
+                return call(a, b) if isinstance(a, Tensor) else _number(op, a, b, b)
+            if type(b) is not Tensor and diff_b and b._requires_grad:
+                edge_b = b.node or b
+        else:
+            return forward(a, b)
+        try:
+            out = numpy_forward(x, y) if type(x) is _ndarray or type(y) is _ndarray else forward(x, y)
+        except Exception as error:
+            raise _explained(op, [x, y], error) from error.__cause__
+        if type(out) is not _ndarray:
+            out = xp(out).asarray(out)
+        if (edge_a is not None or edge_b is not None) and MODE.grad:
+            node = _new(Node)
+            node.op = op
+            node.number = next_time()
+            node.edges = (edge_a, edge_b)
+            node.saved = (x if keep_a else None, y if keep_b else None)
+            node.out = out if keep_out else None
+            node.shape = out.shape
+            node.params = _NO_PARAMS
+            if MODE.on_record is not None:
+                MODE.on_record(node)
+            result = _new(Variable)
+            result.array = out
+            result.node = node
+            result._requires_grad = True
+            result._grad = None
+            return result
+        result = _new(Tensor)
+        result.array = out
+        return result
+
+    call.__name__ = op.name
+    return call
+
+
+def _number(op, a, b, tensor):
+    """Run a binary op of an integer or bool tensor and a number (or of a promoted tensor and a number)."""
+    arrays = [value.array if isinstance(value, Tensor) else asarray_like(value, tensor.array) for value in (a, b)]
+    try:
+        out = op.forward(*arrays)
+    except Exception as error:
+        raise _explained(op, arrays, error) from error.__cause__
+    return op.record((a, b), arrays, {}, out) if is_recorded(op, a, b) else wrap(xp(out).asarray(out))
+
+
+def is_recorded(op, *args):
+    """Return whether an op on these arguments has to be recorded."""
+    tracked = any(isinstance(arg, Tensor) and type(arg) is not Tensor and arg._requires_grad for arg in args)
+    return tracked and MODE.grad and op.differentiable
+
+
+# ---------------------------------------------------------------------- promotion and errors
+def _promoted(op, args):
+    """Return the arguments brought to one dtype by PyTorch's rules; numbers stay numbers."""
+    args = [_operand(op, arg) for arg in args]
+    values = [arg.array if isinstance(arg, Tensor) else arg for arg in args if arg is not None]
+    dtype = result_dtype(values)
+    if op.promote == "float" and dtype.char not in FLOAT_CODES:
+        dtype = default_float()
+    cast = CENTRAL["cast"]
+    return [cast(arg, dtype=dtype) if isinstance(arg, Tensor) and arg.array.dtype != dtype else arg for arg in args]
+
+
+def _operand(op, value):
+    """Return an argument as a Tensor, Python number or None; TypeError for what can't be one."""
+    if value is None or isinstance(value, Tensor):
+        return value
+    if isinstance(value, np.bool_):
+        return bool(value)
+    if isinstance(value, (bool, int, float, complex)):
+        return value if type(value) in (bool, int, float, complex) else float(value)
+    if isinstance(value, (_ndarray, np.generic)) or hasattr(value, "__cuda_array_interface__"):
+        return wrap(value) if not isinstance(value, np.generic) else wrap(data_array(value))
+    raise TypeError(f"{op.name}(): expected a Tensor or a number, but got {type(value).__name__}")
+
+
+def _explained(op, arrays, error):
+    """Return the error to raise for a failed forward: PyTorch's class, and the op, shapes, dtypes and devices."""
+    tensors = [array for array in arrays if hasattr(array, "shape") and hasattr(array, "dtype")]
+    devices = {str(array_device(array)) for array in tensors}
+    facts = ", ".join(f"{list(array.shape)} {array.dtype} on {array_device(array)}" for array in tensors)
+    if len(devices) > 1:
+        return RuntimeError(
+            f"{op.name}: Expected all tensors to be on the same device, but found at least two devices, "
+            f"{' and '.join(sorted(devices))}! Move them with .to(). Got {facts}."
+        )
+    if op.broadcast and isinstance(error, ValueError) and "broadcast" in str(error):
+        return RuntimeError(f"{op.name}: {_mismatch([array.shape for array in tensors])} Got {facts}.")
+    error.add_note(f"in minigrad.{op.name}({facts})")
+    return error
+
+
+def _mismatch(shapes):
+    """Return PyTorch's sentence on the first dimension from the right in which shapes can't be broadcast."""
+    ndim = max(len(shape) for shape in shapes)
+    padded = [(1,) * (ndim - len(shape)) + tuple(shape) for shape in shapes]
+    for dim in reversed(range(ndim)):
+        lengths = [shape[dim] for shape in padded if shape[dim] != 1]
+        if len(set(lengths)) > 1:
+            return (
+                f"The size of tensor a ({lengths[0]}) must match the size of tensor b ({lengths[1]}) "
+                f"at non-singleton dimension {dim}."
+            )
+    return "The shapes can't be broadcast together."
+
+
+# ---------------------------------------------------------------------- public functions
+def function(method=False, inplace=False, out=False, aliases=False, name=None, public=True):
+    """Register a public function under its name, as minigrad.NAME and, if asked, as a Tensor method.
+
+    Arguments: method (also Tensor.NAME), inplace (also Tensor.NAME_ and minigrad.NAME_: the result is written into the
+    first argument), out (accept out=: the result is written there), aliases (accept NumPy's axis, keepdims, x, x1, x2
+    for dim, keepdim, input, other), name (instead of the function's), public (False: only the method).
+    """
+
+    def register(implementation):
+        public_name = name or implementation.__name__
+        wrapped = implementation
+        if out:
+            wrapped = _with_out(wrapped, public_name)
+        if aliases:
+            wrapped = _with_aliases(wrapped)
+        if public:
+            FUNCTIONS[public_name] = wrapped
+        if method:
+            METHODS[public_name] = wrapped
+            setattr(Tensor, public_name, wrapped)
+        if inplace:
+            written = _in_place(wrapped, public_name + "_")
+            METHODS[public_name + "_"] = written
+            setattr(Tensor, public_name + "_", written)
+            FUNCTIONS[public_name + "_"] = written
+        return wrapped
+
+    return register
+
+
+def _in_place(implementation, public_name):
+    """Return the variant of a function that writes its result into its first argument."""
+    from minigrad.inplace import assign
+
+    def written(self, *args, **kwargs):
+        return assign(self, implementation(self, *args, **kwargs), public_name)
+
+    written.__name__ = written.__qualname__ = public_name
+    written.__doc__ = f"In-place variant of {implementation.__name__}: writes the result into this tensor and returns it."
+    return written
+
+
+def _with_out(implementation, public_name):
+    """Return the function with an out= keyword."""
+    from minigrad.inplace import write_out
+
+    @functools.wraps(implementation)
+    def with_out(*args, out=None, **kwargs):
+        if out is None:
+            return implementation(*args, **kwargs)
+        return write_out(out, implementation(*args, **kwargs), public_name)
+
+    return with_out
+
+
+_ALIASES = {"axis": "dim", "keepdims": "keepdim", "x": "input", "x1": "input", "x2": "other"}
+
+
+def _with_aliases(implementation):
+    """Return the function with NumPy's names of keywords accepted."""
+
+    @functools.wraps(implementation)
+    def with_aliases(*args, **kwargs):
+        if kwargs:
+            kwargs = {_ALIASES.get(key, key): value for key, value in kwargs.items()}
+        return implementation(*args, **kwargs)
+
+    return with_aliases

@@ -1,0 +1,427 @@
+"""Tensor, level 1 of 3: an n-dimensional array on the CPU or a GPU that executes operations at once.
+
+It knows nothing of gradients or of any operation: ``variable.py`` adds the graph, ``ops/`` adds the methods.
+"""
+
+import copy
+
+from minigrad.backend import (
+    FLOAT_CODES,
+    array_device,
+    as_dtype,
+    default_float,
+    device,
+    from_numpy_dtype,
+    get_default_device,
+    move,
+    np,
+    to_numpy,
+    xp,
+)
+
+_new = object.__new__
+
+
+class Size(tuple):
+    """Shape of a tensor: a tuple of ints that can count its elements.
+
+    >>> import minigrad as mg
+    >>> mg.zeros(2, 3).shape
+    minigrad.Size([2, 3])
+    """
+
+    __slots__ = ()
+
+    def numel(self):
+        """Return the number of elements of a tensor of this shape."""
+        count = 1
+        for length in self:
+            count *= length
+        return count
+
+    def __repr__(self):
+        return f"minigrad.Size({list(self)})"
+
+    def __getitem__(self, index):
+        item = tuple.__getitem__(self, index)
+        return Size(item) if isinstance(index, slice) else item
+
+    def __add__(self, other):
+        return Size(tuple.__add__(self, tuple(other)))
+
+
+class Tensor:
+    """n-dimensional array of one dtype on one device.
+
+    ``Tensor(2, 3)`` makes an uninitialised float tensor of that shape and ``Tensor([1, 2])`` a float tensor of that
+    data, as in PyTorch's legacy constructor; ``minigrad.tensor(data)`` keeps the data's dtype and is what to use.
+    Raises TypeError for arguments that are neither sizes nor data.
+    Source: https://docs.pytorch.org/docs/stable/tensors.html
+
+    >>> import minigrad as mg
+    >>> mg.Tensor([1, 2])
+    tensor([1., 2.])
+    """
+
+    # node, _grad and _requires_grad are set only on Variables; rare attributes live in __dict__ over these defaults.
+    __slots__ = ("__dict__", "__weakref__", "_grad", "_requires_grad", "array", "node")
+    __array_priority__ = 1000
+    _base = None  # the tensor whose memory this one views
+    _aliased = False  # whether other tensors or arrays may look at this memory
+    _generation = 0  # how often the graph of this memory was rewritten in place
+    _hooks = None
+
+    def __new__(cls, *args, device=None, dtype=None):
+        target = get_default_device() if device is None else as_device(device)
+        chosen = default_float() if dtype is None else as_dtype(dtype).numpy
+        self = _new(cls)
+        self.array = _legacy_array(args, chosen, target)
+        return self
+
+    # ------------------------------------------------------------------ what it is
+    @property
+    def shape(self):
+        """Size of the tensor."""
+        return Size(self.array.shape)
+
+    @property
+    def dtype(self):
+        """Type of the elements, such as ``minigrad.float32``."""
+        return from_numpy_dtype(self.array.dtype)
+
+    @property
+    def device(self):
+        """Device the tensor lives on."""
+        return array_device(self.array)
+
+    @property
+    def ndim(self):
+        """Number of dimensions."""
+        return self.array.ndim
+
+    @property
+    def itemsize(self):
+        """Bytes of one element."""
+        return self.array.itemsize
+
+    @property
+    def nbytes(self):
+        """Bytes of all elements."""
+        return self.array.nbytes
+
+    @property
+    def is_cuda(self):
+        """Whether the tensor lives on a GPU."""
+        return not isinstance(self.array, np.ndarray)
+
+    @property
+    def is_leaf(self):
+        """Whether no recorded operation made this tensor."""
+        return True
+
+    @property
+    def grad_fn(self):
+        """The graph node that made this tensor; None for a leaf."""
+        return None
+
+    @property
+    def grad(self):
+        """The gradient accumulated by backward; None before."""
+        return None
+
+    @property
+    def requires_grad(self):
+        """Whether operations on this tensor are recorded."""
+        return False
+
+    @property
+    def retains_grad(self):
+        """Whether a non-leaf keeps its gradient."""
+        return False
+
+    def size(self, dim=None):
+        """Return the shape, or the length of one dimension."""
+        shape = self.array.shape
+        if dim is None:
+            return Size(shape)
+        return shape[normalize_dim(dim, len(shape))]
+
+    def dim(self):
+        """Return the number of dimensions."""
+        return self.array.ndim
+
+    ndimension = dim
+
+    def numel(self):
+        """Return the number of elements."""
+        return self.array.size
+
+    nelement = numel
+
+    def element_size(self):
+        """Return the bytes of one element."""
+        return self.array.itemsize
+
+    def stride(self, dim=None):
+        """Return the steps, in elements, along all dimensions or one."""
+        steps = tuple(step // self.array.itemsize for step in self.array.strides)
+        return steps if dim is None else steps[normalize_dim(dim, len(steps))]
+
+    def storage_offset(self):
+        """Return the elements between the start of the memory and this view."""
+        start = memory_start(self.array)
+        return (data_pointer(self.array) - start) // self.array.itemsize
+
+    def data_ptr(self):
+        """Return the address of the first element."""
+        return data_pointer(self.array)
+
+    def is_contiguous(self):
+        """Return whether the elements lie in row-major order without gaps."""
+        return self.array.flags.c_contiguous
+
+    def is_floating_point(self):
+        """Return whether the elements are floating-point numbers."""
+        return self.array.dtype.kind == "f"
+
+    def is_complex(self):
+        """Return whether the elements are complex numbers."""
+        return self.array.dtype.kind == "c"
+
+    def is_signed(self):
+        """Return whether the elements can be negative."""
+        return self.array.dtype.kind in "ifc"
+
+    def get_device(self):
+        """Return the index of the GPU the tensor lives on; -1 for the CPU."""
+        return self.array.device.id if self.is_cuda else -1
+
+    # ------------------------------------------------------------------ Python and NumPy values
+    def item(self):
+        """Return the single element as a Python number; RuntimeError when there is not exactly one."""
+        if self.array.size != 1:
+            raise RuntimeError(f"a Tensor with {self.array.size} elements cannot be converted to Scalar")
+        return self.array.item()
+
+    def tolist(self):
+        """Return the values as nested lists of Python numbers."""
+        return self.array.tolist()
+
+    def numpy(self, *, force=False):
+        """Return a NumPy array on the same memory.
+
+        Raises RuntimeError for a tensor that requires grad and TypeError for one on a GPU, unless ``force``.
+        """
+        if self.requires_grad and not force:
+            raise RuntimeError("Can't call numpy() on Tensor that requires grad. Use tensor.detach().numpy() instead.")
+        if self.is_cuda and not force:
+            raise TypeError(
+                f"can't convert {self.device} device type tensor to numpy. Use Tensor.cpu() to copy the tensor to host "
+                "memory first."
+            )
+        self._mark_aliased()
+        return to_numpy(self.array)
+
+    def __array__(self, dtype=None, copy=None):
+        array = self.numpy()
+        if dtype is not None and array.dtype != dtype:
+            if copy is False:
+                raise ValueError(f"a {self.dtype} tensor can't be seen as {dtype} without a copy")
+            return array.astype(dtype)
+        return array.copy() if copy else array
+
+    def __len__(self):
+        if self.array.ndim == 0:
+            raise TypeError("len() of a 0-d tensor")
+        return self.array.shape[0]
+
+    def __bool__(self):
+        if self.array.size != 1:
+            count = "no" if self.array.size == 0 else "more than one"
+            raise RuntimeError(f"Boolean value of Tensor with {count} value is ambiguous")
+        return bool(self.array.item())
+
+    def __float__(self):
+        return float(self.item())
+
+    def __int__(self):
+        return int(self.item())
+
+    def __complex__(self):
+        return complex(self.item())
+
+    def __index__(self):
+        if self.array.dtype.kind not in "iub" or self.array.size != 1:
+            raise TypeError("only integer tensors of a single element can be converted to an index")
+        return int(self.array.item())
+
+    def __contains__(self, element):
+        if not isinstance(element, (Tensor, int, float, complex)):
+            raise RuntimeError(
+                f"Tensor.__contains__ only supports Tensor or scalar, but you passed in a {type(element).__name__}."
+            )
+        value = element.array if isinstance(element, Tensor) else element
+        return bool((self.array == value).any())
+
+    def __hash__(self):
+        return id(self)
+
+    def __format__(self, spec):
+        if self.array.ndim == 0:
+            return format(self.item(), spec)
+        if spec:
+            raise TypeError(f"unsupported format string passed to Tensor.__format__: {spec!r} for shape {self.array.shape}")
+        return repr(self)
+
+    def __repr__(self):
+        from minigrad.printing import tensor_string
+
+        return tensor_string(self)
+
+    # ------------------------------------------------------------------ copies
+    def __copy__(self):
+        clone = _new(Tensor)
+        clone.array = self.array
+        return clone
+
+    def __deepcopy__(self, memo):
+        if id(self) in memo:
+            return memo[id(self)]
+        clone = _new(Tensor)
+        clone.array = self.array.copy()
+        memo[id(self)] = clone
+        clone.__dict__.update(copy.deepcopy(self._user_attributes(), memo))
+        return clone
+
+    def __reduce_ex__(self, protocol):
+        return rebuild_tensor, (to_numpy(self.array), str(self.device), self._user_attributes())
+
+    def _user_attributes(self):
+        """Return the attributes a user put on the tensor, without the engine's own."""
+        return {name: value for name, value in self.__dict__.items() if not name.startswith("_")}
+
+    def _mark_aliased(self):
+        """Remember that something else looks at this memory, so that in-place writes go through to it."""
+        root = self if self._base is None else self._base
+        if not root._aliased:
+            root._aliased = True
+
+
+def rebuild_tensor(array, device_name, attributes):
+    """Return the tensor that was pickled."""
+    tensor = wrap(move(array, device(device_name)))
+    tensor.__dict__.update(attributes)
+    return tensor
+
+
+def wrap(array):
+    """Return a Tensor on a raw array, without copying."""
+    tensor = _new(Tensor)
+    tensor.array = array
+    return tensor
+
+
+def as_device(value):
+    """Return a device object for a device, its name or a GPU index; TypeError for anything else."""
+    return value if isinstance(value, device) else device(value)
+
+
+def normalize_dim(dim, ndim, *, wrap_scalar=True):
+    """Return dim as a non-negative int; IndexError if it is out of range for ndim dimensions."""
+    if not isinstance(dim, int):
+        if isinstance(dim, (Tensor, np.integer)):
+            dim = dim.__index__()
+        else:
+            raise TypeError(f"dim must be an int, but got {type(dim).__name__}: {dim!r}")
+    count = ndim or int(wrap_scalar)
+    if not -count <= dim < count:
+        if count == 0:
+            raise IndexError(f"Dimension specified as {dim} but tensor has no dimensions")
+        raise IndexError(f"Dimension out of range (expected to be in range of [{-count}, {count - 1}], but got {dim})")
+    return dim + count if dim < 0 else dim
+
+
+def data_pointer(array):
+    """Return the address of an array's first element."""
+    return array.ctypes.data if isinstance(array, np.ndarray) else array.data.ptr
+
+
+def memory_start(array):
+    """Return the lowest address of the memory an array looks at."""
+    root = array
+    while type(root.base) is type(array):
+        root = root.base
+    return data_pointer(root)
+
+
+def _legacy_array(args, dtype, target):
+    """Return the array the legacy constructor makes: of a shape, of data, or empty."""
+    if len(args) == 1 and isinstance(args[0], Tensor):
+        return args[0].array.astype(dtype, copy=False)
+    if len(args) == 1 and not isinstance(args[0], (int, Size)):
+        return move(data_array(args[0], dtype), target)
+    sizes = tuple(args[0]) if len(args) == 1 and isinstance(args[0], Size) else args
+    if not all(isinstance(length, (int, np.integer)) and not isinstance(length, bool) for length in sizes):
+        raise TypeError(f"Tensor() takes sizes (ints) or one sequence of data, but got {args!r}")
+    if any(length < 0 for length in sizes):
+        raise RuntimeError(f"Trying to create tensor with negative dimension: {list(sizes)}")
+    return move(np.empty(sizes if args else (0,), dtype), target)
+
+
+def data_array(data, dtype=None):
+    """Return a new NumPy array of nested Python data, arrays or tensors, with PyTorch's inferred dtype.
+
+    Python floats get the default dtype, ints int64, bools bool; arrays and tensors keep theirs.
+    """
+    if isinstance(data, Tensor):
+        array = to_numpy(data.array).copy()
+    elif isinstance(data, (np.ndarray, np.generic)):
+        array = np.array(data)
+        from_numpy_dtype(array.dtype)
+    else:
+        array = _nested_array(data)
+    if dtype is not None and array.dtype != dtype:
+        array = array.astype(dtype)
+    return array
+
+
+def _nested_array(data):
+    """Return a NumPy array of a Python number or nested sequences that may hold tensors and arrays."""
+    try:
+        array = np.array(_without_tensors(data))
+    except OverflowError as error:
+        raise RuntimeError(f"Overflow when unpacking long long: {error}") from None
+    except ValueError as error:
+        raise ValueError(f"expected sequences of equal length at every depth: {error}") from None
+    if array.dtype.kind in "OUSMm":
+        raise TypeError(f"new(): invalid data type '{_culprit(data)}'")
+    if array.size == 0 and not isinstance(data, (np.ndarray, np.generic)):
+        return array.astype(default_float())
+    leaf = data
+    while isinstance(leaf, (list, tuple)):
+        leaf = leaf[0]
+    if array.dtype.char in FLOAT_CODES and not isinstance(leaf, (Tensor, np.ndarray, np.generic)):
+        return array.astype(default_float() if array.dtype.kind == "f" else np.complex64, copy=False)
+    if array.dtype.kind == "u" and array.dtype.itemsize == 8:
+        raise RuntimeError("Overflow when unpacking long long: a value does not fit int64")
+    return array
+
+
+def _without_tensors(data):
+    """Replace tensors in nested sequences by their values."""
+    if isinstance(data, Tensor):
+        return to_numpy(data.array) if data.array.ndim else data.array.item()
+    if isinstance(data, (list, tuple, range)) or (hasattr(data, "__len__") and hasattr(data, "__getitem__") and not hasattr(data, "__array__") and not isinstance(data, (str, bytes, dict))):
+        return [_without_tensors(item) if not isinstance(item, (int, float)) else item for item in data]
+    return data
+
+
+def _culprit(data):
+    """Return the name of the type in nested data that no tensor can hold."""
+    if isinstance(data, (list, tuple)):
+        for item in data:
+            found = _culprit(item)
+            if found:
+                return found
+        return ""
+    return "" if isinstance(data, (bool, int, float, complex, np.number)) else type(data).__name__

@@ -1,0 +1,337 @@
+"""Variable, level 2 of 3: a Tensor that remembers how it was made and receives a gradient. It knows no operation."""
+
+import copy
+import itertools
+import threading
+import weakref
+
+from minigrad.backend import FLOAT_CODES, device, memory_root, move, to_numpy
+from minigrad.tensor import Tensor, data_array, wrap
+
+_new = object.__new__
+
+
+class Mode(threading.local):
+    """What the current thread records: see no_grad, inference_mode and detect_anomaly in autograd/."""
+
+    grad = True
+    inference = False
+    on_record = None  # called with every node recorded (anomaly detection)
+    check_nan = False
+
+
+MODE = Mode()
+
+# One clock counts recorded nodes and in-place writes. A node's number is therefore an order in which gradients can
+# flow (newest first), and a saved array was changed exactly if its memory was written at a later time than that.
+next_time = itertools.count(1).__next__
+
+
+class Clock:
+    """When memory was last written in place, anywhere: nodes younger than that need no further check."""
+
+    last_write = 0
+
+
+_WRITES = {}  # id of the array owning the memory -> (time of the last write, weak reference to the owner)
+_PRUNE_AT = 100_000
+
+
+def touch(array):
+    """Note that the memory of a raw array has just been written in place."""
+    root = memory_root(array)
+    Clock.last_write = now = next_time()
+    if len(_WRITES) >= _PRUNE_AT:
+        for key in [key for key, (_, owner) in list(_WRITES.items()) if owner() is None]:
+            del _WRITES[key]
+    _WRITES[id(root)] = (now, weakref.ref(root))
+
+
+def written_since(array, time):
+    """Return whether the memory of a raw array was written in place after the given time."""
+    write = _WRITES.get(id(memory_root(array)))
+    return write is not None and write[0] > time
+
+
+class Node:
+    """One recorded operation: where its inputs came from and what its gradient rules need.
+
+    ``edges`` has one entry per input: the Node or leaf Variable the gradient flows to, or None. ``saved`` and ``out``
+    hold raw arrays, never user objects, so that a graph has no cycles and is freed by reference counting.
+    """
+
+    __slots__ = ("__dict__", "__weakref__", "edges", "number", "op", "out", "params", "saved", "shape")
+    hooks = None  # functions on the gradient of the output
+    retained = None  # weak reference to the Variable that asked for retain_grad
+    traceback = None
+
+    def __lt__(self, other):
+        return self.number > other.number
+
+    def name(self):
+        """Return PyTorch's kind of name for the operation, such as ``AddBackward0``."""
+        return "".join(part.capitalize() for part in self.op.name.split("_")) + "Backward0"
+
+    def __repr__(self):
+        return f"<{self.name()} object at {hex(id(self))}>"
+
+    @property
+    def next_functions(self):
+        """The nodes the gradient flows to, as ((node, 0), …); an AccumulateGrad for a leaf."""
+        return tuple((AccumulateGrad(e) if isinstance(e, Tensor) else e, 0) for e in self.edges)
+
+    def register_hook(self, hook):
+        """Call hook(grad) with the gradient of the operation's output; a returned tensor replaces it."""
+        if self.hooks is None:
+            self.hooks = {}
+        return RemovableHandle(self.hooks, hook)
+
+
+class AccumulateGrad:
+    """The end of a path of the graph: adds the gradient to its ``variable``."""
+
+    next_functions = ()
+
+    def __init__(self, variable):
+        self.variable = variable
+
+    def name(self):
+        """Return ``AccumulateGrad``."""
+        return "AccumulateGrad"
+
+
+class RemovableHandle:
+    """Handle of a hook in a dict of hooks; ``remove()`` takes it out again, and so does leaving a ``with`` block."""
+
+    _next_id = itertools.count()
+
+    def __init__(self, hooks, hook, *, first=False):
+        self.id = next(RemovableHandle._next_id)
+        self._hooks = weakref.ref(hooks) if hasattr(hooks, "__weakref__") else (lambda: hooks)
+        hooks[self.id] = hook
+        if first:
+            hooks.move_to_end(self.id, last=False)
+
+    def remove(self):
+        """Remove the hook; harmless when it is gone already."""
+        hooks = self._hooks()
+        if hooks is not None:
+            hooks.pop(self.id, None)
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *exception):
+        self.remove()
+
+
+def check_can_require_grad(array):
+    """RuntimeError unless the array's dtype can have a gradient."""
+    if array.dtype.char not in FLOAT_CODES:
+        raise RuntimeError(
+            f"only Tensors of floating point and complex dtype can require gradients, but this one is {array.dtype}; "
+            "convert it first, for example with .float()"
+        )
+
+
+def is_tracked(tensor):
+    """Return whether operations on this tensor are recorded when grad mode is on."""
+    return type(tensor) is not Tensor and tensor._requires_grad
+
+
+def make_variable(array, node):
+    """Return a tracked Variable on a raw array, made by a node."""
+    variable = _new(Variable)
+    variable.array = array
+    variable.node = node
+    variable._requires_grad = True
+    variable._grad = None
+    return variable
+
+
+def promote(tensor, requires_grad=False):
+    """Turn a plain Tensor into a Variable, in place: the same object, never the other way."""
+    if type(tensor) is Tensor:
+        tensor.__class__ = Variable
+        tensor.node = None
+        tensor._grad = None
+        tensor._requires_grad = requires_grad
+    return tensor
+
+
+class Variable(Tensor):
+    """A Tensor that is a node of the computational graph: it stores data and receives a gradient.
+
+    ``Variable(tensor, requires_grad=False)`` shares the tensor's memory. Since any tensor can be given
+    ``requires_grad=True``, which turns it into a Variable, nobody has to wrap or unwrap.
+    Source: https://docs.pytorch.org/docs/stable/autograd.html#variable-deprecated
+
+    >>> import minigrad as mg
+    >>> x = mg.Variable(mg.tensor([3.0]), requires_grad=True)
+    >>> (x * x).backward()
+    >>> x.grad
+    tensor([6.])
+    """
+
+    __slots__ = ()
+
+    def __new__(cls, data=None, requires_grad=False, volatile=False):
+        if volatile:
+            import warnings
+
+            warnings.warn("volatile was removed and now has no effect. Use `with minigrad.no_grad():` instead.", stacklevel=2)
+        self = _new(cls)
+        if isinstance(data, Tensor):
+            data._mark_aliased()
+            self.array = data.array
+        else:
+            self.array = data_array([] if data is None else data)
+        if requires_grad:
+            check_can_require_grad(self.array)
+        self.node = None
+        self._grad = None
+        self._requires_grad = bool(requires_grad)
+        return self
+
+    @property
+    def requires_grad(self):
+        """Whether operations on this tensor are recorded."""
+        return self._requires_grad
+
+    @property
+    def grad_fn(self):
+        """The graph node that made this tensor; None for a leaf."""
+        return self.node if self._requires_grad else None
+
+    @property
+    def is_leaf(self):
+        """Whether no recorded operation made this tensor."""
+        return not self._requires_grad or self.node is None
+
+    @property
+    def grad(self):
+        """The gradient accumulated by backward; None before."""
+        return self._grad
+
+    @property
+    def retains_grad(self):
+        """Whether a non-leaf keeps its gradient."""
+        return self.node is not None and self.node.retained is not None
+
+    def __copy__(self):
+        clone = _new(type(self) if type(self) is not View else Variable)
+        clone.array, clone.node = self.array, self.node
+        clone._grad, clone._requires_grad = self._grad, self._requires_grad
+        return clone
+
+    def __deepcopy__(self, memo):
+        if id(self) in memo:
+            return memo[id(self)]
+        if not self.is_leaf:
+            raise RuntimeError(
+                "Only Tensors created explicitly by the user (graph leaves) support the deepcopy protocol at the moment; "
+                "use .detach().clone() on this one"
+            )
+        clone = _new(type(self) if type(self) is not View else Variable)
+        clone.array, clone.node, clone._requires_grad = self.array.copy(), None, self._requires_grad
+        memo[id(self)] = clone
+        clone._grad = copy.deepcopy(self._grad, memo)
+        clone.__dict__.update(copy.deepcopy(self._user_attributes(), memo))
+        return clone
+
+    def __reduce_ex__(self, protocol):
+        if not self.is_leaf:
+            raise RuntimeError("can't pickle a tensor that is not a graph leaf; use .detach() first")
+        kind = "Parameter" if isinstance(self, Parameter) else "Variable"
+        return rebuild_variable, (
+            kind, to_numpy(self.array), str(self.device), self._requires_grad, self._user_attributes()
+        )  # fmt: skip
+
+
+class Parameter(Variable):
+    """A Variable that a Module registers as learnable when it is assigned as an attribute.
+
+    Arguments: data (Tensor; shares memory), requires_grad (bool, default True).
+    Source: https://docs.pytorch.org/docs/stable/generated/torch.nn.parameter.Parameter.html
+
+    >>> import minigrad as mg
+    >>> mg.nn.Parameter(mg.ones(2))
+    Parameter containing:
+    tensor([1., 1.], requires_grad=True)
+    """
+
+    __slots__ = ()
+
+    def __new__(cls, data=None, requires_grad=True):
+        return Variable.__new__(cls, data, requires_grad)
+
+    def __repr__(self):
+        return "Parameter containing:\n" + Tensor.__repr__(self)
+
+
+class View(Variable):
+    """A tensor on the memory of another, its base: when the base is written in place its own graph follows.
+
+    Its node is looked up, not stored: after an in-place write to the base or to a sibling view, a new node is
+    recorded that reads this view out of the rewritten base.
+    """
+
+    __slots__ = ()
+    _seen = 0
+
+    def _follow(self):
+        base = self._base
+        if self._seen != base._generation:
+            self._seen = base._generation
+            node = View.read_from_base(self, base) if is_tracked(base) else None
+            _NODE.__set__(self, node)
+            _REQUIRES_GRAD.__set__(self, node is not None)
+
+    @property
+    def node(self):
+        """The graph node that made this view."""
+        self._follow()
+        return _NODE.__get__(self)
+
+    @node.setter
+    def node(self, node):
+        _NODE.__set__(self, node)
+
+    @property
+    def _requires_grad(self):
+        self._follow()
+        return _REQUIRES_GRAD.__get__(self)
+
+    @_requires_grad.setter
+    def _requires_grad(self, value):
+        _REQUIRES_GRAD.__set__(self, value)
+
+    @staticmethod
+    def read_from_base(view, base):
+        """Return the node that reads the view out of its base (set by inplace.py, which knows the operation)."""
+        raise NotImplementedError
+
+
+_NODE = Tensor.node
+_REQUIRES_GRAD = Tensor._requires_grad
+
+
+def make_view(tensor, base):
+    """Record that tensor, fresh from a view operation, lies on the memory of base; returns tensor."""
+    root = base if base._base is None else base._base
+    if not root._aliased:
+        root._aliased = True
+    if type(tensor) is Tensor:
+        promote(tensor)
+    tensor.__class__ = View
+    tensor._base = root
+    tensor._seen = root._generation
+    return tensor
+
+
+def rebuild_variable(kind, array, device_name, requires_grad, attributes):
+    """Return the Variable or Parameter that was pickled."""
+    cls = Parameter if kind == "Parameter" else Variable
+    variable = cls(wrap(move(array, device(device_name))), requires_grad)
+    variable.__dict__.update(attributes)
+    return variable
