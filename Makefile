@@ -12,6 +12,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet
 
+.DELETE_ON_ERROR:
 .PHONY: demo test parity lint clean
 
 demo: $(VENV)/.demo
