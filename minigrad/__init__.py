@@ -39,8 +39,7 @@ from minigrad.backend import (  # noqa: E402
 from minigrad.op import FUNCTIONS as _FUNCTIONS  # noqa: E402
 from minigrad.tensor import Size, Tensor  # noqa: E402
 from minigrad.variable import Parameter, Variable  # noqa: E402
-
-__version__ = "0.1.0"
+from minigrad.version import __version__  # noqa: E402
 
 globals().update(DTYPES)  # minigrad.float32, minigrad.long, …
 globals().update(_FUNCTIONS)  # every public function registered in ops/

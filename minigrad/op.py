@@ -26,8 +26,8 @@ METHODS = {}  # public name -> function, set as Tensor.NAME
 
 _NO_PARAMS = {}
 
-# Ops this module needs to treat every op alike; ops/shape.py and ops/elementwise.py set them.
-CENTRAL = {"sum_to": None, "cast": None}
+# What this module needs from above to treat every op alike; ops/core.py sets them.
+CENTRAL = {"sum_to": None, "cast": None, "assign": None, "write_out": None}
 
 
 class Op:
@@ -578,10 +578,9 @@ def function(method=False, inplace=False, out=False, aliases=False, name=None, p
 
 def _in_place(implementation, public_name):
     """Return the variant of a function that writes its result into its first argument."""
-    from minigrad.inplace import assign
 
     def written(self, *args, **kwargs):
-        return assign(self, implementation(self, *args, **kwargs), public_name)
+        return CENTRAL["assign"](self, implementation(self, *args, **kwargs), public_name)
 
     written.__name__ = written.__qualname__ = public_name
     written.__doc__ = f"In-place variant of {implementation.__name__}: writes the result into this tensor and returns it."
@@ -590,13 +589,12 @@ def _in_place(implementation, public_name):
 
 def _with_out(implementation, public_name):
     """Return the function with an out= keyword."""
-    from minigrad.inplace import write_out
 
     @functools.wraps(implementation)
     def with_out(*args, out=None, **kwargs):
         if out is None:
             return implementation(*args, **kwargs)
-        return write_out(out, implementation(*args, **kwargs), public_name)
+        return CENTRAL["write_out"](out, implementation(*args, **kwargs), public_name)
 
     return with_out
 

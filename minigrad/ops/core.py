@@ -1,6 +1,7 @@
 """The operations that every other one leans on: cast, and the pair broadcast_to / sum_to."""
 
 from minigrad.backend import xp
+from minigrad.inplace import assign, write_out
 from minigrad.op import CENTRAL, Op
 
 
@@ -26,3 +27,5 @@ sum_to = Op(_sum_to, [lambda g, x_shape: broadcast_to(g, shape=x_shape)])
 
 CENTRAL["cast"] = cast
 CENTRAL["sum_to"] = sum_to
+CENTRAL["assign"] = assign
+CENTRAL["write_out"] = write_out
