@@ -45,4 +45,5 @@ $(VENV)/.demo $(VENV)/.dev: $(VENV)/.%: $(BIN)/python setup.cfg pyproject.toml
 #   make parity TORCH='torch==2.13.0 --index-url https://download.pytorch.org/whl/cpu'
 $(VENV)/.parity: $(VENV)/.dev
 	$(PIP) $(TORCH)
+	$(PIP) expecttest  # torch.testing._internal imports it
 	@touch $@

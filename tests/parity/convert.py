@@ -3,6 +3,7 @@
 The target is a parameter (`module`): PyTorch itself can stand in for minigrad, which is how the harness is tested.
 """
 
+import importlib
 import inspect
 import types
 import warnings
@@ -10,8 +11,24 @@ import warnings
 import numpy as np
 import torch
 
-DTYPE_NAMES = ("float64", "float32", "float16", "bfloat16", "int64", "int32", "int16", "int8", "uint8", "bool",
-               "uint16", "uint32", "uint64", "complex32", "complex64", "complex128")
+DTYPE_NAMES = (
+    "float64",
+    "float32",
+    "float16",
+    "bfloat16",
+    "int64",
+    "int32",
+    "int16",
+    "int8",
+    "uint8",
+    "bool",
+    "uint16",
+    "uint32",
+    "uint64",
+    "complex32",
+    "complex64",
+    "complex128",
+)
 TORCH_NAMESPACES = ("torch", "F", "nn")
 
 
@@ -65,15 +82,18 @@ class Converter:
             raise Unsupported(f"dtype {value.dtype}")
         array = strided_copy(value)
         if self.module is torch:
-            result = torch.empty(0, dtype=value.dtype).set_(torch.from_numpy(array)) if array.size else \
-                torch.from_numpy(array)
+            result = (
+                torch.empty(0, dtype=value.dtype).set_(torch.from_numpy(array))
+                if array.size
+                else torch.from_numpy(array)
+            )
         else:
-            result = self.module.from_numpy(array)
+            result = from_array(self.module, array)
         if isinstance(value, torch.nn.Parameter) and self.requires_grad:
             result = self.module.nn.Parameter(result, requires_grad=value.requires_grad)
         elif value.requires_grad and self.requires_grad:
             result = result.requires_grad_(True)
-        self.memo[key] = (value, result)       # the original is kept alive so that its id stays its own
+        self.memo[key] = (value, result)  # the original is kept alive so that its id stays its own
         if value.requires_grad:
             self.leaves.append(result)
         return result
@@ -97,7 +117,7 @@ class Converter:
             return self.attribute("Generator")().manual_seed(value.initial_seed())
         if isinstance(value, slice):
             return slice(self(value.start), self(value.stop), self(value.step))
-        if isinstance(value, tuple) and type(value) is not tuple:      # named tuples of either kind
+        if isinstance(value, tuple) and type(value) is not tuple:  # named tuples of either kind
             items = [self(item) for item in value]
             return type(value)(*items) if hasattr(value, "_fields") else tuple(items)
         if isinstance(value, (list, tuple)):
@@ -123,17 +143,29 @@ class Converter:
         return resolve(self.module.nn, type(value).__name__)(**arguments)
 
 
+def from_array(module, array):
+    """Make an untracked tensor of the module that shares the NumPy array's memory."""
+    if hasattr(module, "from_numpy"):
+        return module.from_numpy(array)
+    return importlib.import_module(module.__name__ + ".tensor").wrap(array)
+
+
 def resolve(module, name, inside=("",)):
     """Look `name` ('nn.functional.relu') up in the module; Unsupported if it is not there."""
     for prefix in inside:
         found = module
         for part in (f"{prefix}.{name}" if prefix else name).split("."):
-            found = getattr(found, part, None)
+            found = None if inherited_from_type(found, part) else getattr(found, part, None)
             if found is None:
                 break
         if found is not None:
             return found
     raise Unsupported(f"{module.__name__} has no {name}")
+
+
+def inherited_from_type(owner, name):
+    """`Tensor.__ror__` of a class that defines none is that of `Tensor | None`."""
+    return isinstance(owner, type) and not any(name in vars(base) for base in owner.__mro__)
 
 
 def unseeded(function, *args, **kwargs):
@@ -167,7 +199,9 @@ def translate(function, module, depth=0):
     scope["__name__"] = function.__module__
     closure = None
     if function.__closure__:
-        closure = tuple(types.CellType(translate_cell(cell.cell_contents, module, depth)) for cell in function.__closure__)
+        closure = tuple(
+            types.CellType(translate_cell(cell.cell_contents, module, depth)) for cell in function.__closure__
+        )
     rebuilt = types.FunctionType(function.__code__, scope, function.__name__, function.__defaults__, closure)
     rebuilt.__kwdefaults__ = function.__kwdefaults__
     return rebuilt
@@ -195,7 +229,7 @@ def to_numpy(tensor):
         warnings.simplefilter("ignore")
         if isinstance(tensor, torch.Tensor):
             return tensor.numpy(force=True)
-        return tensor.detach().cpu().numpy()
+        return np.asarray(tensor.array)
 
 
 def is_tensor(value, module):

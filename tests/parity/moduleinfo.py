@@ -2,8 +2,8 @@
 
     python -m tests.parity.moduleinfo [NAME …] [--max-samples N] [--verbose]
 
-Both layers are built with the same arguments and given the same state; then state_dict, names, repr, forward, gradients of
-inputs and parameters, buffers after the step, train and eval mode, copies, dtype arguments and errors are compared, and the
+Both layers are built with the same arguments and given the same state; signature, state_dict, names, repr, forward,
+gradients of inputs and parameters, buffers after the step, train and eval mode, copies and errors are compared, and the
 distribution of freshly initialised parameters.
 """
 
@@ -21,13 +21,32 @@ import warnings
 import numpy as np
 import torch
 
-from tests.parity.convert import Converter, Unsupported, dtype_name, flatten, resolve, to_numpy
-from tests.parity.opinfo import (Comparison, Mismatch, Report, Timeout, builtin_base, describe, gradient_difference, innermost,
-                                 kolmogorov_smirnov, one_line, parameters_of, signature_text, time_limit)
+from tests.parity.compare import (
+    Comparison,
+    Mismatch,
+    Report,
+    Timeout,
+    builtin_base,
+    describe,
+    gradient_difference,
+    innermost,
+    kolmogorov_smirnov,
+    one_line,
+    parameters_of,
+    signature_text,
+    time_limit,
+)
+from tests.parity.convert import Converter, Unsupported, dtype_name, flatten, from_array, resolve, to_numpy
 
 with warnings.catch_warnings():
     warnings.simplefilter("ignore")
-    from torch.testing._internal.common_modules import (FunctionInput, ModuleErrorEnum, ModuleInfo, ModuleInput, module_db)
+    from torch.testing._internal.common_modules import (
+        FunctionInput,
+        ModuleErrorEnum,
+        ModuleInfo,
+        ModuleInput,
+        module_db,
+    )
 
 TOLERANCES = {"float32": (1e-4, 1e-5), "float64": (1e-7, 1e-9)}
 GRADIENT_TOLERANCES = {"float32": (1e-3, 1e-4), "float64": (1e-6, 1e-8)}
@@ -37,6 +56,7 @@ MAXIMUM_PARAMETERS = 300_000
 
 def case(*shapes, build=(), integers=None, **keywords):
     """A sample for layers missing from PyTorch's database: forward shapes and constructor arguments."""
+
     def make(module_info, device, dtype, requires_grad, training, **ignored):
         tensors = []
         for shape in shapes:
@@ -45,12 +65,14 @@ def case(*shapes, build=(), integers=None, **keywords):
             else:
                 tensors.append(torch.randn(shape, dtype=dtype, requires_grad=requires_grad))
         return ModuleInput(FunctionInput(*build, **keywords), FunctionInput(*tensors))
+
     return make
 
 
 def info(layer, *cases, differ=False):
     def make(*args, **kwargs):
         return [one(*args, **kwargs) for one in cases]
+
     return ModuleInfo(layer, module_inputs_func=make, train_and_eval_differ=differ)
 
 
@@ -68,36 +90,71 @@ EXTRA = [
     info(NN.PixelShuffle, case((2, 8, 3, 2), build=(2,)), case((18, 2, 2), build=(3,))),
     info(NN.PixelUnshuffle, case((2, 2, 6, 4), build=(2,))),
     info(NN.ChannelShuffle, case((2, 6, 3, 2), build=(3,))),
-    info(NN.Upsample, case((1, 2, 4, 4), scale_factor=2), case((1, 2, 4, 3), size=(6, 7), mode="bilinear", align_corners=True),
-         case((1, 2, 5), scale_factor=1.5, mode="linear"), case((1, 2, 4, 4), size=7, mode="bicubic")),
+    info(
+        NN.Upsample,
+        case((1, 2, 4, 4), scale_factor=2),
+        case((1, 2, 4, 3), size=(6, 7), mode="bilinear", align_corners=True),
+        case((1, 2, 5), scale_factor=1.5, mode="linear"),
+        case((1, 2, 4, 4), size=7, mode="bicubic"),
+    ),
     info(NN.UpsamplingNearest2d, case((1, 2, 4, 4), scale_factor=2), case((1, 2, 4, 4), size=(6, 5))),
     info(NN.UpsamplingBilinear2d, case((1, 2, 4, 4), scale_factor=2), case((1, 2, 4, 4), size=(6, 5))),
-    info(NN.Fold, case((2, 12, 12), output_size=(4, 5), kernel_size=(2, 2)),
-         case((1, 9, 9), build=((5, 5), 3), stride=2, padding=1)),
-    info(NN.Unfold, case((2, 3, 5, 6), build=((2, 3),)), case((2, 3, 5, 6), build=(2,), dilation=2, padding=1, stride=2)),
+    info(
+        NN.Fold,
+        case((2, 12, 12), output_size=(4, 5), kernel_size=(2, 2)),
+        case((1, 9, 9), build=((5, 5), 3), stride=2, padding=1),
+    ),
+    info(
+        NN.Unfold, case((2, 3, 5, 6), build=((2, 3),)), case((2, 3, 5, 6), build=(2,), dilation=2, padding=1, stride=2)
+    ),
     info(NN.CosineSimilarity, case((4, 5), (4, 5)), case((4, 5, 2), (4, 5, 2), dim=2, eps=1e-4)),
     info(NN.PairwiseDistance, case((4, 5), (4, 5)), case((4, 5), (4, 5), p=1.0, keepdim=True)),
-    info(NN.TripletMarginLoss, case((4, 5), (4, 5), (4, 5)),
-         case((4, 5), (4, 5), (4, 5), margin=0.5, p=3, swap=True, reduction="none")),
-    info(NN.TripletMarginWithDistanceLoss, case((4, 5), (4, 5), (4, 5)), case((4, 5), (4, 5), (4, 5), swap=True, margin=2.0)),
-    info(NN.EmbeddingBag, case((3, 4), build=(10, 5), integers=(10,)), case((3, 4), build=(10, 5), mode="sum", integers=(10,)),
-         case((3, 4), build=(10, 5), mode="max", padding_idx=2, integers=(10,))),
-    info(NN.Embedding, case((3, 4), build=(10, 5), padding_idx=-1, integers=(10,)),
-         case((3,), build=(10, 5), integers=(10,), max_norm=0.5)),
+    info(
+        NN.TripletMarginLoss,
+        case((4, 5), (4, 5), (4, 5)),
+        case((4, 5), (4, 5), (4, 5), margin=0.5, p=3, swap=True, reduction="none"),
+    ),
+    info(
+        NN.TripletMarginWithDistanceLoss,
+        case((4, 5), (4, 5), (4, 5)),
+        case((4, 5), (4, 5), (4, 5), swap=True, margin=2.0),
+    ),
+    info(
+        NN.EmbeddingBag,
+        case((3, 4), build=(10, 5), integers=(10,)),
+        case((3, 4), build=(10, 5), mode="sum", integers=(10,)),
+        case((3, 4), build=(10, 5), mode="max", padding_idx=2, integers=(10,)),
+    ),
+    info(
+        NN.Embedding,
+        case((3, 4), build=(10, 5), padding_idx=-1, integers=(10,)),
+        case((3,), build=(10, 5), integers=(10,), max_norm=0.5),
+    ),
     info(NN.RReLU, case((3, 4), lower=0.2, upper=0.2), case((3, 4)), differ=True),
     info(NN.Hardsigmoid, case((3, 4))),
     info(NN.LazyLinear, case((3, 4), build=(5,)), case((3, 4), build=(5, False))),
     info(NN.LazyBatchNorm1d, case((5, 4)), differ=True),
     info(NN.LazyBatchNorm2d, case((5, 4, 3, 3)), differ=True),
     info(NN.LazyInstanceNorm2d, case((5, 4, 3, 3), affine=True), differ=True),
-    info(NN.MaxPool2d, case((1, 2, 7, 7), build=(3,), stride=2, padding=1, ceil_mode=True),
-         case((2, 7, 7), build=((3, 2),), dilation=2, return_indices=True)),
+    info(
+        NN.MaxPool2d,
+        case((1, 2, 7, 7), build=(3,), stride=2, padding=1, ceil_mode=True),
+        case((2, 7, 7), build=((3, 2),), dilation=2, return_indices=True),
+    ),
     info(NN.ReflectionPad2d, case((1, 2, 4, 4), build=((1, 2, 0, -1),))),
-    info(NN.Conv2d, case((1, 4, 6, 6), build=(4, 8, 3), stride=2, padding=1, groups=2, padding_mode="reflect"),
-         case((4, 6, 6), build=(4, 4, (1, 3)), padding="same", groups=4, dilation=2, padding_mode="circular", bias=False),
-         case((1, 4, 6, 6), build=(4, 6, 2), padding="valid", padding_mode="replicate")),
-    info(NN.ConvTranspose2d, case((1, 4, 5, 4), build=(4, 6, 3), stride=3, padding=1, output_padding=2, groups=2),
-         case((4, 5, 4), build=(4, 2, 2), dilation=2, bias=False)),
+    info(
+        NN.Conv2d,
+        case((1, 4, 6, 6), build=(4, 8, 3), stride=2, padding=1, groups=2, padding_mode="reflect"),
+        case(
+            (4, 6, 6), build=(4, 4, (1, 3)), padding="same", groups=4, dilation=2, padding_mode="circular", bias=False
+        ),
+        case((1, 4, 6, 6), build=(4, 6, 2), padding="valid", padding_mode="replicate"),
+    ),
+    info(
+        NN.ConvTranspose2d,
+        case((1, 4, 5, 4), build=(4, 6, 3), stride=3, padding=1, output_padding=2, groups=2),
+        case((4, 5, 4), build=(4, 2, 2), dilation=2, bias=False),
+    ),
     info(NN.GroupNorm, case((2, 6, 3), build=(3, 6)), case((2, 6), build=(2, 6), affine=False, eps=1e-3)),
 ]
 
@@ -157,7 +214,7 @@ class LayerChecker:
             self.add("time", dtype, where, str(error))
         except Unsupported:
             self.report.unsupported += 1
-        except Exception as error:  # noqa: BLE001: whatever it is becomes a line of the report
+        except Exception as error:
             self.add("harness", dtype, where, one_line(error) + innermost(error))
 
     def check_signature(self):
@@ -171,7 +228,9 @@ class LayerChecker:
         torch.manual_seed(0)
         np.random.seed(0)
         random.seed(0)
-        made = self.info.module_inputs_func(self.info, device="cpu", dtype=getattr(torch, dtype), requires_grad=True, training=training)
+        made = self.info.module_inputs_func(
+            self.info, device="cpu", dtype=getattr(torch, dtype), requires_grad=True, training=training
+        )
         made = list(itertools.islice(made, 1000))
         if len(made) <= count:
             return made
@@ -206,7 +265,7 @@ class LayerChecker:
             ours = self.build(self.module, self.ours_class, sample, dtype, training)
         except Unsupported:
             raise
-        except Exception as error:  # noqa: BLE001: reported
+        except Exception as error:
             self.add("construct", dtype, where, f"raised {one_line(error)}{innermost(error)}")
             return
         self.report.compared += 1
@@ -249,14 +308,19 @@ class LayerChecker:
 
     def check_copies(self, ours, dtype, where):
         """deepcopy and pickle keep the state, the mode and the repr."""
-        for what, duplicate in (("deepcopy", copy.deepcopy), ("pickle", lambda layer: pickle.loads(pickle.dumps(layer)))):
+        for what, duplicate in (
+            ("deepcopy", copy.deepcopy),
+            ("pickle", lambda layer: pickle.loads(pickle.dumps(layer))),
+        ):
             try:
                 twin = duplicate(ours)
-            except Exception as error:  # noqa: BLE001: reported
+            except Exception as error:
                 self.add("copy", dtype, where, f"{what} raised {one_line(error)}{innermost(error)}")
                 continue
             for (name, one), other in zip(ours.state_dict().items(), twin.state_dict().values()):
-                if not np.array_equal(to_numpy(one), to_numpy(other)) or np.may_share_memory(to_numpy(one), to_numpy(other)):
+                if not np.array_equal(to_numpy(one), to_numpy(other)) or np.may_share_memory(
+                    to_numpy(one), to_numpy(other)
+                ):
                     self.add("copy", dtype, where, f"{what}: {name} differs or is shared")
             if twin.training != ours.training or repr(twin) != repr(ours):
                 self.add("copy", dtype, where, f"{what} has another mode or repr")
@@ -298,7 +362,7 @@ class LayerChecker:
         for call, layer, module in ((expected, theirs, torch), (actual, ours, self.module)):
             try:
                 pair.append(projected_gradients(call, layer, module, second))
-            except Exception as error:  # noqa: BLE001: reported
+            except Exception as error:
                 if module is not torch or self.module is torch:
                     self.add("grad", dtype, where, f"raised {one_line(error)}{innermost(error)}")
                 return
@@ -320,7 +384,10 @@ class LayerChecker:
             if "Lazy" in self.theirs_class.__name__ or seen == 2:
                 return
             pools = ({}, {})
-            for layer_class, module, pool in ((self.theirs_class, torch, pools[0]), (self.ours_class, self.module, pools[1])):
+            for layer_class, module, pool in (
+                (self.theirs_class, torch, pools[0]),
+                (self.ours_class, self.module, pools[1]),
+            ):
                 for _ in range(24):
                     layer = self.build(module, layer_class, sample, "float32", True)
                     values = list(layer.named_parameters())
@@ -338,9 +405,14 @@ class LayerChecker:
         statistic = kolmogorov_smirnov(theirs.astype(np.float64), ours.astype(np.float64))
         limit = 3.5 * np.sqrt(2 / theirs.size)
         if statistic > limit and limit < 1:
-            self.add("init", "float32", where, f"{name}: KS {statistic:.2f} > {limit:.2f}, mean {ours.mean():.4g} vs {theirs.mean():.4g}, "
-                     f"std {ours.std():.4g} vs {theirs.std():.4g}, range [{ours.min():.4g}, {ours.max():.4g}] "
-                     f"vs [{theirs.min():.4g}, {theirs.max():.4g}]")
+            self.add(
+                "init",
+                "float32",
+                where,
+                f"{name}: KS {statistic:.2f} > {limit:.2f}, mean {ours.mean():.4g} vs {theirs.mean():.4g}, "
+                f"std {ours.std():.4g} vs {theirs.std():.4g}, range [{ours.min():.4g}, {ours.max():.4g}] "
+                f"vs [{theirs.min():.4g}, {theirs.max():.4g}]",
+            )
 
     # ---- errors
 
@@ -348,7 +420,9 @@ class LayerChecker:
         if self.info.module_error_inputs_func is None:
             return
         torch.manual_seed(0)
-        cases = self.info.module_error_inputs_func(self.info, device="cpu", dtype=torch.float64, requires_grad=False, training=True)
+        cases = self.info.module_error_inputs_func(
+            self.info, device="cpu", dtype=torch.float64, requires_grad=False, training=True
+        )
         for index, one in enumerate(cases):
             sample = one.module_error_input
             constructing = one.error_on is ModuleErrorEnum.CONSTRUCTION_ERROR
@@ -359,7 +433,7 @@ class LayerChecker:
                     layer = self.build(module, layer_class, sample, "float64", True)
                     if not constructing:
                         error = self.forward(module, layer, sample).error
-                except Exception as raised:  # noqa: BLE001: the class of the error is what is compared
+                except Exception as raised:
                     error = raised
                 errors.append(error)
             expected, actual = errors
@@ -380,12 +454,12 @@ class Forward:
         random.seed(0)
         try:
             self.value = layer(*args, **kwargs)
-        except Exception as error:  # noqa: BLE001: compared
+        except Exception as error:
             self.error = error
 
 
 def projected_gradients(call, layer, module, second):
-    """First (and second) gradients of a random projection of the outputs wrt inputs and parameters, as arrays or None."""
+    """Gradients (first, then second) of a random projection of the outputs: for each, arrays or None per leaf."""
     generator = np.random.default_rng(3)
     leaves = call.leaves + list(layer.parameters())
     outputs = [output for output in flatten(call.value, module) if output.requires_grad]
@@ -393,12 +467,16 @@ def projected_gradients(call, layer, module, second):
     for order in range(1 + second):
         if not outputs:
             break
-        weights = [module.from_numpy(np.asarray(generator.standard_normal(tuple(output.shape)), dtype=to_numpy(output).dtype))
-                   for output in outputs]
+        weights = [
+            from_array(module, np.asarray(generator.standard_normal(tuple(output.shape)), dtype=to_numpy(output).dtype))
+            for output in outputs
+        ]
         try:
-            found = module.autograd.grad(outputs, leaves, weights, create_graph=second and order == 0, allow_unused=True)
+            found = module.autograd.grad(
+                outputs, leaves, weights, create_graph=second and order == 0, allow_unused=True
+            )
         except (RuntimeError, NotImplementedError):
-            if module is torch and order == 1:      # PyTorch lacks some second derivatives
+            if module is torch and order == 1:  # PyTorch lacks some second derivatives
                 break
             raise
         result.append([None if gradient is None else to_numpy(gradient) for gradient in found])
@@ -419,7 +497,7 @@ def draws(layer):
 
 def one_line_text(text, limit=200):
     text = " ".join(text.split())
-    return text if len(text) < limit else text[:limit - 1] + "…"
+    return text if len(text) < limit else text[: limit - 1] + "…"
 
 
 def main(arguments=None):
@@ -434,7 +512,9 @@ def main(arguments=None):
     module = importlib.import_module(options.module)
     reports = []
     for name, layer_info in every_info():
-        if options.names and not any(fnmatch.fnmatch(name.removesuffix("/extra"), pattern) for pattern in options.names):
+        if options.names and not any(
+            fnmatch.fnmatch(name.removesuffix("/extra"), pattern) for pattern in options.names
+        ):
             continue
         report = LayerChecker(name, layer_info, module, max_samples=options.max_samples, seconds=options.seconds).run()
         reports.append(report)

@@ -3,140 +3,143 @@
     python -m tests.parity.opinfo [NAME …] [--family F] [--dtype float32] [--max-samples N] [--verbose]
 
 For every operator that minigrad has, samples made by PyTorch are given to both and compared: values, shapes, dtypes,
-result structure, aliasing, untouched inputs, non-contiguous inputs, method, in-place, operator and out= variants, first and
-second gradients (float64) and error classes. One line per operator, then a table.
+result structure, aliasing, untouched inputs, non-contiguous inputs, method, in-place, operator and out= variants,
+first and second gradients (float64) and error classes. One line per operator, then a table.
 """
 
 import argparse
 import contextlib
-import dataclasses
 import fnmatch
 import functools
 import importlib
-import inspect
 import itertools
 import math
-import os
 import random
-import signal
 import sys
-import threading
 import time
 import warnings
 
 import numpy as np
 import torch
 
-from tests.parity.convert import Converter, Unsupported, dtype_name, flatten, is_tensor, resolve, to_numpy, translate
+from tests.parity.compare import (
+    TOLERANCES,
+    Comparison,
+    Mismatch,
+    Report,
+    Timeout,
+    builtin_base,
+    describe_sample,
+    gradient_difference,
+    innermost,
+    kolmogorov_smirnov,
+    one_line,
+    parameters_of,
+    signature_text,
+    time_limit,
+    value_difference,
+)
+from tests.parity.convert import Converter, Unsupported, dtype_name, flatten, from_array, resolve, to_numpy, translate
 
 with warnings.catch_warnings():
     warnings.simplefilter("ignore")
     from torch.testing._internal.common_methods_invocations import op_db
-    from torch.testing._internal.opinfo.core import (BinaryUfuncInfo, ReductionOpInfo, ShapeFuncInfo, SpectralFuncInfo,
-                                                     UnaryUfuncInfo)
+    from torch.testing._internal.opinfo.core import (
+        BinaryUfuncInfo,
+        ReductionOpInfo,
+        ShapeFuncInfo,
+        SpectralFuncInfo,
+        UnaryUfuncInfo,
+    )
 
 DTYPES = ("float32", "float64", "int64", "float16", "int32", "uint8", "bool")
-TOLERANCES = {"float64": (1e-7, 1e-9), "float32": (1e-4, 1e-5), "float16": (1e-2, 5e-3)}      # relative, absolute
 GRADIENT_TOLERANCE = (1e-6, 1e-8)
 SECOND_TOLERANCE = (1e-5, 1e-7)
 MAXIMUM_ELEMENTS = 300_000
 SAMPLE_SECONDS = 20
 
 # Results are drawn at random: only dtype, shape and distribution can agree.
-RANDOM = {"bernoulli", "cauchy", "exponential", "geometric", "log_normal", "multinomial", "normal", "uniform", "rand_like",
-          "randint", "randint_like", "randn", "randn_like", "nn.functional.dropout", "nn.functional.dropout2d",
-          "nn.functional.dropout3d", "nn.functional.alpha_dropout", "nn.functional.feature_alpha_dropout",
-          "nn.functional.rrelu", "nn.functional.fractional_max_pool2d", "nn.functional.fractional_max_pool3d",
-          "pca_lowrank", "svd_lowrank"}
+RANDOM = set(
+    """
+    bernoulli cauchy exponential geometric log_normal multinomial nn.functional.alpha_dropout nn.functional.dropout
+    nn.functional.dropout2d nn.functional.dropout3d nn.functional.feature_alpha_dropout
+    nn.functional.fractional_max_pool2d nn.functional.fractional_max_pool3d nn.functional.rrelu normal pca_lowrank
+    rand_like randint randint_like randn randn_like svd_lowrank uniform
+    """.split()
+)
 # Memory is left uninitialised: only dtype and shape can agree.
-UNINITIALISED = {"empty", "empty_like", "empty_permuted", "empty_strided", "new_empty", "new_empty_strided", "resize_",
-                 "resize_as_"}
-# Which of several equal elements an index names is unspecified: indices are compared only where the values are distinct.
-TIES = {"topk", "kthvalue", "mode", "median", "nanmedian", "sort", "argsort", "msort", "max", "min", "aminmax", "argmax",
-        "argmin", "cummax", "cummin", "nn.functional.adaptive_max_pool1d", "nn.functional.adaptive_max_pool2d"}
+UNINITIALISED = set(
+    """
+    empty empty_like empty_permuted empty_strided new_empty new_empty_strided resize_ resize_as_
+    """.split()
+)
+# Which of several equal elements an index names is unspecified: indices are compared where the values are distinct.
+TIES = set(
+    """
+    aminmax argmax argmin argsort cummax cummin kthvalue max median min mode msort nanmedian
+    nn.functional.adaptive_max_pool1d nn.functional.adaptive_max_pool2d sort topk
+    """.split()
+)
 # Factors are unique up to signs: magnitudes are compared.
-UP_TO_SIGN = {"svd", "linalg.svd", "linalg.eigh", "linalg.eig", "linalg.qr", "qr", "geqrf"}
+UP_TO_SIGN = set(
+    """
+    geqrf linalg.eig linalg.eigh linalg.qr linalg.svd qr svd
+    """.split()
+)
 # Not operators of the public interface or of dense real CPU tensors.
-NEVER = ("jiterator_*", "torch.ops.*", "sparse.*", "masked.*", "_*", "torch._*", "to_sparse", "chalf", "cfloat", "cdouble",
-         "bfloat16", "native_*", "hash_tensor", "slice", "max_pool2d_with_indices_backward")
+NEVER = set(
+    """
+    jiterator_* torch.ops.* sparse.* masked.* _[!_]* torch._* to_sparse chalf cfloat cdouble bfloat16 native_* slice
+    hash_tensor max_pool2d_with_indices_backward
+    """.split()
+)
 
 FAMILIES = {
-    "conv": ("nn.functional.conv*", "nn.functional.unfold", "nn.functional.fold", "nn.functional.linear",
-             "nn.functional.bilinear"),
-    "pool": ("*pool*", "*unpool*"),
-    "norm": ("*_norm", "nn.functional.normalize", "renorm"),
-    "loss": ("*_loss", "*cross_entropy*", "nn.functional.kl_div", "nn.functional.pairwise_distance",
-             "nn.functional.cosine_similarity", "nn.functional.pdist", "cdist"),
-    "resample": ("nn.functional.interpolate", "nn.functional.upsample*", "nn.functional.grid_sample", "grid_sampler*",
-                 "nn.functional.pixel*", "nn.functional.channel_shuffle", "nn.functional.pad"),
-    "activation": ("nn.functional.*", "sigmoid", "tanh", "softmax", "log_softmax"),
-    "linalg": ("linalg.*", "matmul", "mm", "bmm", "mv", "dot", "vdot", "inner", "outer", "addmm", "addmv", "addr", "addbmm",
-               "baddbmm", "einsum", "tensordot", "kron", "cholesky*", "lu*", "svd", "qr", "pinverse", "logdet", "triangular*",
-               "trace", "norm", "matrix_exp", "geqrf", "ormqr", "dist", "cross", "cov", "corrcoef", "chain_matmul", "*lowrank",
-               "__rmatmul__"),
-    "index": ("index*", "gather", "scatter*", "take*", "put", "masked_*", "where", "select*", "slice*", "__getitem__", "nonzero*",
-              "argwhere", "searchsorted", "bucketize", "narrow*", "diagonal*", "unique*", "bincount", "histc", "histogram*",
-              "isin", "tri?", "tri?_indices", "as_strided*", "item", "embedding*"),
-    "random": tuple(sorted(RANDOM)),
-    "creation": ("zeros*", "ones*", "full*", "empty*", "arange", "linspace", "logspace", "eye", "new_*", "scalar_tensor", "fill",
-                 "zero_", "clone", "to", "bool", "byte", "char", "double", "float", "half", "int", "long", "short"),
-    "special": ("special.*",),
-    "fft": ("fft.*", "stft", "istft", "signal.*"),
+    "conv": ("nn.functional.conv* nn.functional.unfold nn.functional.fold nn.functional.linear nn.functional.bilinear"),
+    "pool": "*pool* *unpool*",
+    "norm": "*_norm nn.functional.normalize renorm",
+    "loss": (
+        "*_loss *cross_entropy* nn.functional.kl_div nn.functional.pairwise_distance "
+        "nn.functional.cosine_similarity nn.functional.pdist cdist"
+    ),
+    "resample": (
+        "nn.functional.interpolate nn.functional.upsample* nn.functional.grid_sample grid_sampler* "
+        "nn.functional.pixel* nn.functional.channel_shuffle nn.functional.pad"
+    ),
+    "activation": "nn.functional.* sigmoid tanh softmax log_softmax",
+    "linalg": (
+        "linalg.* matmul mm bmm mv dot vdot inner outer addmm addmv addr addbmm baddbmm einsum tensordot kron "
+        "cholesky* lu* svd qr pinverse logdet triangular* trace norm matrix_exp geqrf ormqr dist cross cov "
+        "corrcoef chain_matmul *lowrank __rmatmul__"
+    ),
+    "index": (
+        "index* gather scatter* take* put masked_* where select* slice* __getitem__ nonzero* argwhere "
+        "searchsorted bucketize narrow* diagonal* unique* bincount histc histogram* isin tri? tri?_indices "
+        "as_strided* item embedding*"
+    ),
+    "random": " ".join(RANDOM),
+    "creation": (
+        "zeros* ones* full* empty* arange linspace logspace eye new_* scalar_tensor fill zero_ clone to bool "
+        "byte char double float half int long short"
+    ),
+    "special": "special.*",
+    "fft": "fft.* stft istft signal.*",
 }
-
-
-@dataclasses.dataclass
-class Mismatch:
-    check: str
-    dtype: str
-    where: str
-    reason: str
-
-    def __str__(self):
-        return f"[{self.check} {self.dtype}] {self.where}: {self.reason}"
-
-
-@dataclasses.dataclass
-class Report:
-    name: str
-    status: str = "ok"                                  # ok, absent, skipped, mismatch
-    mismatches: list = dataclasses.field(default_factory=list)
-    compared: int = 0
-    unsupported: int = 0
-    seconds: float = 0.0
-    owner: str = ""
-
-    def line(self):
-        if self.status == "mismatch":
-            counts = {}
-            for mismatch in self.mismatches:
-                counts[mismatch.check] = counts.get(mismatch.check, 0) + 1
-            text = ", ".join(f"{check} {count}" for check, count in counts.items())
-            return f"{self.name:44} {len(self.mismatches)} mismatches ({text}): {self.mismatches[0]}"
-        return f"{self.name:44} {self.status}" + (f" ({self.compared} comparisons)" if self.status == "ok" else "")
-
-
-class Timeout(BaseException):
-    """One sample took too long (not an Exception, so that no code under test swallows it)."""
-
-
-@contextlib.contextmanager
-def time_limit(seconds):
-    """Interrupt the block after `seconds`; without effect outside the main thread."""
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-
-    def ring(signum, frame):
-        raise Timeout(f"took more than {seconds} s")
-
-    previous = signal.signal(signal.SIGALRM, ring)
-    signal.setitimer(signal.ITIMER_REAL, seconds)
-    try:
-        yield
-    finally:
-        signal.setitimer(signal.ITIMER_REAL, 0)
-        signal.signal(signal.SIGALRM, previous)
+FAMILIES = {family: patterns.split() for family, patterns in FAMILIES.items()}
+# Members of these families that the database files under no class.
+REDUCTIONS = set(
+    """
+    allclose aminmax argsort count_nonzero cummax cummin cumprod cumsum cumulative_trapezoid diff equal kthvalue
+    logcumsumexp logsumexp max median min mode msort nanmedian nanquantile quantile sort std_mean topk trapezoid trapz
+    var_mean
+    """.split()
+)
+ELEMENTWISE = set(
+    """
+    addcmul addcdiv clamp lerp isclose frexp nan_to_num __radd__ __rmul__ __rdiv__ __rsub__ __rmod__ __rpow__ __rand__
+    __ror__ __rxor__
+    """.split()
+)
 
 
 def operator_name(op):
@@ -155,21 +158,74 @@ def family_of(op):
         return "shape"
     if isinstance(op, SpectralFuncInfo):
         return "fft"
-    if op.name in {"std_mean", "var_mean", "aminmax", "cumsum", "cumprod", "cummax", "cummin", "logsumexp", "logcumsumexp",
-                   "quantile", "nanquantile", "median", "nanmedian", "mode", "topk", "sort", "argsort", "msort", "kthvalue",
-                   "max", "min", "diff", "trapz", "trapezoid", "cumulative_trapezoid", "equal", "allclose", "count_nonzero"}:
+    if op.name in REDUCTIONS:
         return "reduce"
-    if op.name in {"addcmul", "addcdiv", "clamp", "lerp", "isclose", "frexp", "nan_to_num", "__radd__", "__rmul__", "__rdiv__",
-                   "__rsub__", "__rmod__", "__rpow__", "__rand__", "__ror__", "__rxor__"}:
+    if op.name in ELEMENTWISE:
+        return "elementwise"
+    return "shape"
+    if isinstance(op, SpectralFuncInfo):
+        return "fft"
+    if op.name in {
+        "std_mean",
+        "var_mean",
+        "aminmax",
+        "cumsum",
+        "cumprod",
+        "cummax",
+        "cummin",
+        "logsumexp",
+        "logcumsumexp",
+        "quantile",
+        "nanquantile",
+        "median",
+        "nanmedian",
+        "mode",
+        "topk",
+        "sort",
+        "argsort",
+        "msort",
+        "kthvalue",
+        "max",
+        "min",
+        "diff",
+        "trapz",
+        "trapezoid",
+        "cumulative_trapezoid",
+        "equal",
+        "allclose",
+        "count_nonzero",
+    }:
+        return "reduce"
+    if op.name in {
+        "addcmul",
+        "addcdiv",
+        "clamp",
+        "lerp",
+        "isclose",
+        "frexp",
+        "nan_to_num",
+        "__radd__",
+        "__rmul__",
+        "__rdiv__",
+        "__rsub__",
+        "__rmod__",
+        "__rpow__",
+        "__rand__",
+        "__ror__",
+        "__rxor__",
+    }:
         return "elementwise"
     return "shape"
 
 
 def public(module, op):
-    try:
-        return resolve(module, op.name, inside=("", "Tensor"))
-    except Unsupported:
-        return resolve(module, op.name + "_", inside=("Tensor",))      # uniform_ and its like exist in place only
+    with contextlib.suppress(Unsupported):
+        found = resolve(module, op.name)
+        if callable(found):  # minigrad.bool is a dtype: the operator is the method
+            return found
+    with contextlib.suppress(Unsupported):
+        return resolve(module, op.name, inside=("Tensor",))
+    return resolve(module, op.name + "_", inside=("Tensor",))  # uniform_ and its like exist in place only
 
 
 def find(module, op):
@@ -193,149 +249,8 @@ def owner_of(module, op):
     return getattr(function, "__module__", None) or "?"
 
 
-# --------------------------------------------------------------------------------------------------------- comparisons
-
-def describe(value):
-    """Return a short description of a sample's argument."""
-    if isinstance(value, torch.Tensor):
-        return f"{tuple(value.shape)}" + ("" if value.is_contiguous() else "~") + f":{short(value.dtype)}"
-    if isinstance(value, (list, tuple)):
-        return "[" + ",".join(describe(item) for item in value) + "]"
-    if isinstance(value, dict):
-        return "{" + ",".join(f"{key}={describe(item)}" for key, item in value.items()) + "}"
-    text = getattr(value, "__name__", None) or repr(value)
-    return text if len(text) < 60 else text[:57] + "…"
-
-
-def short(dtype):
-    return dtype_name(dtype).replace("float", "f").replace("uint", "u").replace("int", "i")
-
-
-def describe_sample(sample):
-    text = ",".join([describe(sample.input), *map(describe, sample.args)])
-    if sample.kwargs:
-        text += " " + describe(sample.kwargs)
-    return text if len(text) < 160 else text[:157] + "…"
-
-
-def value_difference(actual, expected, tolerance, scaled):
-    """Return None when two NumPy arrays agree, otherwise where they do not."""
-    if actual.dtype == bool or actual.dtype.kind in "iu":
-        wrong = actual != expected
-    else:
-        relative, absolute = tolerance
-        wide_actual, wide_expected = actual.astype(np.float64), expected.astype(np.float64)
-        finite = np.abs(wide_expected[np.isfinite(wide_expected)])
-        if scaled and finite.size:
-            absolute = absolute * max(1.0, float(finite.max()))
-        with np.errstate(all="ignore"):
-            same = np.isclose(wide_actual, wide_expected, rtol=relative, atol=absolute, equal_nan=True)
-        wrong = ~same
-    if not wrong.any():
-        return None
-    at = tuple(int(i) for i in np.argwhere(wrong)[0])
-    return f"{int(wrong.sum())}/{wrong.size} elements, at {at} got {actual[at]!s}, want {expected[at]!s}"
-
-
-class Comparison:
-    """Compares a result of the target module with PyTorch's, structure first."""
-
-    def __init__(self, module, tolerance=None, scaled=True, magnitude=False, values=True, loose_indices=False):
-        self.module = module
-        self.tolerance = tolerance
-        self.scaled = scaled
-        self.magnitude = magnitude
-        self.values = values
-        self.loose_indices = loose_indices
-
-    def __call__(self, actual, expected, path="result"):
-        """Return None or the first difference as (check, text)."""
-        if isinstance(expected, torch.Tensor):
-            return self.tensors(actual, expected, path)
-        if isinstance(expected, (tuple, list)):
-            return self.sequences(actual, expected, path)
-        if isinstance(expected, torch.dtype):
-            same = dtype_name(actual) == dtype_name(expected)
-            return None if same else ("dtype", f"{path}: got {actual}, want {expected}")
-        if isinstance(expected, (bool, int, float)):
-            return self.scalars(actual, expected, path)
-        if expected is None or isinstance(expected, str):
-            return None if actual == expected else ("structure", f"{path}: got {actual!r}, want {expected!r}")
-        return None
-
-    def scalars(self, actual, expected, path):
-        if type(actual) is not type(expected):
-            return "structure", f"{path}: got {type(actual).__name__}, want {type(expected).__name__}"
-        if not self.values:
-            return None
-        if isinstance(expected, float):
-            relative, absolute = self.tolerance or (1e-5, 1e-7)
-            same = math.isclose(actual, expected, rel_tol=relative, abs_tol=absolute) or \
-                (math.isnan(actual) and math.isnan(expected))
-        else:
-            same = actual == expected
-        return None if same else ("value", f"{path}: got {actual}, want {expected}")
-
-    def sequences(self, actual, expected, path):
-        kind = tuple if isinstance(expected, tuple) else list
-        if not isinstance(actual, kind):
-            return "structure", f"{path}: got {type(actual).__name__}, want {type(expected).__name__}"
-        if len(actual) != len(expected):
-            return "structure", f"{path}: got {len(actual)} items, want {len(expected)}"
-        if isinstance(expected, torch.Size):
-            return None if tuple(actual) == tuple(expected) else ("value", f"{path}: got {actual}, want {expected}")
-        fields = getattr(expected, "__match_args__", ()) or getattr(expected, "_fields", ())
-        for index, field in enumerate(fields):
-            if getattr(actual, field, None) is not actual[index]:
-                return "structure", f"{path}: has no field .{field} as item {index}"
-        for index, (one, other) in enumerate(zip(actual, expected)):
-            difference = self(one, other, f"{path}[{fields[index] if fields else index}]")
-            if difference:
-                return difference
-        return None
-
-    def tensors(self, actual, expected, path):
-        if not is_tensor(actual, self.module):
-            return "structure", f"{path}: got {type(actual).__name__}, want a tensor of shape {tuple(expected.shape)}"
-        if tuple(actual.shape) != tuple(expected.shape):
-            return "shape", f"{path}: got shape {tuple(actual.shape)}, want {tuple(expected.shape)}"
-        if dtype_name(actual.dtype) != dtype_name(expected.dtype):
-            return "dtype", f"{path}: got {dtype_name(actual.dtype)}, want {dtype_name(expected.dtype)}"
-        if not self.values:
-            return None
-        indices = expected.dtype is torch.int64 and ("indices" in path or path == "result" or "[1]" in path)
-        if self.loose_indices and indices:
-            return None
-        one, other = to_numpy(actual), to_numpy(expected)
-        if self.magnitude and one.dtype.kind == "f":
-            one, other = np.abs(one), np.abs(other)
-        tolerance = self.tolerance or TOLERANCES.get(dtype_name(expected.dtype), (0, 0))
-        difference = value_difference(one, other, tolerance, self.scaled)
-        return ("value", f"{path}: {difference}") if difference else None
-
-
-def builtin_base(error):
-    """The first builtin class of an exception: what `except` and assertRaises see in both frameworks."""
-    return next(base for base in type(error).__mro__ if base.__module__ == "builtins")
-
-
-def one_line(error, limit=150):
-    text = f"{type(error).__name__}: {error}".replace("\n", " ")
-    return text if len(text) < limit else text[:limit - 1] + "…"
-
-
-def innermost(error):
-    """File and line, inside the package under test, where an exception arose."""
-    place, trace = "", error.__traceback__
-    while trace:
-        filename = trace.tb_frame.f_code.co_filename
-        if "minigrad" in filename or "numpy" not in filename and "torch" not in filename and "tests" not in filename:
-            place = f" ({os.path.basename(filename)}:{trace.tb_lineno})"
-        trace = trace.tb_next
-    return place
-
-
 # ------------------------------------------------------------------------------------------------------- one operator
+
 
 class Checker:
     """All checks of one operator."""
@@ -387,7 +302,7 @@ class Checker:
             check(*args)
         except Timeout as error:
             self.add("time", dtype, what, str(error))
-        except Exception as error:  # noqa: BLE001: whatever it is becomes a line of the report
+        except Exception as error:
             self.add("harness", dtype, what, one_line(error) + innermost(error))
 
     def add(self, check, dtype, where, reason):
@@ -416,7 +331,9 @@ class Checker:
 
     def comparison(self, sample, **changes):
         values = self.op.name not in UNINITIALISED and not self.is_random(sample)
-        return Comparison(self.module, scaled=not self.elementwise, magnitude=self.op.name in UP_TO_SIGN, values=values, **changes)
+        return Comparison(
+            self.module, scaled=not self.elementwise, magnitude=self.op.name in UP_TO_SIGN, values=values, **changes
+        )
 
     def loose(self, sample):
         """Whether equal elements make the indices of this sample ambiguous."""
@@ -489,8 +406,12 @@ class Checker:
                 return True
             return False
         if actual.error is not None:
-            self.add("error" if check == "value" else check, dtype, where,
-                     f"raised {one_line(actual.error)}{innermost(actual.error)}")
+            self.add(
+                "error" if check == "value" else check,
+                dtype,
+                where,
+                f"raised {one_line(actual.error)}{innermost(actual.error)}",
+            )
             return False
         difference = comparison(actual.value, expected.value)
         if difference:
@@ -508,7 +429,11 @@ class Checker:
             wanted = any(same_storage(other, tensor) for tensor in flatten(expected.arguments, torch))
             found = any(overlap(one, tensor, self.module) for tensor in flatten(actual.arguments, self.module))
             if wanted != found:
-                text = "result is a copy, want a view of an input" if wanted else "result shares an input's memory, want a copy"
+                text = (
+                    "result is a copy, want a view of an input"
+                    if wanted
+                    else "result shares an input's memory, want a copy"
+                )
                 self.add("view", dtype, where, text)
                 return
 
@@ -519,7 +444,9 @@ class Checker:
         for one, other in zip(after, before):
             tolerance = TOLERANCES.get(dtype_name(other.dtype), (0, 0))
             if self.op.name not in UNINITIALISED and value_difference(to_numpy(one), to_numpy(other), tolerance, True):
-                self.add("mutated", dtype, where, f"an input of shape {tuple(other.shape)} is not left as PyTorch leaves it")
+                self.add(
+                    "mutated", dtype, where, f"an input of shape {tuple(other.shape)} is not left as PyTorch leaves it"
+                )
                 return
 
     def check_noncontiguous(self, sample, dtype, where):
@@ -527,7 +454,14 @@ class Checker:
         expected = self.call(torch, self.reference, scattered)
         if expected.error is None:
             actual = self.call(self.module, self.function, scattered)
-            self.settle("noncontiguous", dtype, where, actual, expected, self.comparison(sample, loose_indices=self.loose(sample)))
+            self.settle(
+                "noncontiguous",
+                dtype,
+                where,
+                actual,
+                expected,
+                self.comparison(sample, loose_indices=self.loose(sample)),
+            )
 
     # ---- variants
 
@@ -535,7 +469,11 @@ class Checker:
         kinds = ("method_variant", "inplace_variant", "operator_variant", "inplace_operator_variant")
         for kind in kinds:
             original = getattr(self.op, kind, None)
-            if original is None or isinstance(sample.input, (list, tuple)) or not isinstance(sample.input, torch.Tensor):
+            if (
+                original is None
+                or isinstance(sample.input, (list, tuple))
+                or not isinstance(sample.input, torch.Tensor)
+            ):
                 continue
             reference = translate(original, torch)
             if kind == "inplace_variant" and reference is self.reference:
@@ -559,7 +497,7 @@ class Checker:
         translated = translate(original, self.module)
         if translated is not original or getattr(original, "__module__", "") == "_operator":
             return translated
-        if isinstance(original, functools.partial):         # of a function of torch.nn.functional
+        if isinstance(original, functools.partial):  # of a function of torch.nn.functional
             return functools.partial(resolve(self.module, self.op.name), **original.keywords)
         return resolve(self.module.Tensor, original.__name__)
 
@@ -574,10 +512,18 @@ class Checker:
     def check_out(self, sample, expected, dtype, where):
         """out= of the right shape, transposed strides, empty (resized) and of a dtype that cannot hold the result."""
         outs = flatten(expected, torch)
-        if not outs or isinstance(expected, list) or any(not isinstance(item, torch.Tensor) for item in as_tuple(expected)):
+        if (
+            not outs
+            or isinstance(expected, list)
+            or any(not isinstance(item, torch.Tensor) for item in as_tuple(expected))
+        ):
             return
-        kinds = {"out=": lambda t: torch.full_like(t, 1), "out= transposed": scattered_like,
-                 "out= empty": lambda t: torch.empty(0, dtype=t.dtype), "out= int": lambda t: torch.zeros(t.shape, dtype=torch.int32)}
+        kinds = {
+            "out=": lambda t: torch.full_like(t, 1),
+            "out= transposed": scattered_like,
+            "out= empty": lambda t: torch.empty(0, dtype=t.dtype),
+            "out= int": lambda t: torch.zeros(t.shape, dtype=torch.int32),
+        }
         comparison = self.comparison(sample, loose_indices=self.loose(sample))
         for label, make in kinds.items():
             if label == "out= int" and not outs[0].is_floating_point():
@@ -697,7 +643,7 @@ class Call:
         self.value = self.error = None
         try:
             self.value = function(*arguments, **keywords)
-        except Exception as error:  # noqa: BLE001: the class of the error is what is compared
+        except Exception as error:
             self.error = error
 
 
@@ -719,57 +665,26 @@ class Differentiated:
         self.random = np.random.default_rng(7)
 
     def gradients(self, order, keep):
-        """Gradients of the outputs (order 1), or of those gradients (order 2), as arrays or None; the list replaces outputs."""
+        """Gradients of the outputs (order 1), then of those gradients (order 2), as arrays or None."""
         outputs = [output for output in self.outputs if output.requires_grad]
         if not outputs:
             return None
-        weights = [self.module.from_numpy(np.asarray(self.random.standard_normal(tuple(output.shape)), dtype=to_numpy(output).dtype))
-                   for output in outputs]
+        weights = [
+            from_array(
+                self.module, np.asarray(self.random.standard_normal(tuple(output.shape)), dtype=to_numpy(output).dtype)
+            )
+            for output in outputs
+        ]
         try:
-            found = self.module.autograd.grad(outputs, self.leaves, weights, create_graph=keep and order == 1, allow_unused=True)
-        except Exception as error:  # noqa: BLE001: reported as the difference
+            found = self.module.autograd.grad(
+                outputs, self.leaves, weights, create_graph=keep and order == 1, allow_unused=True
+            )
+        except Exception as error:
             self.error = error
             return None
         self.outputs = [gradient for gradient in found if gradient is not None]
         # A gradient that is identically zero may be reported as None and the other way round; see gradient_difference.
         return [None if gradient is None else to_numpy(gradient) for gradient in found]
-
-
-def gradient_difference(actual, expected, tolerance):
-    for index, (one, other) in enumerate(zip(actual, expected)):
-        if one is None and other is None:
-            continue
-        if one is None or other is None:
-            given = one if other is None else other
-            if np.any(given != 0):
-                return f"gradient of tensor {index}: got {'None' if one is None else 'values'}, want {'None' if other is None else 'values'}"
-            continue
-        if one.shape != other.shape:
-            return f"gradient of tensor {index}: got shape {one.shape}, want {other.shape}"
-        if one.dtype != other.dtype:
-            return f"gradient of tensor {index}: got {one.dtype}, want {other.dtype}"
-        difference = value_difference(one, other, tolerance, True)
-        if difference:
-            return f"gradient of tensor {index}: {difference}"
-    return None
-
-
-def parameters_of(function):
-    """[(name, default), …] of a function without its private parameters; None where it takes anything."""
-    try:
-        parameters = list(inspect.signature(function).parameters.values())
-    except (TypeError, ValueError):
-        return None
-    if any(one.kind in (one.VAR_POSITIONAL, one.VAR_KEYWORD) for one in parameters):
-        return None
-    return [(one.name, "required" if one.default is one.empty else getattr(one.default, "__name__", None) or repr(one.default))
-            for one in parameters if not one.name.startswith("_")]
-
-
-def signature_text(parameters):
-    if parameters is None:
-        return "(*args, **kwargs)"
-    return "(" + ", ".join(name if default == "required" else f"{name}={default}" for name, default in parameters) + ")"
 
 
 def as_tuple(value):
@@ -785,6 +700,7 @@ def has_complex(value):
 def with_out(function, out, module):
     def call(*args, **kwargs):
         return function(*args, **kwargs, out=out)
+
     return call
 
 
@@ -803,19 +719,17 @@ def overlap(one, other, module):
     return np.may_share_memory(to_numpy(one), to_numpy(other))
 
 
-def kolmogorov_smirnov(one, other):
-    one, other = np.sort(one), np.sort(other)
-    points = np.concatenate([one, other])
-    return float(np.abs(np.searchsorted(one, points, "right") / one.size - np.searchsorted(other, points, "right") / other.size).max())
-
-
 # -------------------------------------------------------------------------------------------------------- command line
+
 
 def select(names=(), family=None):
     """OpInfos whose name (or name/variant) matches one of the shell patterns and whose family is the one asked for."""
     for op in op_db:
-        if names and not any(fnmatch.fnmatch(text, pattern) for pattern in names
-                             for text in (op.name, operator_name(op), op.name.rpartition(".")[2])):
+        if names and not any(
+            fnmatch.fnmatch(text, pattern)
+            for pattern in names
+            for text in (op.name, operator_name(op), op.name.rpartition(".")[2])
+        ):
             continue
         if family == "nn.functional":
             if not op.name.startswith("nn.functional."):
@@ -831,7 +745,9 @@ def check(op, module, **settings):
 
 def main(arguments=None):
     parser = argparse.ArgumentParser(prog="python -m tests.parity.opinfo", description=__doc__.splitlines()[0])
-    parser.add_argument("names", nargs="*", metavar="NAME", help="operator names or shell patterns: add 'linalg.*' max/binary")
+    parser.add_argument(
+        "names", nargs="*", metavar="NAME", help="operator names or shell patterns: add 'linalg.*' max/binary"
+    )
     parser.add_argument("--family", choices=[*FAMILIES, "elementwise", "reduce", "shape", "nn.functional"])
     parser.add_argument("--dtype", action="append", choices=DTYPES, help="only this dtype (may be repeated)")
     parser.add_argument("--max-samples", type=int, default=12, help="samples per dtype")
@@ -846,8 +762,15 @@ def main(arguments=None):
     module = importlib.import_module(options.module)
     reports = []
     for op in select(options.names, options.family):
-        report = check(op, module, dtypes=tuple(options.dtype or DTYPES), max_samples=options.max_samples,
-                       seconds=options.seconds, gradients=not options.no_grad, errors=not options.no_errors)
+        report = check(
+            op,
+            module,
+            dtypes=tuple(options.dtype or DTYPES),
+            max_samples=options.max_samples,
+            seconds=options.seconds,
+            gradients=not options.no_grad,
+            errors=not options.no_errors,
+        )
         reports.append(report)
         if report.status in ("ok", "mismatch") or options.names or options.show_absent:
             print(report.line(), flush=True)
@@ -862,9 +785,11 @@ def print_table(reports):
     by_status = {}
     for report in reports:
         by_status.setdefault(report.status, []).append(report)
-    print("\n" + "  ".join(f"{status}: {len(group)}" for status, group in sorted(by_status.items())),
-          f"  comparisons: {sum(report.compared for report in reports)}",
-          f"  seconds: {sum(report.seconds for report in reports):.0f}")
+    print(
+        "\n" + "  ".join(f"{status}: {len(group)}" for status, group in sorted(by_status.items())),
+        f"  comparisons: {sum(report.compared for report in reports)}",
+        f"  seconds: {sum(report.seconds for report in reports):.0f}",
+    )
     absent = [report.name for report in by_status.get("absent", [])]
     if absent:
         print("absent:", " ".join(absent))

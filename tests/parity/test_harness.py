@@ -6,7 +6,7 @@ import types
 import pytest
 
 torch = pytest.importorskip("torch")
-pytest.importorskip("expecttest")           # torch.testing._internal needs it
+pytest.importorskip("expecttest")  # torch.testing._internal needs it
 
 from tests.parity.convert import Converter, translate  # noqa: E402
 from tests.parity.moduleinfo import LayerChecker, every_info  # noqa: E402
@@ -33,8 +33,23 @@ def checks(report):
     return {mismatch.check for mismatch in report.mismatches}
 
 
-@pytest.mark.parametrize("name", ["add", "max/reduction_with_dim", "split", "where", "nn.functional.layer_norm", "transpose",
-                                  "nn.functional.dropout", "linalg.svd", "einsum", "cat", "new_empty", "uniform"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        "add",
+        "max/reduction_with_dim",
+        "split",
+        "where",
+        "nn.functional.layer_norm",
+        "transpose",
+        "nn.functional.dropout",
+        "linalg.svd",
+        "einsum",
+        "cat",
+        "new_empty",
+        "uniform",
+    ],
+)
 def test_agrees_with_itself(name):
     report = run(name, Standin())
     assert report.status == "ok", report.line()
@@ -56,6 +71,7 @@ class Halved(torch.autograd.Function):
 def raising(error):
     def call(*args, **kwargs):
         raise error
+
     return call
 
 
@@ -77,8 +93,12 @@ FAULTS = [
     ("exp", "exp", writing, "mutated"),
     ("exp", "exp", lambda x, out=None: torch.exp(x), "out="),
     ("transpose", "transpose", lambda x, a, b: torch.transpose(x, a, b).clone(), "view"),
-    ("add", "add", lambda x, y, alpha=1, out=None: torch.add(x, y, alpha=alpha, out=out).add(0) if x.is_contiguous() else x * 0,
-     "noncontiguous"),
+    (
+        "add",
+        "add",
+        lambda x, y, alpha=1, out=None: torch.add(x, y, alpha=alpha, out=out).add(0) if x.is_contiguous() else x * 0,
+        "noncontiguous",
+    ),
     ("max/reduction_with_dim", "max", lambda *a, **k: tuple(torch.max(*a, **k)), "structure"),
     ("gather", "gather", lambda *a, **k: a[0], "error_inputs"),
     ("bernoulli", "bernoulli", lambda x, **k: torch.ones_like(x), "distribution"),

@@ -1,18 +1,17 @@
-"""PyTorch's database of layers against minigrad: see tests/parity/moduleinfo.py, whose command line gives the details."""
+"""PyTorch's database of layers against minigrad: tests/parity/moduleinfo.py as a command gives the details."""
 
 import pytest
 
 torch = pytest.importorskip("torch")
-pytest.importorskip("expecttest")           # torch.testing._internal needs it
+pytest.importorskip("expecttest")  # torch.testing._internal needs it
 
 import minigrad  # noqa: E402
 from tests.parity.moduleinfo import LayerChecker, every_info  # noqa: E402
 
 LAYERS = dict(every_info())
 
-# Intended differences: layer -> (checks that differ, why). An entry that no longer differs fails, so the list stays true.
-KNOWN_DIFFERENCES = {
-}
+# Intended differences: layer -> (checks that differ, why). An entry that differs no longer fails.
+KNOWN_DIFFERENCES = {}
 
 # Layers that PyTorch has and minigrad does not.
 ABSENT = set()
@@ -35,4 +34,6 @@ def test_layer(name):
     unexpected = [str(mismatch) for mismatch in report.mismatches if mismatch.check not in checks]
     assert not unexpected, "\n".join(unexpected[:20])
     for check in checks:
-        assert any(mismatch.check == check for mismatch in report.mismatches), f"{check} agrees now; it was said: {reason}"
+        assert any(mismatch.check == check for mismatch in report.mismatches), (
+            f"{check} agrees now; it was said: {reason}"
+        )

@@ -3,15 +3,14 @@
 import pytest
 
 torch = pytest.importorskip("torch")
-pytest.importorskip("expecttest")           # torch.testing._internal needs it
+pytest.importorskip("expecttest")  # torch.testing._internal needs it
 
 import minigrad  # noqa: E402
 from tests.parity.convert import Unsupported  # noqa: E402
 from tests.parity.opinfo import Checker, find, op_db, operator_name  # noqa: E402
 
-# Intended differences: operator -> (checks that differ, why). An entry that no longer differs fails, so the list stays true.
-KNOWN_DIFFERENCES = {
-}
+# Intended differences: operator -> (checks that differ, why). An entry that differs no longer fails.
+KNOWN_DIFFERENCES = {}
 
 
 def present():
@@ -42,7 +41,9 @@ def test_operator(op):
     unexpected = [str(mismatch) for mismatch in report.mismatches if mismatch.check not in checks]
     assert not unexpected, "\n".join(unexpected[:20])
     for check in checks:
-        assert any(mismatch.check == check for mismatch in report.mismatches), f"{check} agrees now; it was said: {reason}"
+        assert any(mismatch.check == check for mismatch in report.mismatches), (
+            f"{check} agrees now; it was said: {reason}"
+        )
 
 
 def test_known_differences_name_operators():
