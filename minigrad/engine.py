@@ -312,4 +312,7 @@ def _check_nan(node, gradients):
             array = part.array if isinstance(part, Tensor) else part
             if array is not None and bool(xp(array).isnan(array).any()):
                 where = "" if node.traceback is None else "\nTraceback of the forward call that caused it:\n" + node.traceback
+                if MODE.first_nan is not None:
+                    name, made_at = MODE.first_nan
+                    where += f"\nThe first NaN was made in the forward pass already, by '{name}', called at:\n{made_at}"
                 raise RuntimeError(f"Function '{node.name()}' returned nan values in its {position}th output.{where}")

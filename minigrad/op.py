@@ -13,9 +13,9 @@ arrays, and Variables when the pass is itself recorded.
 import functools
 import inspect
 
-from minigrad.backend import FLOAT_CODES, array_device, asarray_like, default_float, np, result_dtype, xp
+from minigrad.backend import FLOAT_CODES, array_device, asarray_like, default_float, memory_root, np, result_dtype, xp
 from minigrad.tensor import Tensor, data_array, wrap
-from minigrad.variable import MODE, Clock, Node, Variable, make_variable, make_view, next_time, written_since
+from minigrad.variable import MODE, Clock, Node, Variable, View, make_variable, make_view, next_time, written_since
 
 _new = object.__new__
 _ndarray = np.ndarray
@@ -43,6 +43,7 @@ class Op:
         "__dict__", "broadcast", "call", "defaults", "differentiable", "forward", "joint", "keep", "keep_out",
         "name", "names", "promote", "rules", "variadic", "view",
     )  # fmt: skip
+    check = None  # function of the arguments that raises for dtypes the op refuses, before they are promoted
 
     def __init__(self, forward, gradients=None, *, joint=None, name=None, promote=None, view=False, broadcast=None):
         ufunc = isinstance(forward, str)
@@ -66,10 +67,13 @@ class Op:
             self.keep = "array" if ("inputs", None) in wanted else "shape"
         simple = not self.defaults and not self.joint and "shape" not in self.keep and not view
         self.call = self._general
+        if view and len(self.names) == 1 and not self.variadic and not self.joint and promote is None:
+            self.call = _view_of_one(self)
+        self.numpy_forward = getattr(np, forward) if ufunc else self.forward
         if simple and len(self.names) == 1 and not self.variadic:
-            self.call = _unary(self, getattr(np, forward) if ufunc else self.forward)
+            self.call = _unary(self, self.numpy_forward)
         elif simple and len(self.names) == 2 and self.promote is not None:
-            self.call = _binary(self, getattr(np, forward) if ufunc else self.forward)
+            self.call = _binary(self, self.numpy_forward)
         if self.name in OPS:
             raise ValueError(f"an op named {self.name} exists already")
         OPS[self.name] = self
@@ -103,7 +107,8 @@ class Op:
         if tracked and MODE.grad and self.differentiable:
             return self.record(args, arrays, params, out)
         if type(out) is tuple:
-            return tuple(wrap(xp(part).asarray(part)) for part in out)
+            parts = tuple([wrap(xp(part).asarray(part)) for part in out])
+            return tuple([_linked(part, args[0]) for part in parts]) if self.view else parts
         result = wrap(out if type(out) is _ndarray else xp(out).asarray(out))
         return _linked(result, args[0]) if self.view else result
 
@@ -123,24 +128,28 @@ class Op:
         node.params = params
         keep = (self.keep,) * len(arrays) if self.variadic else self.keep
         node.saved = tuple(_kept(array, how) for array, how in zip(arrays, keep, strict=False))
-        if MODE.on_record is not None:
-            MODE.on_record(node)
         if type(out) is tuple:
             out = tuple(xp(part).asarray(part) for part in out)
             node.out = out if self.keep_out else None
             node.shape = tuple((part.shape, part.dtype, xp(part)) for part in out)
-            return tuple(_output(node, index, part) for index, part in enumerate(out))
+            if MODE.on_record is not None:
+                MODE.on_record(node, out)
+            parts = [_output(node, index, part) for index, part in enumerate(out)]
+            return tuple([_linked(part, args[0]) for part in parts] if self.view else parts)
         if type(out) is not _ndarray:
             out = xp(out).asarray(out)
         node.out = out if self.keep_out else None
         node.shape = out.shape
+        if MODE.on_record is not None:
+            MODE.on_record(node, out)
         result = make_variable(out, node)
         return _linked(result, args[0]) if self.view else result
 
     def pull(self, node, gradient, graph, useful=None):
         """Return the gradients of a node's inputs, given its output's; None where there is none."""
-        saved = node.saved
-        if saved is None:
+        if node.saved is None and node.restore is not None:
+            node.restore()
+        if node.saved is None:
             raise RuntimeError(
                 f"Trying to backward through the graph a second time ({node.name()}): its saved values have been freed. "
                 "Specify retain_graph=True if you need to backward through the graph a second time."
@@ -175,8 +184,9 @@ class Op:
     def _check_unchanged(self, node):
         """RuntimeError if an array this node saved was written in place since."""
         values = node.saved if node.out is None else (*node.saved, *(node.out if type(node.out) is tuple else (node.out,)))
+        saved_at = node.saved_at or node.number
         for value in values:
-            if hasattr(value, "flags") and hasattr(value, "base") and written_since(value, node.number):
+            if hasattr(value, "flags") and hasattr(value, "base") and written_since(value, saved_at):
                 raise RuntimeError(
                     "one of the variables needed for gradient computation has been modified by an inplace operation: "
                     f"{node.name()} saved a tensor of shape {list(value.shape)} that was written afterwards. "
@@ -353,15 +363,15 @@ def _unbroadcast(gradient, edge):
 
 def _linked(result, source):
     """Record the view relation when the result lies in its source's memory."""
-    base = result.array.base
-    if base is None and result.array is not source.array:
-        return result
-    root, own = source.array, result.array
-    while getattr(root, "base", None) is not None and isinstance(root.base, type(root)):
-        root = root.base
-    while getattr(own, "base", None) is not None and isinstance(own.base, type(own)):
-        own = own.base
-    return make_view(result, source) if own is root else result
+    return make_view(result, source) if _lies_on(result.array, source.array) else result
+
+
+def _lies_on(out, array):
+    """Return whether the result of a view operation looks at its argument's memory."""
+    base = out.base
+    if base is None:
+        return out is array
+    return base is array or base is array.base or memory_root(out) is memory_root(array)
 
 
 # ---------------------------------------------------------------------- the fast path: one or two tensors, no parameters
@@ -393,7 +403,7 @@ def _unary(op, numpy_forward):
             node.shape = out.shape
             node.params = _NO_PARAMS
             if MODE.on_record is not None:
-                MODE.on_record(node)
+                MODE.on_record(node, out)
             result = _new(Variable)
             result.array = out
             result.node = node
@@ -408,8 +418,11 @@ def _unary(op, numpy_forward):
     return call
 
 
-def _binary(op, numpy_forward):
-    """Return the call of an elementwise op of two tensors (or a tensor and a number) and no parameters."""
+def _binary(op, numpy_forward, operator=False):
+    """Return the call of an elementwise op of two tensors (or a tensor and a number) and no parameters.
+
+    ``operator``: the call serves as a method such as ``__add__``, which returns NotImplemented for unknown operands.
+    """
     forward, keep_out, differentiable = op.forward, op.keep_out, op.differentiable
     keep_a, keep_b = (how == "array" for how in op.keep)
     diff_a, diff_b = (rule is not None for rule in op.rules)
@@ -429,6 +442,8 @@ def _binary(op, numpy_forward):
                     edge_b = b.node or b
             else:
                 if dtype.char not in FLOAT_CODES or (type(b) is not float and type(b) is not int):
+                    if operator and not is_operand(b):
+                        return NotImplemented
                     a, b = _promoted(op, (a, b))
                     return call(a, b) if isinstance(b, Tensor) else _number(op, a, b, a)
                 y = b
@@ -459,7 +474,7 @@ def _binary(op, numpy_forward):
             node.shape = out.shape
             node.params = _NO_PARAMS
             if MODE.on_record is not None:
-                MODE.on_record(node)
+                MODE.on_record(node, out)
             result = _new(Variable)
             result.array = out
             result.node = node
@@ -494,12 +509,26 @@ def is_recorded(op, *args):
 def _promoted(op, args):
     """Return the arguments brought to one dtype by PyTorch's rules; numbers stay numbers."""
     args = [_operand(op, arg) for arg in args]
+    if op.check is not None:
+        op.check(*args)
     values = [arg.array if isinstance(arg, Tensor) else arg for arg in args if arg is not None]
     dtype = result_dtype(values)
     if op.promote == "float" and dtype.char not in FLOAT_CODES:
         dtype = default_float()
     cast = CENTRAL["cast"]
     return [cast(arg, dtype=dtype) if isinstance(arg, Tensor) and arg.array.dtype != dtype else arg for arg in args]
+
+
+def operator_call(op):
+    """Return a binary op's call for use as an operator method: NotImplemented for operands it does not know."""
+    return _binary(op, op.numpy_forward, operator=True)
+
+
+def is_operand(value):
+    """Return whether an elementwise op takes this value: a Tensor, number or raw array."""
+    return isinstance(value, (Tensor, bool, int, float, complex, np.generic, _ndarray)) or hasattr(
+        value, "__cuda_array_interface__"
+    )
 
 
 def _operand(op, value):
@@ -527,6 +556,8 @@ def _explained(op, arrays, error):
         )
     if op.broadcast and isinstance(error, ValueError) and "broadcast" in str(error):
         return RuntimeError(f"{op.name}: {_mismatch([array.shape for array in tensors])} Got {facts}.")
+    if op.promote is not None and isinstance(error, TypeError):  # a ufunc without a loop for these dtypes
+        return NotImplementedError(f"\"{op.name}\" not implemented for {tensors[0].dtype}. Got {facts}.")
     error.add_note(f"in minigrad.{op.name}({facts})")
     return error
 

@@ -16,8 +16,9 @@ class Mode(threading.local):
 
     grad = True
     inference = False
-    on_record = None  # called with every node recorded (anomaly detection)
+    on_record = None  # called with every node recorded and its result (anomaly detection, checkpointing)
     check_nan = False
+    first_nan = None  # (operation, traceback) of the first NaN of the forward pass
 
 
 MODE = Mode()
@@ -49,8 +50,9 @@ def touch(array):
 
 def written_since(array, time):
     """Return whether the memory of a raw array was written in place after the given time."""
-    write = _WRITES.get(id(memory_root(array)))
-    return write is not None and write[0] > time
+    root = memory_root(array)
+    write = _WRITES.get(id(root))
+    return write is not None and write[0] > time and write[1]() is root
 
 
 class Node:
@@ -64,13 +66,15 @@ class Node:
     hooks = None  # functions on the gradient of the output
     retained = None  # weak reference to the Variable that asked for retain_grad
     traceback = None
+    saved_at = None  # when the saved values were computed, if later than the node was recorded
+    restore = None  # function that computes the saved values again (checkpointing)
 
     def __lt__(self, other):
         return self.number > other.number
 
     def name(self):
         """Return PyTorch's kind of name for the operation, such as ``AddBackward0``."""
-        return "".join(part.capitalize() for part in self.op.name.split("_")) + "Backward0"
+        return getattr(self.op, "node_name", None) or "".join(p.capitalize() for p in self.op.name.split("_")) + "Backward0"
 
     def __repr__(self):
         return f"<{self.name()} object at {hex(id(self))}>"

@@ -1,0 +1,405 @@
+"""The backward pass: what it computes, what it refuses, and what it leaves behind."""
+
+import copy
+import gc
+import pickle
+import threading
+import tracemalloc
+import weakref
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+import minigrad as mg
+
+
+def leaf(values, dtype=mg.float32):
+    return mg.tensor(values, dtype=dtype, requires_grad=True)
+
+
+def test_gradients_add_up_over_uses_and_calls():
+    x = leaf([1.0, 2.0])
+    y = x * x + x
+    y.sum().backward()
+    assert x.grad.tolist() == [3.0, 5.0]
+    (x * 2).sum().backward()
+    assert x.grad.tolist() == [5.0, 7.0]
+
+
+def test_a_leaf_alone_is_its_own_gradient():
+    x = leaf(3.0)
+    x.backward()
+    assert x.grad.item() == 1.0
+
+
+def test_broadcast_gradients_are_summed_back():
+    a, b = leaf(np.ones((3, 1))), leaf(np.ones((1, 4)))
+    (a * b).sum().backward()
+    assert a.grad.shape == (3, 1) and b.grad.shape == (1, 4)
+    assert a.grad.tolist() == [[4.0]] * 3
+
+
+def test_gradients_of_leaves_do_not_share_memory():
+    a, b = leaf([1.0]), leaf([1.0])
+    seed = mg.ones(1)
+    (a + b).backward(seed)
+    a.grad.zero_()
+    assert b.grad.item() == 1.0 and seed.item() == 1.0
+
+
+def test_gradient_is_written_in_place_when_it_exists():
+    x = leaf([1.0, 2.0])
+    (x * x).sum().backward()
+    first = x.grad
+    (x * x).sum().backward()
+    assert x.grad is first and first.tolist() == [4.0, 8.0]
+
+
+@pytest.mark.parametrize("order", range(1, 6))
+def test_any_order_of_derivative(order):
+    x = leaf(0.7, mg.float64)
+    y = mg.sin(x)
+    for _ in range(order):
+        (y,) = mg.autograd.grad(y, x, create_graph=True)
+    expected = [np.sin, np.cos, lambda t: -np.sin(t), lambda t: -np.cos(t)][order % 4](0.7)
+    assert y.item() == pytest.approx(expected, abs=1e-12)
+
+
+def test_grad_leaves_dot_grad_alone_and_prunes():
+    x, w = leaf(2.0), leaf(3.0)
+    calls = []
+    y = x * w
+    w.register_hook(lambda g: calls.append("w"))
+    assert [g.item() for g in mg.autograd.grad(y, x)] == [3.0]
+    assert x.grad is None and w.grad is None and not calls
+
+
+def test_grad_of_a_non_leaf():
+    x = leaf(2.0)
+    h = x * x
+    y = h * h
+    gh, gx = mg.autograd.grad(y, (h, x))
+    assert gh.item() == 8.0 and gx.item() == 32.0
+
+
+def test_backward_into_chosen_inputs_only():
+    x, w = leaf(2.0), leaf(3.0)
+    (x * w).backward(inputs=[x])
+    assert x.grad.item() == 3.0 and w.grad is None
+
+
+def test_unused_inputs():
+    x, z = leaf(1.0), leaf([1.0, 1.0])
+    with pytest.raises(RuntimeError, match="appears to not have been used"):
+        mg.autograd.grad(x * 2, (x, z))
+    gx, gz = mg.autograd.grad(x * 2, (x, z), allow_unused=True)
+    assert gx.item() == 2.0 and gz is None
+    assert mg.autograd.grad(x * 2, (z,), materialize_grads=True)[0].tolist() == [0.0, 0.0]
+
+
+@pytest.mark.parametrize(
+    "run, error, text",
+    [
+        (lambda: (leaf([1.0, 2.0]) * 2).backward(), RuntimeError, "only for scalar outputs"),
+        (lambda: mg.ones(1).backward(), RuntimeError, "does not require grad"),
+        (lambda: (leaf([1.0]) * 2).backward(mg.ones(3)), RuntimeError, "Mismatch in shape"),
+        (lambda: (leaf([1.0]) * 2).backward(3.0), (TypeError, RuntimeError), ""),
+        (lambda: mg.tensor([1, 2]).requires_grad_(), RuntimeError, "floating point"),
+        (lambda: mg.tensor([1, 2], requires_grad=True), RuntimeError, "floating point"),
+        (lambda: mg.autograd.grad(leaf(1.0) * 2, ()), ValueError, "non-empty"),
+        (lambda: mg.autograd.grad(leaf(1.0) * 2, mg.ones(1)), RuntimeError, "does not require grad"),
+        (lambda: (leaf(1.0) * 2).backward(inputs=[]), RuntimeError, "cannot be empty"),
+        (lambda: (leaf(1.0) * 2).requires_grad_(False), RuntimeError, "leaf variables"),
+        (lambda: mg.ones(2).retain_grad(), RuntimeError, "requires_grad=False"),
+        (lambda: mg.ones(2).register_hook(print), RuntimeError, "doesn't require gradient"),
+        (lambda: leaf([1.0]).numpy(), RuntimeError, "detach"),
+        (lambda: setattr(leaf([1.0]), "grad", mg.ones(2)), RuntimeError, "different size"),
+        (lambda: setattr(leaf([1.0]), "grad", mg.ones(1, dtype=mg.float64)), RuntimeError, "different type"),
+        (lambda: setattr(leaf([1.0]), "grad", 3), TypeError, "Tensor or None"),
+        (lambda: copy.deepcopy(leaf([1.0]) * 2), RuntimeError, "graph leaves"),
+    ],
+)
+def test_misuse_is_refused(run, error, text):
+    with pytest.raises(error, match=text):
+        run()
+
+
+def test_second_backward_through_a_freed_graph():
+    x = leaf([1.0, 2.0])
+    y = (x * x).sum()
+    y.backward()
+    with pytest.raises(RuntimeError, match="second time"):
+        y.backward()
+    assert x.grad.tolist() == [2.0, 4.0]
+    y = (x * x).sum()
+    y.backward(retain_graph=True)
+    y.backward()
+    assert x.grad.tolist() == [6.0, 12.0]
+
+
+def test_an_error_in_backward_leaves_gradients_alone():
+    x = leaf([1.0])
+    good = x * 2
+
+    def fail(grad):
+        raise KeyError("hook")
+
+    bad = x * x
+    bad.register_hook(fail)
+    with pytest.raises(KeyError):
+        (good + bad).sum().backward()
+    assert x.grad is None and mg.is_grad_enabled()
+
+
+@pytest.mark.parametrize("change", ["add_", "mul_", "zero_", "setitem", "data", "view"])
+def test_a_saved_value_that_changes_is_noticed(change):
+    x, w = mg.ones(3), leaf([1.0, 2.0, 3.0])
+    y = (x * w).sum()
+    if change == "setitem":
+        x[0] = 5.0
+    elif change == "data":
+        x.data.fill_(2.0)
+    elif change == "view":
+        x[1:].add_(1.0)
+    elif change == "zero_":
+        x.zero_()
+    else:
+        getattr(x, change)(2.0)
+    with pytest.raises(RuntimeError, match="modified by an inplace operation"):
+        y.backward()
+
+
+def test_a_change_before_saving_or_of_another_tensor_is_fine():
+    x, w = mg.ones(3), leaf([1.0, 2.0, 3.0])
+    x.add_(1.0)
+    y = (x * w).sum()
+    other = mg.ones(3)
+    other.add_(1.0)
+    y.backward()
+    assert w.grad.tolist() == [2.0, 2.0, 2.0]
+
+
+def test_in_place_on_a_leaf_that_requires_grad_is_refused():
+    x = leaf([1.0, 2.0])
+    with pytest.raises(RuntimeError, match="leaf Variable that requires grad"):
+        x += 1
+    with pytest.raises(RuntimeError, match="leaf Variable that requires grad"):
+        x[0] = 3.0
+    with pytest.raises(RuntimeError, match="view of a leaf"):
+        x[0:1].mul_(2)
+    with mg.no_grad():
+        x += 1
+    assert x.tolist() == [2.0, 3.0] and x.requires_grad and x.is_leaf
+
+
+def test_hooks_see_and_replace_gradients():
+    x = leaf([1.0, 2.0])
+    seen = []
+    h = x * 3
+    h.retain_grad()
+    h.register_hook(lambda g: g * 2)
+    handle = h.register_hook(lambda g: seen.append(g.tolist()))
+    x.register_hook(lambda g: g + 1)
+    h.sum().backward()
+    assert seen == [[2.0, 2.0]]
+    assert h.grad.tolist() == [2.0, 2.0]
+    assert x.grad.tolist() == [7.0, 7.0]
+    handle.remove()
+    handle.remove()
+
+
+def test_a_leaf_hook_runs_once_on_the_summed_gradient():
+    x = leaf(2.0)
+    seen = []
+    x.register_hook(lambda g: seen.append(g.item()))
+    (x * 3 + x * 4).backward()
+    assert seen == [7.0]
+
+
+def test_post_accumulate_hook():
+    x = leaf(2.0)
+    seen = []
+    handle = x.register_post_accumulate_grad_hook(lambda p: seen.append(p.grad.item()))
+    (x * 3).backward()
+    handle.remove()
+    (x * 3).backward()
+    assert seen == [3.0]
+
+
+def test_grad_modes():
+    x = leaf(2.0)
+    with mg.no_grad():
+        assert not (x * x).requires_grad
+        with mg.enable_grad():
+            assert (x * x).requires_grad
+    assert not mg.no_grad()(lambda: x * x)().requires_grad
+
+    @mg.no_grad
+    def without():
+        return x * x
+
+    assert not without().requires_grad
+    with mg.set_grad_enabled(False):
+        assert not (x * x).requires_grad
+    with mg.inference_mode():
+        assert not (x * x).requires_grad and mg.is_inference_mode_enabled()
+    assert (x * x).requires_grad
+
+
+def test_grad_mode_in_generators_and_threads():
+    x = leaf(2.0)
+
+    @mg.no_grad()
+    def numbers():
+        yield x * x
+        yield mg.is_grad_enabled()
+
+    generator = numbers()
+    assert not next(generator).requires_grad
+    assert mg.is_grad_enabled()
+    assert next(generator) is False
+    found = []
+    with mg.no_grad():
+        thread = threading.Thread(target=lambda: found.append(mg.is_grad_enabled()))
+        thread.start()
+        thread.join()
+    assert found == [True]
+
+
+def test_detach_shares_memory_and_no_graph():
+    x = leaf([1.0, 2.0])
+    y = x * 1
+    d = y.detach()
+    assert not d.requires_grad and d.data_ptr() == y.data_ptr()
+    with pytest.raises(RuntimeError):
+        d.sum().backward()
+    y.detach_()
+    assert y.is_leaf and not y.requires_grad
+
+
+def test_promotion_keeps_the_object():
+    x = mg.ones(2)
+    same = x
+    x.requires_grad = True
+    assert same is x and isinstance(x, mg.Variable) and isinstance(x, mg.Tensor)
+    x.requires_grad = False
+    assert isinstance(x, mg.Variable) and not (x * 2).requires_grad
+
+
+def test_copies_and_pickles_keep_what_a_leaf_is():
+    p = mg.Parameter(mg.ones(2))
+    p.grad = mg.ones(2)
+    p.tag = "kept"
+    for twin in (copy.deepcopy(p), pickle.loads(pickle.dumps(p))):
+        assert type(twin) is mg.Parameter and twin.requires_grad and twin.tag == "kept"
+        assert twin.tolist() == [1.0, 1.0] and twin is not p
+    assert copy.deepcopy(p).grad.tolist() == [1.0, 1.0]
+
+
+def test_the_graph_is_freed_without_the_garbage_collector():
+    gc.collect()
+    gc.disable()
+    try:
+        x = leaf(np.ones((4, 4)))
+        y = (mg.exp(x @ x) * x).sum()
+        nodes = [weakref.ref(y.grad_fn)]
+        y.backward(retain_graph=True)
+        (g,) = mg.autograd.grad((x * x * x).sum(), x, create_graph=True)
+        nodes.append(weakref.ref(g.grad_fn))
+        z = x * 2
+        z[0] = 0.0
+        row = z[1]
+        row += 1
+        nodes.append(weakref.ref(row.grad_fn))
+        del y, g, z, row
+        assert [node() for node in nodes] == [None] * 3
+    finally:
+        gc.enable()
+
+
+def test_memory_does_not_grow_over_steps():
+    w = leaf(np.ones((50, 50)))
+    x = mg.ones(50, 50)
+
+    def step():
+        w.grad = None
+        mg.tanh(x @ w).sum().backward()
+
+    gc.disable()
+    try:
+        for _ in range(3):
+            step()
+        tracemalloc.start()
+        step()
+        before = tracemalloc.get_traced_memory()[0]
+        for _ in range(20):
+            step()
+        assert tracemalloc.get_traced_memory()[0] - before < 50_000
+    finally:
+        tracemalloc.stop()
+        gc.enable()
+
+
+def test_a_chain_of_100_000_ops():
+    x = leaf(1.0)
+    y = x
+    for _ in range(100_000):
+        y = y + x
+    y.backward()
+    assert x.grad.item() == 100_001.0
+    del y
+
+
+def test_saved_activations_are_freed_as_backward_goes():
+    x = leaf(np.ones(1000))
+    alive = []
+    h = x
+    for _ in range(5):
+        h = mg.exp(h * 0.1)
+        alive.append(weakref.ref(h.grad_fn))
+    y = h.sum()
+    y.backward()
+    assert all(node() is None or node().saved is None for node in alive)
+
+
+def test_grad_fn_names_and_edges():
+    x = leaf([1.0])
+    y = mg.exp(x)
+    assert y.grad_fn.name() == "ExpBackward0"
+    (accumulate, index), = y.grad_fn.next_functions
+    assert accumulate.variable is x and index == 0
+    assert x.grad_fn is None
+
+
+@given(st.lists(st.sampled_from("+*-s"), min_size=1, max_size=8), st.integers(0, 2**31))
+def test_random_graphs_agree_with_finite_differences(program, seed):
+    rng = np.random.default_rng(seed)
+
+    def run(a, b):
+        values = [a, b]
+        picks = np.random.default_rng(seed)
+        for letter in program:
+            left, right = (values[picks.integers(len(values))] for _ in range(2))
+            made = {"+": lambda: left + right, "*": lambda: left * right * 0.5, "-": lambda: left - right, "s": lambda: mg.sin(left)}
+            values.append(made[letter]())
+        return values[-1]
+
+    inputs = [leaf(rng.standard_normal(shape), mg.float64) for shape in ((2, 1), (1, 3))]
+    assert mg.autograd.gradcheck(run, inputs)
+    assert mg.autograd.gradgradcheck(run, inputs)
+
+
+def test_variable_of_2018():
+    x = mg.autograd.Variable(mg.ones(2, 2), requires_grad=True)
+    y = (x + 2).mean()
+    y.backward()
+    assert x.grad.data[0][0] == 0.25
+    assert isinstance(x.data, mg.Tensor) and not x.data.requires_grad
+    x.data -= 0.1 * x.grad.data
+    assert x.data[0, 0].item() == pytest.approx(0.975)
+    plain = mg.autograd.Variable(mg.ones(1))
+    assert not plain.requires_grad
+    with pytest.warns(UserWarning, match="volatile"):
+        mg.autograd.Variable(mg.ones(1), volatile=True)

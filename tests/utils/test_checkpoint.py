@@ -1,0 +1,122 @@
+"""Checkpointing computes again what it did not keep."""
+
+import pytest
+
+import minigrad as mg
+from minigrad.utils.checkpoint import CheckpointError, checkpoint, checkpoint_sequential
+
+
+def leaf(*shape):
+    return mg.randn(*shape, dtype=mg.float64, requires_grad=True)
+
+
+@pytest.mark.parametrize("use_reentrant", [True, False])
+def test_same_gradients_also_of_closed_over_parameters(use_reentrant):
+    x, w = leaf(3), leaf(3)
+    calls = []
+
+    def block(t):
+        calls.append(1)
+        return mg.tanh(t * w) * w
+
+    plain = mg.autograd.grad(block(x).sum(), (x, w))
+    assert len(calls) == 1
+    y = checkpoint(block, x, use_reentrant=use_reentrant)
+    again = mg.autograd.grad(y.sum(), (x, w))
+    assert len(calls) == 3
+    for a, b in zip(plain, again, strict=True):
+        assert mg.equal(a, b)
+
+
+def test_second_derivatives():
+    x = leaf(3)
+    run = lambda t: checkpoint(lambda u: mg.exp(u * u) * u, t, use_reentrant=False)  # noqa: E731
+    assert mg.autograd.gradcheck(run, x)
+    assert mg.autograd.gradgradcheck(run, x)
+
+
+def test_nothing_is_kept_in_between():
+    x = leaf(3)
+    nodes = []
+
+    def block(t):
+        h = mg.exp(t)
+        nodes.append(h.grad_fn)
+        return mg.sin(h)
+
+    y = checkpoint(block, x, use_reentrant=False)
+    assert nodes[0].saved is None and nodes[0].out is None and y.grad_fn.saved is None
+    y.sum().backward()
+    assert x.grad is not None
+
+
+def test_nested_blocks():
+    x = leaf(2)
+
+    def outer(t):
+        return checkpoint(lambda u: mg.exp(u) * u, mg.sin(t), use_reentrant=False) * t
+
+    (a,) = mg.autograd.grad(outer(x).sum(), x)
+    (b,) = mg.autograd.grad(checkpoint(outer, x, use_reentrant=False).sum(), x)
+    assert mg.equal(a, b)
+
+
+def test_random_numbers_repeat_and_the_stream_goes_on():
+    x = leaf(50)
+    masks = []
+
+    def block(t):
+        mask = (mg.rand(50) > 0.5).double()
+        masks.append(mask)
+        return mg.exp(t * mask)
+
+    y = checkpoint(block, x, use_reentrant=False).sum()
+    after_forward = mg.rand(1)
+    mg.manual_seed(0)
+    mg.rand(50)
+    assert mg.equal(after_forward, mg.rand(1))
+    y.backward()
+    assert mg.equal(masks[0], masks[1])
+
+
+def test_a_block_that_changes_is_refused():
+    x = leaf(3)
+    state = []
+
+    def block(t):
+        state.append(1)
+        return mg.exp(t) * t if len(state) == 1 else mg.exp(t)
+
+    y = checkpoint(block, x, use_reentrant=False)
+    with pytest.raises(CheckpointError, match="other operations"):
+        y.sum().backward()
+
+
+def test_a_changed_input_is_refused():
+    x = mg.ones(3)
+    w = leaf(3)
+    y = checkpoint(lambda t: t.double() * w * w, x, use_reentrant=False)
+    x.add_(1)
+    with pytest.raises(RuntimeError, match="modified by an inplace operation"):
+        y.sum().backward()
+
+
+def test_sequential():
+    x = leaf(3)
+    functions = [mg.exp, mg.sin, mg.tanh, mg.exp, mg.cos]
+    for segments in (1, 2, 5):
+        y = checkpoint_sequential(functions, segments, x, use_reentrant=False)
+        expected = x
+        for function in functions:
+            expected = function(expected)
+        assert mg.equal(y, expected)
+        assert mg.equal(mg.autograd.grad(y.sum(), x)[0], mg.autograd.grad(expected.sum(), x)[0])
+    with pytest.raises(ValueError, match="segments"):
+        checkpoint_sequential(functions, 6, x)
+
+
+def test_arguments_are_checked():
+    with pytest.raises(ValueError, match="use_reentrant"):
+        checkpoint(mg.exp, mg.ones(1), use_reentrant=3)
+    with pytest.raises(ValueError, match="determinism_check"):
+        checkpoint(mg.exp, mg.ones(1), determinism_check="maybe")
