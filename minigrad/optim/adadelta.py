@@ -1,14 +1,8 @@
 """Adadelta."""
 
-from minigrad.optim.optimizer import (
-    PointwiseOptimizer,
-    check_lr,
-    check_nonnegative,
-    descent_gradient,
-    scalar_state,
-    zeros_like,
-)
-from minigrad.ops.elementwise import sqrt
+from minigrad.ops.power import sqrt_op
+from minigrad.optim.optimizer import check_lr, check_nonnegative, scalar_state
+from minigrad.optim.pointwise import PointwiseOptimizer, descent_gradient, zeros_like
 
 
 def adadelta(parameter, gradient, square_avg, acc_delta, *, lr, rho, eps, weight_decay, maximize):
@@ -16,7 +10,7 @@ def adadelta(parameter, gradient, square_avg, acc_delta, *, lr, rho, eps, weight
     gradient = descent_gradient(gradient, parameter, weight_decay, maximize)
     square_avg *= rho
     square_avg += (1 - rho) * gradient * gradient
-    delta = sqrt(acc_delta + eps) / sqrt(square_avg + eps) * gradient
+    delta = sqrt_op(acc_delta + eps) / sqrt_op(square_avg + eps) * gradient
     acc_delta *= rho
     acc_delta += (1 - rho) * delta * delta
     parameter -= lr * delta

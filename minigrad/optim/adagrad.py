@@ -1,15 +1,9 @@
 """Adagrad."""
 
 from minigrad.backend import xp
-from minigrad.optim.optimizer import (
-    PointwiseOptimizer,
-    check_implementation_flags,
-    check_lr,
-    check_nonnegative,
-    descent_gradient,
-    scalar_state,
-)
-from minigrad.ops.elementwise import sqrt
+from minigrad.ops.power import sqrt_op
+from minigrad.optim.optimizer import check_implementation_flags, check_lr, check_nonnegative, scalar_state
+from minigrad.optim.pointwise import PointwiseOptimizer, descent_gradient
 from minigrad.tensor import wrap
 
 
@@ -17,7 +11,7 @@ def adagrad(parameter, gradient, sum, *, step, lr, lr_decay, eps, weight_decay, 
     """s = s + g²;  θ = θ - γ / (1 + (t - 1) η) · g / (√s + ε)."""
     gradient = descent_gradient(gradient, parameter, weight_decay, maximize)
     sum += gradient * gradient
-    parameter -= lr / (1 + (step - 1) * lr_decay) * gradient / (sqrt(sum) + eps)
+    parameter -= lr / (1 + (step - 1) * lr_decay) * gradient / (sqrt_op(sum) + eps)
 
 
 class Adagrad(PointwiseOptimizer):

@@ -1,16 +1,9 @@
 """Adam, with AMSGrad and decoupled weight decay."""
 
-from minigrad.optim.optimizer import (
-    PointwiseOptimizer,
-    check_betas,
-    check_implementation_flags,
-    check_lr,
-    check_nonnegative,
-    descent_gradient,
-    scalar_state,
-    zeros_like,
-)
-from minigrad.ops.elementwise import maximum, sqrt
+from minigrad.ops.extremum import maximum_op
+from minigrad.ops.power import sqrt_op
+from minigrad.optim.optimizer import check_betas, check_implementation_flags, check_lr, check_nonnegative, scalar_state
+from minigrad.optim.pointwise import PointwiseOptimizer, descent_gradient, zeros_like
 from minigrad.tensor import Tensor
 
 
@@ -40,8 +33,8 @@ def adam(
     exp_avg_sq *= beta2
     exp_avg_sq += (1 - beta2) * gradient * gradient
     if amsgrad:
-        max_exp_avg_sq[...] = exp_avg_sq = maximum(max_exp_avg_sq, exp_avg_sq)
-    denominator = sqrt(exp_avg_sq) / (1 - beta2**step) ** 0.5 + eps
+        max_exp_avg_sq[...] = exp_avg_sq = maximum_op(max_exp_avg_sq, exp_avg_sq)
+    denominator = sqrt_op(exp_avg_sq) / (1 - beta2**step) ** 0.5 + eps
     parameter -= lr / (1 - beta1**step) * exp_avg / denominator
 
 

@@ -1,14 +1,7 @@
 """Averaged stochastic gradient descent."""
 
-from minigrad.optim.optimizer import (
-    PointwiseOptimizer,
-    check_lr,
-    check_nonnegative,
-    descent_gradient,
-    scalar_state,
-    to_scalar,
-    zeros_like,
-)
+from minigrad.optim.optimizer import check_lr, check_nonnegative, scalar_state, to_scalar
+from minigrad.optim.pointwise import PointwiseOptimizer, descent_gradient, zeros_like
 
 
 def asgd(parameter, gradient, ax, *, lambd, eta, mu, weight_decay, maximize):

@@ -1,16 +1,8 @@
 """NAdam: Adam with Nesterov momentum."""
 
-from minigrad.optim.optimizer import (
-    PointwiseOptimizer,
-    check_betas,
-    check_lr,
-    check_nonnegative,
-    descent_gradient,
-    scalar_state,
-    to_scalar,
-    zeros_like,
-)
-from minigrad.ops.elementwise import sqrt
+from minigrad.ops.power import sqrt_op
+from minigrad.optim.optimizer import check_betas, check_lr, check_nonnegative, scalar_state, to_scalar
+from minigrad.optim.pointwise import PointwiseOptimizer, descent_gradient, zeros_like
 
 
 def nadam(
@@ -38,7 +30,7 @@ def nadam(
     exp_avg += (1 - beta1) * (gradient - exp_avg)
     exp_avg_sq *= beta2
     exp_avg_sq += (1 - beta2) * gradient * gradient
-    denominator = sqrt(exp_avg_sq / (1 - beta2**step)) + eps
+    denominator = sqrt_op(exp_avg_sq / (1 - beta2**step)) + eps
     mu, mu_next = momentum_at(step, beta1, momentum_decay), momentum_at(step + 1, beta1, momentum_decay)
     share = lr * (1 - mu) / (1 - mu_product) * gradient
     parameter -= (share + lr * mu_next / (1 - mu_product * mu_next) * exp_avg) / denominator

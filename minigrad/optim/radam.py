@@ -1,15 +1,8 @@
 """RAdam: Adam with a rectified variance."""
 
-from minigrad.optim.optimizer import (
-    PointwiseOptimizer,
-    check_betas,
-    check_lr,
-    check_nonnegative,
-    descent_gradient,
-    scalar_state,
-    zeros_like,
-)
-from minigrad.ops.elementwise import sqrt
+from minigrad.ops.power import sqrt_op
+from minigrad.optim.optimizer import check_betas, check_lr, check_nonnegative, scalar_state
+from minigrad.optim.pointwise import PointwiseOptimizer, descent_gradient, zeros_like
 
 
 def radam(
@@ -39,7 +32,7 @@ def radam(
     length, rectification = rectify(step, beta2)
     if length > 5:
         step_size = step_size * rectification * (1 - beta2**step) ** 0.5
-        parameter -= step_size * exp_avg / (sqrt(exp_avg_sq) + eps)
+        parameter -= step_size * exp_avg / (sqrt_op(exp_avg_sq) + eps)
     else:
         parameter -= step_size * exp_avg
 

@@ -1,14 +1,8 @@
 """RMSprop."""
 
-from minigrad.optim.optimizer import (
-    PointwiseOptimizer,
-    check_lr,
-    check_nonnegative,
-    descent_gradient,
-    scalar_state,
-    zeros_like,
-)
-from minigrad.ops.elementwise import sqrt
+from minigrad.ops.power import sqrt_op
+from minigrad.optim.optimizer import check_lr, check_nonnegative, scalar_state
+from minigrad.optim.pointwise import PointwiseOptimizer, descent_gradient, zeros_like
 
 
 def rmsprop(
@@ -33,7 +27,7 @@ def rmsprop(
     if centered:
         grad_avg += (1 - alpha) * (gradient - grad_avg)
         square_avg = square_avg - grad_avg * grad_avg
-    denominator = sqrt(square_avg) + eps
+    denominator = sqrt_op(square_avg) + eps
     if momentum > 0:
         momentum_buffer *= momentum
         momentum_buffer += gradient / denominator

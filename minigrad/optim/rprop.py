@@ -1,8 +1,11 @@
 """Rprop: resilient backpropagation."""
 
 from minigrad.backend import xp
-from minigrad.optim.optimizer import PointwiseOptimizer, check_lr, scalar_state, to_scalar, zeros_like
-from minigrad.ops.elementwise import maximum, minimum, sign, where
+from minigrad.ops.extremum import maximum_op, minimum_op
+from minigrad.ops.masked import choose, keep_where, logical_complement
+from minigrad.ops.unary import sign_op
+from minigrad.optim.optimizer import check_lr, scalar_state, to_scalar
+from minigrad.optim.pointwise import PointwiseOptimizer, zeros_like
 from minigrad.tensor import wrap
 
 
@@ -11,18 +14,19 @@ def rprop(parameter, gradient, prev, step_size, *, etas, step_sizes, maximize):
     eta_minus, eta_plus = etas
     if maximize:
         gradient = -gradient
-    agreement = sign(gradient * prev)  # 1: same sign as before, -1: the sign turned, 0: no information
-    factor = where(agreement > 0, eta_plus, where(agreement < 0, eta_minus, agreement + 1))
-    step_size[...] = minimum(maximum(step_size * factor, step_sizes[0]), step_sizes[1])
-    gradient = where(agreement < 0, 0.0, gradient)
-    parameter -= sign(gradient) * step_size
+    agreement = sign_op(gradient * prev)  # 1: same sign as before, -1: the sign turned, 0: no information
+    factor = choose(agreement > 0, eta_plus, choose(agreement < 0, eta_minus, agreement + 1))
+    step_size[...] = minimum_op(maximum_op(step_size * factor, step_sizes[0]), step_sizes[1])
+    gradient = keep_where(gradient, logical_complement(agreement < 0))
+    parameter -= sign_op(gradient) * step_size
     prev[...] = gradient
 
 
 class Rprop(PointwiseOptimizer):
     """Rprop: a step size for every number, grown while its gradient keeps its sign and shrunk when that turns.
 
-    η ← clamp(η · eta_plus, or η · eta_minus with g ← 0, to step_sizes),  θ ← θ - sign(g) · η. For full-batch training.
+    η ← clamp(η · eta_plus, or η · eta_minus with g ← 0, to step_sizes),  θ ← θ - sign(g) · η.
+    Meant for full batches.
 
     Args:
         params: iterable of parameters, of (name, parameter) pairs, or of dicts defining groups.

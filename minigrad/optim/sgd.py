@@ -1,13 +1,7 @@
 """Stochastic gradient descent."""
 
-from minigrad.optim.optimizer import (
-    PointwiseOptimizer,
-    check_implementation_flags,
-    check_lr,
-    check_nonnegative,
-    descent_gradient,
-    zeros_like,
-)
+from minigrad.optim.optimizer import check_implementation_flags, check_lr, check_nonnegative
+from minigrad.optim.pointwise import PointwiseOptimizer, descent_gradient, zeros_like
 
 
 def sgd(

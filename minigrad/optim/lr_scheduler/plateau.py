@@ -94,7 +94,7 @@ class ReduceLROnPlateau(LRScheduler):
         return sign * metric > sign * bar
 
     def step(self, metrics, epoch=None):
-        """Note the metric of an epoch (a number or a one-element tensor), and reduce the learning rates if it is due."""
+        """Note the metric of an epoch (a number or a one-element tensor); reduce the learning rates if it is due."""
         metric = float(metrics)
         if epoch is not None:
             warnings.warn(EPOCH_WARNING, UserWarning, stacklevel=2)

@@ -1,0 +1,123 @@
+"""Methods that move each number of a parameter by itself: their step, and what their formulas share."""
+
+import inspect
+
+from minigrad.autograd.grad_mode import set_grad_enabled
+from minigrad.backend import xp
+from minigrad.kernels.optimizer import update_in_place
+from minigrad.optim.optimizer import SCALAR_STATES, Optimizer, to_scalar
+from minigrad.tensor import Tensor, wrap
+from minigrad.variable import touch
+
+
+class PointwiseOptimizer(Optimizer):
+    """A method that moves each number of a parameter by itself, so that its update is one elementwise formula.
+
+    A subclass gives `formula(parameter, gradient, <state>, *, <options>)`, which changes the parameter and the state
+    in place, using operators and ops only. The names it asks for are what it receives: a positional name is a
+    tensor of `self.state[parameter]` (None where the state lacks it); a keyword is an option of the group, or a
+    scalar of the state such as `step`, the number of this step, counting from 1. The same text runs block by block
+    on raw arrays (minigrad/kernels/optimizer.py) and, with `differentiable=True`, on tensors, which record it.
+
+    `foreach` and `fused` choose between implementations with equal results in PyTorch; here one serves all, so they
+    are accepted, and kept in the groups, for either value. `capturable` allows CUDA-graph capture in PyTorch and
+    changes no result; as there, it is refused for parameters on the CPU.
+    """
+
+    formula = None
+
+    def __init_subclass__(cls, **kwargs):
+        super().__init_subclass__(**kwargs)
+        if cls.formula is None:
+            return
+        parameters = inspect.signature(cls.formula).parameters.values()
+        cls._state_names = tuple(p.name for p in parameters if p.kind is p.POSITIONAL_OR_KEYWORD)[2:]
+        cls._option_names = tuple(p.name for p in parameters if p.kind is p.KEYWORD_ONLY)
+
+    def initial_state(self, parameter, group):
+        """The state of a parameter before its first step, as a dict."""
+        raise NotImplementedError
+
+    def prepare(self, parameter, state, group):
+        """Bring the state to this step and return the options for the formula as a dict; numbers unless tracked."""
+        if not state:
+            state.update(self.initial_state(parameter, group))
+        if "step" in state:
+            state["step"].array += 1
+        convert = _keep_tracked if group.get("differentiable") else to_scalar
+        options = {}
+        for name in self._option_names:
+            if name in SCALAR_STATES:
+                options[name] = state[name].item()
+                continue
+            value = group[name]
+            options[name] = tuple(map(convert, value)) if isinstance(value, tuple) else convert(value)
+        return options
+
+    def step(self, closure=None):
+        """Move every parameter that has a gradient once.
+
+        Args:
+            closure (callable, optional): recomputes the loss (and the gradients); evaluated first, with grad mode on.
+
+        Returns the closure's loss, or None.
+        """
+        loss = self.evaluate(closure)
+        with set_grad_enabled(bool(self.defaults.get("differentiable"))):
+            pairs = [(group, p) for group in self.param_groups for p in group["params"] if p.grad is not None]
+            for group, parameter in pairs:
+                self._check_step(group, parameter)
+            work = []
+            for group, parameter in pairs:
+                state = self.state.get(parameter) or {}
+                options = self.prepare(parameter, state, group)
+                if state:  # plain SGD has none
+                    self.state[parameter] = state
+                tensors = (parameter, parameter.grad, *map(state.get, self._state_names))
+                if group.get("differentiable"):
+                    self.formula(*tensors, **options)
+                else:
+                    work.append(([None if t is None else t.array for t in tensors], options))
+            update_in_place(self.formula, work)
+            for arrays, _ in work:
+                touch(arrays[0])
+        return loss
+
+    def _check_step(self, group, parameter):
+        """Refuse what no formula can do, before anything has changed."""
+        name = type(self).__name__
+        if getattr(parameter.grad, "is_sparse", False):
+            raise RuntimeError(f"{name} does not support sparse gradients")
+        if not (parameter.is_floating_point() or (parameter.is_complex() and not group.get("differentiable"))):
+            raise RuntimeError(
+                f"{name} updates floating-point parameters (complex ones unless differentiable=True), "
+                f"but got {parameter.dtype}"
+            )
+        if parameter.grad.shape != parameter.shape:
+            raise RuntimeError(
+                f"{name}: the gradient's shape {tuple(parameter.grad.shape)} differs from "
+                f"its parameter's {tuple(parameter.shape)}"
+            )
+        if group.get("capturable") and not group.get("fused") and parameter.device.type == "cpu":
+            raise AssertionError(
+                "If capturable=True, params and state_steps must be on supported devices: ['cuda']. "
+                "Leave capturable at False on the CPU."
+            )
+
+
+def _keep_tracked(value):
+    """A number, except for a tensor that wants a gradient (an option that is itself being learned)."""
+    return value if isinstance(value, Tensor) and value.requires_grad else to_scalar(value)
+
+
+def descent_gradient(gradient, parameter, weight_decay, maximize):
+    """The gradient to descend along: of the negated objective to maximize it, with that of the L2 penalty added."""
+    if maximize:
+        gradient = -gradient
+    return gradient + weight_decay * parameter if weight_decay != 0 else gradient
+
+
+def zeros_like(parameter):
+    """An untracked tensor of zeros with the parameter's shape, dtype, device and memory layout."""
+    array = parameter.array
+    return wrap(xp(array).zeros_like(array))
