@@ -1,0 +1,68 @@
+"""The operators of Tensor: + - * / // % ** & | ^ << >> ~ and the comparisons, reflected and in place."""
+
+from minigrad.inplace import assign
+from minigrad.op import is_operand, operator_call
+from minigrad.ops import arithmetic, comparison, power, unary
+from minigrad.tensor import Tensor
+
+
+def _reflected(op):
+    """Return the method for ``other OP self``."""
+    call = op.call
+
+    def method(self, other):
+        return call(other, self) if is_operand(other) else NotImplemented
+
+    return method
+
+
+def _forward(function):
+    """Return the method for ``self OP other`` from a public function that checks more than the op."""
+
+    def method(self, other):
+        return function(self, other) if is_operand(other) else NotImplemented
+
+    return method
+
+
+def _in_place(call, name):
+    """Return the method for ``self OP= other``."""
+
+    def method(self, other):
+        if not isinstance(other, Tensor) and not is_operand(other):
+            return NotImplemented
+        return assign(self, call(self, other), name)
+
+    return method
+
+
+def _install(symbol, method):
+    method.__name__ = method.__qualname__ = symbol
+    setattr(Tensor, symbol, method)
+
+
+def _reflected_power(self, other):
+    """Return other ** self."""
+    return power.pow(other, self) if is_operand(other) else NotImplemented
+
+
+_ARITHMETIC = [
+    ("add", arithmetic.add_op),
+    ("sub", arithmetic.sub_op),
+    ("mul", arithmetic.mul_op),
+    ("truediv", arithmetic.div_op),
+    ("floordiv", arithmetic.floor_divide_op),
+    ("mod", arithmetic.remainder_op),
+]
+for _name, _op in _ARITHMETIC:
+    _install(f"__{_name}__", operator_call(_op))
+    _install(f"__r{_name}__", _reflected(_op))
+    _install(f"__i{_name}__", _in_place(_op.call, f"__i{_name}__"))
+_install("__pow__", _forward(power.pow))
+_install("__ipow__", _in_place(power.pow, "__ipow__"))
+_install("__rpow__", _reflected_power)
+for _name in ("eq", "ne", "lt", "le", "gt", "ge"):
+    _install(f"__{_name}__", operator_call(getattr(comparison, _name + "_op")))
+Tensor.__neg__ = unary.neg_op.call
+Tensor.__pos__ = unary.positive
+Tensor.__abs__ = unary.abs_op.call

@@ -1,0 +1,154 @@
+"""Powers: pow in all its forms, square, sqrt, rsqrt, reciprocal."""
+
+from minigrad.backend import np, xp
+from minigrad.inplace import write_out
+from minigrad.op import Op, function
+from minigrad.ops.define import require_operand, unary_function
+from minigrad.ops.masked import keep_where, logical_complement, zeroed
+from minigrad.tensor import Tensor
+
+
+def _integer_power(base, exponent):
+    """Return base ** exponent for integers: a negative exponent gives 1 / base rounded to zero, as in PyTorch."""
+    module = xp(base) if xp(base) is not np else xp(exponent)
+    negative = exponent < 0
+    if not module.any(negative):
+        return module.power(base, exponent)
+    power = module.power(base, module.where(negative, 0, exponent))
+    odd = module.where(module.remainder(exponent, 2) == 0, 1, base)
+    reciprocal = module.where(base == 1, 1, module.where(base == -1, odd, 0))
+    return module.where(negative, reciprocal, power).astype(power.dtype)
+
+
+def _power(base, exponent):
+    module = xp(base) if xp(base) is not np else xp(exponent)
+    kinds = {getattr(value, "dtype", np.dtype(type(value))).kind for value in (base, exponent)}
+    if kinds == {"b"}:
+        raise NotImplementedError('"pow" not implemented for bool')
+    if kinds <= {"i", "u", "b"}:
+        return _integer_power(base, exponent)
+    return module.power(base, exponent)
+
+
+# Exponents that are cheaper, and as exact, without pow; multiplications beat it twenty times.
+_CHEAP = {
+    0.5: lambda module, x: module.sqrt(x),
+    1.0: lambda module, x: module.positive(x),
+    2.0: lambda module, x: module.multiply(x, x),
+    3.0: lambda module, x: module.multiply(module.multiply(x, x), x),
+    -0.5: lambda module, x: module.reciprocal(module.sqrt(x)),
+    -1.0: lambda module, x: module.reciprocal(x),
+    -2.0: lambda module, x: module.reciprocal(module.multiply(x, x)),
+}
+
+
+def _power_scalar(x, *, exponent):
+    module = xp(x)
+    if x.dtype.kind in "iub":
+        return module.power(x, exponent)
+    cheap = None if exponent == 3 and x.dtype.char == "e" else _CHEAP.get(exponent)
+    return module.power(x, exponent) if cheap is None else cheap(module, x)
+
+
+def _power_scalar_gradient(g, x, exponent):
+    if exponent == 0:
+        return zeroed(g)
+    if exponent == 1:
+        return g
+    if exponent == 2:
+        return g * (x * 2)
+    return g * (power_scalar(x, exponent=exponent - 1) * exponent)
+
+
+def _power_base_gradient(g, base, exponent):
+    return keep_where(g * (exponent * power_op(base, exponent - 1)), exponent != 0)
+
+
+def _power_exponent_gradient(g, base, exponent, out):
+    flat = logical_and_op(base == 0, exponent >= 0)
+    return keep_where(g * (out * log_op(base)), logical_complement(flat))
+
+
+power_scalar = Op(_power_scalar, [_power_scalar_gradient])
+power_op = Op(
+    _power, [_power_base_gradient, _power_exponent_gradient], name="pow", promote="same", broadcast=True
+)
+logical_and_op = Op(lambda a, b: (xp(a) if xp(a) is not np else xp(b)).logical_and(a, b), [None, None], name="both")
+log_op = Op("log", [lambda g, x: g / x], promote="float")
+square_op = Op("square", [lambda g, x: g * (x * 2)])
+sqrt_op = Op("sqrt", [lambda g, out: g / (out * 2)], promote="float")
+reciprocal_op = Op("reciprocal", [lambda g, out: -g * (out * out)], promote="float")
+
+
+def _rsqrt(x):
+    module = xp(x)
+    return module.reciprocal(module.sqrt(x))
+
+
+rsqrt_op = Op(_rsqrt, [lambda g, out: g * (out * out * out) * -0.5], promote="float")
+
+
+def _to_scalar_power(base, exponent):
+    """Return tensor ** number."""
+    kind = base.array.dtype.kind
+    if kind in "iub":
+        if isinstance(exponent, (float, complex)):
+            return power_op(base, exponent)
+        if exponent < 0:
+            raise RuntimeError("Integers to negative integer powers are not allowed.")
+        if kind == "b":
+            return power_op(base, exponent)
+    return power_scalar(base, exponent=exponent)
+
+
+@function(method=True, inplace=True)
+def pow(input, exponent, *, out=None):
+    """Return input ** exponent, elementwise.
+
+    Arguments: input, exponent (Tensor or number, not both numbers; shapes broadcast), out. RuntimeError for an integer
+    tensor to a negative integer number and for shapes that do not fit.
+    Source: https://docs.pytorch.org/docs/stable/generated/torch.pow.html
+
+    >>> import minigrad as mg
+    >>> mg.pow(mg.tensor([1.0, 2.0, 3.0]), 2)
+    tensor([1., 4., 9.])
+    """
+    if isinstance(input, Tensor) and type(exponent) in (int, float):
+        result = _to_scalar_power(input, exponent)
+    else:
+        require_operand("pow", input, "input", 1)
+        require_operand("pow", exponent, "exponent", 2)
+        if not isinstance(input, Tensor) and not isinstance(exponent, Tensor):
+            raise TypeError("pow(): argument 'input' (position 1) must be Tensor, not " + type(input).__name__)
+        result = power_op(input, exponent)
+    return result if out is None else write_out(out, result, "pow")
+
+
+@function(method=True, inplace=True)
+def float_power(input, exponent, *, out=None):
+    """Return input ** exponent computed in float64 whatever the inputs' dtypes.
+
+    Source: https://docs.pytorch.org/docs/stable/generated/torch.float_power.html
+
+    >>> import minigrad as mg
+    >>> mg.float_power(mg.tensor([2, 3]), -1)
+    tensor([0.5000, 0.3333], dtype=float64)
+    """
+    from minigrad.ops.core import cast
+
+    double = np.dtype(np.float64)
+    operands = [cast(value, dtype=double) if isinstance(value, Tensor) else value for value in (input, exponent)]
+    operands = [float(value) if isinstance(value, (bool, int)) else value for value in operands]
+    return pow(*operands, out=out)
+
+
+unary_function(
+    square_op, "square", "Return input * input.", ("mg.square(mg.tensor([-2.0, 3.0]))", "tensor([4., 9.])")
+)
+unary_function(sqrt_op, "sqrt", "Return the square root.", ("mg.sqrt(mg.tensor([4.0, 9.0]))", "tensor([2., 3.])"))
+unary_function(
+    rsqrt_op, "rsqrt", "Return 1 / sqrt(input).", ("mg.rsqrt(mg.tensor([4.0, 16.0]))", "tensor([0.5000, 0.2500])")
+)
+unary_function(
+    reciprocal_op, "reciprocal", "Return 1 / input.", ("mg.reciprocal(mg.tensor([4.0, 2.0]))", "tensor([0.2500, 0.5000])")
+)

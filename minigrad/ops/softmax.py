@@ -1,0 +1,135 @@
+"""softmax and its logarithm."""
+
+import warnings
+
+from minigrad.backend import np, xp
+from minigrad.op import Op, function
+from minigrad.ops.reduce import checked, sum_op
+from minigrad.ops.unary import exp_op
+from minigrad.tensor import normalize_dim
+
+
+def _shifted(x, dim):
+    """Return x minus its maximum along dim, a new array; a line with inf, or of -inf only, holds NaN."""
+    return x - x.max(axis=dim, keepdims=True) if x.size else x.copy()
+
+
+def _softmax(x, *, dim):
+    if x.dtype.char == "e":
+        return _softmax(x.astype(np.float32), dim=dim).astype(np.float16)
+    dim = dim if x.ndim else ()
+    out = xp(x).asarray(_shifted(x, dim))
+    xp(x).exp(out, out=out)
+    out /= out.sum(axis=dim, keepdims=True)
+    return out
+
+
+def _log_softmax(x, *, dim):
+    if x.dtype.char == "e":
+        return _log_softmax(x.astype(np.float32), dim=dim).astype(np.float16)
+    dim = dim if x.ndim else ()
+    out = xp(x).asarray(_shifted(x, dim))
+    out -= xp(x).log(xp(x).exp(out).sum(axis=dim, keepdims=True))
+    return out
+
+
+def _along(out, dim):
+    """Return dim as the tuple that sum takes."""
+    return (dim,) if out.ndim else ()
+
+
+def _softmax_gradient(g, out, dim):
+    return out * (g - sum_op(g * out, dim=_along(out, dim), keepdim=True))
+
+
+def _log_softmax_gradient(g, out, dim):
+    return g - exp_op(out) * sum_op(g, dim=_along(out, dim), keepdim=True)
+
+
+softmax_op = Op(_softmax, [_softmax_gradient])
+log_softmax_op = Op(_log_softmax, [_log_softmax_gradient])
+
+
+def _prepared(name, input, dim, dtype):
+    """Return (input cast to dtype, dim) after checks."""
+    input = checked(name, input, dtype)
+    if not isinstance(dim, int):
+        raise TypeError(f"{name}(): argument 'dim' must be int, not {type(dim).__name__}")
+    if input.array.dtype.kind != "f":
+        raise NotImplementedError(f'"{name}_lastdim_kernel_impl" not implemented for {input.dtype}; pass dtype=')
+    return input, normalize_dim(dim, input.array.ndim)
+
+
+@function(method=True, out=True, name="softmax")
+def _torch_softmax(input, dim, dtype=None):
+    """Return exp(x_i) / sum_j exp(x_j) along dim.
+
+    Arguments: input (Tensor of floats, or pass dtype), dim (int), dtype (cast to it first).
+    Source: https://docs.pytorch.org/docs/stable/generated/torch.nn.functional.softmax.html
+
+    >>> import minigrad as mg
+    >>> mg.softmax(mg.tensor([0.0, 0.0]), dim=0)
+    tensor([0.5000, 0.5000])
+    """
+    input, dim = _prepared("softmax", input, dim, dtype)
+    return softmax_op(input, dim=dim)
+
+
+@function(method=True, out=True, name="log_softmax")
+def _torch_log_softmax(input, dim, dtype=None):
+    """Return log(softmax(input, dim)), computed without overflow; arguments as for softmax.
+
+    Source: https://docs.pytorch.org/docs/stable/generated/torch.nn.functional.log_softmax.html
+
+    >>> import minigrad as mg
+    >>> mg.log_softmax(mg.tensor([0.0, 0.0]), dim=0)
+    tensor([-0.6931, -0.6931])
+    """
+    input, dim = _prepared("log_softmax", input, dim, dtype)
+    return log_softmax_op(input, dim=dim)
+
+
+def implicit_dim(name, ndim):
+    """Return the dim torch.nn.functional picks when none is given, with its warning."""
+    warnings.warn(
+        f"Implicit dimension choice for {name} has been deprecated. Change the call to include dim=X as an argument.",
+        stacklevel=3,
+    )
+    return 0 if ndim in (0, 1, 3) else 1
+
+
+def softmax(input, dim=None, _stacklevel=3, dtype=None):
+    """Return exp(x_i) / sum_j exp(x_j) along dim.
+
+    Arguments: input (Tensor), dim (int; choosing it by default is deprecated and warns), dtype (cast to it first).
+    Source: https://docs.pytorch.org/docs/stable/generated/torch.nn.functional.softmax.html
+
+    >>> import minigrad as mg
+    >>> mg.nn.functional.softmax(mg.tensor([0.0, 0.0]), dim=0)
+    tensor([0.5000, 0.5000])
+    """
+    return _torch_softmax(input, implicit_dim("softmax", input.ndim) if dim is None else dim, dtype)
+
+
+def log_softmax(input, dim=None, _stacklevel=3, dtype=None):
+    """Return log(softmax(input, dim)), computed without overflow; arguments as for softmax.
+
+    Source: https://docs.pytorch.org/docs/stable/generated/torch.nn.functional.log_softmax.html
+
+    >>> import minigrad as mg
+    >>> mg.nn.functional.log_softmax(mg.tensor([0.0, 0.0]), dim=0)
+    tensor([-0.6931, -0.6931])
+    """
+    return _torch_log_softmax(input, implicit_dim("log_softmax", input.ndim) if dim is None else dim, dtype)
+
+
+def softmin(input, dim=None, _stacklevel=3, dtype=None):
+    """Return softmax(-input, dim); arguments as for softmax.
+
+    Source: https://docs.pytorch.org/docs/stable/generated/torch.nn.functional.softmin.html
+
+    >>> import minigrad as mg
+    >>> mg.nn.functional.softmin(mg.tensor([1.0, 1.0]), dim=0)
+    tensor([0.5000, 0.5000])
+    """
+    return _torch_softmax(-input, implicit_dim("softmin", input.ndim) if dim is None else dim, dtype)
