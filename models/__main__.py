@@ -28,7 +28,7 @@ def main(arguments=None):
     try:
         return parsed.run(parsed)
     except CommandError as error:
-        print(f"error: {error}", file=sys.stderr)
+        print("error:", " ".join(str(error).split()), file=sys.stderr)  # one line, however many the cause took
         return 2
     except KeyboardInterrupt:
         print("\ninterrupted", file=sys.stderr)

@@ -1,12 +1,11 @@
 """The image sets that the commands know by name, and folders of the user's own."""
 import dataclasses
-import os
 from collections.abc import Callable
 from pathlib import Path
 
 from minigrad.utils.data import Subset, random_split
 from minigrad.vision import datasets, transforms
-from models.common import CommandError, require
+from models.common import CommandError
 
 AUGMENTATIONS = ("none", "shift", "flip", "shift+flip")
 DIGITS = tuple("0123456789")
@@ -57,8 +56,9 @@ class Data:
 
 
 def _digits(root, train, download, transform):
-    require("sklearn.datasets")
-    return datasets.Digits(train=train, transform=transform)
+    if download:
+        raise CommandError("--download: the digits come with scikit-learn")
+    return datasets.Digits(root, train=train, transform=transform)
 
 
 def _files(dataset):
@@ -98,13 +98,11 @@ def load(name, root, download=False, augment="none", image_size=None, seed=0):
     Raises:
         CommandError: if files are missing or damaged, saying which.
     """
-    if (root or download) and (name == "digits" or name not in SOURCES):
-        reason = "come with scikit-learn" if name == "digits" else "are read where they are"
-        raise CommandError(f"--{'root' if root else 'download'}: the images of --data {name} {reason}")
-    root = root or os.environ.get("MINIGRAD_DATA") or "data"
+    if (root or download) and name not in SOURCES:
+        raise CommandError(f"--{'root' if root else 'download'}: --data {name} is a folder and read where it is")
     try:
         if name in SOURCES:
-            return _load_source(SOURCES[name], root, download, augment, image_size)
+            return _load_source(SOURCES[name], root or "data", download, augment, image_size)
         return _load_folder(Path(name), augment, image_size or FOLDER["image_size"], seed)
     except (OSError, RuntimeError, ValueError, ImportError) as error:
         raise CommandError(f"--data {name}: {error}") from error

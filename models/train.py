@@ -91,7 +91,7 @@ def add_arguments(parser):
     parser.add_argument("model", metavar="MODEL", help=f"one of: {', '.join(models.list())}")
     add = parser.add_argument_group("data").add_argument
     add("--data", required=True, metavar="NAME|DIR", help=f"{sets}, or a folder with one folder of images per class")
-    add("--root", metavar="DIR", help="where the data set's files are (default: $MINIGRAD_DATA, else data/)")
+    add("--root", metavar="DIR", help="where the data set's files are (default: data, then $MINIGRAD_DATA)")
     add("--download", action="store_true", help="fetch the files into --root if they are missing")
     add("--image-size", type=_number(int, 1), metavar="PIXELS", help="side that images are brought to")
     add("--augment", choices=image_sets.AUGMENTATIONS, help="random changes to the training images")

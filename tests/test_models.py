@@ -217,7 +217,8 @@ def test_mnist_from_its_files(data_root):
     [
         (("--data", "mnist", "--root", "nowhere"), "--data mnist: "),
         (("--data", "nowhere"), "--data nowhere: neither one of digits, mnist, fashion, cifar10 nor a folder"),
-        (("--data", "digits", "--root", "here"), "--root: the images of --data digits come with scikit-learn"),
+        (("--data", "digits", "--download"), "--download: the digits come with scikit-learn"),
+        (("--data", ".", "--root", "here"), "--root: --data . is a folder and read where it is"),
         (("--data", "digits", "--device", "tpu"), "--device tpu: "),
         (("--data", "digits", "--device", "cuda:99"), "--device cuda:99: "),
         (("--data", "digits", "--momentum", "0.9"), "--momentum: adam has none; sgd and rmsprop have"),
