@@ -1,0 +1,5 @@
+"""Images: datasets and transforms with torchvision's names (https://docs.pytorch.org/vision/stable/)."""
+
+from minigrad.vision import datasets, transforms
+
+__all__ = ["datasets", "transforms"]

@@ -1,0 +1,23 @@
+"""Datasets of images with torchvision's names (https://docs.pytorch.org/vision/stable/datasets.html)."""
+
+from minigrad.vision.datasets import cifar, folder, mnist, vision
+from minigrad.vision.datasets.cifar import CIFAR10, CIFAR100
+from minigrad.vision.datasets.digits import Digits
+from minigrad.vision.datasets.fakedata import FakeData
+from minigrad.vision.datasets.folder import DatasetFolder, ImageFolder
+from minigrad.vision.datasets.mnist import KMNIST, MNIST, FashionMNIST
+from minigrad.vision.datasets.vision import StandardTransform, VisionDataset
+
+__all__ = [
+    "CIFAR10",
+    "CIFAR100",
+    "KMNIST",
+    "MNIST",
+    "DatasetFolder",
+    "Digits",
+    "FakeData",
+    "FashionMNIST",
+    "ImageFolder",
+    "StandardTransform",
+    "VisionDataset",
+]

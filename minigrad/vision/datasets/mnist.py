@@ -1,0 +1,171 @@
+"""MNIST and the datasets that come in its format: IDX files of 28 x 28 grey images and of labels."""
+
+from pathlib import Path
+
+from minigrad.backend import np
+from minigrad.tensor import wrap
+from minigrad.vision.datasets.files import data_roots, download, has_checksum, md5_of, not_found, read_idx
+from minigrad.vision.datasets.vision import VisionDataset
+from minigrad.vision.pillow import image_module
+
+
+class MNIST(VisionDataset):
+    """Handwritten digits: 60,000 training and 10,000 test images of 28 x 28 (LeCun, Cortes, Burges 1998).
+
+    Args:
+        root: folder of the files, plain or ``.gz``: they are looked for in ``root/MNIST/raw`` (torchvision's layout),
+            ``root/mnist`` and ``root`` itself, and likewise in the folder of the environment variable MINIGRAD_DATA.
+        train: the training set, or else the test set.
+        transform, target_transform: functions of the image (a PIL image of mode L) and of the label (an int).
+        download: whether missing files are downloaded to ``root/MNIST/raw``; otherwise nothing touches the network.
+
+    ``data`` is uint8 (N, 28, 28), ``targets`` int64 (N,), ``classes`` the ten names, ``class_to_idx`` their numbers.
+    Raises RuntimeError where files are missing, ValueError for a damaged one or counts that do not match.
+    Source: https://docs.pytorch.org/vision/stable/generated/torchvision.datasets.MNIST.html
+    """
+
+    folders = ("mnist",)  # names under a root besides torchvision's
+    mirrors = ["https://ossci-datasets.s3.amazonaws.com/mnist/", "http://yann.lecun.com/exdb/mnist/"]
+    resources = [
+        ("train-images-idx3-ubyte.gz", "f68b3c2dcbeaaa9fbdd348bbdeb94873"),
+        ("train-labels-idx1-ubyte.gz", "d53e105ee54ea40749a09fcbcd1e9432"),
+        ("t10k-images-idx3-ubyte.gz", "9fb629c4189551a2d022fa330f9573f3"),
+        ("t10k-labels-idx1-ubyte.gz", "ec29112dd5afa0611ce80d1b7f02629c"),
+    ]
+    classes = [
+        "0 - zero",
+        "1 - one",
+        "2 - two",
+        "3 - three",
+        "4 - four",
+        "5 - five",
+        "6 - six",
+        "7 - seven",
+        "8 - eight",
+        "9 - nine",
+    ]
+
+    def __init__(self, root=None, train=True, transform=None, target_transform=None, download=False):
+        super().__init__(root, transform=transform, target_transform=target_transform)
+        self.train = train
+        if download:
+            self.download()
+        self.data, self.targets = self._load()
+
+    @property
+    def raw_folder(self):
+        """Where downloaded files go."""
+        if self.root is None:
+            raise ValueError(f"{type(self).__name__}: download=True needs a root, the folder to download to")
+        return Path(self.root).expanduser() / type(self).__name__ / "raw"
+
+    @property
+    def class_to_idx(self):
+        """Dict of the classes' numbers."""
+        return {name: number for number, name in enumerate(self.classes)}
+
+    def _candidates(self, name):
+        """Return the paths a file is looked for at, in that order."""
+        kind = type(self).__name__
+        paths = []
+        for root in data_roots(self.root):
+            for folder in (root / kind / "raw", root / kind, *(root / other for other in self.folders), root):
+                paths += [folder / name, folder / f"{name}.gz"]
+        return paths
+
+    def _find(self, name):
+        """Return the path of a file; RuntimeError where it is nowhere."""
+        candidates = self._candidates(name)
+        for path in candidates:
+            if path.is_file():
+                return path
+        mirrors = " or ".join(self.mirrors)
+        raise not_found(
+            type(self).__name__,
+            candidates,
+            f"download=True downloads it to root; by hand, put {name}.gz from {mirrors} there.",
+        )
+
+    def _load(self):
+        prefix = "train" if self.train else "t10k"
+        image_path = self._find(f"{prefix}-images-idx3-ubyte")
+        label_path = self._find(f"{prefix}-labels-idx1-ubyte")
+        self._refuse_another_datasets(label_path)
+        images, labels = read_idx(image_path), read_idx(label_path)
+        if images.dtype != np.uint8 or images.ndim != 3:
+            raise ValueError(f"{image_path}: expected uint8 (N, H, W), but it is {images.dtype} {images.shape}")
+        if labels.dtype != np.uint8 or labels.ndim != 1:
+            raise ValueError(f"{label_path}: expected uint8 (N,), but it is {labels.dtype} {labels.shape}")
+        if len(images) != len(labels):
+            raise ValueError(f"{image_path} has {len(images)} images, but {label_path} {len(labels)} labels")
+        if len(labels) and labels.max() >= len(self.classes):
+            raise ValueError(f"{label_path}: a label is {labels.max()}, but there are {len(self.classes)} classes")
+        return wrap(images), wrap(labels.astype(np.int64))
+
+    def _refuse_another_datasets(self, path):
+        """ValueError for the published labels of another dataset: all of these have the same file names."""
+        if path.suffix != ".gz":
+            return
+        digest = md5_of(path)
+        if digest in {md5 for _, md5 in self.resources}:
+            return
+        for other in (MNIST, FashionMNIST, KMNIST):
+            if digest in {md5 for _, md5 in other.resources}:
+                raise ValueError(f"{path}: this is {other.__name__}'s file, not {type(self).__name__}'s")
+
+    def _check_exists(self):
+        """Return whether all four published files lie in the folder that downloads go to."""
+        return all(has_checksum(self.raw_folder / name, md5) for name, md5 in self.resources)
+
+    def download(self):
+        """Download the files that are not in ``raw_folder`` yet, each checked against its MD5 checksum."""
+        for name, md5 in self.resources:
+            download([mirror + name for mirror in self.mirrors], self.raw_folder / name, md5)
+
+    def __len__(self):
+        return self.data.array.shape[0]
+
+    def __getitem__(self, index):
+        image = image_module().fromarray(self.data.array[index])
+        return self._transformed(image, int(self.targets.array[index]))
+
+    def extra_repr(self):
+        """Return which split this is."""
+        return f"Split: {'Train' if self.train else 'Test'}"
+
+
+class FashionMNIST(MNIST):
+    """Articles of clothing in MNIST's format and sizes (Xiao, Rasul, Vollgraf 2017); arguments as MNIST.
+
+    Source: https://docs.pytorch.org/vision/stable/generated/torchvision.datasets.FashionMNIST.html
+    """
+
+    folders = ("fashion-mnist", "fashion_mnist", "fashionmnist", "fashion")
+    mirrors = [
+        "http://fashion-mnist.s3-website.eu-central-1.amazonaws.com/",
+        "https://github.com/zalandoresearch/fashion-mnist/raw/master/data/fashion/",
+    ]
+    resources = [
+        ("train-images-idx3-ubyte.gz", "8d4fb7e6c68d591d4c3dfef9ec88bf0d"),
+        ("train-labels-idx1-ubyte.gz", "25c81989df183df01b3e8a0aad5dffbe"),
+        ("t10k-images-idx3-ubyte.gz", "bef4ecab320f06d8554ea6380940ec79"),
+        ("t10k-labels-idx1-ubyte.gz", "bb300cfdad3c16e7a12a480ee83cd310"),
+    ]
+    classes = ["T-shirt/top", "Trouser", "Pullover", "Dress", "Coat", "Sandal", "Shirt", "Sneaker", "Bag", "Ankle boot"]
+
+
+class KMNIST(MNIST):
+    """Ten classes of cursive Japanese characters in MNIST's format (Clanuwat et al. 2018); arguments as MNIST.
+
+    Source: https://docs.pytorch.org/vision/stable/generated/torchvision.datasets.KMNIST.html
+    """
+
+    folders = ("kmnist",)
+    mirrors = ["http://codh.rois.ac.jp/kmnist/dataset/kmnist/"]
+    resources = [
+        ("train-images-idx3-ubyte.gz", "bdb82020997e1d708af4cf47b453dcf7"),
+        ("train-labels-idx1-ubyte.gz", "e144d726b3acfaa3e44228e80efcd344"),
+        ("t10k-images-idx3-ubyte.gz", "5c965bf0a639b31b8f53240b1b52f4d7"),
+        ("t10k-labels-idx1-ubyte.gz", "7320c461ea6c1c855c0b718fb2a4b134"),
+    ]
+    classes = ["o", "ki", "su", "tsu", "na", "ha", "ma", "ya", "re", "wo"]

@@ -1,0 +1,12 @@
+"""Pillow, imported when an image is made or read: it is not one of minigrad's own dependencies."""
+
+
+def image_module():
+    """Return PIL.Image; ImportError that names the extra where Pillow is missing."""
+    try:
+        from PIL import Image
+    except ImportError:
+        raise ImportError(
+            "minigrad.vision needs Pillow for images, which is not installed (pip install 'minigrad-cnn[demo]' or pillow)."
+        ) from None
+    return Image

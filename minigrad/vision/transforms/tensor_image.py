@@ -1,0 +1,142 @@
+"""Transforms of images that are tensors (…, C, H, W): written in tensor operations, so gradients flow through them."""
+
+from minigrad.backend import np
+from minigrad.tensor import Tensor, wrap
+from minigrad.vision.transforms.interpolation import InterpolationMode, nearest_indices, resize_weights
+
+
+def check_image(img):
+    """TypeError unless the value is a tensor with at least the two dimensions of an image."""
+    if not isinstance(img, Tensor) or img.ndim < 2:
+        raise TypeError("Tensor is not a torch image.")
+
+
+def like(values, img):
+    """Return a NumPy array as a tensor on the image's device."""
+    return wrap(values).to(img.device)
+
+
+def _as_float(img):
+    """Return the image in floats, to compute with, and the dtype it had if that was another one."""
+    if img.is_floating_point():
+        return img, None
+    return img.float(), img.dtype
+
+
+def _back(img, dtype):
+    """Return the result in the dtype the image had, rounded and within its range."""
+    if dtype is None:
+        return img
+    limits = np.iinfo(dtype.numpy)
+    return img.round().clamp(limits.min, limits.max).to(dtype)
+
+
+def crop(img, top, left, height, width):
+    """Return the rectangle of an image; what lies outside the image is 0."""
+    h, w = img.shape[-2:]
+    inside = img[..., max(top, 0) : max(top + height, 0), max(left, 0) : max(left + width, 0)]
+    if top >= 0 and left >= 0 and top + height <= h and left + width <= w:
+        return inside
+    before_y = min(max(-top, 0), height)
+    before_x = min(max(-left, 0), width)
+    after_y = height - before_y - inside.shape[-2]
+    after_x = width - before_x - inside.shape[-1]
+    return pad(inside, (before_x, before_y, after_x, after_y), 0, "constant")
+
+
+def _source_indices(length, before, after, mode):
+    """Return for each position of a padded axis the position it copies."""
+    positions = np.arange(-before, length + after)
+    if mode == "edge":
+        return np.clip(positions, 0, length - 1)
+    if mode == "reflect":
+        if max(before, after) >= length:
+            raise ValueError(f"padding ({before}, {after}) must be less than the image's size {length} to reflect it")
+        positions = np.abs(positions)
+        return np.where(positions >= length, 2 * (length - 1) - positions, positions)
+    if max(before, after) > length:
+        raise ValueError(f"padding ({before}, {after}) must not exceed the image's size {length} to mirror it")
+    positions = np.where(positions < 0, -1 - positions, positions)
+    return np.where(positions >= length, 2 * length - 1 - positions, positions)
+
+
+def pad(img, padding, fill, mode):
+    """Return an image with a border of (left, top, right, bottom) pixels; negative ones take away."""
+    left, top, right, bottom = padding
+    if min(padding) < 0:
+        h, w = img.shape[-2:]
+        img = img[..., max(-top, 0) : h - max(-bottom, 0), max(-left, 0) : w - max(-right, 0)]
+        left, top, right, bottom = (max(side, 0) for side in (left, top, right, bottom))
+    h, w = img.shape[-2:]
+    if mode != "constant":
+        rows = _source_indices(h, top, bottom, mode)
+        columns = _source_indices(w, left, right, mode)
+        return img[..., like(rows[:, None], img), like(columns[None, :], img)]
+    out = img.new_full((*img.shape[:-2], h + top + bottom, w + left + right), fill)
+    out[..., top : top + h, left : left + w] = img
+    return out
+
+
+def resize(img, size, mode, antialias):
+    """Return an image at another size (H, W)."""
+    old_h, old_w = img.shape[-2:]
+    new_h, new_w = size
+    if (old_h, old_w) == (new_h, new_w):
+        return img
+    if mode in (InterpolationMode.NEAREST, InterpolationMode.NEAREST_EXACT):
+        rows, columns = nearest_indices(old_h, new_h, mode), nearest_indices(old_w, new_w, mode)
+        return img[..., like(rows[:, None], img), like(columns[None, :], img)]
+    rows, columns = resize_weights(old_h, new_h, mode, antialias), resize_weights(old_w, new_w, mode, antialias)
+    img, dtype = _as_float(img)
+    kind = img.dtype.numpy
+    narrow = img @ like(columns.T.astype(kind), img)  # (…, H, new_w)
+    return _back(like(rows.astype(kind), img) @ narrow, dtype)
+
+
+def grayscale(img, num_output_channels):
+    """Return an RGB image's luminance (ITU-R 601), in one or three equal channels."""
+    if img.shape[-3] == 1:
+        gray = img
+    else:
+        values, dtype = _as_float(img)
+        red, green, blue = (values[..., channel : channel + 1, :, :] for channel in range(3))
+        gray = red * 0.2989 + green * 0.587 + blue * 0.114
+        gray = gray if dtype is None else gray.to(dtype)
+    return gray.expand(*gray.shape[:-3], 3, *gray.shape[-2:]) if num_output_channels == 3 else gray
+
+
+def _taken(img, y, x, fill):
+    """Return the pixels at integer positions (NumPy arrays (H, W)); those outside the image are ``fill``."""
+    h, w = img.shape[-2:]
+    inside = (y >= 0) & (y < h) & (x >= 0) & (x < w)
+    pixels = img[..., like(np.clip(y, 0, h - 1), img), like(np.clip(x, 0, w - 1), img)]
+    border = like((~inside).astype(img.dtype.numpy), img)
+    return pixels * like(inside.astype(img.dtype.numpy), img) + border * fill
+
+
+def sample(img, y, x, mode, fill):
+    """Return the image at positions y, x (NumPy arrays (H, W)), where pixel i covers i … i + 1.
+
+    Raises ValueError for modes other than nearest and bilinear.
+    """
+    channels = img.shape[-3]
+    values = fill if isinstance(fill, (list, tuple)) else [0 if fill is None else fill]
+    if len(values) not in (1, channels):
+        raise ValueError(f"The number of elements in 'fill' cannot broadcast to {channels} channels: {fill}")
+    img, dtype = _as_float(img)
+    fill = like(np.array(values, img.dtype.numpy).reshape(-1, 1, 1), img)
+    if mode is InterpolationMode.NEAREST:
+        taken = _taken(img, np.floor(y).astype(np.int64), np.floor(x).astype(np.int64), fill)
+        return _back(taken, dtype)
+    if mode is not InterpolationMode.BILINEAR:
+        raise ValueError(f"This interpolation mode is unsupported with Tensor input: {mode.value}")
+    low_y, low_x = np.floor(y - 0.5), np.floor(x - 0.5)
+    out = None
+    for step_y in (0, 1):
+        for step_x in (0, 1):
+            corner_y, corner_x = low_y + step_y, low_x + step_x
+            weight = (1 - np.abs(y - 0.5 - corner_y)) * (1 - np.abs(x - 0.5 - corner_x))
+            pixels = _taken(img, corner_y.astype(np.int64), corner_x.astype(np.int64), fill)
+            part = pixels * like(weight.astype(img.dtype.numpy), img)
+            out = part if out is None else out + part
+    return _back(out, dtype)
