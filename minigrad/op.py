@@ -24,6 +24,11 @@ OPS = {}  # name -> Op
 FUNCTIONS = {}  # public name -> function, exported as minigrad.NAME
 METHODS = {}  # public name -> function, set as Tensor.NAME
 
+def _view_of_one(op):
+    """Return the call of a view op of one tensor."""
+    return op._general
+
+
 _NO_PARAMS = {}
 
 # What this module needs from above to treat every op alike; ops/core.py sets them.
@@ -148,7 +153,7 @@ class Op:
     def pull(self, node, gradient, graph, useful=None):
         """Return the gradients of a node's inputs, given its output's; None where there is none."""
         if node.saved is None and node.restore is not None:
-            node.restore()
+            node.restore(node)
         if node.saved is None:
             raise RuntimeError(
                 f"Trying to backward through the graph a second time ({node.name()}): its saved values have been freed. "

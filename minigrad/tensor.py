@@ -379,13 +379,13 @@ def data_array(data, dtype=None):
         array = np.array(data)
         from_numpy_dtype(array.dtype)
     else:
-        array = _nested_array(data)
+        array = _nested_array(data, dtype)
     if dtype is not None and array.dtype != dtype:
         array = array.astype(dtype)
     return array
 
 
-def _nested_array(data):
+def _nested_array(data, dtype=None):
     """Return a NumPy array of a Python number or nested sequences that may hold tensors and arrays."""
     try:
         array = np.array(_without_tensors(data))
@@ -395,6 +395,8 @@ def _nested_array(data):
         raise ValueError(f"expected sequences of equal length at every depth: {error}") from None
     if array.dtype.kind in "OUSMm":
         raise TypeError(f"new(): invalid data type '{_culprit(data)}'")
+    if dtype is not None:
+        return array.astype(dtype, copy=False)
     if array.size == 0 and not isinstance(data, (np.ndarray, np.generic)):
         return array.astype(default_float())
     leaf = data

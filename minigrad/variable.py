@@ -67,7 +67,7 @@ class Node:
     retained = None  # weak reference to the Variable that asked for retain_grad
     traceback = None
     saved_at = None  # when the saved values were computed, if later than the node was recorded
-    restore = None  # function that computes the saved values again (checkpointing)
+    restore = None  # function of the node that computes the saved values again (checkpointing)
 
     def __lt__(self, other):
         return self.number > other.number

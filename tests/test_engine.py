@@ -105,7 +105,7 @@ def test_unused_inputs():
         (lambda: (leaf([1.0, 2.0]) * 2).backward(), RuntimeError, "only for scalar outputs"),
         (lambda: mg.ones(1).backward(), RuntimeError, "does not require grad"),
         (lambda: (leaf([1.0]) * 2).backward(mg.ones(3)), RuntimeError, "Mismatch in shape"),
-        (lambda: (leaf([1.0]) * 2).backward(3.0), (TypeError, RuntimeError), ""),
+        (lambda: (leaf([1.0]) * 2).backward(3.0), TypeError, "not"),
         (lambda: mg.tensor([1, 2]).requires_grad_(), RuntimeError, "floating point"),
         (lambda: mg.tensor([1, 2], requires_grad=True), RuntimeError, "floating point"),
         (lambda: mg.autograd.grad(leaf(1.0) * 2, ()), ValueError, "non-empty"),

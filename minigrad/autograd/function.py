@@ -309,8 +309,8 @@ def once_differentiable(backward):
         if not graph:
             return results
         single = not isinstance(results, (tuple, list))
-        sources = [g for g in grads if isinstance(g, Tensor)]
-        marked = tuple(_forbid(result, sources) for result in ((results,) if single else results))
+        edges = [(g.node or g) for g in grads if isinstance(g, Tensor) and is_tracked(g)] + list(ctx._node().edges)
+        marked = tuple(_forbid(result, edges) for result in ((results,) if single else results))
         return marked[0] if single else marked
 
     return wrapped
@@ -328,13 +328,13 @@ class _Forbidden:
         """Nothing is saved."""
 
 
-def _forbid(result, sources):
+def _forbid(result, edges):
     """Return a gradient that raises when it is differentiated."""
     if not isinstance(result, Tensor):
         return result
     node = _new(Node)
     node.op, node.number, node.params = _Forbidden(), next_time(), {}
-    node.edges = tuple((s.node or s) if is_tracked(s) else None for s in sources)
+    node.edges = tuple(edges)
     node.saved, node.out, node.shape = (), None, result.array.shape
     return make_variable(result.array, node)
 

@@ -1,5 +1,6 @@
 """Checkpointing: trade time for memory by computing a block's saved values again in backward."""
 
+import functools
 import random as python_random
 import weakref
 
@@ -70,6 +71,18 @@ def _chain(functions):
     return run
 
 
+def _copy_saved(node, twin):
+    """Give a node what its twin of the second run saved; a twin inside a nested block has yet to compute it."""
+    node.saved, node.out, node.saved_at = twin.saved, twin.out, twin.number
+    node.restore = None if twin.restore is None else functools.partial(_restore_through, twin)
+
+
+def _restore_through(twin, node):
+    if twin.saved is None:
+        twin.restore(twin)
+    _copy_saved(node, twin)
+
+
 class _NoContext:
     def __enter__(self):
         return self
@@ -116,7 +129,7 @@ class _Block:
         node.saved, node.out = None, None
         node.restore = self.restore
 
-    def restore(self):
+    def restore(self, _):
         """Run the function again and give every node its saved values back."""
         self._expect_unchanged_inputs()
         fresh = []
@@ -138,8 +151,7 @@ class _Block:
         for (reference, _, _), again in zip(self.records, fresh, strict=True):
             node = reference()
             if node is not None:
-                node.saved, node.out, node.restore = again.saved, again.out, again.restore
-                node.saved_at = again.number
+                _copy_saved(node, again)
         del result
         self.records = []
 

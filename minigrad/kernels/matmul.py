@@ -1,0 +1,13 @@
+"""Matrix products."""
+
+from minigrad.backend import np, xp
+
+
+def matmul(a, b):
+    """Return the products of the matrices in the last two dimensions, the others broadcast. # (…, N, K) @ (…, K, M)
+
+    float16 on the CPU is multiplied and summed in float32, as BLAS has no float16, and rounded once.
+    """
+    if a.dtype.char == "e" and xp(a) is np:
+        return np.matmul(a.astype(np.float32), b.astype(np.float32)).astype(a.dtype)
+    return xp(a).matmul(a, b)

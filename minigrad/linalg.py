@@ -1,0 +1,467 @@
+"""Linear algebra under PyTorch's names (torch.linalg): real matrices and batches of them."""
+
+import collections
+import math
+
+from minigrad.backend import FLOAT_CODES, np, xp
+from minigrad.kernels.decomposition import LinAlgError
+from minigrad.op import function
+from minigrad.ops import decomposition as ops
+from minigrad.ops.linalg import cross as _cross
+from minigrad.ops.linalg import matmul, matrix_product, multi_dot
+from minigrad.tensor import Tensor, normalize_dim, wrap
+
+__all__ = [
+    "LinAlgError", "cholesky", "cholesky_ex", "cond", "cross", "det", "diagonal", "eigh", "eigvalsh", "inv", "inv_ex",
+    "lstsq", "matmul", "matrix_norm", "matrix_power", "matrix_rank", "multi_dot", "norm", "pinv", "qr", "slogdet",
+    "solve", "solve_ex", "solve_triangular", "svd", "svdvals", "tensorinv", "tensorsolve", "vander", "vecdot",
+    "vector_norm",
+]  # fmt: skip
+
+
+def _results(name, *fields):
+    return collections.namedtuple(name, fields)
+
+
+SVD = _results("svd", "U", "S", "Vh")
+LegacySVD = _results("svd", "U", "S", "V")
+QR = _results("qr", "Q", "R")
+Eigen = _results("eigh", "eigenvalues", "eigenvectors")
+SignAndLog = _results("slogdet", "sign", "logabsdet")
+WithInfo = _results("inv_ex", "inverse", "info")
+CholeskyWithInfo = _results("cholesky_ex", "L", "info")
+SolveWithInfo = _results("solve_ex", "result", "info")
+LeastSquares = _results("lstsq", "solution", "residuals", "rank", "singular_values")
+
+
+def _check_matrix(name, a, square=True):
+    """TypeError or RuntimeError unless a is a (batch of) real floating-point (square) matrices."""
+    if not isinstance(a, Tensor):
+        raise TypeError(f"linalg.{name}(): argument 'input' (position 1) must be Tensor, not {type(a).__name__}")
+    if a.array.ndim < 2:
+        raise RuntimeError(f"linalg.{name}: The input tensor A must have at least 2 dimensions, got {a.array.ndim}.")
+    if square and a.array.shape[-1] != a.array.shape[-2]:
+        raise RuntimeError(
+            f"linalg.{name}: A must be batches of square matrices, but they are {a.shape[-2]} by {a.shape[-1]} matrices"
+        )
+    if a.array.dtype.char not in "fd":
+        raise RuntimeError(f"linalg.{name}: Expected a floating point tensor as input (float32 or float64). Got {a.dtype.name}")
+
+
+@function(out=True, method=True)
+def det(input):
+    """Return the determinant of square matrices. # (…, N, N) → (…)
+
+    Source: https://docs.pytorch.org/docs/stable/generated/torch.linalg.det.html
+
+    >>> import minigrad as mg
+    >>> mg.linalg.det(mg.tensor([[2.0, 0.0], [0.0, 3.0]])).round()
+    tensor(6.)
+    """
+    _check_matrix("det", input)
+    return ops.determinant(input)
+
+
+@function(out=True, method=True)
+def slogdet(input):
+    """Return (sign, logarithm of the absolute value) of the determinant. # (…, N, N) → (…), (…)
+
+    Source: https://docs.pytorch.org/docs/stable/generated/torch.linalg.slogdet.html
+    """
+    _check_matrix("slogdet", input)
+    return SignAndLog(*ops.sign_and_log_determinant(input))
+
+
+@function(method=True)
+def logdet(input):
+    """Return the logarithm of the determinant: nan where it is negative, -inf where it is 0.
+
+    Source: https://docs.pytorch.org/docs/stable/generated/torch.logdet.html
+    """
+    sign, logarithm = slogdet(input)
+    return logarithm.masked_fill(sign < 0, math.nan)
+
+
+def inv(A, *, out=None):
+    """Return the inverse of square matrices; LinAlgError for a singular one. # (…, N, N)
+
+    Source: https://docs.pytorch.org/docs/stable/generated/torch.linalg.inv.html
+    """
+    _check_matrix("inv", A)
+    return _into(out, ops.inverse(A), "inv")
+
+
+@function(method=True, out=True)
+def inverse(input):
+    """Return the inverse of square matrices; see linalg.inv."""
+    return inv(input)
+
+
+def _into(out, result, name):
+    """Return the result, written into out when that is given."""
+    if out is None:
+        return result
+    from minigrad.inplace import write_out
+
+    return write_out(out, result, f"linalg.{name}")
+
+
+def _with_info(compute, A):
+    """Return (result, 0), or (input, 1) where there is no result."""
+    zeros = wrap(xp(A.array).zeros(A.array.shape[:-2], np.int32))
+    try:
+        return compute(), zeros
+    except LinAlgError:
+        return A.clone(), zeros + 1
+
+
+def inv_ex(A, *, check_errors=False, out=None):
+    """Return (inverse, info): info is not 0 where the matrix is singular, instead of an error.
+
+    Source: https://docs.pytorch.org/docs/stable/generated/torch.linalg.inv_ex.html
+    """
+    if check_errors:
+        return WithInfo(inv(A), wrap(xp(A.array).zeros(A.array.shape[:-2], np.int32)))
+    return _into(out, WithInfo(*_with_info(lambda: inv(A), A)), "inv_ex")
+
+
+def solve(A, B, *, left=True, out=None):
+    """Return X with A X = B (or X A = B with left=False). # (…, N, N), (…, N) or (…, N, K)
+
+    B is taken as a batch of vectors when it has the shape of A without its last dimension, or one dimension.
+    Source: https://docs.pytorch.org/docs/stable/generated/torch.linalg.solve.html
+    """
+    _check_matrix("solve", A)
+    if A.array.dtype != B.array.dtype:
+        raise RuntimeError(f"linalg.solve: Expected A and B to have the same dtype, but found A of type {A.dtype} and B of type {B.dtype}")
+    vector = B.array.ndim == 1 or (A.array.ndim - 1 == B.array.ndim and A.array.shape[:-1] == B.array.shape)
+    right = B.unsqueeze(-1) if vector else B
+    if not left and vector:
+        raise RuntimeError("linalg.solve: Vector broadcasting of the left hand side is not supported for left=False.")
+    if not left:
+        return _into(out, ops.swap_last(solve(ops.swap_last(A), ops.swap_last(B))), "solve")
+    if right.array.shape[-2] != A.array.shape[-1]:
+        raise RuntimeError(
+            f"linalg.solve: Incompatible shapes of A and B for the equation AX = B ({A.shape[-2]}x{A.shape[-1]} and "
+            f"{right.shape[-2]}x{right.shape[-1]})"
+        )
+    result = ops.solve(A, right)
+    return _into(out, result.squeeze(-1) if vector else result, "solve")
+
+
+def solve_ex(A, B, *, left=True, check_errors=False, out=None):
+    """Return (X, info): as solve, with info instead of an error for a singular matrix."""
+    if check_errors:
+        return SolveWithInfo(solve(A, B, left=left), wrap(xp(A.array).zeros(A.array.shape[:-2], np.int32)))
+    result, info = _with_info(lambda: solve(A, B, left=left), A)
+    return _into(out, SolveWithInfo(result, info), "solve_ex")
+
+
+def solve_triangular(A, B, *, upper, left=True, unitriangular=False, out=None):
+    """Return X with A X = B for triangular A; the other triangle is not looked at.
+
+    Source: https://docs.pytorch.org/docs/stable/generated/torch.linalg.solve_triangular.html
+    """
+    _check_matrix("solve_triangular", A)
+    triangle = A.triu(1 if unitriangular else 0) if upper else A.tril(-1 if unitriangular else 0)
+    if unitriangular:
+        triangle = triangle + wrap(xp(A.array).eye(A.array.shape[-1], dtype=A.array.dtype))
+    if not left:
+        return _into(out, ops.swap_last(ops.solve(ops.swap_last(triangle), ops.swap_last(B))), "solve_triangular")
+    return _into(out, ops.solve(triangle, B), "solve_triangular")
+
+
+def cholesky(A, *, upper=False, out=None):
+    """Return L with A = L Lᵀ, lower triangular (or its transpose). LinAlgError unless A is positive-definite.
+
+    Source: https://docs.pytorch.org/docs/stable/generated/torch.linalg.cholesky.html
+    """
+    _check_matrix("cholesky", A)
+    lower = ops.cholesky(A)
+    return _into(out, ops.swap_last(lower) if upper else lower, "cholesky")
+
+
+function(method=True, name="cholesky")(lambda input, upper=False, *, out=None: cholesky(input, upper=upper, out=out))
+
+
+def cholesky_ex(A, *, upper=False, check_errors=False, out=None):
+    """Return (L, info): info is not 0 where A is not positive-definite, instead of an error."""
+    if check_errors:
+        return CholeskyWithInfo(cholesky(A, upper=upper), wrap(xp(A.array).zeros(A.array.shape[:-2], np.int32)))
+    return _into(out, CholeskyWithInfo(*_with_info(lambda: cholesky(A, upper=upper), A)), "cholesky_ex")
+
+
+def qr(A, mode="reduced", *, out=None):
+    """Return (Q, R) with A = Q R; mode "reduced", "complete" or "r" (Q is empty).
+
+    Source: https://docs.pytorch.org/docs/stable/generated/torch.linalg.qr.html
+    """
+    _check_matrix("qr", A, square=False)
+    if mode not in ("reduced", "complete", "r"):
+        raise RuntimeError(f"qr received unrecognized mode '{mode}' but expected one of 'reduced' (default), 'r', or 'complete'")
+    q, r = ops.qr(A, mode="complete" if mode == "complete" else "reduced")
+    if mode == "r":
+        q = wrap(xp(A.array).zeros((0,), A.array.dtype))
+    return _into(out, QR(q, r), "qr")
+
+
+function(method=True, name="qr", out=True)(lambda input, some=True: qr(input, "reduced" if some else "complete"))
+
+
+def svd(A, full_matrices=True, *, driver=None, out=None):
+    """Return (U, S, Vh) with A = U diag(S) Vh. The derivative is of the reduced decomposition (full_matrices=False).
+
+    Source: https://docs.pytorch.org/docs/stable/generated/torch.linalg.svd.html
+    """
+    _check_matrix("svd", A, square=False)
+    if driver is not None:
+        raise RuntimeError("linalg.svd: keyword argument `driver=` is only supported on CUDA inputs with cuSOLVER in PyTorch; minigrad has one driver")
+    u, s, vh = ops.svd(A)
+    rows, columns = A.array.shape[-2:]
+    if full_matrices and rows != columns:
+        if A.requires_grad:
+            raise NotImplementedError("linalg.svd: the derivative with full_matrices=True of a matrix that is not square is not supported; use full_matrices=False")
+        from minigrad.kernels.decomposition import svd as kernel
+
+        u, s, vh = (wrap(part) for part in kernel(A.array, full=True))
+    return _into(out, SVD(u, s, vh), "svd")
+
+
+@function(method=True, out=True, name="svd")
+def _legacy_svd(input, some=True, compute_uv=True):
+    """Return (U, S, V) with input = U diag(S) Vᵀ; linalg.svd, which returns Vᵀ, is what to use."""
+    u, s, vh = svd(input, full_matrices=not some)
+    if not compute_uv:
+        rows, columns = input.array.shape[-2:]
+        batch = input.array.shape[:-2]
+        u, vh = (wrap(xp(input.array).zeros((*batch, n, n), input.array.dtype)) for n in (rows, columns))
+    return LegacySVD(u, s, ops.swap_last(vh))
+
+
+def svdvals(A, *, driver=None, out=None):
+    """Return the singular values in descending order. # (…, M, N) → (…, min(M, N))"""
+    return _into(out, svd(A, full_matrices=False, driver=driver).S, "svdvals")
+
+
+def _lower_symmetric(A, UPLO):
+    """Return the symmetric matrix whose lower (or upper) triangle is A's."""
+    if UPLO not in ("L", "U"):
+        raise RuntimeError(f"Expected UPLO argument to be 'L' or 'U', but got {UPLO}")
+    return A if UPLO == "L" else ops.swap_last(A)
+
+
+def eigh(A, UPLO="L", *, out=None):
+    """Return (eigenvalues in ascending order, eigenvectors as columns) of a symmetric matrix, from one triangle of it.
+
+    Source: https://docs.pytorch.org/docs/stable/generated/torch.linalg.eigh.html
+    """
+    _check_matrix("eigh", A)
+    return _into(out, Eigen(*ops.symmetric_eigen(_lower_symmetric(A, UPLO))), "eigh")
+
+
+def eigvalsh(A, UPLO="L", *, out=None):
+    """Return the eigenvalues of a symmetric matrix in ascending order."""
+    return _into(out, eigh(A, UPLO).eigenvalues, "eigvalsh")
+
+
+def _tolerances(A, atol, rtol, hermitian_default=False):
+    """Return (atol, rtol) with PyTorch's defaults: rtol is eps * max(M, N) unless atol is given."""
+    eps = float(np.finfo(A.array.dtype).eps)
+    if rtol is None:
+        rtol = 0.0 if atol is not None and float(atol) > 0 else eps * max(A.array.shape[-2:])
+    return float(atol or 0.0), float(rtol)
+
+
+def pinv(A, *, atol=None, rtol=None, hermitian=False, out=None, rcond=None):
+    """Return the Moore-Penrose inverse; singular values up to max(atol, rtol * largest) count as 0.
+
+    ``hermitian`` says that A is symmetric; the result is the same.
+    Source: https://docs.pytorch.org/docs/stable/generated/torch.linalg.pinv.html
+    """
+    _check_matrix("pinv", A, square=hermitian)
+    if rcond is not None:
+        rtol = rcond
+    atol, rtol = _tolerances(A, atol, rtol)
+    return _into(out, ops.pseudo_inverse(A, atol=atol, rtol=rtol), "pinv")
+
+
+@function(method=True)
+def pinverse(input, rcond=1e-15):
+    """Return the Moore-Penrose inverse; see linalg.pinv."""
+    return pinv(input, rtol=rcond)
+
+
+def lstsq(A, B, rcond=None, *, driver=None):
+    """Return the least-squares solution of A X = B by the pseudo-inverse, with residuals, rank and singular values.
+
+    Source: https://docs.pytorch.org/docs/stable/generated/torch.linalg.lstsq.html
+    """
+    _check_matrix("lstsq", A, square=False)
+    if driver not in (None, "gelsy", "gelsd", "gelss", "gels"):
+        raise RuntimeError(f"linalg.lstsq: parameter `driver` should be one of (gels, gelsy, gelsd, gelss), but got {driver}")
+    vector = A.array.ndim == B.array.ndim + 1
+    right = B.unsqueeze(-1) if vector else B
+    solution = matrix_product(pinv(A, rtol=rcond), right)
+    rows, columns = A.array.shape[-2:]
+    ranks = matrix_rank(A.detach(), rtol=rcond)
+    empty = wrap(xp(A.array).zeros((0,), A.array.dtype))
+    residuals = empty
+    if rows > columns and bool((ranks == columns).all()) and driver != "gelsy":
+        residuals = ((matrix_product(A, solution) - right) ** 2).sum(-2)
+    values = svdvals(A.detach()) if driver in ("gelsd", "gelss") else empty
+    shown = ranks if driver != "gels" else wrap(xp(A.array).zeros((0,), np.int64))
+    return LeastSquares(solution.squeeze(-1) if vector else solution, residuals, shown, values)
+
+
+@function(method=True, out=True)
+def matrix_power(input, n):
+    """Return the n-th power of square matrices (of the inverse for negative n), by repeated squaring.
+
+    Source: https://docs.pytorch.org/docs/stable/generated/torch.linalg.matrix_power.html
+    """
+    if input.array.ndim < 2 or input.array.shape[-1] != input.array.shape[-2]:
+        _check_matrix("matrix_power", input)
+    if n < 0:
+        return matrix_power(inv(input), -n)
+    result = None
+    square = input
+    while n:
+        if n & 1:
+            result = square if result is None else matrix_product(result, square)
+        n >>= 1
+        square = matrix_product(square, square) if n else square
+    if result is None:
+        eye = wrap(xp(input.array).eye(input.array.shape[-1], dtype=input.array.dtype))
+        return eye.expand(input.shape).clone()
+    return result
+
+
+def matrix_rank(A, *, atol=None, rtol=None, tol=None, hermitian=False, out=None):
+    """Return the number of singular values above max(atol, rtol * largest). # (…, M, N) → (…)
+
+    Source: https://docs.pytorch.org/docs/stable/generated/torch.linalg.matrix_rank.html
+    """
+    _check_matrix("matrix_rank", A, square=hermitian)
+    values = svdvals(A.detach())
+    if values.numel() == 0:
+        return _into(out, wrap(xp(A.array).zeros(A.array.shape[:-2], np.int64)), "matrix_rank")
+    if tol is not None:
+        threshold = tol
+    else:
+        atol, rtol = _tolerances(A, atol, rtol)
+        threshold = (values.amax(-1, keepdim=True) * rtol).clamp(min=atol)
+    return _into(out, (values > threshold).sum(-1), "matrix_rank")
+
+
+def vector_norm(x, ord=2, dim=None, keepdim=False, *, dtype=None, out=None):
+    """Return the vector norm (Σ |x|^ord)^(1/ord) over all or some dimensions; ord may be inf, -inf or 0.
+
+    Source: https://docs.pytorch.org/docs/stable/generated/torch.linalg.vector_norm.html
+    """
+    from minigrad.ops.norms import vector_norm as reduce
+
+    return _into(out, reduce(x, ord, dim, keepdim, dtype=dtype), "vector_norm")
+
+
+def matrix_norm(A, ord="fro", dim=(-2, -1), keepdim=False, *, dtype=None, out=None):
+    """Return the matrix norm: 'fro', 'nuc', inf, -inf, 1, -1, 2 or -2.
+
+    Source: https://docs.pytorch.org/docs/stable/generated/torch.linalg.matrix_norm.html
+    """
+    if A.array.dtype.char not in FLOAT_CODES:
+        raise RuntimeError(f"linalg.matrix_norm: Expected a floating point or complex tensor as input. Got {A.dtype.name}")
+    dims = [normalize_dim(d, A.array.ndim) for d in dim]
+    if len(dims) != 2 or dims[0] == dims[1]:
+        raise RuntimeError(f"linalg.matrix_norm: dim must be a 2-tuple of different dimensions. Got {dim}")
+    if dtype is not None:
+        A = A.to(dtype)
+    if ord == "fro":
+        return _into(out, vector_norm(A, 2, dims, keepdim), "matrix_norm")
+    if ord in ("nuc", 2, -2):
+        values = svdvals(A.movedim(dims, (-2, -1)))
+        result = values.sum(-1) if ord == "nuc" else values.amax(-1) if ord == 2 else values.amin(-1)
+    elif ord in (1, -1, math.inf, -math.inf):
+        summed, rest = (dims[0], dims[1]) if abs(ord) == 1 else (dims[1], dims[0])
+        sums = A.abs().sum(summed, keepdim=True)
+        result = (sums.amax((dims[0], dims[1])) if ord > 0 else sums.amin((dims[0], dims[1])))
+    else:
+        raise RuntimeError(f"linalg.matrix_norm: Order {ord} not supported.")
+    if keepdim:
+        for d in sorted(dims):
+            result = result.unsqueeze(d)
+    return _into(out, result, "matrix_norm")
+
+
+def norm(A, ord=None, dim=None, keepdim=False, *, out=None, dtype=None):
+    """Return a vector or matrix norm, chosen by ord and dim as in PyTorch.
+
+    Source: https://docs.pytorch.org/docs/stable/generated/torch.linalg.norm.html
+    """
+    matrix = isinstance(ord, str) or (dim is not None and not isinstance(dim, int) and len(dim) == 2 and ord is not None)
+    if ord is not None and dim is None:
+        if A.array.ndim not in (1, 2):
+            raise RuntimeError(f"linalg.norm: If dim is not specified but ord is, the input must be 1D or 2D. Got {A.array.ndim}D.")
+        matrix = A.array.ndim == 2
+    if matrix:
+        return matrix_norm(A, ord, dim if dim is not None else (-2, -1), keepdim, dtype=dtype, out=out)
+    return vector_norm(A, 2 if ord is None else ord, dim, keepdim, dtype=dtype, out=out)
+
+
+def cond(A, p=None, *, out=None):
+    """Return the condition number ‖A‖ ‖A⁻¹‖ in the norm p (None: 2). # (…, N, N) → (…)
+
+    Source: https://docs.pytorch.org/docs/stable/generated/torch.linalg.cond.html
+    """
+    if p in (None, 2, -2):
+        _check_matrix("cond", A, square=False)
+        values = svdvals(A)
+        ratio = values[..., 0] / values[..., -1] if p != -2 else values[..., -1] / values[..., 0]
+        return _into(out, ratio, "cond")
+    _check_matrix("cond", A)
+    return _into(out, matrix_norm(A, p) * matrix_norm(inv(A), p), "cond")
+
+
+def cross(input, other, *, dim=-1, out=None):
+    """Return the cross product along a dimension of length 3."""
+    if input.array.ndim != other.array.ndim:
+        raise RuntimeError("linalg.cross: inputs must have the same number of dimensions.")
+    return _into(out, _cross(input, other, dim), "cross")
+
+
+def vecdot(x, y, *, dim=-1, out=None):
+    """Return the dot products of vectors along a dimension; the others broadcast."""
+    return _into(out, (x * y).sum(dim), "vecdot")
+
+
+def diagonal(A, *, offset=0, dim1=-2, dim2=-1):
+    """Return the diagonal of matrices, a view."""
+    return A.diagonal(offset, dim1, dim2)
+
+
+def tensorinv(A, ind=2, *, out=None):
+    """Return the inverse of A seen as a linear map between its first ``ind`` dimensions and the rest."""
+    if ind <= 0:
+        raise RuntimeError("linalg.tensorinv: Expected a strictly positive integer for 'ind'")
+    first, rest = A.array.shape[:ind], A.array.shape[ind:]
+    if math.prod(first) != math.prod(rest):
+        raise RuntimeError(f"linalg.tensorinv: Expected self to satisfy the requirement prod(self.shape[ind:]) == prod(self.shape[:ind]), but got {math.prod(rest)} != {math.prod(first)}")
+    return _into(out, inv(A.reshape(math.prod(first), -1)).reshape(*rest, *first), "tensorinv")
+
+
+def tensorsolve(A, B, dims=None, *, out=None):
+    """Return X with tensordot(A, X, X.ndim) = B."""
+    if dims is not None:
+        A = A.movedim(tuple(dims), tuple(range(A.array.ndim - len(dims), A.array.ndim)))
+    shape = A.array.shape[B.array.ndim :]
+    if math.prod(shape) != B.array.size:
+        raise RuntimeError(f"linalg.tensorsolve: Expected self to satisfy the requirement prod(self.shape[other.ndim:]) == prod(self.shape[:other.ndim]), but got {math.prod(shape)} != {B.array.size}")
+    return _into(out, solve(A.reshape(B.array.size, -1), B.reshape(-1)).reshape(shape), "tensorsolve")
+
+
+def vander(x, *, N=None):
+    """Return the Vandermonde matrix of powers x^0 … x^(N-1). # (…, M) → (…, M, N)"""
+    count = x.array.shape[-1] if N is None else N
+    if count <= 1:
+        raise RuntimeError(f"N must be greater than 1, but got {count}")
+    exponents = wrap(xp(x.array).arange(count))
+    return x.unsqueeze(-1) ** exponents

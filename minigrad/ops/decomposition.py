@@ -1,0 +1,140 @@
+"""Inverses, determinants and decompositions of matrices, differentiable to all orders."""
+
+from minigrad.kernels import decomposition as kernels
+from minigrad.op import Op
+from minigrad.ops.linalg import matrix_product as mm
+from minigrad.ops.linalg import swap_last
+
+inverse = Op(
+    kernels.inverse, [lambda g, out: -mm(mm(swap_last(out), g), swap_last(out))], name="inv"
+)
+
+
+def _solve_gradients(g, a, out):
+    gradient_b = solve(swap_last(a), g)
+    return -mm(gradient_b, swap_last(out)), gradient_b
+
+
+solve = Op(kernels.solve, joint=_solve_gradients, name="solve", broadcast=True)
+
+unsqueeze_two = Op(lambda x: x[..., None, None], [lambda g: squeeze_two(g)], name="unsqueeze_two", view=True)
+squeeze_two = Op(lambda x: x[..., 0, 0], [lambda g: unsqueeze_two(g)], name="squeeze_two", view=True)
+
+determinant = Op(
+    kernels.determinant, [lambda g, a, out: swap_last(inverse(a)) * unsqueeze_two(g * out)], name="det"
+)
+# The sign is piecewise constant: only the logarithm has a gradient.
+sign_and_log_determinant = Op(
+    kernels.sign_and_log_determinant,
+    joint=lambda g, a: (swap_last(inverse(a)) * unsqueeze_two(g[1]),),
+    name="slogdet",
+)
+
+lower_half = Op(kernels.lower_half, [lambda g: lower_half(g)])
+off_diagonal_reciprocal = Op(kernels.off_diagonal_reciprocal, [lambda g, out: -g * out * out])
+
+
+def _cholesky_gradient(g, out):
+    """Murray, "Differentiation of the Cholesky decomposition", 2016, eq. (9)."""
+    inverse_lower = inverse(out)
+    middle = lower_half(mm(swap_last(out), g))
+    gradient = mm(mm(swap_last(inverse_lower), middle), inverse_lower)
+    return (gradient + swap_last(gradient)) * 0.5
+
+
+cholesky = Op(kernels.cholesky, [_cholesky_gradient], name="cholesky")
+
+as_row = Op(lambda x: x[..., None, :], [lambda g: from_row(g)], name="as_row", view=True)
+from_row = Op(lambda x: x[..., 0, :], [lambda g: as_row(g)], name="from_row", view=True)
+as_column = Op(lambda x: x[..., :, None], [lambda g: from_column(g)], name="as_column", view=True)
+from_column = Op(lambda x: x[..., :, 0], [lambda g: as_column(g)], name="from_column", view=True)
+
+
+def _diagonal_matrix(x):
+    out = x[..., None] * 0
+    out = out.repeat(x.shape[-1], axis=-1)
+    index = list(range(x.shape[-1]))
+    out[..., index, index] = x
+    return out
+
+
+diagonal_matrix = Op(_diagonal_matrix, [lambda g: matrix_diagonal(g)])
+matrix_diagonal = Op(
+    lambda x: x.diagonal(axis1=-2, axis2=-1).copy(), [lambda g: diagonal_matrix(g)], name="matrix_diagonal"
+)
+
+
+def _eigen_gradient(g, out):
+    """Giles, "Collected matrix derivative results", 2008, section 3.1; symmetrised."""
+    values, vectors = out
+    gradient_values, gradient_vectors = g
+    differences = as_row(values) - as_column(values)
+    middle = off_diagonal_reciprocal(differences) * mm(swap_last(vectors), gradient_vectors)
+    middle = middle + diagonal_matrix(gradient_values)
+    gradient = mm(mm(vectors, middle), swap_last(vectors))
+    return ((gradient + swap_last(gradient)) * 0.5,)
+
+
+symmetric_eigen = Op(kernels.symmetric_eigen, joint=_eigen_gradient, name="eigh")
+
+
+def _qr_gradient(g, out, mode, a_shape):
+    """Walter, Lehmann and Lamour, "On evaluating higher-order derivatives of the QR decomposition", 2012."""
+    q, r = out
+    if a_shape[-2] < a_shape[-1] or (mode == "complete" and a_shape[-2] != a_shape[-1]):
+        raise RuntimeError(
+            "linalg.qr: the derivative needs at least as many rows as columns and mode='reduced'; "
+            f"got {list(a_shape)} with mode='{mode}'"
+        )
+    gradient_q, gradient_r = g
+    m = mm(r, swap_last(gradient_r)) - mm(swap_last(gradient_q), q)
+    half = lower_half(m)
+    symmetric = half + swap_last(half)
+    return (swap_last(solve(r, swap_last(gradient_q + mm(q, symmetric)))),)
+
+
+def _qr(a, *, mode):
+    return kernels.qr(a, mode=mode)
+
+
+qr = Op(_qr, joint=_qr_gradient, name="qr")
+
+
+def _svd_gradient(g, out):
+    """Townsend, "Differentiating the singular value decomposition", 2016, eqs. (16)-(18)."""
+    u, s, vh = out
+    gradient_u, gradient_s, gradient_vh = g
+    v, gradient_v, row, column = swap_last(vh), swap_last(gradient_vh), as_row(s), as_column(s)
+    gaps = off_diagonal_reciprocal(row * row - column * column)
+    left, right = mm(swap_last(u), gradient_u), mm(vh, gradient_v)
+    middle = gaps * (left - swap_last(left)) * row + column * (gaps * (right - swap_last(right)))
+    gradient = mm(mm(u, middle + diagonal_matrix(gradient_s)), vh)
+    if u.shape[-2] > s.shape[-1]:
+        outside = gradient_u - mm(u, left)
+        gradient = gradient + mm(outside / row, vh)
+    if v.shape[-2] > s.shape[-1]:
+        outside = gradient_v - mm(v, right)
+        gradient = gradient + mm(u / row, swap_last(outside))
+    return (gradient,)
+
+
+def _svd(a):
+    return kernels.svd(a, full=False)
+
+
+svd = Op(_svd, joint=_svd_gradient, name="svd")
+
+
+def _pseudo_inverse_gradient(g, a, out):
+    """Golub and Pereyra, "The differentiation of pseudo-inverses", 1973."""
+    p, transposed, gradient = out, swap_last(out), swap_last(g)
+    spread = mm(mm(gradient, p), transposed)  # Gᵀ P Pᵀ
+    gathered = mm(mm(transposed, p), gradient)  # Pᵀ P Gᵀ
+    return (
+        -mm(mm(transposed, g), transposed)
+        + spread - mm(a, mm(p, spread))
+        + gathered - mm(mm(gathered, p), a)
+    )  # fmt: skip
+
+
+pseudo_inverse = Op(kernels.pseudo_inverse, [_pseudo_inverse_gradient], name="pinv")
