@@ -7,6 +7,6 @@ def image_module():
         from PIL import Image
     except ImportError:
         raise ImportError(
-            "minigrad.vision needs Pillow for images, which is not installed (pip install 'minigrad-cnn[demo]' or pillow)."
+            "minigrad.vision needs Pillow for images, which is not installed (pip install 'minigrad-cnn[demo]')."
         ) from None
     return Image

@@ -378,7 +378,8 @@ class _WorkerIterator(_Iterator):
         try:
             return step(*arguments)
         except TimedOut:
-            self.close()
+            self._finalizer.detach()
+            self._pool.close(patience=0.0)  # they have had theirs
             raise RuntimeError(f"DataLoader timed out after {self._timeout} seconds") from None
         except BaseException:
             self.close()

@@ -19,7 +19,7 @@ import weakref
 from minigrad.utils.data.transfer import remove_segment, unpack
 from minigrad.utils.data.worker import Job, run_in_process, run_in_thread
 
-_PATIENCE = 5.0  # seconds workers have to finish the batch they are at before they are terminated
+_PATIENCE = 5.0  # seconds workers have to finish the batch they are at before they are left alone or terminated
 _CONNECTIONS = weakref.WeakSet()  # this process's ends of the pipes of all its pools
 
 
@@ -54,12 +54,12 @@ class ThreadPool:
         except queue.Empty:
             raise TimedOut from None
 
-    def close(self):
+    def close(self, patience=_PATIENCE):
         """Stop the workers, after the batches they are at."""
         self._stopped.set()
         for tasks in self._tasks:
             tasks.put(None)
-        deadline = time.monotonic() + _PATIENCE
+        deadline = time.monotonic() + patience
         for thread in self._threads:
             if thread is not threading.current_thread():
                 thread.join(max(0.0, deadline - time.monotonic()))
@@ -169,7 +169,7 @@ class ProcessPool:
             causes.append(f"worker {worker} (pid {process.pid}): {cause}")
         return f"DataLoader worker exited unexpectedly: {'; '.join(causes)}. Use num_workers=0 to see the error itself."
 
-    def close(self):
+    def close(self, patience=_PATIENCE):
         """Stop the workers, by force if they do not stop by themselves, and remove what they left."""
         if os.getpid() != self._owner:
             return  # a copy that fork made
@@ -179,7 +179,7 @@ class ProcessPool:
         for connection in self._tasks + self._results:
             _CONNECTIONS.discard(connection)
             connection.close()
-        deadline = time.monotonic() + _PATIENCE
+        deadline = time.monotonic() + patience
         for process in self._processes:
             process.join(max(0.0, deadline - time.monotonic()))
         for stop in ("terminate", "kill"):

@@ -100,7 +100,10 @@ class Failure:
             error = self.type(message)
         except Exception:  # its constructor wants other arguments
             error = RuntimeError(message)
-        raise error
+        try:
+            raise error
+        finally:
+            del error  # its traceback refers to this frame: a cycle would keep the iterator, so the workers, alive
 
 
 class _Plain(str):

@@ -274,7 +274,7 @@ class Pad(Module):
         if padding_mode not in ("constant", "edge", "reflect", "symmetric"):
             raise ValueError("Padding mode should be either constant, edge, reflect or symmetric")
         if not isinstance(padding, numbers.Number) and len(padding) not in (1, 2, 4):
-            raise ValueError(f"Padding must be an int or a 1, 2, or 4 element tuple, not a {len(padding)} element tuple")
+            raise ValueError(f"Padding must be an int or a sequence of 1, 2, or 4, not of {len(padding)}")
         self.padding = padding
         self.fill = fill
         self.padding_mode = padding_mode
@@ -419,8 +419,10 @@ def _angles(value, name):
 
 
 def _check_center(center):
-    if center is not None and (not isinstance(center, (list, tuple)) or len(center) != 2):
-        raise (ValueError if isinstance(center, (list, tuple)) else TypeError)("center should be a sequence of length 2.")
+    if center is not None and not isinstance(center, (list, tuple)):
+        raise TypeError("center should be a sequence of length 2.")
+    if center is not None and len(center) != 2:
+        raise ValueError("center should be a sequence of length 2.")
 
 
 def _fills(img, fill):
