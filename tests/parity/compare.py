@@ -249,6 +249,15 @@ def parameters_of(function):
     ]
 
 
+def accepts(ours, theirs):
+    """Whether our parameters take every call theirs take: same order and defaults; further optional ones may follow."""
+    if theirs is None or ours == theirs:
+        return True
+    if ours is None or len(ours) < len(theirs) or any(default == "required" for _, default in ours[len(theirs) :]):
+        return False
+    return all(one == other or one[0] == other[0] and other[1] == "required" for one, other in zip(ours, theirs))
+
+
 def signature_text(parameters):
     if parameters is None:
         return "(*args, **kwargs)"
