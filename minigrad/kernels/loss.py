@@ -1,0 +1,86 @@
+"""Losses on raw arrays: cross-entropy and negative log likelihood of class indices.
+
+Scores come as (N, C, L), targets as (N, L) with class indices; positions whose target is ignored give zero.
+"""
+
+from minigrad.backend import np, xp
+
+
+def log_softmax(x):
+    """Return the logarithm of the softmax over dimension 1 of x (N, C, L); float16 in float32."""
+    module = xp(x)
+    if x.dtype.char == "e":
+        x = x.astype(np.float32)
+    if not x.size:
+        return x.copy()
+    if x.shape[2] == 1:  # the classes lie next to each other: sums over rows
+        x = x[:, :, 0]
+        out = x - x.max(axis=1, keepdims=True)
+        out -= module.log(module.exp(out).sum(axis=1, keepdims=True))
+        return out[:, :, None]
+    out = x - x.max(axis=1, keepdims=True)
+    out -= module.log(module.exp(out).sum(axis=1, keepdims=True))
+    return out
+
+
+def picked(x, target):
+    """Return x[n, target[n, l], l] as (N, L); targets have to be in range."""
+    module = xp(x)
+    if x.shape[2] == 1:
+        return x[module.arange(x.shape[0]), target[:, 0], 0][:, None]
+    return module.take_along_axis(x, target[:, None, :], axis=1)[:, 0]
+
+
+def add_at_target(out, target, values):
+    """Add values (N, L) to out (N, C, L) at the target classes, in place: each place is named once."""
+    module = xp(out)
+    samples = module.arange(out.shape[0])
+    if out.shape[2] == 1:
+        out[samples, target[:, 0], 0] += values[:, 0]
+    else:
+        out[samples[:, None], target, module.arange(out.shape[2])[None, :]] += values
+
+
+def position_weights(target, valid, weight, dtype):
+    """Return weight[target] (or 1) as (N, L), zero where the target is ignored."""
+    module = xp(target)
+    if weight is None:
+        return module.ones(target.shape, dtype) if valid is None else valid.astype(dtype)
+    chosen = weight[target].astype(dtype, copy=False)
+    return chosen if valid is None else module.where(valid, chosen, module.zeros((), dtype))
+
+
+def cross_entropy(log_p, target, weights, valid, class_weight, smoothing):
+    """Return the losses (N, L): (1 - smoothing) of the target's and smoothing / C of all classes' -log p, weighted."""
+    losses = -picked(log_p, target)
+    losses *= weights
+    if valid is not None:  # an ignored position counts nothing, even where its score is infinite
+        losses = xp(losses).where(valid, losses, xp(losses).zeros((), losses.dtype))
+    if smoothing:
+        losses *= 1 - smoothing
+        classes = log_p if class_weight is None else log_p * class_weight[None, :, None]
+        spread = classes.sum(axis=1) * (-smoothing / log_p.shape[1])
+        losses += spread if valid is None else xp(spread).where(valid, spread, xp(spread).zeros((), spread.dtype))
+    return losses
+
+
+def cross_entropy_gradient(g, log_p, target, weights, valid, class_weight, smoothing):
+    """Return the gradient (N, C, L) to the scores; g (N, L) or 0-d is the gradient of the losses."""
+    scale = weights * g
+    out = xp(log_p).exp(log_p)
+    if not smoothing:
+        out *= scale[:, None, :]
+        add_at_target(out, target, -scale)
+        return out
+    active = xp(scale).broadcast_to(g, weights.shape) * (1 if valid is None else valid)
+    active = active.astype(log_p.dtype, copy=False)
+    classes = log_p.shape[1]
+    share = smoothing / classes
+    total = scale * (1 - smoothing) + active * (smoothing if class_weight is None else share * float(class_weight.sum()))
+    out *= total[:, None, :]
+    if class_weight is None:
+        out -= (active * share)[:, None, :]
+    else:
+        out -= active[:, None, :] * (class_weight * share)[None, :, None]
+    add_at_target(out, target, scale * -(1 - smoothing))
+    return out

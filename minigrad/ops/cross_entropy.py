@@ -1,0 +1,279 @@
+"""Cross-entropy and negative log likelihood of class indices, as one operation each."""
+
+import math
+import warnings
+
+from minigrad.backend import xp
+from minigrad.kernels import loss as kernels
+from minigrad.op import Op
+from minigrad.ops.core import broadcast_to, cast
+from minigrad.ops.define import require_tensor
+from minigrad.ops.reduce import sum_op
+from minigrad.ops.shape import reshape_op
+from minigrad.ops.softmax import log_softmax_op
+from minigrad.tensor import Tensor
+
+
+def reduction_name(reduction, size_average=None, reduce=None):
+    """Return "none", "mean" or "sum", from the deprecated size_average and reduce too; ValueError for anything else."""
+    if size_average is not None or reduce is not None:
+        size_average = True if size_average is None else size_average
+        reduce = True if reduce is None else reduce
+        reduction = ("mean" if size_average else "sum") if reduce else "none"
+        warnings.warn(
+            f"size_average and reduce args will be deprecated, please use reduction='{reduction}' instead.", stacklevel=3
+        )
+    if reduction not in ("none", "mean", "sum"):
+        raise ValueError(f"{reduction} is not a valid value for reduction")
+    return reduction
+
+
+# ---------------------------------------------------------------------- the two operations
+def _reduced(losses, reduction, divisor, shape):
+    """Return losses (N, L) in the shape of the target, or their sum, or their sum over the divisor."""
+    if reduction == "none":
+        return losses.reshape(shape)
+    total = losses.sum()
+    return total if reduction == "sum" else total / divisor
+
+
+def _position_gradient(g, weights, reduction, divisor):
+    """Return the gradient of the losses, which broadcasts with (N, L), from that of the reduced loss."""
+    return g.reshape(weights.shape) if reduction == "none" else g if reduction == "sum" else g / divisor
+
+
+def _nll(log_p, target, weights, *, view, reduction, divisor, shape):
+    losses = -kernels.picked(log_p.reshape(view), target) * weights
+    losses = xp(losses).where(weights == 0, xp(losses).zeros((), losses.dtype), losses)
+    return _reduced(losses, reduction, divisor, shape)
+
+
+def _nll_gradient(g, target, weights, *, view, reduction, divisor, shape, input_shape):
+    out = xp(g).zeros(view, weights.dtype)
+    scale = weights * _position_gradient(g, weights, reduction, divisor)
+    kernels.add_at_target(out, target, -scale)
+    return out.reshape(input_shape)
+
+
+nll_op = Op(
+    _nll,
+    [
+        lambda g, target, weights, view, reduction, divisor, shape, log_p_shape: nll_gradient(
+            g, target, weights, view=view, reduction=reduction, divisor=divisor, shape=shape, input_shape=log_p_shape
+        ),
+        None,
+        None,
+    ],
+    name="nll_loss",
+)
+nll_gradient = Op(
+    _nll_gradient,
+    [
+        lambda h, target, weights, view, reduction, divisor, shape: nll_op(
+            h, target, weights, view=view, reduction=reduction, divisor=divisor, shape=shape
+        ),
+        None,
+        None,
+    ],
+    name="nll_loss_gradient",
+)
+
+
+def _cross_entropy(x, log_p, target, weights, valid, class_weight, *, view, smoothing, reduction, divisor, shape):
+    losses = kernels.cross_entropy(log_p, target, weights, valid, class_weight, smoothing)
+    return _reduced(losses, reduction, divisor, shape).astype(x.dtype, copy=False)
+
+
+def _cross_entropy_rule(
+    g, x, log_p, target, weights, valid, class_weight, view, smoothing, reduction, divisor, shape, needs
+):
+    """Return the gradient, by the fused kernel or, when the pass is itself recorded, composed of simple operations."""
+    if isinstance(g, Tensor):
+        return (
+            _composed_gradient(
+                g, x, target, weights, valid, class_weight, view, smoothing, reduction, divisor
+            ),
+            *(None,) * 5,
+        )
+    g = xp(log_p).asarray(_position_gradient(g, weights, reduction, divisor), log_p.dtype)
+    out = kernels.cross_entropy_gradient(g, log_p, target, weights, valid, class_weight, smoothing)
+    return out.reshape(x.shape).astype(x.dtype, copy=False), *(None,) * 5
+
+
+def _composed_gradient(g, x, target, weights, valid, class_weight, view, smoothing, reduction, divisor):
+    """Return g (Σ q softmax(x) - q), q the target distribution, as recorded operations."""
+    from minigrad.ops.unary import exp_op
+
+    module = xp(x.array)
+    q = module.zeros(view, weights.dtype)
+    kernels.add_at_target(q, target, weights * (1 - smoothing))
+    if smoothing:
+        share = smoothing / view[1]
+        spread = module.full(view, share, weights.dtype) if class_weight is None else share * class_weight[None, :, None]
+        q = q + (spread if valid is None else spread * valid[:, None, :])
+    g = reshape_op(g, shape=(view[0], 1, view[2]) if reduction == "none" else ()) * (1 / divisor if reduction == "mean" else 1)
+    p = exp_op(log_softmax_op(reshape_op(x, shape=view), dim=1))
+    result = (p * q.sum(axis=1, keepdims=True).astype(x.array.dtype) - q.astype(x.array.dtype)) * g
+    return reshape_op(result, shape=x.shape)
+
+
+# log_p, the log-softmax of x, is an argument so that it is computed once; the gradient goes to x alone.
+cross_entropy_op = Op(_cross_entropy, joint=_cross_entropy_rule, name="cross_entropy")
+
+
+# ---------------------------------------------------------------------- their arguments
+def _prepared(name, input, target, weight, ignore_index, reduction):
+    """Return (target (N, L) in range, valid mask or None, weights (N, L), divisor, view (N, C, L)) after all checks."""
+    x, t = input.array, target.array
+    batched = x.ndim > 1
+    classes = x.shape[1] if batched else x.shape[0]
+    if batched and t.ndim and x.shape[0] != t.shape[0]:
+        raise ValueError(f"Expected input batch_size ({x.shape[0]}) to match target batch_size ({t.shape[0]}).")
+    expected = (x.shape[0], *x.shape[2:]) if batched else ()
+    if t.shape != expected:
+        if not batched:
+            raise RuntimeError(f"size mismatch (got input: {list(x.shape)}, target: {list(t.shape)})")
+        if x.ndim == 2:
+            raise RuntimeError(f"{name}: 0D or 1D target tensor expected, multi-target not supported: {list(t.shape)}")
+        raise (RuntimeError if x.ndim == 4 else ValueError)(f"Expected target size {list(expected)}, got {list(t.shape)}")
+    if weight is not None and weight.array.shape != (classes,):
+        raise RuntimeError(
+            f"weight tensor should be defined either for all {classes} classes or no classes but got weight tensor of "
+            f"shape: {list(weight.shape)}"
+        )
+    if weight is not None and weight.array.dtype != x.dtype:
+        raise RuntimeError(f"expected scalar type {input.dtype} but found {weight.dtype}: the weight's dtype differs")
+    positions = math.prod(expected[1:])
+    view = (x.shape[0] if batched else 1, classes, positions)
+    t = t.reshape(view[0], positions)
+    out_of_range = (t < 0) | (t >= classes)
+    valid = None
+    if out_of_range.any() or 0 <= ignore_index < classes:
+        valid = t != ignore_index
+        wrong = out_of_range & valid
+        if wrong.any():
+            raise IndexError(f"Target {int(t[wrong][0])} is out of bounds.")
+        t = xp(t).where(valid, t, 0)
+    weights = kernels.position_weights(t, valid, None if weight is None else weight.array, _float(x))
+    return t, valid, weights, view, expected
+
+
+def _float(x):
+    """Return the dtype losses are computed in: float32 for float16."""
+    return xp(x).float32 if x.dtype.char == "e" else x.dtype
+
+
+def _check_inputs(name, input, target):
+    require_tensor(name, input)
+    require_tensor(name, target, "target", 2)
+    if input.array.dtype.kind != "f":
+        raise RuntimeError(f"{name}: not implemented for {input.dtype}: the input has to be floating point")
+    if input.array.ndim < 1:
+        raise ValueError(f"Expected 1 or more dimensions (got {input.array.ndim})")
+
+
+def _check_indices(target):
+    if target.array.dtype.kind not in "iu" or target.array.dtype.itemsize not in (1, 8) or target.array.dtype.char == "b":
+        raise RuntimeError(f"expected scalar type Long but found {target.dtype}: class indices have to be int64")
+
+
+def nll_loss(
+    input, target, weight=None, size_average=None, ignore_index=-100, reduce=None, reduction="mean"
+):
+    """Return the negative log likelihood -weight[t] x[n, t] of the targets.
+
+    Arguments: input (N, C), (N, C, d1, …) or (C,), log probabilities; target (N, d1, …) int64 class indices; weight
+    (C,); ignore_index (a target that counts nothing); reduction ("mean": weighted, "sum", "none").
+    IndexError for a target out of range, ValueError or RuntimeError for shapes that do not fit.
+    Source: https://docs.pytorch.org/docs/stable/generated/torch.nn.functional.nll_loss.html
+
+    >>> import minigrad as mg
+    >>> mg.nn.functional.nll_loss(mg.tensor([[-1.0, -2.0]]), mg.tensor([1]))
+    tensor(2.)
+    """
+    reduction = reduction_name(reduction, size_average, reduce)
+    _check_inputs("nll_loss", input, target)
+    _check_indices(target)
+    return _nll_loss(input, target, weight, ignore_index, reduction)
+
+
+def _nll_loss(input, target, weight, ignore_index, reduction):
+    wide = cast(input, dtype=_float(input.array)) if input.array.dtype.char == "e" else input
+    t, _, weights, view, shape = _prepared("nll_loss", input, target, weight, ignore_index, reduction)
+    divisor = float(weights.sum()) if reduction == "mean" else 1.0
+    result = nll_op(wide, t, weights, view=view, reduction=reduction, divisor=_safe(divisor), shape=shape)
+    return result if wide is input else cast(result, dtype=input.array.dtype)
+
+
+def _safe(divisor):
+    """Return a divisor that turns 0 / 0 into NaN without an exception."""
+    return divisor if divisor else float("nan")
+
+
+def cross_entropy(
+    input,
+    target,
+    weight=None,
+    size_average=None,
+    ignore_index=-100,
+    reduce=None,
+    reduction="mean",
+    label_smoothing=0.0,
+):
+    """Return -Σ_c q_c weight_c log softmax(x)_c, with q the target distribution mixed with the uniform one.
+
+    Arguments: input (N, C), (N, C, d1, …) or (C,), unnormalised scores; target (N, d1, …) int64 class indices, or
+    probabilities of input's shape; weight (C,); ignore_index (for class indices); reduction; label_smoothing in [0, 1].
+    IndexError for a target out of range, ValueError or RuntimeError for shapes that do not fit.
+    Source: https://docs.pytorch.org/docs/stable/generated/torch.nn.functional.cross_entropy.html
+
+    >>> import minigrad as mg
+    >>> mg.nn.functional.cross_entropy(mg.zeros(1, 2), mg.tensor([1]))
+    tensor(0.6931)
+    """
+    if size_average is not None or reduce is not None or reduction not in ("mean", "sum", "none"):
+        reduction = reduction_name(reduction, size_average, reduce)
+    _check_inputs("cross_entropy_loss", input, target)
+    if not 0 <= label_smoothing <= 1:
+        raise RuntimeError(f"label_smoothing must be between 0.0 and 1.0. Got: {label_smoothing}")
+    if target.array.shape == input.array.shape and target.array.dtype.kind == "f":
+        return _soft_cross_entropy(input, target, weight, ignore_index, reduction, label_smoothing)
+    if target.array.dtype.kind == "f" and target.array.ndim == input.array.ndim:
+        raise RuntimeError(
+            f"cross_entropy: a target of probabilities has to have the input's shape {list(input.shape)}, but has "
+            f"{list(target.shape)}"
+        )
+    _check_indices(target)
+    t, valid, weights, view, shape = _prepared("cross_entropy", input, target, weight, ignore_index, reduction)
+    log_p = kernels.log_softmax(input.array.reshape(view))
+    divisor = 1.0
+    if reduction == "mean":
+        divisor = float(weights.size if weight is None and valid is None else weights.sum())
+    return cross_entropy_op._general(
+        input, log_p, t, weights, valid, None if weight is None else weight.array.astype(log_p.dtype, copy=False),
+        view=view, smoothing=label_smoothing, reduction=reduction, divisor=_safe(divisor), shape=shape,
+    )  # fmt: skip
+
+
+def _soft_cross_entropy(input, target, weight, ignore_index, reduction, smoothing):
+    """Return the cross-entropy with a target of probabilities, differentiable in both."""
+    if ignore_index >= 0:
+        raise RuntimeError("ignore_index is not supported for floating point target")
+    dim = 1 if input.array.ndim > 1 else 0
+    classes = input.array.shape[dim]
+    if weight is not None and weight.array.shape != (classes,):
+        raise RuntimeError(
+            f"cross_entropy: weight tensor should be defined either for all {classes} classes or no classes but got weight "
+            f"tensor of shape: {list(weight.shape)}"
+        )
+    if smoothing:
+        target = target * (1 - smoothing) + smoothing / classes
+    log_p = log_softmax_op(input, dim=dim)
+    terms = log_p * target
+    if weight is not None:
+        shape = tuple(classes if axis == dim else 1 for axis in range(input.array.ndim))
+        terms = terms * broadcast_to(reshape_op(weight, shape=shape), shape=input.array.shape)
+    if reduction == "none":
+        return -sum_op(terms, dim=(dim,), keepdim=False)
+    total = -sum_op(terms, dim=None, keepdim=False)
+    return total if reduction == "sum" else total / _safe(input.array.size / classes if classes else 0)
