@@ -24,11 +24,6 @@ OPS = {}  # name -> Op
 FUNCTIONS = {}  # public name -> function, exported as minigrad.NAME
 METHODS = {}  # public name -> function, set as Tensor.NAME
 
-def _view_of_one(op):
-    """Return the call of a view op of one tensor."""
-    return op._general
-
-
 _NO_PARAMS = {}
 
 # What this module needs from above to treat every op alike; ops/core.py sets them.
@@ -417,6 +412,54 @@ def _unary(op, numpy_forward):
             return result
         result = _new(Tensor)
         result.array = out
+        return result
+
+    call.__name__ = op.name
+    return call
+
+
+def _view_of_one(op):
+    """Return the call of an op of one tensor, and parameters, whose result may lie on the tensor's memory."""
+    forward, keep_array, keep_shape, keep_out = op.forward, op.keep[0] == "array", op.keep[0] == "shape", op.keep_out
+    differentiable = op.differentiable
+
+    def call(x, **params):
+        if not isinstance(x, Tensor):
+            return forward(x, **params)
+        array = x.array
+        try:
+            out = forward(array, **params)
+        except Exception as error:
+            raise _explained(op, [array], error) from error.__cause__
+        node = None
+        if type(x) is not Tensor and x._requires_grad and differentiable and MODE.grad:
+            node = _new(Node)
+            node.op = op
+            node.number = next_time()
+            node.edges = (x.node or x,)
+            node.saved = (array if keep_array else (array.shape, array.dtype) if keep_shape else None,)
+            node.out = out if keep_out else None
+            node.shape = out.shape
+            node.params = params
+            if MODE.on_record is not None:
+                MODE.on_record(node, out)
+        result = _new(Variable)
+        result.array = out
+        result.node = node
+        result._requires_grad = node is not None
+        result._grad = None
+        if out.base is not None and (out.base is array or out.base is array.base) or _lies_on(out, array):
+            root = x._base
+            if root is None:
+                root = x
+            if not root._aliased:
+                root._aliased = True
+            result._base = root
+            if root._generation:
+                result._seen = root._generation
+            result.__class__ = View
+        elif node is None:
+            return wrap(out)
         return result
 
     call.__name__ = op.name
