@@ -48,6 +48,11 @@ def kept_shape(shape, dim):
     return tuple(1 if axis in dim else length for axis, length in enumerate(shape))
 
 
+def dropped_shape(shape, dim):
+    """Return the shape after a reduction over dims (None: all) that drops them."""
+    return () if dim is None else tuple(length for axis, length in enumerate(shape) if axis not in dim)
+
+
 def spread(g, shape, dim, keepdim):
     """Return g, the result of a reduction of an array of that shape, expanded to the shape again (read-only view)."""
     if not keepdim and dim is not None:

@@ -2,7 +2,7 @@
 
 from minigrad.inplace import assign
 from minigrad.op import is_operand, operator_call
-from minigrad.ops import arithmetic, comparison, power, unary
+from minigrad.ops import arithmetic, bitwise, comparison, power, unary
 from minigrad.tensor import Tensor
 
 
@@ -46,15 +46,16 @@ def _reflected_power(self, other):
     return power.pow(other, self) if is_operand(other) else NotImplemented
 
 
-_ARITHMETIC = [
+_BINARY = [
     ("add", arithmetic.add_op),
     ("sub", arithmetic.sub_op),
     ("mul", arithmetic.mul_op),
     ("truediv", arithmetic.div_op),
     ("floordiv", arithmetic.floor_divide_op),
     ("mod", arithmetic.remainder_op),
+    *bitwise.OPERATORS.items(),
 ]
-for _name, _op in _ARITHMETIC:
+for _name, _op in _BINARY:
     _install(f"__{_name}__", operator_call(_op))
     _install(f"__r{_name}__", _reflected(_op))
     _install(f"__i{_name}__", _in_place(_op.call, f"__i{_name}__"))
@@ -63,6 +64,7 @@ _install("__ipow__", _in_place(power.pow, "__ipow__"))
 _install("__rpow__", _reflected_power)
 for _name in ("eq", "ne", "lt", "le", "gt", "ge"):
     _install(f"__{_name}__", operator_call(getattr(comparison, _name + "_op")))
+Tensor.__invert__ = bitwise.invert
 Tensor.__neg__ = unary.neg_op.call
 Tensor.__pos__ = unary.positive
 Tensor.__abs__ = unary.abs_op.call

@@ -1,14 +1,15 @@
-"""Sums and means, products, variance and norms over dimensions."""
+"""Reductions that count or add: sum, mean, logsumexp, any, all, count_nonzero; how dimensions are named."""
 
 import math
 
 from minigrad.backend import as_dtype, np, xp
-from minigrad.inplace import write_out
 from minigrad.kernels import reduction
 from minigrad.op import Op, function
 from minigrad.ops.core import cast
 from minigrad.ops.define import require_tensor
-from minigrad.tensor import Tensor, normalize_dim
+from minigrad.ops.masked import keep_where
+from minigrad.ops.unary import exp_op
+from minigrad.tensor import normalize_dim
 
 
 # ---------------------------------------------------------------------- dimensions
@@ -117,3 +118,136 @@ def mean(input, dim=None, keepdim=False, *, dtype=None):
             f"Got: {input.dtype}"
         )
     return mean_op(input, dim=reduced_dims(dim, input.array.ndim), keepdim=keepdim)
+
+
+@function(method=True, out=True, aliases=True)
+def nansum(input, dim=None, keepdim=False, *, dtype=None):
+    """Return the sum of the elements that are not NaN; arguments as for sum.
+
+    Source: https://docs.pytorch.org/docs/stable/generated/torch.nansum.html
+
+    >>> import minigrad as mg
+    >>> mg.nansum(mg.tensor([1.0, float("nan"), 2.0]))
+    tensor(3.)
+    """
+    input = checked("nansum", input, dtype)
+    return sum_op(_without_nan(input), dim=reduced_dims(dim, input.array.ndim), keepdim=keepdim)
+
+
+@function(method=True, out=True, aliases=True)
+def nanmean(input, dim=None, keepdim=False, *, dtype=None):
+    """Return the mean of the elements that are not NaN; arguments as for mean.
+
+    Source: https://docs.pytorch.org/docs/stable/generated/torch.nanmean.html
+
+    >>> import minigrad as mg
+    >>> mg.nanmean(mg.tensor([1.0, float("nan"), 2.0]))
+    tensor(1.5000)
+    """
+    input = checked("nanmean", input, dtype)
+    if input.array.dtype.kind != "f":
+        raise RuntimeError(f"nanmean(): expected input to have floating point or complex dtype but got {input.dtype}")
+    dims = reduced_dims(dim, input.array.ndim)
+    count = sum_op(is_number(input), dim=dims, keepdim=keepdim)
+    return sum_op(_without_nan(input), dim=dims, keepdim=keepdim) / count
+
+
+def _without_nan(input):
+    return keep_where(input, is_number(input)) if input.array.dtype.kind == "f" else input
+
+
+is_number = Op(lambda x: x == x, [None], name="is_number")
+
+
+# ---------------------------------------------------------------------- logsumexp
+def _logsumexp(x, *, dim, keepdim):
+    if not x.size:
+        return xp(x).log(x.sum(axis=dim, keepdims=keepdim))
+    module, wide = xp(x), x.astype(np.float32) if x.dtype.char == "e" else x
+    top = wide.max(axis=dim, keepdims=True)
+    top = module.where(module.isinf(top), 0, top).astype(wide.dtype)
+    out = module.log(module.exp(wide - top).sum(axis=dim, keepdims=True)) + top
+    out = out.astype(x.dtype, copy=False)
+    return out if keepdim else out.reshape(reduction.dropped_shape(x.shape, dim))
+
+
+def _logsumexp_gradient(g, x, out, dim, keepdim):
+    weight = x - spread(out, shape=x.shape, dim=dim, keepdim=keepdim)
+    gradient = spread(g, shape=x.shape, dim=dim, keepdim=keepdim)
+    return gradient * keep_where(exp_op(weight), weight == weight)
+
+
+logsumexp_op = Op(_logsumexp, [_logsumexp_gradient], promote="float")
+
+
+@function(method=True, out=True, aliases=True)
+def logsumexp(input, dim, keepdim=False):
+    """Return log(sum(exp(input))) over dim, computed without overflow.
+
+    Arguments: input (Tensor), dim (int or tuple of ints), keepdim (keep the dimensions with length 1).
+    Source: https://docs.pytorch.org/docs/stable/generated/torch.logsumexp.html
+
+    >>> import minigrad as mg
+    >>> mg.logsumexp(mg.tensor([1000.0, 1000.0]), dim=0)
+    tensor(1000.6931)
+    """
+    require_tensor("logsumexp", input)
+    return logsumexp_op(input, dim=reduced_dims(dim, input.array.ndim), keepdim=keepdim)
+
+
+# ---------------------------------------------------------------------- truth
+def _any(x, *, dim, keepdim):
+    out = (x != 0).any(axis=dim, keepdims=keepdim)
+    return out.astype(np.uint8) if x.dtype == np.uint8 else out
+
+
+def _all(x, *, dim, keepdim):
+    out = (x != 0).all(axis=dim, keepdims=keepdim)
+    return out.astype(np.uint8) if x.dtype == np.uint8 else out
+
+
+any_op = Op(_any, [None])
+all_op = Op(_all, [None])
+count_nonzero_op = Op(lambda x, *, dim: xp(x).asarray((x != 0).sum(axis=dim)), [None], name="count_nonzero")
+
+
+@function(method=True, out=True, aliases=True)
+def any(input, dim=None, keepdim=False):
+    """Return whether any element is nonzero, of all or along dim (int or tuple of ints).
+
+    Source: https://docs.pytorch.org/docs/stable/generated/torch.any.html
+
+    >>> import minigrad as mg
+    >>> mg.any(mg.tensor([[0, 1], [0, 0]]), dim=1)
+    tensor([ True, False])
+    """
+    require_tensor("any", input)
+    return any_op(input, dim=reduced_dims(dim, input.array.ndim), keepdim=keepdim)
+
+
+@function(method=True, out=True, aliases=True)
+def all(input, dim=None, keepdim=False):
+    """Return whether all elements are nonzero, of all or along dim (int or tuple of ints).
+
+    Source: https://docs.pytorch.org/docs/stable/generated/torch.all.html
+
+    >>> import minigrad as mg
+    >>> mg.all(mg.tensor([[0, 1], [1, 1]]), dim=1)
+    tensor([False,  True])
+    """
+    require_tensor("all", input)
+    return all_op(input, dim=reduced_dims(dim, input.array.ndim), keepdim=keepdim)
+
+
+@function(method=True, aliases=True)
+def count_nonzero(input, dim=None):
+    """Return the number of nonzero elements, of all or along dim (int or tuple of ints).
+
+    Source: https://docs.pytorch.org/docs/stable/generated/torch.count_nonzero.html
+
+    >>> import minigrad as mg
+    >>> mg.count_nonzero(mg.tensor([[0, 1], [1, 1]]))
+    tensor(3)
+    """
+    require_tensor("count_nonzero", input)
+    return count_nonzero_op(input, dim=reduced_dims(dim, input.array.ndim))
