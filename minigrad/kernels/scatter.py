@@ -1,4 +1,4 @@
-"""Adding values at indices that may repeat: the adjoint of reading there."""
+"""Reading and writing at indices along a dimension; adding values at indices that may repeat."""
 
 from minigrad.backend import np, xp
 
@@ -17,3 +17,103 @@ def scatter_add_flat(out, index, values):
         out += np.bincount(index, values, out.size).astype(out.dtype, copy=False)
     else:
         np.add.at(out, index, values)
+
+
+def take(x, index, dim):
+    """Return x at the indices along a dimension, which index's dimensions replace; negative indices count from the end."""
+    if dim == 0 or not x.flags.c_contiguous or xp(x) is not np:
+        return x[index] if dim == 0 else x[(slice(None),) * dim + (index,)]
+    return x.take(index, axis=dim)
+
+
+def take_add(g, index, shape, dim):
+    """Return zeros of a shape with g added at the indices along a dimension: the adjoint of take."""
+    out = xp(g).zeros(shape, g.dtype)
+    index_add(out, index, g, dim)
+    return out
+
+
+def index_add(out, index, values, dim):
+    """Add values at the indices along a dimension of out, in place; indices that repeat add up.
+
+    Arguments: index (integers in [-n, n) of any shape, n the length of dim), values (index's dimensions in place of dim).
+    """
+    module = xp(out)
+    length = out.shape[dim]
+    index = index.reshape(-1)
+    before, after = out.shape[:dim], out.shape[dim + 1 :]
+    rows = values.reshape(before + (index.size,) + after)
+    if not rows.size:
+        return
+    if module is not np:
+        module.add.at(out, (slice(None),) * dim + (index,), rows)
+        return
+    low, high = index.min(), index.max()
+    if low < -length or high >= length:
+        bad = int(low if low < -length else high)
+        raise IndexError(f"index {bad} is out of bounds for dimension {dim} with size {length}")
+    if low < 0:
+        index = np.where(index < 0, index + length, index)
+    place = (slice(None),) * dim
+    if index.size == 1:
+        out[place + (index,)] += rows
+        return
+    inner = rows.size // index.size
+    if inner == 1 and out.flags.c_contiguous:
+        scatter_add_flat(out.reshape(-1), index, rows)
+        return
+    order = index.argsort(kind="stable")
+    ordered = index[order]
+    starts = np.flatnonzero(np.concatenate(([True], ordered[1:] != ordered[:-1])))
+    if starts.size == index.size:
+        out[place + (index,)] += rows
+        return
+    # Equal indices lie side by side after sorting: their rows are summed in one pass.
+    sums = np.add.reduceat(rows.take(order, axis=dim), starts, axis=dim)
+    out[place + (ordered[starts],)] += sums
+
+
+def along(index, dim):
+    """Return the tuple of index arrays with which x[...] reads at ``index`` along a dimension and in place elsewhere."""
+    module, ndim = xp(index), index.ndim
+    mesh = []
+    for axis, length in enumerate(index.shape):
+        if axis == dim:
+            mesh.append(index)
+        else:
+            mesh.append(module.arange(length).reshape((-1,) + (1,) * (ndim - axis - 1)))
+    return tuple(mesh)
+
+
+def flat_positions(index, shape, dim):
+    """Return the row-major positions in an array of a shape at which ``along(index, dim)`` reads. # index.shape"""
+    module, positions, step = xp(index), 0, 1
+    for axis, where in reversed(list(enumerate(along(index, dim)))):
+        positions = positions + where * step
+        step *= shape[axis]
+    return module.broadcast_to(positions, index.shape)
+
+
+def reduce_at(out, index, values, dim, reduce):
+    """Combine values into out at the indices along a dimension, in place: reduce is "prod", "amax" or "amin"."""
+    module = xp(out)
+    ufunc = {"prod": module.multiply, "amax": module.maximum, "amin": module.minimum}[reduce]
+    if module is np:
+        ufunc.at(out, along(index, dim), values)
+        return
+    if reduce == "prod":
+        _ordered_products(out.reshape(-1), flat_positions(index, out.shape, dim).reshape(-1), values.reshape(-1))
+        return
+    ufunc.at(out, along(index, dim), values)
+
+
+def _ordered_products(out, positions, values):
+    """Multiply values into a flat GPU array, where multiply.at does not exist: one round for each repetition."""
+    module = xp(out)
+    order = module.argsort(positions)
+    positions, values = positions[order], values[order]
+    starts = module.searchsorted(positions, positions, side="left")
+    rank = module.arange(positions.size) - starts  # the how manieth of its position each value is
+    for turn in range(int(rank.max()) + 1 if rank.size else 0):
+        chosen = rank == turn
+        out[positions[chosen]] *= values[chosen]
