@@ -144,7 +144,7 @@ class _Check:
                     "This check will likely fail if all the inputs are not of double precision.",
                     stacklevel=4,
                 )
-            if any(step == 0 and length > 1 for step, length in zip(x.array.strides, x.array.shape, strict=True)):
+            if x.array.size and any(step == 0 and length > 1 for step, length in zip(x.array.strides, x.array.shape, strict=True)):
                 raise RuntimeError("gradcheck: an input has elements that share memory (expand); pass a contiguous copy")
 
     def run(self, fast_mode, check_undefined):

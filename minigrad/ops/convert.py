@@ -538,3 +538,16 @@ def set_default_tensor_type(t):
 
 
 FUNCTIONS["set_printoptions"] = printing.set_printoptions
+
+
+@function()
+def result_type(tensor1, tensor2):
+    """Return the dtype of an arithmetic operation on two tensors or numbers.
+
+    Source: https://docs.pytorch.org/docs/stable/generated/torch.result_type.html
+
+    >>> import minigrad as mg
+    >>> mg.result_type(mg.tensor([1, 2], dtype=mg.int32), 1.0)
+    minigrad.float32
+    """
+    return from_numpy_dtype(result_dtype([t.array if isinstance(t, Tensor) else t for t in (tensor1, tensor2)]))

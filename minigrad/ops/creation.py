@@ -1,5 +1,6 @@
 """Making tensors: from data, filled, counted, and like others."""
 
+import builtins
 import itertools
 import math
 import warnings
@@ -454,9 +455,9 @@ def made_like(input, dtype, device, memory_format, maker):
         if memory_format is None or memory_format is preserve_format:
             if array.flags.c_contiguous or array.size < 2:
                 return out
-            order = sorted(range(array.ndim), key=lambda dim: -array.strides[dim])
+            order = sorted(builtins.range(array.ndim), key=lambda dim: -array.strides[dim])
             ordered = module.empty([array.shape[dim] for dim in order], chosen)
-            result = ordered.transpose([order.index(dim) for dim in range(array.ndim)])
+            result = ordered.transpose([order.index(dim) for dim in builtins.range(array.ndim)])
         elif memory_format is contiguous_format:
             return out
         else:

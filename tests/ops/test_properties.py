@@ -34,7 +34,7 @@ def strided_array(draw, shape, dtype="float64"):
     gap = draw(st.integers(1, 2))
     rng = np.random.default_rng(draw(st.integers(0, 2**31)))
     memory = np.zeros([shape[dim] * gap for dim in order], dtype)
-    view = memory[tuple(slice(None, None, gap) for _ in order)].transpose(np.argsort(order))
+    view = memory[(*(slice(None, None, gap) for _ in order), ...)].transpose(np.argsort(order).astype(int))
     view[...] = rng.integers(-5, 6, shape) if dtype != "bool" else rng.integers(0, 2, shape)
     return view
 

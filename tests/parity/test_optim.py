@@ -156,7 +156,7 @@ def rosenbrock(x):
 
 
 def valley(x):
-    return ((x - 3) ** 2).sum() * 0.01 + (x * x).sum().sin()
+    return (1 + (x - 3) ** 2).log().sum() + 0.5 * (x * x).sum()
 
 
 def steep(x):
@@ -213,6 +213,13 @@ class Halving:
         return self.rate ** (epoch // 3)
 
 
+def nested(s, o):
+    """A sequence that begins with a sequence; undoing the inner one's first step warns, in PyTorch too."""
+    inner = s.SequentialLR(o, [s.StepLR(o, 2), s.ExponentialLR(o, 0.8)], milestones=[5])
+    with pytest.warns(UserWarning, match="before `optimizer.step"):
+        return s.SequentialLR(o, [inner, s.ConstantLR(o, total_iters=3)], milestones=[9])
+
+
 SCHEDULES = {
     "LambdaLR": lambda s, o: s.LambdaLR(o, [lambda epoch: 0.95**epoch, Halving()]),
     "LambdaLR one": lambda s, o: s.LambdaLR(o, lambda epoch: 1 / (1 + epoch)),
@@ -249,14 +256,7 @@ SCHEDULES = {
     "SequentialLR Constant": lambda s, o: s.SequentialLR(
         o, [s.ConstantLR(o, factor=0.1, total_iters=2), s.ExponentialLR(o, gamma=0.9)], milestones=[2]
     ),
-    "SequentialLR nested": lambda s, o: s.SequentialLR(
-        o,
-        [
-            s.ConstantLR(o, total_iters=3),
-            s.SequentialLR(o, [s.StepLR(o, 2), s.ExponentialLR(o, 0.8)], milestones=[5]),
-        ],
-        milestones=[4],
-    ),
+    "SequentialLR nested": lambda s, o: nested(s, o),
     "ChainedScheduler": lambda s, o: s.ChainedScheduler(
         [s.ConstantLR(o, factor=0.1, total_iters=2), s.ExponentialLR(o, gamma=0.9), s.MultiStepLR(o, [6, 9])]
     ),
@@ -411,7 +411,7 @@ def database_inputs():
             yield pytest.param(info, sample.kwargs, id=f"{info.optim_cls.__name__}-{sample.desc or 'default'}")
 
 
-@pytest.mark.parametrize(("info", "options"), database_inputs())
+@pytest.mark.parametrize(("info", "options"), list(database_inputs()))
 def test_optim_db(info, options):
     name = info.optim_cls.__name__
     rng = np.random.default_rng(1)
@@ -434,6 +434,8 @@ def test_optim_db(info, options):
     for theirs, ours in zip(*trajectories):
         # A float32 tensor among the options makes PyTorch compute the step size in float32.
         tolerance = 1e-5 if any(isinstance(v, (torch.Tensor, tuple)) for v in options.values()) else 1e-9
+        if name == "Muon":  # PyTorch iterates in bfloat16
+            tolerance = 0.01
         np.testing.assert_allclose(ours, theirs, rtol=tolerance, atol=tolerance)
 
 
@@ -444,10 +446,10 @@ def database_errors():
             yield pytest.param(info, case, id=f"{info.optim_cls.__name__}-{sample.desc}")
 
 
-@pytest.mark.parametrize(("info", "case"), database_errors())
+@pytest.mark.parametrize(("info", "case"), list(database_errors()))
 def test_optim_db_errors(info, case):
     sample = case.optimizer_error_input
-    if "sparse" in sample.desc or str(getattr(sample.params, "layout", "")).endswith("coo"):
+    if "dense params required" in sample.desc:
         pytest.skip("minigrad has no sparse tensors")
     make = getattr(optim, info.optim_cls.__name__)
     parameters = [mg.Parameter(mg.zeros(3))] if sample.params is None else same_identity(sample.params)
