@@ -4,13 +4,14 @@ A formula written in operators makes one pass over memory per operator. Run on b
 reads and writes each array once, however many operators it has: that is where a step's time goes.
 """
 
+import os
 import threading
 from concurrent.futures import ThreadPoolExecutor
 
 from minigrad.backend import get_num_threads, np, xp
 
-BLOCK_SIZE = 1 << 17  # elements: a few float32 blocks of 512 KiB fit the caches; the call overhead vanishes beside them
-PIECE_SIZE = 1 << 20  # elements of a thread's piece of work: several blocks
+BLOCK_SIZE = 1 << 17  # elements; larger than a cache would like, but the threads wait for each other less often
+PIECE_SIZE = 1 << 21  # elements of a thread's piece of work: several blocks
 PARALLEL_SIZE = 1 << 21  # elements in all from which waking the threads pays off
 
 
@@ -25,13 +26,17 @@ def update_in_place(formula, work):
     an infinite gradient gives an infinite parameter, not a message.
     """
     pieces = []
-    for arrays, options in work:
-        for parts in _real_parts(arrays):
-            if xp(arrays[0]) is np:
-                pieces.extend((piece, options) for piece in _split(_flat(parts), PIECE_SIZE))
-            else:
-                pieces.append((parts, options))
-    _for_each(lambda piece: _update_piece(formula, *piece), pieces)
+    with np.errstate(all="ignore"):
+        for arrays, options in work:
+            first = arrays[0]
+            if first.ndim and first.dtype.char in "fd" and (first.size <= BLOCK_SIZE or xp(first) is not np):
+                formula(*arrays, **options)
+                continue
+            for parts in _real_parts(arrays):
+                split = _split(_flat(parts), PIECE_SIZE) if xp(first) is np else [parts]
+                pieces.extend((piece, options) for piece in split)
+    if pieces:
+        _for_each(lambda piece: _update_piece(formula, *piece), pieces)
 
 
 def _real_parts(arrays):
@@ -63,11 +68,8 @@ def _split(arrays, size):
 
 
 def _update_piece(formula, arrays, options):
-    if xp(arrays[0]) is not np:
-        _update_block(formula, arrays, options)
-        return
-    with np.errstate(all="ignore"):
-        for block in _split(arrays, BLOCK_SIZE):
+    with np.errstate(all="ignore"):  # a thread has its own setting
+        for block in _split(arrays, BLOCK_SIZE) if xp(arrays[0]) is np else [arrays]:
             _update_block(formula, block, options)
 
 
@@ -102,3 +104,12 @@ def _for_each(function, pieces):
         executor = _Pool.executor
     for _ in executor.map(function, pieces):
         pass
+
+
+def _forget_threads():
+    """A forked child has none of its parent's threads."""
+    _Pool.executor, _Pool.threads, _Pool.lock = None, 0, threading.Lock()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_forget_threads)

@@ -3,7 +3,7 @@
 from minigrad.ops.extremum import maximum_op
 from minigrad.ops.power import sqrt_op
 from minigrad.optim.optimizer import check_betas, check_implementation_flags, check_lr, check_nonnegative, scalar_state
-from minigrad.optim.pointwise import PointwiseOptimizer, descent_gradient, zeros_like
+from minigrad.optim.pointwise import PointwiseOptimizer, assign, descent_gradient, zeros_like
 from minigrad.tensor import Tensor
 
 
@@ -33,9 +33,11 @@ def adam(
     exp_avg_sq *= beta2
     exp_avg_sq += (1 - beta2) * gradient * gradient
     if amsgrad:
-        max_exp_avg_sq[...] = exp_avg_sq = maximum_op(max_exp_avg_sq, exp_avg_sq)
-    denominator = sqrt_op(exp_avg_sq) / (1 - beta2**step) ** 0.5 + eps
-    parameter -= lr / (1 - beta1**step) * exp_avg / denominator
+        assign(max_exp_avg_sq, maximum_op(max_exp_avg_sq, exp_avg_sq))
+        exp_avg_sq = max_exp_avg_sq
+    correction = (1 - beta2**step) ** 0.5  # √v̂ = √v / correction; moved to the scalars, it costs no pass over memory
+    step_size = lr * correction / (1 - beta1**step)
+    parameter -= step_size * exp_avg / (sqrt_op(exp_avg_sq) + eps * correction)
 
 
 class Adam(PointwiseOptimizer):

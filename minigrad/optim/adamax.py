@@ -2,7 +2,7 @@
 
 from minigrad.ops.extremum import maximum_op
 from minigrad.optim.optimizer import check_betas, check_lr, check_nonnegative, scalar_state
-from minigrad.optim.pointwise import PointwiseOptimizer, descent_gradient, zeros_like
+from minigrad.optim.pointwise import PointwiseOptimizer, assign, descent_gradient, zeros_like
 
 
 def adamax(parameter, gradient, exp_avg, exp_inf, *, step, lr, betas, eps, weight_decay, maximize):
@@ -10,7 +10,7 @@ def adamax(parameter, gradient, exp_avg, exp_inf, *, step, lr, betas, eps, weigh
     beta1, beta2 = betas
     gradient = descent_gradient(gradient, parameter, weight_decay, maximize)
     exp_avg += (1 - beta1) * (gradient - exp_avg)
-    exp_inf[...] = maximum_op(beta2 * exp_inf, abs(gradient) + eps)
+    assign(exp_inf, maximum_op(beta2 * exp_inf, abs(gradient) + eps))
     parameter -= lr / (1 - beta1**step) * exp_avg / exp_inf
 
 

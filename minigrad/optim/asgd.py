@@ -1,7 +1,7 @@
 """Averaged stochastic gradient descent."""
 
 from minigrad.optim.optimizer import check_lr, check_nonnegative, scalar_state, to_scalar
-from minigrad.optim.pointwise import PointwiseOptimizer, descent_gradient, zeros_like
+from minigrad.optim.pointwise import PointwiseOptimizer, assign, descent_gradient, zeros_like
 
 
 def asgd(parameter, gradient, ax, *, lambd, eta, mu, weight_decay, maximize):
@@ -10,7 +10,7 @@ def asgd(parameter, gradient, ax, *, lambd, eta, mu, weight_decay, maximize):
     parameter *= 1 - lambd * eta
     parameter -= eta * gradient
     if mu == 1:
-        ax[...] = parameter
+        assign(ax, parameter)
     else:
         ax += mu * (parameter - ax)
 
@@ -80,9 +80,8 @@ class ASGD(PointwiseOptimizer):
             "ax": zeros_like(parameter),
         }
 
-    def prepare(self, parameter, state, group):
-        options = super().prepare(parameter, state, group)
+    def prepare(self, parameter, state, group, options):
+        super().prepare(parameter, state, group, options)
         step, lr = state["step"].item(), to_scalar(group["lr"])
         state["eta"].array[...] = lr / (1 + group["lambd"] * lr * step) ** group["alpha"]  # for the next step
         state["mu"].array[...] = 1 / max(1, step - group["t0"])
-        return options

@@ -30,7 +30,7 @@ def nadam(
     exp_avg += (1 - beta1) * (gradient - exp_avg)
     exp_avg_sq *= beta2
     exp_avg_sq += (1 - beta2) * gradient * gradient
-    denominator = sqrt_op(exp_avg_sq / (1 - beta2**step)) + eps
+    denominator = sqrt_op(exp_avg_sq) / (1 - beta2**step) ** 0.5 + eps
     mu, mu_next = momentum_at(step, beta1, momentum_decay), momentum_at(step + 1, beta1, momentum_decay)
     share = lr * (1 - mu) / (1 - mu_product) * gradient
     parameter -= (share + lr * mu_next / (1 - mu_product * mu_next) * exp_avg) / denominator
@@ -113,10 +113,8 @@ class NAdam(PointwiseOptimizer):
             "exp_avg_sq": zeros_like(parameter),
         }
 
-    def prepare(self, parameter, state, group):
-        options = super().prepare(parameter, state, group)
-        state["mu_product"].array *= to_scalar(
-            momentum_at(options["step"], options["betas"][0], options["momentum_decay"])
-        )
+    def prepare(self, parameter, state, group, options):
+        super().prepare(parameter, state, group, options)
+        momentum = momentum_at(options["step"], options["betas"][0], options["momentum_decay"])
+        state["mu_product"].array *= to_scalar(momentum)
         options["mu_product"] = state["mu_product"].item()
-        return options

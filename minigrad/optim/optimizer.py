@@ -300,7 +300,8 @@ class Optimizer:
     def load_state_dict(self, state_dict):
         """Take over a state that `state_dict()` gave, here or in PyTorch (tensors may have become arrays).
 
-        Values are copied, brought to the parameter's device, and floating-point ones to its dtype ("step" excepted).
+        Values are copied and brought to the parameter's device, floating-point ones to its dtype ("step" and the
+        like excepted).
         Raises ValueError when the groups or their sizes do not match.
         """
         state_dict = state_dict.copy()
@@ -352,6 +353,10 @@ class Optimizer:
                 else:  # a broadcast array: one element seen many times
                     param.grad.array = xp(param.grad.array).zeros_like(param.grad.array)
 
+    def with_gradients(self):
+        """The (group, parameter) pairs that a step is about: those whose parameter has a gradient."""
+        return [(group, p) for group in self.param_groups for p in group["params"] if p.grad is not None]
+
     @staticmethod
     def evaluate(closure):
         """The loss that the closure recomputes, with grad mode on; None without a closure."""
@@ -375,7 +380,7 @@ def _take_over(value, param, key=None):
         value = wrap(np.array(value))
     if isinstance(value, Tensor):
         value = value.detach()
-        if key == "step":
+        if key in SCALAR_STATES:  # they keep their dtype, so that the steps go on exactly as they would have
             return value.cpu().clone()
         dtype = param.dtype if param.is_floating_point() else None
         return value.to(device=param.device, dtype=dtype, copy=True)

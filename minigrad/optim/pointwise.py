@@ -14,7 +14,7 @@ class PointwiseOptimizer(Optimizer):
     """A method that moves each number of a parameter by itself, so that its update is one elementwise formula.
 
     A subclass gives `formula(parameter, gradient, <state>, *, <options>)`, which changes the parameter and the state
-    in place, using operators and ops only. The names it asks for are what it receives: a positional name is a
+    in place, using operators, ops and `assign` only. The names it asks for are what it receives: a positional name is a
     tensor of `self.state[parameter]` (None where the state lacks it); a keyword is an option of the group, or a
     scalar of the state such as `step`, the number of this step, counting from 1. The same text runs block by block
     on raw arrays (minigrad/kernels/optimizer.py) and, with `differentiable=True`, on tensors, which record it.
@@ -33,26 +33,30 @@ class PointwiseOptimizer(Optimizer):
         parameters = inspect.signature(cls.formula).parameters.values()
         cls._state_names = tuple(p.name for p in parameters if p.kind is p.POSITIONAL_OR_KEYWORD)[2:]
         cls._option_names = tuple(p.name for p in parameters if p.kind is p.KEYWORD_ONLY)
+        cls._state_scalars = tuple(name for name in cls._option_names if name in SCALAR_STATES)
 
     def initial_state(self, parameter, group):
         """The state of a parameter before its first step, as a dict."""
         raise NotImplementedError
 
-    def prepare(self, parameter, state, group):
-        """Bring the state to this step and return the options for the formula as a dict; numbers unless tracked."""
+    def group_options(self, group):
+        """The options of a group that the formula asks for: numbers, or tensors where a gradient is wanted of them."""
+        convert = _keep_tracked if group.get("differentiable") else to_scalar
+        options = {}
+        for name in self._option_names:
+            if name not in SCALAR_STATES:
+                value = group[name]
+                options[name] = tuple(map(convert, value)) if isinstance(value, tuple) else convert(value)
+        return options
+
+    def prepare(self, parameter, state, group, options):
+        """Bring the state to this step, and add to the formula's options, a dict, what is the parameter's own."""
         if not state:
             state.update(self.initial_state(parameter, group))
         if "step" in state:
             state["step"].array += 1
-        convert = _keep_tracked if group.get("differentiable") else to_scalar
-        options = {}
-        for name in self._option_names:
-            if name in SCALAR_STATES:
-                options[name] = state[name].item()
-                continue
-            value = group[name]
-            options[name] = tuple(map(convert, value)) if isinstance(value, tuple) else convert(value)
-        return options
+        for name in self._state_scalars:
+            options[name] = state[name].array.item()
 
     def step(self, closure=None):
         """Move every parameter that has a gradient once.
@@ -63,42 +67,45 @@ class PointwiseOptimizer(Optimizer):
         Returns the closure's loss, or None.
         """
         loss = self.evaluate(closure)
+        for group, parameter in self.with_gradients():
+            self._check_step(group, parameter)
         with set_grad_enabled(bool(self.defaults.get("differentiable"))):
-            pairs = [(group, p) for group in self.param_groups for p in group["params"] if p.grad is not None]
-            for group, parameter in pairs:
-                self._check_step(group, parameter)
-            work = []
-            for group, parameter in pairs:
-                state = self.state.get(parameter) or {}
-                options = self.prepare(parameter, state, group)
-                if state:  # plain SGD has none
-                    self.state[parameter] = state
-                tensors = (parameter, parameter.grad, *map(state.get, self._state_names))
-                if group.get("differentiable"):
-                    self.formula(*tensors, **options)
-                else:
-                    work.append(([None if t is None else t.array for t in tensors], options))
+            work = [item for group in self.param_groups for item in self._group_work(group)]
             update_in_place(self.formula, work)
             for arrays, _ in work:
                 touch(arrays[0])
         return loss
 
+    def _group_work(self, group):
+        """What is to be done for a group: (raw arrays, options) for each parameter; differentiable steps are done."""
+        group_options = self.group_options(group)
+        work = []
+        for parameter in group["params"]:
+            if parameter.grad is None:
+                continue
+            state = self.state.get(parameter) or {}
+            options = dict(group_options)
+            self.prepare(parameter, state, group, options)
+            if state:  # plain SGD has none
+                self.state[parameter] = state
+            if group.get("differentiable"):  # the step before may have recorded the tensors of the state: keep them
+                state.update({name: state[name].clone() for name in self._state_names if name in state})
+            tensors = (parameter, parameter.grad, *[state.get(name) for name in self._state_names])
+            if group.get("differentiable"):
+                self.formula(*tensors, **options)
+            else:
+                work.append(([None if t is None else t.array for t in tensors], options))
+        return work
+
     def _check_step(self, group, parameter):
         """Refuse what no formula can do, before anything has changed."""
-        name = type(self).__name__
-        if getattr(parameter.grad, "is_sparse", False):
-            raise RuntimeError(f"{name} does not support sparse gradients")
-        if not (parameter.is_floating_point() or (parameter.is_complex() and not group.get("differentiable"))):
+        kind = parameter.array.dtype.kind
+        if kind != "f" and (kind != "c" or group.get("differentiable")):
             raise RuntimeError(
-                f"{name} updates floating-point parameters (complex ones unless differentiable=True), "
+                f"{type(self).__name__} updates floating-point parameters (complex ones unless differentiable=True), "
                 f"but got {parameter.dtype}"
             )
-        if parameter.grad.shape != parameter.shape:
-            raise RuntimeError(
-                f"{name}: the gradient's shape {tuple(parameter.grad.shape)} differs from "
-                f"its parameter's {tuple(parameter.shape)}"
-            )
-        if group.get("capturable") and not group.get("fused") and parameter.device.type == "cpu":
+        if group.get("capturable") and not group.get("fused") and not parameter.is_cuda:
             raise AssertionError(
                 "If capturable=True, params and state_steps must be on supported devices: ['cuda']. "
                 "Leave capturable at False on the CPU."
@@ -108,6 +115,14 @@ class PointwiseOptimizer(Optimizer):
 def _keep_tracked(value):
     """A number, except for a tensor that wants a gradient (an option that is itself being learned)."""
     return value if isinstance(value, Tensor) and value.requires_grad else to_scalar(value)
+
+
+def assign(target, value):
+    """Make a formula's array or tensor hold other values, in place; a recorded tensor is given the values' graph."""
+    if isinstance(target, Tensor):
+        target.copy_(value)
+    else:
+        target[...] = value
 
 
 def descent_gradient(gradient, parameter, weight_decay, maximize):

@@ -5,7 +5,7 @@ from minigrad.ops.extremum import maximum_op, minimum_op
 from minigrad.ops.masked import choose, keep_where, logical_complement
 from minigrad.ops.unary import sign_op
 from minigrad.optim.optimizer import check_lr, scalar_state, to_scalar
-from minigrad.optim.pointwise import PointwiseOptimizer, zeros_like
+from minigrad.optim.pointwise import PointwiseOptimizer, assign, zeros_like
 from minigrad.tensor import wrap
 
 
@@ -16,10 +16,10 @@ def rprop(parameter, gradient, prev, step_size, *, etas, step_sizes, maximize):
         gradient = -gradient
     agreement = sign_op(gradient * prev)  # 1: same sign as before, -1: the sign turned, 0: no information
     factor = choose(agreement > 0, eta_plus, choose(agreement < 0, eta_minus, agreement + 1))
-    step_size[...] = minimum_op(maximum_op(step_size * factor, step_sizes[0]), step_sizes[1])
+    assign(step_size, minimum_op(maximum_op(step_size * factor, step_sizes[0]), step_sizes[1]))
     gradient = keep_where(gradient, logical_complement(agreement < 0))
     parameter -= sign_op(gradient) * step_size
-    prev[...] = gradient
+    assign(prev, gradient)
 
 
 class Rprop(PointwiseOptimizer):

@@ -559,6 +559,7 @@ def test_tensor_learning_rate():
     descend(optimizers[1], [twin], 2)
     assert weight.tolist() == twin.tolist()
     scheduler = optim.lr_scheduler.ExponentialLR(optimizers[0], 0.5)
+    optimizers[0].step()
     scheduler.step()
     assert optimizers[0].param_groups[0]["lr"] is rate
     assert rate.item() == 0.125
