@@ -256,7 +256,9 @@ def owner_of(module, op):
 class Checker:
     """All checks of one operator."""
 
-    def __init__(self, op, module, dtypes=DTYPES, max_samples=12, seconds=25.0, gradients=True, errors=True):
+    def __init__(
+        self, op, module, dtypes=DTYPES, max_samples=12, seconds=25.0, gradients=True, errors=True, thorough=False
+    ):
         self.op = op
         self.module = module
         self.dtypes = dtypes
@@ -264,6 +266,7 @@ class Checker:
         self.deadline = time.monotonic() + seconds
         self.gradients = gradients
         self.errors = errors
+        self.thorough = thorough
         self.report = Report(operator_name(op))
         self.reference = translate(op.op, torch)
         self.elementwise = isinstance(op, (UnaryUfuncInfo, BinaryUfuncInfo))
@@ -314,7 +317,8 @@ class Checker:
         torch.manual_seed(0)
         np.random.seed(0)
         random.seed(0)
-        made = itertools.islice(self.op.sample_inputs("cpu", dtype, requires_grad=requires_grad), 400)
+        make = self.op.reference_inputs if self.thorough and not requires_grad else self.op.sample_inputs
+        made = itertools.islice(make("cpu", dtype, requires_grad=requires_grad), 1000)
         made = [sample for sample in made if self.size(sample) <= MAXIMUM_ELEMENTS]
         if len(made) <= count:
             return made
@@ -760,6 +764,9 @@ def main(arguments=None):
     parser.add_argument("--seconds", type=float, default=25.0, help="time limit per operator")
     parser.add_argument("--no-grad", action="store_true", help="leave gradients out")
     parser.add_argument("--no-errors", action="store_true", help="leave error inputs out")
+    parser.add_argument(
+        "--thorough", action="store_true", help="the larger set of inputs (broadcasting, extreme values)"
+    )
     parser.add_argument("--show-absent", action="store_true", help="print a line for absent operators too")
     parser.add_argument("--verbose", action="store_true", help="print every mismatch, not the first only")
     parser.add_argument("--module", default="minigrad", help="module under test (torch checks the harness itself)")
@@ -776,6 +783,7 @@ def main(arguments=None):
             seconds=options.seconds,
             gradients=not options.no_grad,
             errors=not options.no_errors,
+            thorough=options.thorough,
         )
         reports.append(report)
         if report.status in ("ok", "mismatch") or options.names or options.show_absent:

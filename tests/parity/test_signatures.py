@@ -18,7 +18,7 @@ IGNORED = {"out", "layout", "pin_memory", "names", "sparse_grad", "is_coalesced"
 DEPRECATED = {"alpha", "beta", "value"}
 UNDOCUMENTED = {"tensor_indices_or_sections"}
 # The stubs list keyword arguments of these as positional.
-MISTAKEN = {"tensor", "Tensor.new_tensor", "frombuffer"}
+MISTAKEN = {"tensor", "Tensor.new_tensor", "frombuffer", "result_type"}
 MISSING = object()
 
 # Intended differences: function -> why. An entry that differs no longer fails.
@@ -104,7 +104,7 @@ def difference(function, parameters):
         if index == 0 and name == "self":
             name = self_name
         by_name[name] = default
-        if not keyword_only and name not in DEPRECATED:
+        if not keyword_only and name not in {"alpha", "beta"}:
             in_order.append(name)
     for names in (by_name, [name for name, default in by_name.items() if default is MISSING]):
         try:
