@@ -3,13 +3,14 @@
 A :class:`Tensor` executes, a :class:`Variable` also remembers, a :class:`Module` holds.
 """
 
+import math as _math
 import warnings
 
 # NumPy warns of log(0) or 1/0; here these give -inf and inf silently, as in PyTorch. Only minigrad's own calls are
 # silenced: NumPy's error state is left to the user.
 warnings.filterwarnings("ignore", category=RuntimeWarning, module=r"minigrad(\.|$)")
 
-from minigrad import autograd, ops  # noqa: E402
+from minigrad import autograd, ops, utils, vision  # noqa: E402
 from minigrad.autograd import (  # noqa: E402
     enable_grad,
     inference_mode,
@@ -36,10 +37,27 @@ from minigrad.backend import (  # noqa: E402
     set_default_dtype,
     set_num_threads,
 )
+from minigrad.legacy import legacy_types as _legacy_types  # noqa: E402
 from minigrad.op import FUNCTIONS as _FUNCTIONS  # noqa: E402
+from minigrad.ops.layout import (  # noqa: E402
+    channels_last,
+    channels_last_3d,
+    contiguous_format,
+    layout,
+    memory_format,
+    preserve_format,
+    strided,
+)
 from minigrad.tensor import Size, Tensor  # noqa: E402
+from minigrad.typeinfo import finfo, iinfo  # noqa: E402
 from minigrad.variable import Parameter, Variable  # noqa: E402
 from minigrad.version import __version__  # noqa: E402
 
+# PyTorch's submodules that programs reach as attributes of the package.
+from minigrad import accelerator, backends, cuda, linalg, nn, optim, random, utils  # noqa: E402, I001
+
+e, inf, nan, pi, newaxis = _math.e, _math.inf, _math.nan, _math.pi, None
+
 globals().update(DTYPES)  # minigrad.float32, minigrad.long, …
+globals().update(_legacy_types("minigrad", False))  # minigrad.FloatTensor, …
 globals().update(_FUNCTIONS)  # every public function registered in ops/
