@@ -156,3 +156,16 @@ def module_for(target):
         return np, contextlib.nullcontext()
     cupy = cupy_module()
     return cupy, _on_gpu(cupy, target)
+
+
+def pinned_copy(array):
+    """Return a copy of a CPU array in page-locked memory, from which GPUs copy faster; RuntimeError without a GPU."""
+    if not isinstance(array, np.ndarray):
+        raise RuntimeError("Only dense CPU tensors can be pinned")
+    if not cuda_is_available():
+        raise RuntimeError("pin_memory: page-locked memory needs a CUDA GPU, and this machine has none")
+    import cupyx
+
+    out = cupyx.empty_like_pinned(array)
+    out[...] = array
+    return out

@@ -11,14 +11,16 @@ from minigrad.backend import (
     from_numpy_dtype,
     move,
     np,
+    result_dtype,
     set_default_device,
     set_default_dtype,
     xp,
 )
+from minigrad.backend.devices import pinned_copy
 from minigrad.inplace import check_writable, overwrite_tensor
 from minigrad.op import FUNCTIONS, METHODS, Op, function
 from minigrad.ops.core import broadcast_to, cast
-from minigrad.ops.creation import as_fill_value, from_numpy, pinned
+from minigrad.ops.creation import as_fill_value, from_numpy
 from minigrad.ops.layout import (
     channels_last,
     channels_last_3d,
@@ -471,7 +473,7 @@ def dim_order(self):
 @function(method=True, public=False)
 def pin_memory(self):
     """Return a copy in page-locked memory, from which a GPU copies faster; RuntimeError without a GPU."""
-    return wrap(pinned(self.array))
+    return wrap(pinned_copy(self.array))
 
 
 @function(method=True, public=False)

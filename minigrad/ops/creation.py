@@ -8,7 +8,6 @@ import warnings
 from minigrad.backend import (
     array_device,
     as_dtype,
-    cuda_is_available,
     default_float,
     from_numpy_dtype,
     get_default_device,
@@ -16,7 +15,7 @@ from minigrad.backend import (
     np,
     xp,
 )
-from minigrad.backend.devices import module_for
+from minigrad.backend.devices import module_for, pinned_copy
 from minigrad.inplace import write_out
 from minigrad.op import function
 from minigrad.ops.layout import check_layout, contiguous_format, permuted_empty, preserve_format
@@ -54,7 +53,7 @@ def _index(value):
 def finish(array, requires_grad=False, pin_memory=False, out=None, name="tensor"):
     """Return a new raw array as the tensor a constructor hands out."""
     if pin_memory:
-        array = pinned(array)
+        array = pinned_copy(array)
     if out is not None:
         return write_out(out, wrap(array), name)
     tensor = _new(Tensor)
@@ -63,19 +62,6 @@ def finish(array, requires_grad=False, pin_memory=False, out=None, name="tensor"
         check_can_require_grad(array)
         promote(tensor, True)
     return tensor
-
-
-def pinned(array):
-    """Return a copy of a CPU array in page-locked memory; RuntimeError without a GPU."""
-    if not isinstance(array, np.ndarray):
-        raise RuntimeError("Only dense CPU tensors can be pinned")
-    if not cuda_is_available():
-        raise RuntimeError("pin_memory: page-locked memory needs a CUDA GPU, and this machine has none")
-    import cupyx
-
-    out = cupyx.empty_like_pinned(array)
-    out[...] = array
-    return out
 
 
 def make(shape, dtype, device, maker):

@@ -1,0 +1,11 @@
+"""GPUs of Apple computers: not supported."""
+
+
+def is_available():
+    """Return whether tensors can live on an Apple GPU: no."""
+    return False
+
+
+def is_built():
+    """Return whether minigrad can use Apple GPUs: no."""
+    return False
