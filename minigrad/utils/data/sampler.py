@@ -43,9 +43,9 @@ def _check_count(num_samples):
         raise ValueError(f"num_samples should be a positive integer value, but got num_samples={num_samples}")
 
 
-def _check_replacement(replacement):
+def _check_replacement(replacement, error):
     if not isinstance(replacement, bool):
-        raise TypeError(f"replacement should be a boolean value, but got replacement={replacement}")
+        raise error(f"replacement should be a boolean value, but got replacement={replacement}")
 
 
 class SequentialSampler(Sampler):
@@ -82,7 +82,7 @@ class RandomSampler(Sampler):
         self.replacement = replacement
         self._num_samples = num_samples
         self.generator = generator
-        _check_replacement(replacement)
+        _check_replacement(replacement, TypeError)
         if num_samples is not None:
             _check_count(num_samples)
 
@@ -135,7 +135,7 @@ class WeightedRandomSampler(Sampler):
 
     Args: ``weights``: non-negative numbers, need not sum to 1; ``num_samples``: how many to draw; ``replacement``:
     whether an index may come more than once. Raises ValueError for weights that are not one row of finite
-    non-negative numbers with enough of them above 0, TypeError for ``replacement`` that is not a bool.
+    non-negative numbers with enough of them above 0, or arguments of a wrong type.
     Source: https://docs.pytorch.org/docs/stable/data.html#torch.utils.data.WeightedRandomSampler
 
     >>> import minigrad as mg
@@ -145,7 +145,7 @@ class WeightedRandomSampler(Sampler):
 
     def __init__(self, weights, num_samples, replacement=True, generator=None):
         _check_count(num_samples)
-        _check_replacement(replacement)
+        _check_replacement(replacement, ValueError)
         values = to_numpy(weights.array) if isinstance(weights, Tensor) else weights
         values = np.array(values, dtype=np.float64)
         if values.ndim != 1:

@@ -1,6 +1,5 @@
 """CIFAR-10 and CIFAR-100: 32 x 32 colour images, in the published binary or Python (pickle) format."""
 
-import tarfile
 import warnings
 from pathlib import Path
 
@@ -142,6 +141,8 @@ class CIFAR10(VisionDataset):
             return
         archive = folder / self.url.rpartition("/")[2]
         download([self.url], archive, self.tgz_md5)
+        import tarfile
+
         with tarfile.open(archive, "r:gz") as tar:
             for name, _ in self.train_list + self.test_list:
                 # Only these members, under names of ours: an archive can hold paths that lead elsewhere.

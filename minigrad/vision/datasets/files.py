@@ -8,8 +8,6 @@ import math
 import os
 import pickle
 import tempfile
-import urllib.error
-import urllib.request
 import zlib
 from pathlib import Path
 
@@ -35,20 +33,21 @@ def not_found(name, looked, how):
     return RuntimeError(f"{name}: dataset not found. Looked at:{places}\n{how}")
 
 
-def _open(path):
-    """Return an open binary file, unpacked on the fly where it is gzip (told by its first bytes, not its name)."""
-    file = open(path, "rb")
-    packed = file.read(2) == b"\x1f\x8b"
-    file.seek(0)
-    return gzip.GzipFile(fileobj=file) if packed else file
-
-
 @contextlib.contextmanager
 def _reading(path):
-    """Open a file for reading; whatever is wrong with it becomes one ValueError that names it."""
+    """Open a file for reading, unpacked on the fly where it is gzip (told by its first bytes, not its name).
+
+    What is wrong with the gzip becomes a ValueError that names the file.
+    """
     try:
-        with _open(path) as file:
-            yield file
+        with open(path, "rb") as file:
+            packed = file.read(2) == b"\x1f\x8b"
+            file.seek(0)
+            if not packed:
+                yield file
+                return
+            with gzip.GzipFile(fileobj=file) as unpacked:
+                yield unpacked
     except (EOFError, gzip.BadGzipFile, zlib.error) as error:
         raise ValueError(f"{path}: damaged or truncated gzip file ({error})") from error
 
@@ -199,18 +198,24 @@ def written_at_once(path):
 
 
 def _fetch(url, path, md5, limit):
-    """Download one URL to a file; ValueError where the content is not the one expected."""
+    """Download one URL to a file; OSError where that fails, ValueError where the content is not the one expected."""
+    import http.client  # slow to import, and hardly ever needed
+    import urllib.request
+
     digest = hashlib.md5(usedforsecurity=False)
     count = 0
-    with urllib.request.urlopen(url, timeout=_TIMEOUT) as source, written_at_once(path) as file:
-        while piece := source.read(_CHUNK):
-            count += len(piece)
-            if count > limit:
-                raise ValueError(f"more than {limit:,} bytes")
-            digest.update(piece)
-            file.write(piece)
-        if digest.hexdigest() != md5:
-            raise ValueError(f"MD5 {digest.hexdigest()} of {count:,} bytes, expected {md5}")
+    try:
+        with urllib.request.urlopen(url, timeout=_TIMEOUT) as source, written_at_once(path) as file:
+            while piece := source.read(_CHUNK):
+                count += len(piece)
+                if count > limit:
+                    raise ValueError(f"more than {limit:,} bytes")
+                digest.update(piece)
+                file.write(piece)
+            if digest.hexdigest() != md5:
+                raise ValueError(f"MD5 {digest.hexdigest()} of {count:,} bytes, expected {md5}")
+    except http.client.HTTPException as error:
+        raise OSError(f"{type(error).__name__}: {error}") from error
 
 
 def download(urls, path, md5, limit=LIMIT):
@@ -226,6 +231,6 @@ def download(urls, path, md5, limit=LIMIT):
         try:
             _fetch(url, path, md5, limit)
             return
-        except (OSError, ValueError, urllib.error.URLError) as error:
+        except (OSError, ValueError) as error:
             failures.append(f"\n  {url}: {error}")
     raise RuntimeError(f"Error downloading {Path(path).name}:{''.join(failures)}")
