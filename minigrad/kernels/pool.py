@@ -306,8 +306,16 @@ def _take(array, positions, axis, lead):
 # ------------------------------------------------------------------ sums and means
 
 
-def window_sum(x, kernel, stride, padding, count):
-    """Sums (*planes, *count) over the windows of x (*planes, *size), zeros around it."""
+def _divided(values, divisor):
+    """Quotient, rounded towards zero for integers."""
+    if values.dtype.kind == "f":
+        return values if np.ndim(divisor) == 0 and divisor == 1 else values / xp(values).asarray(divisor, values.dtype)
+    quotient = abs(values) // xp(values).asarray(abs(divisor), values.dtype)
+    return quotient * xp(values).asarray(np.sign(divisor), values.dtype) * xp(values).sign(values)
+
+
+def window_mean(x, kernel, stride, padding, count, divisor=1):
+    """Sums over the windows of x (*planes, *size), zeros around it, over a divisor (number or (*count)): (*planes, *count)."""
     spatial = len(kernel)
     size = x.shape[x.ndim - spatial:]
     out = xp(x).empty((*x.shape[: x.ndim - spatial], *count), x.dtype)
@@ -322,19 +330,19 @@ def window_sum(x, kernel, stride, padding, count):
             for offset in range(1, k):
                 total = xp(x).add(total, _along(values, axis, offset, t, n), out=total if offset > 1 else None)
             values = total
-        target[...] = values
+        target[...] = _divided(values, divisor)
     return out
 
 
-def window_spread(g, size, kernel, stride, padding):
-    """Adjoint of `window_sum`: add every g (*planes, *count) to all places of its window, (*planes, *size)."""
+def window_spread(g, size, kernel, stride, padding, divisor=1):
+    """Adjoint of `window_mean`: add every g (*planes, *count) over the divisor to its window's places, (*planes, *size)."""
     spatial = len(kernel)
     count = g.shape[g.ndim - spatial:]
     out = xp(g).zeros((*g.shape[: g.ndim - spatial], *size), g.dtype)
     gradients = g.reshape(-1, *count)
     done = 0
     for planes, _, extent in _plane_blocks(out, xp(g).broadcast_to(g, g.shape), kernel, stride, (1,) * spatial, count):
-        values = _wide(gradients[done: done + len(planes)])
+        values = _divided(_wide(gradients[done: done + len(planes)]), divisor)
         for axis in range(1, spatial + 1):
             k, t, n = kernel[axis - 1], stride[axis - 1], count[axis - 1]
             wide = xp(g).zeros((*values.shape[:axis], extent[axis - 1], *values.shape[axis + 1:]), values.dtype)
@@ -350,14 +358,15 @@ def window_spread(g, size, kernel, stride, padding):
     return out
 
 
-def window_lengths(size, kernel, stride, padding, count, include_padding):
-    """Number of places that each window counts in a mean, per dimension: a list of integer arrays (count,)."""
-    lengths = []
-    for s, k, t, p, n in zip(size, kernel, stride, padding, count, strict=True):
+def window_divisor(size, kernel, stride, padding, count, include_padding):
+    """Number of places that each window counts in a mean: an int, or (*count) floats where windows differ."""
+    total = 1
+    for axis, (s, k, t, p, n) in enumerate(zip(size, kernel, stride, padding, count, strict=True)):
         start = np.arange(n) * t - p
         end = np.minimum(start + k, s + p)
-        lengths.append(end - start if include_padding else np.minimum(end, s) - np.maximum(start, 0))
-    return lengths
+        length = end - start if include_padding else np.minimum(end, s) - np.maximum(start, 0)
+        total = total * length.reshape(-1, *(1,) * (len(size) - 1 - axis))
+    return int(total.flat[0]) if total.size and (total == total.flat[0]).all() else total
 
 
 def sum_along(x, axis, before, after):

@@ -1,0 +1,194 @@
+"""Linear maps along single dimensions: interpolation, adaptive means, reflecting and circular padding.
+
+Each output position along a dimension is a weighted sum of a few input positions, its taps.  All of these maps, and
+their adjoints, are one kernel that runs over the dimensions one after the other.
+"""
+
+from functools import cached_property, lru_cache
+from math import prod
+
+from minigrad.backend import np, xp
+
+DENSE_RATIO = 50              # a product with the dense matrix beats gathering while (input length) / taps is below this
+
+
+class Taps:
+    """A linear map along one dimension: out[i] = sum over t of weight[t, i] * in[index[t, i]].
+
+    index is (taps, out) and weight the same, or None for a map that only copies; ``size`` is the input's length.
+    """
+
+    def __init__(self, index, weight, size):
+        self.index, self.weight, self.size = index, weight, size
+
+    @property
+    def out(self):
+        return self.index.shape[1]
+
+    @cached_property
+    def transposed(self):
+        """The adjoint map, from (out,) to (size,)."""
+        taps, out = self.index.shape
+        weight = np.ones(self.index.shape) if self.weight is None else self.weight
+        used = weight.reshape(-1) != 0
+        source = self.index.reshape(-1)[used]
+        target = np.broadcast_to(np.arange(out), (taps, out)).reshape(-1)[used]
+        order = np.argsort(source, kind="stable")
+        source, target, values = source[order], target[order], weight.reshape(-1)[used][order]
+        number = np.bincount(source, minlength=self.size)
+        rank = np.arange(source.size) - (np.cumsum(number) - number)[source]
+        index = np.zeros((max(1, number.max(initial=0)), self.size), np.int64)
+        weights = np.zeros(index.shape)
+        index[rank, source] = target
+        weights[rank, source] = values
+        adjoint = Taps(index, weights, out)
+        adjoint.transposed = self
+        return adjoint
+
+    @cached_property
+    def matrix(self):
+        """The map as a matrix (out, size)."""
+        taps, out = self.index.shape
+        dense = np.zeros(out * self.size)
+        places = (np.arange(out) * self.size + self.index).reshape(-1)
+        np.add.at(dense, places, 1.0 if self.weight is None else self.weight.reshape(-1))
+        return dense.reshape(out, self.size)
+
+    def apply(self, x, axis):
+        """The map of x along an axis; x's other dimensions stay."""
+        if self.weight is None and len(self.index) == 1:
+            return xp(x).take(x, xp(x).asarray(self.index[0]), axis=axis)
+        if self.size <= DENSE_RATIO * len(self.index) and x.dtype.kind == "f":
+            return self._apply_matrix(x, axis)
+        shape = [1] * x.ndim
+        shape[axis] = self.out
+        total = None
+        for tap, index in enumerate(self.index):
+            part = xp(x).take(x, xp(x).asarray(index), axis=axis)
+            if self.weight is not None:
+                part *= xp(x).asarray(self.weight[tap].astype(x.dtype)).reshape(shape)
+            total = part if total is None else xp(x).add(total, part, out=total)
+        return total
+
+    def _apply_matrix(self, x, axis):
+        matrix = xp(x).asarray(self.matrix.astype(x.dtype))
+        if axis == x.ndim - 1:
+            return xp(x).matmul(x.reshape(-1, self.size), matrix.T).reshape(*x.shape[:-1], self.out)
+        flat = x.reshape(prod(x.shape[:axis]), self.size, prod(x.shape[axis + 1:]))
+        return xp(x).matmul(matrix, flat).reshape(*x.shape[:axis], self.out, *x.shape[axis + 1:])
+
+
+def resample(x, maps):
+    """Apply ``maps``, one Taps or None for each of the last dimensions of x."""
+    lead = x.ndim - len(maps)
+    if x.size == 0:
+        sizes = [length if taps is None else taps.out for length, taps in zip(x.shape[lead:], maps, strict=True)]
+        return xp(x).zeros((*x.shape[:lead], *sizes), x.dtype)
+    dtype = x.dtype
+    if dtype == np.float16 and any(taps is not None and taps.weight is not None for taps in maps):
+        x = x.astype(np.float32)
+    # what shrinks the array most goes first, what makes it grow last
+    order = sorted((taps.out / taps.size, -axis) for axis, taps in enumerate(maps) if taps is not None)
+    for _, axis in order:
+        x = maps[-axis].apply(x, lead - axis)
+    return x.astype(dtype, copy=False)
+
+
+# ------------------------------------------------------------------ tables
+
+
+@lru_cache(maxsize=512)
+def pad_taps(size, before, after, mode):
+    """Copying map for mode reflect, replicate or circular; negative numbers crop."""
+    position = np.arange(-before, size + after)
+    if mode == "replicate":
+        position = position.clip(0, size - 1)
+    elif mode == "circular":
+        position %= size
+    else:
+        period = max(1, 2 * (size - 1))
+        position = abs((position + size - 1) % period - (size - 1))
+    return Taps(position[None], None, size)
+
+
+@lru_cache(maxsize=512)
+def mean_taps(size, out):
+    """Adaptive mean: output i is the mean of positions floor(i * size / out) … ceil((i + 1) * size / out) - 1."""
+    index, end = adaptive_windows(size, out)
+    length = end - index[0]
+    weight = np.where(np.arange(len(index))[:, None] < length, 1.0 / np.maximum(length, 1), 0.0)
+    return Taps(index, weight, size)
+
+
+def adaptive_windows(size, out):
+    """Positions (longest, out) that the windows of adaptive pooling cover, repeating the last, and their ends."""
+    start = np.arange(out) * size // out
+    end = -(-(np.arange(1, out + 1) * size) // out)
+    longest = max(1, (end - start).max(initial=0))
+    return np.minimum(start + np.arange(longest)[:, None], end - 1), end
+
+
+def _source_scale(size, out, scale, align_corners):
+    """Input positions per output position."""
+    if align_corners:
+        return (size - 1) / (out - 1) if out > 1 else 0.0
+    return 1.0 / scale if scale else size / out
+
+
+@lru_cache(maxsize=512)
+def nearest_taps(size, out, scale, exact):
+    """Nearest neighbour; positions are computed in float32, as PyTorch does, so that the same ones are chosen."""
+    target = np.arange(out, dtype=np.float32)
+    if exact:
+        target += np.float32(0.5)
+    elif out in (size, 2 * size):
+        return Taps((np.arange(out) * size // out)[None], None, size)
+    ratio = np.float32(1.0 / scale) if scale else np.float32(size) / np.float32(out)
+    source = np.floor(target * ratio).astype(np.int64)
+    return Taps(np.minimum(source, size - 1)[None], None, size)
+
+
+@lru_cache(maxsize=512)
+def linear_taps(size, out, scale, align_corners):
+    """Linear interpolation between two neighbours."""
+    ratio = _source_scale(size, out, scale, align_corners)
+    source = np.arange(out) * ratio if align_corners else np.maximum((np.arange(out) + 0.5) * ratio - 0.5, 0)
+    low = np.minimum(np.floor(source).astype(np.int64), size - 1)
+    part = np.clip(source - low, 0.0, 1.0)
+    return Taps(np.stack([low, np.minimum(low + 1, size - 1)]), np.stack([1 - part, part]), size)
+
+
+def cubic(distance, a):
+    """Keys' cubic convolution kernel (Keys 1981) at |distance| < 2."""
+    d = abs(distance)
+    near = ((a + 2) * d - (a + 3)) * d * d + 1
+    far = ((d - 5) * d + 8) * d * a - 4 * a
+    return np.where(d <= 1, near, np.where(d < 2, far, 0.0))
+
+
+@lru_cache(maxsize=512)
+def cubic_taps(size, out, scale, align_corners):
+    """Cubic convolution with a = -0.75 over four neighbours, the border repeated."""
+    ratio = _source_scale(size, out, scale, align_corners)
+    source = np.arange(out) * ratio if align_corners else (np.arange(out) + 0.5) * ratio - 0.5
+    low = np.floor(source)
+    position = low + np.arange(-1, 3)[:, None]
+    return Taps(position.clip(0, size - 1).astype(np.int64), cubic(source - position, -0.75), size)
+
+
+@lru_cache(maxsize=512)
+def smooth_taps(size, out, scale, align_corners, mode):
+    """Antialiased linear or cubic interpolation (PIL's): the kernel widens with the reduction, weights sum to one."""
+    ratio = _source_scale(size, out, scale, align_corners)
+    widening = max(ratio, 1.0)
+    support = (1.0 if mode == "linear" else 2.0) * widening
+    center = ratio * (np.arange(out) + 0.5)
+    start = np.maximum((center - support + 0.5).astype(np.int64), 0)
+    end = np.minimum((center + support + 0.5).astype(np.int64), size)
+    longest = max(1, (end - start).max())
+    position = start + np.arange(longest)[:, None]
+    distance = (position - center + 0.5) / widening
+    weight = np.maximum(0.0, 1 - abs(distance)) if mode == "linear" else cubic(distance, -0.5)
+    weight = np.where(position < end, weight, 0.0)
+    total = weight.sum(axis=0)
+    return Taps(np.minimum(position, size - 1), weight / np.where(total == 0, 1, total), size)

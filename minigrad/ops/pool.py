@@ -1,0 +1,703 @@
+"""Pooling in 1, 2 and 3 dimensions: max, average, power-average, adaptive, fractional; unpooling; response normalisation."""
+
+import math
+
+from minigrad.backend import np, xp
+from minigrad.kernels import pool as kernels
+from minigrad.kernels.resample import adaptive_windows, mean_taps
+from minigrad.op import Op, function
+from minigrad.ops.define import require_tensor
+from minigrad.ops.random import rand
+from minigrad.ops.resample import resample
+from minigrad.ops.sizes import batched, spatial_ints, unbatched
+from minigrad.tensor import Tensor, wrap
+from minigrad.variable import MODE
+
+# ---------------------------------------------------------------------- ops: maxima
+
+# Maxima and, as small integers, where in its window each lies; the gradient goes there and nowhere else.
+max_pool = Op(
+    lambda x, *, kernel, stride, padding, dilation, count: kernels.max_pool(x, kernel, stride, padding, dilation, count),
+    joint=lambda g, x_shape, out, kernel, stride, padding, dilation: (
+        max_pool_scatter(
+            g[0], out[1], size=x_shape[len(x_shape) - len(kernel):], kernel=kernel, stride=stride, padding=padding,
+            dilation=dilation,
+        ),
+    ),
+    name="max_pool",
+)  # fmt: skip
+max_pool_scatter = Op(
+    lambda g, codes, *, size, kernel, stride, padding, dilation: kernels.max_pool_scatter(
+        g, codes, size, kernel, stride, padding, dilation
+    ),
+    [
+        lambda h, codes, kernel, stride, padding, dilation: max_pool_gather(
+            h, codes, kernel=kernel, stride=stride, padding=padding, dilation=dilation
+        ),
+        None,
+    ],
+    name="max_pool_scatter",
+)
+max_pool_gather = Op(
+    lambda h, codes, *, kernel, stride, padding, dilation: kernels.max_pool_gather(
+        h, codes, kernel, stride, padding, dilation
+    ),
+    [
+        lambda g, h_shape, codes, kernel, stride, padding, dilation: max_pool_scatter(
+            g, codes, size=h_shape[len(h_shape) - len(kernel):], kernel=kernel, stride=stride, padding=padding,
+            dilation=dilation,
+        ),
+        None,
+    ],
+    name="max_pool_gather",
+)  # fmt: skip
+max_pool_values = Op(
+    lambda x, *, kernel, stride, padding, dilation, count: kernels.max_pool_values(
+        x, kernel, stride, padding, dilation, count
+    ),
+    [None],
+    name="max_pool_values",
+)
+
+# Maxima over windows of any place and length, with their flat positions in the plane.
+table_max = Op(
+    lambda x, *, tables: kernels.table_max(x, tables),
+    joint=lambda g, x_shape, out, tables: (plane_scatter(g[0], out[1], size=x_shape[len(x_shape) - len(tables):]),),
+    name="table_max",
+)
+plane_gather = Op(
+    lambda x, index, *, spatial: kernels.plane_gather(x, index, spatial),
+    [lambda g, x_shape, index, spatial: plane_scatter(g, index, size=x_shape[len(x_shape) - spatial:]), None],
+    name="plane_gather",
+)
+plane_scatter = Op(
+    lambda g, index, *, size: kernels.plane_scatter(g, index, size),
+    [lambda h, index, size: plane_gather(h, index, spatial=len(size)), None],
+    name="plane_scatter",
+)
+plane_put = Op(
+    lambda x, index, *, size: kernels.plane_put(x, index, size),
+    [lambda g, index, size: plane_gather(g, index, spatial=len(size)), None],
+    name="max_unpool",
+)
+
+# ---------------------------------------------------------------------- ops: sums
+
+average_pool = Op(
+    lambda x, *, kernel, stride, padding, count, divisor: kernels.window_mean(
+        x, kernel, stride, padding, count, divisor
+    ),
+    [
+        lambda g, x_shape, kernel, stride, padding, divisor: average_spread(
+            g, size=x_shape[len(x_shape) - len(kernel):], kernel=kernel, stride=stride, padding=padding, divisor=divisor
+        )
+    ],
+    name="average_pool",
+)
+average_spread = Op(
+    lambda g, *, size, kernel, stride, padding, divisor: kernels.window_spread(
+        g, size, kernel, stride, padding, divisor
+    ),
+    [
+        lambda h, g_shape, kernel, stride, padding, divisor: average_pool(
+            h, kernel=kernel, stride=stride, padding=padding, count=g_shape[len(g_shape) - len(kernel):], divisor=divisor
+        )
+    ],
+    name="average_spread",
+)
+sum_along = Op(
+    lambda x, *, axis, before, after: kernels.sum_along(x, axis, before, after),
+    [lambda g, axis, before, after: sum_along(g, axis=axis, before=after, after=before)],
+    name="sum_along",
+)
+
+
+# ---------------------------------------------------------------------- arguments and checks
+
+
+def _check_rank(name, input, spatial, *, empty_batch=True):
+    """RuntimeError unless input is (C, *size) or (N, C, *size) with only N perhaps 0."""
+    require_tensor(name, input)
+    shape = input.array.shape
+    ndim = len(shape)
+    if ndim not in (spatial + 1, spatial + 2):
+        raise RuntimeError(
+            f"{name}: Expected {spatial + 1}D or {spatial + 2}D (batch mode) tensor with optional 0 dim batch size for "
+            f"input, but got: {list(shape)}"
+        )
+    if 0 in shape[1:] or (0 in shape and ndim == spatial + 1) or (0 in shape and not empty_batch):
+        raise RuntimeError(
+            f"{name}: Expected {spatial + 1}D or {spatial + 2}D (batch mode) tensor with optional 0 dim batch size for "
+            f"input, but got: {list(shape)}"
+        )
+
+
+def _window(name, spatial, kernel_size, stride, padding, dilation=1):
+    """(kernel, stride, padding, dilation) as tuples, checked."""
+    kernel = spatial_ints(kernel_size, spatial, name, "kernel_size")
+    stride = spatial_ints(stride, spatial, name, "stride", default=kernel)
+    padding = spatial_ints(padding, spatial, name, "padding")
+    dilation = spatial_ints(dilation, spatial, name, "dilation")
+    for what, numbers in (("kernel size", kernel), ("stride", stride), ("dilation", dilation)):
+        if any(number <= 0 for number in numbers):
+            raise RuntimeError(f"{name}: {what} should be greater than zero, but got {list(numbers)}")
+    if any(p < 0 for p in padding):
+        raise RuntimeError(f"{name}: pad must be non-negative, but got pad: {min(padding)}")
+    if any(p > (d * (k - 1) + 1) // 2 for p, k, d in zip(padding, kernel, dilation, strict=True)):
+        raise RuntimeError(
+            f"{name}: pad should be at most half of effective kernel size, but got pad={list(padding)}, "
+            f"kernel_size={list(kernel)} and dilation={list(dilation)}"
+        )
+    return kernel, stride, padding, dilation
+
+
+def _count(shape, kernel, stride, padding, dilation, ceil_mode):
+    """Output size; RuntimeError where it is empty."""
+    spatial = len(kernel)
+    count = kernels.pooled_size(shape[len(shape) - spatial:], kernel, stride, padding, dilation, bool(ceil_mode))
+    if any(n < 1 for n in count):
+        def given(sizes):
+            return "x".join(str(size) for size in sizes)
+
+        channels = shape[len(shape) - spatial - 1]
+        raise RuntimeError(
+            f"Given input size: ({given((channels, *shape[len(shape) - spatial:]))}). Calculated output size: "
+            f"({given((channels, *count))}). Output size is too small"
+        )
+    return count
+
+
+def _is_recorded(input):
+    return MODE.grad and type(input) is not Tensor and input.requires_grad
+
+
+# ---------------------------------------------------------------------- max pooling
+
+
+def _max_pool(name, spatial, input, kernel_size, stride, padding, dilation, ceil_mode, return_indices):
+    kernel, stride, padding, dilation = _window(name, spatial, kernel_size, stride, padding, dilation)
+    _check_rank(name, input, spatial)
+    array = input.array
+    if array.dtype.kind == "b":
+        raise NotImplementedError(f"{name}: not implemented for {input.dtype}: the input has to be a number")
+    count = _count(array.shape, kernel, stride, padding, dilation, ceil_mode)
+    given = {"kernel": kernel, "stride": stride, "padding": padding, "dilation": dilation}
+    if not return_indices and not _is_recorded(input):
+        return max_pool_values(input, count=count, **given)
+    values, codes = max_pool(input, count=count, **given)
+    if not return_indices:
+        return values
+    size = array.shape[array.ndim - spatial:]
+    return values, wrap(kernels.flat_index(codes.array, size, **given))
+
+
+def max_pool1d(input, kernel_size, stride=None, padding=0, dilation=1, ceil_mode=False, return_indices=False):
+    """Return the maxima of windows of length kernel_size; arguments, result and errors as those of `max_pool2d`.
+
+    Source: https://docs.pytorch.org/docs/stable/generated/torch.nn.functional.max_pool1d.html
+
+    >>> import minigrad as mg
+    >>> mg.nn.functional.max_pool1d(mg.tensor([[1.0, 3.0, 2.0, 4.0, 0.0]]), 2)
+    tensor([[3., 4.]])
+    """
+    return _max_pool("max_pool1d", 1, input, kernel_size, stride, padding, dilation, ceil_mode, return_indices)
+
+
+def max_pool2d(input, kernel_size, stride=None, padding=0, dilation=1, ceil_mode=False, return_indices=False):
+    """Return the maxima of sliding windows; NaN wins, and the first of equal values takes the gradient.
+
+    Arguments: input (N, C, H, W) or (C, H, W); kernel_size, stride (default kernel_size), padding (with -∞, at most
+    half of the kernel), dilation (ints or pairs); ceil_mode (a last window may reach over the end); return_indices (also
+    return the maxima's flat positions in their plane). RuntimeError for sizes that do not fit.
+    Source: https://docs.pytorch.org/docs/stable/generated/torch.nn.functional.max_pool2d.html
+
+    >>> import minigrad as mg
+    >>> mg.nn.functional.max_pool2d(mg.arange(16.0).reshape(1, 1, 4, 4), 2)[0, 0]
+    tensor([[ 5.,  7.],
+            [13., 15.]])
+    """
+    return _max_pool("max_pool2d", 2, input, kernel_size, stride, padding, dilation, ceil_mode, return_indices)
+
+
+def max_pool3d(input, kernel_size, stride=None, padding=0, dilation=1, ceil_mode=False, return_indices=False):
+    """Return the maxima of windows of (N, C, D, H, W) or (C, D, H, W); arguments and errors as those of `max_pool2d`.
+
+    Source: https://docs.pytorch.org/docs/stable/generated/torch.nn.functional.max_pool3d.html
+
+    >>> import minigrad as mg
+    >>> mg.nn.functional.max_pool3d(mg.ones(2, 4, 4, 4), 2).shape
+    minigrad.Size([2, 2, 2, 2])
+    """
+    return _max_pool("max_pool3d", 3, input, kernel_size, stride, padding, dilation, ceil_mode, return_indices)
+
+
+def _with_indices(pool, name):
+    """The variant of a pooling function that also returns where the maxima are."""
+
+    def with_indices(input, kernel_size, stride=None, padding=0, dilation=1, ceil_mode=False, return_indices=False):
+        return pool(input, kernel_size, stride, padding, dilation, ceil_mode, True)
+
+    with_indices.__name__ = with_indices.__qualname__ = name
+    with_indices.__doc__ = f"Return (values, indices) of `{pool.__name__}`, whatever return_indices says."
+    return with_indices
+
+
+max_pool1d_with_indices = _with_indices(max_pool1d, "max_pool1d_with_indices")
+max_pool2d_with_indices = _with_indices(max_pool2d, "max_pool2d_with_indices")
+max_pool3d_with_indices = _with_indices(max_pool3d, "max_pool3d_with_indices")
+
+
+def _torch_max_pool(pool):
+    """The function as it is in PyTorch's top namespace: values only."""
+
+    def values(input, kernel_size, stride=(), padding=0, dilation=1, ceil_mode=False):
+        return pool(input, kernel_size, stride, padding, dilation, ceil_mode)
+
+    values.__name__ = values.__qualname__ = pool.__name__
+    values.__doc__ = pool.__doc__
+    return function()(values)
+
+
+for _pool in (max_pool1d, max_pool2d, max_pool3d):
+    _torch_max_pool(_pool)
+
+
+# ---------------------------------------------------------------------- unpooling
+
+
+def _unpool_size(shape, kernel, stride, padding, output_size):
+    """Size to unpool to: the given one, checked, or the smallest that pools to the input's."""
+    spatial = len(kernel)
+    default = tuple(
+        (length - 1) * s + k - 2 * p
+        for length, s, k, p in zip(shape[len(shape) - spatial:], stride, kernel, padding, strict=True)
+    )
+    if output_size is None:
+        return default
+    size = tuple(output_size)
+    if len(size) == spatial + 2:
+        size = size[2:]
+    if len(size) != spatial:
+        raise ValueError(
+            f"output_size should be a sequence containing {spatial} or {spatial + 2} elements, but it has a length of "
+            f"'{len(size)}'"
+        )
+    for dim, (length, middle, s) in enumerate(zip(size, default, stride, strict=True)):
+        if not middle - s < length < middle + s:
+            raise ValueError(
+                f'invalid output_size "{list(size)}" (dim {dim} must be between {middle - s} and {middle + s})'
+            )
+    return size
+
+
+def _max_unpool(name, spatial, input, indices, kernel_size, stride, padding, output_size):
+    require_tensor(name, input)
+    require_tensor(name, indices, "indices", 2)
+    kernel = spatial_ints(kernel_size, spatial, name, "kernel_size")
+    stride = spatial_ints(stride, spatial, name, "stride", default=kernel)
+    padding = spatial_ints(padding, spatial, name, "padding")
+    if indices.array.dtype != np.int64:
+        raise RuntimeError(f"{name}: elements in indices should be type int64 but got: {indices.dtype}")
+    if input.array.ndim not in (spatial + 1, spatial + 2):
+        raise RuntimeError(
+            f"{name}: Input to max_unpooling should be a {spatial + 1}d or {spatial + 2}d Tensor, but got a tensor with "
+            f"{input.array.ndim} dimensions"
+        )
+    if input.shape != indices.shape:
+        raise RuntimeError(
+            f"{name}: Expected shape of indices to be same as that of the input tensor ({list(input.shape)}) but got "
+            f"indices tensor with shape: {list(indices.shape)}"
+        )
+    if any(length == 0 for length in input.shape[1:]):
+        raise RuntimeError(f"{name}: Expected input to have non-zero size for non-batch dimensions, got {list(input.shape)}")
+    if any(s <= 0 for s in stride):
+        raise RuntimeError(f"{name}: strides should be greater than zero, but got stride: {list(stride)}")
+    size = _unpool_size(input.array.shape, kernel, stride, padding, output_size)
+    index = indices.array
+    wrong = (index < 0) | (index >= math.prod(size))
+    if wrong.any():
+        raise RuntimeError(
+            f"Found an invalid max index: {int(index[wrong].reshape(-1)[0])} (output volumes are of size "
+            f"{'x'.join(str(length) for length in size)})"
+        )
+    return plane_put(input, index, size=size)
+
+
+def max_unpool1d(input, indices, kernel_size, stride=None, padding=0, output_size=None):
+    """Return the partial inverse of `max_pool1d`; arguments and errors as those of `max_unpool2d`.
+
+    Source: https://docs.pytorch.org/docs/stable/generated/torch.nn.functional.max_unpool1d.html
+    """
+    return _max_unpool("max_unpool1d", 1, input, indices, kernel_size, stride, padding, output_size)
+
+
+def max_unpool2d(input, indices, kernel_size, stride=None, padding=0, output_size=None):
+    """Return the partial inverse of `max_pool2d`: every value where its maximum was, zeros elsewhere.
+
+    Arguments: input (N, C, H, W) or (C, H, W), indices (int64, of input's shape: what `max_pool2d` returned),
+    kernel_size, stride, padding of the pooling, output_size (where several sizes pool to the input's). RuntimeError for
+    indices outside, ValueError for an output_size that does not pool to the input's size.
+    Source: https://docs.pytorch.org/docs/stable/generated/torch.nn.functional.max_unpool2d.html
+
+    >>> import minigrad as mg
+    >>> values, where = mg.nn.functional.max_pool2d(mg.arange(4.0).reshape(1, 1, 2, 2), 2, return_indices=True)
+    >>> mg.nn.functional.max_unpool2d(values, where, 2)[0, 0]
+    tensor([[0., 0.],
+            [0., 3.]])
+    """
+    return _max_unpool("max_unpool2d", 2, input, indices, kernel_size, stride, padding, output_size)
+
+
+def max_unpool3d(input, indices, kernel_size, stride=None, padding=0, output_size=None):
+    """Return the partial inverse of `max_pool3d`; arguments and errors as those of `max_unpool2d`.
+
+    Source: https://docs.pytorch.org/docs/stable/generated/torch.nn.functional.max_unpool3d.html
+    """
+    return _max_unpool("max_unpool3d", 3, input, indices, kernel_size, stride, padding, output_size)
+
+
+# ---------------------------------------------------------------------- average pooling
+
+
+def _average_pool(name, spatial, input, kernel_size, stride, padding, ceil_mode, count_include_pad, divisor_override):
+    kernel, stride, padding, one = _window(name, spatial, kernel_size, stride, padding)
+    _check_rank(name, input, spatial)
+    array = input.array
+    if array.dtype.kind != "f" and array.dtype != np.int64:
+        raise NotImplementedError(f"{name}: not implemented for {input.dtype}: convert to a floating point dtype")
+    if divisor_override == 0:
+        raise RuntimeError("divisor must be not zero")
+    count = _count(array.shape, kernel, stride, padding, one, ceil_mode)
+    size = array.shape[array.ndim - spatial:]
+    divisor = divisor_override
+    if divisor is None:
+        divisor = kernels.window_divisor(size, kernel, stride, padding, count, bool(count_include_pad))
+    return average_pool(input, kernel=kernel, stride=stride, padding=padding, count=count, divisor=divisor)
+
+
+@function()
+def avg_pool1d(input, kernel_size, stride=None, padding=0, ceil_mode=False, count_include_pad=True):
+    """Return the means of windows of length kernel_size of (N, C, L) or (C, L); arguments as those of `avg_pool2d`.
+
+    Source: https://docs.pytorch.org/docs/stable/generated/torch.nn.functional.avg_pool1d.html
+
+    >>> import minigrad as mg
+    >>> mg.nn.functional.avg_pool1d(mg.tensor([[1.0, 3.0, 2.0, 4.0]]), 2)
+    tensor([[2., 3.]])
+    """
+    return _average_pool("avg_pool1d", 1, input, kernel_size, stride, padding, ceil_mode, count_include_pad, None)
+
+
+def avg_pool2d(
+    input, kernel_size, stride=None, padding=0, ceil_mode=False, count_include_pad=True, divisor_override=None
+):
+    """Return the means of sliding windows.
+
+    Arguments: input (N, C, H, W) or (C, H, W); kernel_size, stride (default kernel_size), padding (with zeros, at most
+    half of the kernel), ceil_mode (a last window may reach over the end), count_include_pad (padding counts in the
+    mean), divisor_override (divide by this instead). RuntimeError for sizes that do not fit.
+    Source: https://docs.pytorch.org/docs/stable/generated/torch.nn.functional.avg_pool2d.html
+
+    >>> import minigrad as mg
+    >>> mg.nn.functional.avg_pool2d(mg.arange(16.0).reshape(1, 1, 4, 4), 2)[0, 0]
+    tensor([[ 2.5000,  4.5000],
+            [10.5000, 12.5000]])
+    """
+    return _average_pool(
+        "avg_pool2d", 2, input, kernel_size, stride, padding, ceil_mode, count_include_pad, divisor_override
+    )
+
+
+def avg_pool3d(
+    input, kernel_size, stride=None, padding=0, ceil_mode=False, count_include_pad=True, divisor_override=None
+):
+    """Return the means of windows of (N, C, D, H, W) or (C, D, H, W); arguments and errors as those of `avg_pool2d`.
+
+    Source: https://docs.pytorch.org/docs/stable/generated/torch.nn.functional.avg_pool3d.html
+
+    >>> import minigrad as mg
+    >>> mg.nn.functional.avg_pool3d(mg.ones(2, 4, 4, 4), 2).shape
+    minigrad.Size([2, 2, 2, 2])
+    """
+    return _average_pool(
+        "avg_pool3d", 3, input, kernel_size, stride, padding, ceil_mode, count_include_pad, divisor_override
+    )
+
+
+def _lp_pool(average, input, norm_type, kernel_size, stride, ceil_mode, spatial, name):
+    kernel = spatial_ints(kernel_size, spatial, name, "kernel_size")
+    stride = kernel if stride is None else stride
+    mean = average(input.pow(norm_type), kernel, stride, 0, ceil_mode)
+    return ((mean.sign() * mean.abs().relu()) * math.prod(kernel)).pow(1.0 / norm_type)
+
+
+def lp_pool1d(input, norm_type, kernel_size, stride=None, ceil_mode=False):
+    """Return (Σ x^p)^(1/p) over windows, p = norm_type; arguments as those of `avg_pool1d`.
+
+    Source: https://docs.pytorch.org/docs/stable/generated/torch.nn.functional.lp_pool1d.html
+
+    >>> import minigrad as mg
+    >>> mg.nn.functional.lp_pool1d(mg.tensor([[3.0, 4.0]]), 2, 2)
+    tensor([[5.]])
+    """
+    return _lp_pool(avg_pool1d, input, norm_type, kernel_size, stride, ceil_mode, 1, "lp_pool1d")
+
+
+def lp_pool2d(input, norm_type, kernel_size, stride=None, ceil_mode=False):
+    """Return (Σ x^p)^(1/p) over windows, p = norm_type; arguments as those of `avg_pool2d`.
+
+    Source: https://docs.pytorch.org/docs/stable/generated/torch.nn.functional.lp_pool2d.html
+    """
+    return _lp_pool(avg_pool2d, input, norm_type, kernel_size, stride, ceil_mode, 2, "lp_pool2d")
+
+
+def lp_pool3d(input, norm_type, kernel_size, stride=None, ceil_mode=False):
+    """Return (Σ x^p)^(1/p) over windows, p = norm_type; arguments as those of `avg_pool3d`.
+
+    Source: https://docs.pytorch.org/docs/stable/generated/torch.nn.functional.lp_pool3d.html
+    """
+    return _lp_pool(avg_pool3d, input, norm_type, kernel_size, stride, ceil_mode, 3, "lp_pool3d")
+
+
+# ---------------------------------------------------------------------- adaptive pooling
+
+
+def _adaptive_size(name, input, spatial, output_size, *, none_allowed=True):
+    """Output size, None standing for the input's; RuntimeError where the input is empty or has another rank."""
+    require_tensor(name, input)
+    shape = input.array.shape
+    given = tuple(output_size) if isinstance(output_size, (tuple, list)) else (output_size,) * spatial
+    sizes = shape[len(shape) - spatial:]
+    if len(given) > len(shape):
+        raise ValueError(f"Input dimension should be at least {len(given) + 1}")
+    if len(given) != spatial:
+        raise RuntimeError(f"{name}: internal error: output_size.size() must be {spatial}, but got {len(given)} sizes")
+    if len(shape) not in (spatial + 1, spatial + 2):
+        raise RuntimeError(f"{name}: Expected {spatial + 1}D or {spatial + 2}D tensor, but got {list(shape)}")
+    if any(length == 0 for length in shape[1:]):
+        raise RuntimeError(
+            f"{name}: Expected input to have non-zero size for non-batch dimensions, but input has sizes {list(shape)}"
+        )
+    given = tuple(length if wanted is None else wanted for wanted, length in zip(given, sizes, strict=True))
+    for wanted in given:
+        if isinstance(wanted, bool) or not hasattr(wanted, "__index__"):
+            raise TypeError(f"{name}(): argument 'output_size' must be tuple of ints, not {type(wanted).__name__}")
+    out = tuple(wanted.__index__() for wanted in given)
+    if any(wanted < 0 for wanted in out):
+        raise RuntimeError(f"{name}: elements of output_size must be greater than or equal to 0, but got {list(out)}")
+    return out
+
+
+def _even(sizes, out):
+    """Kernel of the ordinary pooling that an adaptive one is where all its windows are alike, or None."""
+    if any(wanted == 0 or length % wanted for length, wanted in zip(sizes, out, strict=True)):
+        return None
+    return tuple(length // wanted for length, wanted in zip(sizes, out, strict=True))
+
+
+def adaptive_average(input, out):
+    """Means over windows that divide the last len(out) dimensions into ``out`` parts."""
+    sizes = input.array.shape[input.array.ndim - len(out):]
+    kernel = _even(sizes, out)
+    if kernel is not None:
+        return average_pool(
+            input, kernel=kernel, stride=kernel, padding=(0,) * len(out), count=out, divisor=math.prod(kernel)
+        )
+    return resample(input, maps=tuple(mean_taps(length, wanted) for length, wanted in zip(sizes, out, strict=True)))
+
+
+def _adaptive_avg_pool(name, spatial, input, output_size):
+    out = _adaptive_size(name, input, spatial, output_size)
+    if input.array.dtype.kind != "f":
+        raise NotImplementedError(f"{name}: not implemented for {input.dtype}: convert to a floating point dtype")
+    return adaptive_average(input, out)
+
+
+@function()
+def adaptive_avg_pool1d(input, output_size):
+    """Return output_size means over windows of (N, C, L) or (C, L); see `adaptive_avg_pool2d`.
+
+    Source: https://docs.pytorch.org/docs/stable/generated/torch.nn.functional.adaptive_avg_pool1d.html
+
+    >>> import minigrad as mg
+    >>> mg.nn.functional.adaptive_avg_pool1d(mg.tensor([[1.0, 2.0, 3.0]]), 2)
+    tensor([[1.5000, 2.5000]])
+    """
+    return _adaptive_avg_pool("adaptive_avg_pool1d", 1, input, output_size)
+
+
+def adaptive_avg_pool2d(input, output_size):
+    """Return the means over output_size windows: window i covers ⌊i H / OH⌋ … ⌈(i + 1) H / OH⌉ - 1.
+
+    Arguments: input (N, C, H, W) or (C, H, W); output_size (int, or a pair in which None keeps the input's).
+    RuntimeError for empty inputs or another rank.
+    Source: https://docs.pytorch.org/docs/stable/generated/torch.nn.functional.adaptive_avg_pool2d.html
+
+    >>> import minigrad as mg
+    >>> mg.nn.functional.adaptive_avg_pool2d(mg.ones(1, 3, 7, 5), (1, None)).shape
+    minigrad.Size([1, 3, 1, 5])
+    """
+    return _adaptive_avg_pool("adaptive_avg_pool2d", 2, input, output_size)
+
+
+def adaptive_avg_pool3d(input, output_size):
+    """Return the means over output_size windows of (N, C, D, H, W) or (C, D, H, W); see `adaptive_avg_pool2d`.
+
+    Source: https://docs.pytorch.org/docs/stable/generated/torch.nn.functional.adaptive_avg_pool3d.html
+    """
+    return _adaptive_avg_pool("adaptive_avg_pool3d", 3, input, output_size)
+
+
+def _adaptive_max_pool(name, spatial, input, output_size, return_indices):
+    out = _adaptive_size(name, input, spatial, output_size)
+    array = input.array
+    if array.dtype.kind != "f":
+        raise NotImplementedError(f"{name}: not implemented for {input.dtype}: convert to a floating point dtype")
+    sizes = array.shape[array.ndim - spatial:]
+    kernel = _even(sizes, out)
+    if kernel is not None:
+        return _max_pool(name, spatial, input, kernel, kernel, 0, 1, False, return_indices)
+    tables = tuple(adaptive_windows(length, wanted)[0] for length, wanted in zip(sizes, out, strict=True))
+    values, index = table_max(input, tables=tables)
+    return (values, index) if return_indices else values
+
+
+def adaptive_max_pool1d(input, output_size, return_indices=False):
+    """Return the maxima of output_size windows of (N, C, L) or (C, L); see `adaptive_max_pool2d`.
+
+    Source: https://docs.pytorch.org/docs/stable/generated/torch.nn.functional.adaptive_max_pool1d.html
+
+    >>> import minigrad as mg
+    >>> mg.nn.functional.adaptive_max_pool1d(mg.tensor([[1.0, 2.0, 0.0]]), 2)
+    tensor([[2., 2.]])
+    """
+    return _adaptive_max_pool("adaptive_max_pool1d", 1, input, output_size, return_indices)
+
+
+def adaptive_max_pool2d(input, output_size, return_indices=False):
+    """Return the maxima of output_size windows, placed as those of `adaptive_avg_pool2d`.
+
+    Arguments: input (N, C, H, W) or (C, H, W), output_size (int or pair, None keeps the input's), return_indices (also
+    return the maxima's flat positions in their plane). RuntimeError for empty inputs or another rank.
+    Source: https://docs.pytorch.org/docs/stable/generated/torch.nn.functional.adaptive_max_pool2d.html
+    """
+    return _adaptive_max_pool("adaptive_max_pool2d", 2, input, output_size, return_indices)
+
+
+def adaptive_max_pool3d(input, output_size, return_indices=False):
+    """Return the maxima of output_size windows of (N, C, D, H, W) or (C, D, H, W); see `adaptive_max_pool2d`.
+
+    Source: https://docs.pytorch.org/docs/stable/generated/torch.nn.functional.adaptive_max_pool3d.html
+    """
+    return _adaptive_max_pool("adaptive_max_pool3d", 3, input, output_size, return_indices)
+
+
+function(name="adaptive_max_pool1d")(
+    lambda input, output_size: adaptive_max_pool1d(input, output_size, return_indices=True)
+)
+
+
+# ---------------------------------------------------------------------- fractional max pooling
+
+
+def _fractional_starts(samples, size, out, kernel):
+    """First positions (planes…, out) of windows of one dimension for random numbers in [0, 1) (Graham 2014)."""
+    module = xp(samples)
+    last = module.full((*samples.shape, 1), size - kernel, np.int64)
+    if out == 1:
+        return last
+    alpha = samples.dtype.type((size - kernel) / (out - 1))
+    steps = module.arange(out - 1).astype(samples.dtype)
+    first = ((steps + samples[..., None]) * alpha).astype(np.int64) - (samples[..., None] * alpha).astype(np.int64)
+    return module.concatenate([first, last], axis=-1)
+
+
+def _fractional_max_pool(
+    name, spatial, input, kernel_size, output_size, output_ratio, return_indices, samples, order
+):
+    require_tensor(name, input)
+    if output_size is None and output_ratio is None:
+        raise ValueError(f"{name} requires specifying either an output_size or an output_ratio")
+    kernel = spatial_ints(kernel_size, spatial, name, "kernel_size")
+    x, added = batched(input, spatial)
+    shape = x.array.shape
+    if len(shape) != spatial + 2 or 0 in shape[1:]:
+        raise RuntimeError(
+            f"{name}: Expected {spatial + 1}D or {spatial + 2}D tensor with non-zero dimensions, but got {list(input.shape)}"
+        )
+    sizes = shape[2:]
+    if output_size is None:
+        ratios = output_ratio if isinstance(output_ratio, (tuple, list)) else (output_ratio,) * spatial
+        if any(not 0 < ratio < 1 for ratio in ratios):
+            raise ValueError(f"output_ratio must be between 0 and 1 (got {output_ratio})")
+        output_size = tuple(int(length * ratio) for length, ratio in zip(sizes, ratios, strict=True))
+    out = spatial_ints(output_size, spatial, name, "output_size")
+    for length, k, wanted in zip(sizes, kernel, out, strict=True):
+        if wanted < 1 or k < 1 or wanted + k - 1 > length:
+            raise RuntimeError(f"{name}: pool size {k} too large relative to input size {length} and output size {wanted}")
+    if samples is None:
+        samples = rand(shape[0], shape[1], spatial, dtype=x.dtype, device=x.device)
+    require_tensor(name, samples, "_random_samples", 6)
+    if tuple(samples.shape[-3:]) != (shape[0], shape[1], spatial):
+        raise RuntimeError(f"{name}: Expect _random_samples of shape {[shape[0], shape[1], spatial]}, got {list(samples.shape)}")
+    numbers = samples.array.reshape(shape[0], shape[1], spatial)
+    tables = []
+    for axis, (length, k, wanted) in enumerate(zip(sizes, kernel, out, strict=True)):
+        starts = _fractional_starts(numbers[..., order[axis]], length, wanted, k)  # (N, C, out)
+        tables.append(starts + xp(starts).arange(k).reshape(-1, 1, 1, 1))          # (kernel, N, C, out)
+    values, index = table_max(x, tables=tuple(tables))
+    values = unbatched(values, added)
+    return (values, unbatched(index, added)) if return_indices else values
+
+
+def fractional_max_pool2d(
+    input, kernel_size, output_size=None, output_ratio=None, return_indices=False, _random_samples=None
+):
+    """Return the maxima of windows whose distances are random (Graham 2014).
+
+    Arguments: input (N, C, H, W) or (C, H, W), kernel_size, output_size or output_ratio (in 0 … 1), return_indices,
+    _random_samples ((N, C, 2), in [0, 1)). ValueError for ratios, RuntimeError for sizes that do not fit.
+    Source: https://docs.pytorch.org/docs/stable/generated/torch.nn.functional.fractional_max_pool2d.html
+
+    >>> import minigrad as mg
+    >>> mg.nn.functional.fractional_max_pool2d(mg.ones(1, 1, 5, 5), 2, output_ratio=0.6).shape
+    minigrad.Size([1, 1, 3, 3])
+    """
+    return _fractional_max_pool(
+        "fractional_max_pool2d", 2, input, kernel_size, output_size, output_ratio, return_indices, _random_samples, (1, 0)
+    )
+
+
+def fractional_max_pool3d(
+    input, kernel_size, output_size=None, output_ratio=None, return_indices=False, _random_samples=None
+):
+    """Return the maxima of windows of (N, C, D, H, W) whose distances are random; see `fractional_max_pool2d`.
+
+    Source: https://docs.pytorch.org/docs/stable/generated/torch.nn.FractionalMaxPool3d.html
+    """
+    return _fractional_max_pool(
+        "fractional_max_pool3d", 3, input, kernel_size, output_size, output_ratio, return_indices, _random_samples,
+        (0, 1, 2),
+    )  # fmt: skip
+
+
+# ---------------------------------------------------------------------- local response normalisation
+
+
+def local_response_norm(input, size, alpha=0.0001, beta=0.75, k=1.0):
+    """Return x / (k + α/n Σ x²)^β, the sum over the n = size channels around each one.
+
+    Arguments: input (N, C, …), size (number of channels), alpha, beta, k. ValueError for fewer than 3 dimensions.
+    Source: Krizhevsky et al. 2012; https://docs.pytorch.org/docs/stable/generated/torch.nn.functional.local_response_norm.html
+
+    >>> import minigrad as mg
+    >>> mg.nn.functional.local_response_norm(mg.ones(1, 1, 1), 1, alpha=3.0, beta=0.5)
+    tensor([[[0.5000]]])
+    """
+    require_tensor("local_response_norm", input)
+    if input.array.ndim < 3:
+        raise ValueError(f"Expected 3D or higher dimensionality input (got {input.array.ndim} dimensions)")
+    if input.array.size == 0:
+        return input
+    near = sum_along(input * input, axis=1, before=size // 2, after=(size - 1) // 2)
+    return input / (near * (alpha / size) + k).pow(beta)
