@@ -11,20 +11,6 @@ from minigrad.tensor import Tensor, wrap
 from minigrad.variable import MODE, Node, is_tracked
 
 
-class _GradMode:
-    """Set grad mode for a block of the engine's own."""
-
-    def __init__(self, enabled):
-        self.enabled = enabled
-
-    def __enter__(self):
-        self.previous = MODE.grad
-        MODE.grad = self.enabled
-
-    def __exit__(self, *exception):
-        MODE.grad = self.previous
-
-
 def backward(tensors, grad_tensors=None, retain_graph=None, create_graph=False, inputs=None):
     """Accumulate the gradients of the tensors' sum into ``.grad`` of the graph's leaves (or of ``inputs``).
 
@@ -169,50 +155,66 @@ def _run(roots, create_graph, keep_graph, targets=None):
     useful = None if targets is None else _nodes_towards([root for root, _ in roots], wanted)
     pending, heap, found = {}, [], {}
     for root, gradient in roots:
-        _add(pending, heap, root, gradient)
-    with _GradMode(create_graph):
+        if root in pending:
+            pending[root] = _sum(pending[root], gradient)
+        else:
+            pending[root] = gradient
+            if type(root) is Node:
+                heappush(heap, (-root.number, root))
+    check_nan = MODE.check_nan
+    before, MODE.grad = MODE.grad, create_graph
+    try:
         while heap:
-            node = heappop(heap)
+            node = heappop(heap)[1]
             gradient = pending.pop(node)
-            if node.hooks is not None:
-                gradient = _run_hooks(node.hooks, gradient, create_graph)
-            if node.retained is not None:
-                _retain(node, gradient)
-            if wanted is not None and node in wanted:
-                found[node] = gradient
-            if useful is not None and node not in useful:
-                continue
-            edges = node.edges
-            gradients = node.op.pull(node, gradient, create_graph, useful)
-            if MODE.check_nan:
+            if node.observed:
+                gradient = _observed(node, gradient, create_graph)
+            if wanted is not None:
+                if node in wanted:
+                    found[node] = gradient
+                if node not in useful:
+                    continue
+            edges, op = node.edges, node.op
+            gradients = op.pull(node, gradient, create_graph, useful)
+            if check_nan:
                 _check_nan(node, gradients)
             if not keep_graph:
-                node.op.free(node)
-            for edge, edge_gradient in zip(edges, gradients, strict=False):
-                if edge_gradient is not None and edge is not None:
-                    _add(pending, heap, edge, edge_gradient)
+                op.free(node)
+            for edge, gradient in zip(edges, gradients, strict=False):
+                if gradient is None or edge is None:
+                    continue
+                waiting = pending.get(edge)
+                if waiting is not None:
+                    pending[edge] = _sum(waiting, gradient)
+                    continue
+                pending[edge] = gradient
+                if type(edge) is Node:
+                    heappush(heap, (-edge.number, edge))
         for leaf, gradient in pending.items():
-            if leaf._hooks is not None:
-                gradient = _run_hooks(leaf._hooks, gradient, create_graph)
-            found[leaf] = gradient
+            found[leaf] = gradient if leaf._hooks is None else _run_hooks(leaf._hooks, gradient, create_graph)
+    finally:
+        MODE.grad = before
     if wanted is None:
         return found
     return {target: gradient for target, gradient in found.items() if target in wanted}
 
 
-def _add(pending, heap, target, gradient):
-    """Add a gradient to what is waiting for a node or leaf; a node seen for the first time joins the heap."""
-    waiting = pending.get(target)
-    if type(gradient) is dict and waiting is not None:  # of an operation with several outputs: {output: gradient}
-        for index, part in gradient.items():
-            waiting[index] = waiting[index] + part if index in waiting else part
-        return
-    if waiting is not None:
-        pending[target] = waiting + gradient
-        return
-    pending[target] = gradient
-    if type(target) is Node:
-        heappush(heap, target)
+def _sum(waiting, gradient):
+    """Return the sum of two gradients; of an operation with several outputs they are {output: gradient}."""
+    if type(gradient) is not dict:
+        return waiting + gradient
+    for index, part in gradient.items():
+        waiting[index] = waiting[index] + part if index in waiting else part
+    return waiting
+
+
+def _observed(node, gradient, create_graph):
+    """Return the gradient after a node's hooks, and store it where retain_grad asked for it."""
+    if node.hooks is not None:
+        gradient = _run_hooks(node.hooks, gradient, create_graph)
+    if node.retained is not None:
+        _retain(node, gradient)
+    return gradient
 
 
 def _nodes_towards(roots, wanted):
@@ -298,8 +300,9 @@ def _accumulate_into(tensor, gradient, seen):
         tensor._grad = previous + gradient
     else:
         previous += gradient
-    for hook in list(getattr(tensor, "_post_accumulate_hooks", {}).values()):
-        hook(tensor)
+    if tensor._post_accumulate_hooks is not None:
+        for hook in list(tensor._post_accumulate_hooks.values()):
+            hook(tensor)
 
 
 def _check_nan(node, gradients):

@@ -15,7 +15,7 @@ import inspect
 
 from minigrad.backend import FLOAT_CODES, array_device, asarray_like, default_float, memory_root, np, result_dtype, xp
 from minigrad.tensor import Tensor, data_array, wrap
-from minigrad.variable import MODE, Clock, Node, Variable, View, make_variable, make_view, next_time, written_since
+from minigrad.variable import MODE, Clock, Node, Variable, make_variable, make_view, next_time, written_since
 
 _new = object.__new__
 _ndarray = np.ndarray
@@ -25,6 +25,7 @@ FUNCTIONS = {}  # public name -> function, exported as minigrad.NAME
 METHODS = {}  # public name -> function, set as Tensor.NAME
 
 _NO_PARAMS = {}
+_NOT_ARRAYS = frozenset((type(None), tuple, float, int, bool, complex))  # what a node may save besides arrays
 
 # What this module needs from above to treat every op alike; ops/core.py sets them.
 CENTRAL = {"sum_to": None, "cast": None, "assign": None, "write_out": None}
@@ -57,7 +58,7 @@ class Op:
         rules = [joint] if self.joint else gradients
         self.rules = [None if rule is None else _Rule(rule, self) for rule in rules]
         self.differentiable = any(rule is not None for rule in self.rules)
-        wanted = {item for rule in self.rules if rule is not None for item in rule.wants}
+        wanted = self._wanted()
         self.keep_out = ("out", None) in wanted
         self.keep = tuple(
             "array" if ("array", i) in wanted else "shape" if {("shape", i), ("dtype", i)} & wanted else ""
@@ -65,18 +66,32 @@ class Op:
         )
         if self.variadic:
             self.keep = "array" if ("inputs", None) in wanted else "shape"
-        simple = not self.defaults and not self.joint and "shape" not in self.keep and not view
-        self.call = self._general
-        if view and len(self.names) == 1 and not self.variadic and not self.joint and promote is None:
-            self.call = _view_of_one(self)
         self.numpy_forward = getattr(np, forward) if ufunc else self.forward
-        if simple and len(self.names) == 1 and not self.variadic:
-            self.call = _unary(self, self.numpy_forward)
-        elif simple and len(self.names) == 2 and self.promote is not None:
-            self.call = _binary(self, self.numpy_forward)
+        self._specialise()
         if self.name in OPS:
             raise ValueError(f"an op named {self.name} exists already")
         OPS[self.name] = self
+
+    def _specialise(self):
+        """Choose the call and the pull for the op's number of arguments: no loops for one or two."""
+        count = None if self.variadic else len(self.names)
+        self.call = self._general
+        if count == 1 and (self.view or self.defaults or self.keep[0] == "shape") and not self.joint:
+            self.call = _one_with_params(self)
+        elif count == 1 and not self.joint and not self.view:
+            self.call = _unary(self, self.numpy_forward)
+        elif count == 2 and self.promote is not None and not (self.joint or self.view or self.defaults or "shape" in self.keep):
+            self.call = _binary(self, self.numpy_forward)
+        if self.joint or self.broadcast and count != 2 or any("needs" == kind for kind, _ in self._wanted()):
+            return
+        if count == 1 and self.rules[0] is not None:
+            self.pull = _pull_of_one(self)
+        elif count == 2 and None not in self.rules:
+            self.pull = _pull_of_two(self)
+
+    def _wanted(self):
+        """Return the (kind, index) of everything that the rules ask a node for."""
+        return {item for rule in self.rules if rule is not None for item in rule.wants}
 
     def __call__(self, *args, **params):
         return self.call(*args, **params)
@@ -106,28 +121,37 @@ class Op:
             raise _explained(self, arrays, error) from error.__cause__
         if tracked and MODE.grad and self.differentiable:
             return self.record(args, arrays, params, out)
+        return self._wrapped(out, args[0])
+
+    def _wrapped(self, out, source):
+        """Return the result(s) of the forward as plain Tensors."""
         if type(out) is tuple:
-            parts = tuple([wrap(xp(part).asarray(part)) for part in out])
-            return tuple([_linked(part, args[0]) for part in parts]) if self.view else parts
+            parts = tuple([wrap(part if type(part) is _ndarray else xp(part).asarray(part)) for part in out])
+            return tuple([_linked(part, source) for part in parts]) if self.view else parts
         result = wrap(out if type(out) is _ndarray else xp(out).asarray(out))
-        return _linked(result, args[0]) if self.view else result
+        return _linked(result, source) if self.view else result
 
     def record(self, args, arrays, params, out):
         """Return the result(s) as Variables made by a new node."""
         edges = []
+        recorded = False
         for position, arg in enumerate(args):
-            differentiable = self.joint or self.rules[position] is not None
-            tracked = differentiable and type(arg) is not Tensor and isinstance(arg, Tensor) and arg._requires_grad
-            edges.append((arg.node or arg) if tracked else None)
-        if not any(edge is not None for edge in edges):
-            return wrap(xp(out).asarray(out)) if type(out) is not tuple else tuple(wrap(part) for part in out)
+            if isinstance(arg, Tensor) and type(arg) is not Tensor and arg._requires_grad and (
+                self.joint or self.rules[position] is not None
+            ):
+                recorded = True
+                edges.append(arg.node or arg)
+            else:
+                edges.append(None)
+        if not recorded:
+            return self._wrapped(out, args[0])
         node = _new(Node)
         node.op = self
         node.number = next_time()
         node.edges = tuple(edges)
         node.params = params
         keep = (self.keep,) * len(arrays) if self.variadic else self.keep
-        node.saved = tuple(_kept(array, how) for array, how in zip(arrays, keep, strict=False))
+        node.saved = tuple([array if how == "array" else _kept(array, how) for array, how in zip(arrays, keep, strict=False)])
         if type(out) is tuple:
             out = tuple(xp(part).asarray(part) for part in out)
             node.out = out if self.keep_out else None
@@ -147,28 +171,24 @@ class Op:
 
     def pull(self, node, gradient, graph, useful=None):
         """Return the gradients of a node's inputs, given its output's; None where there is none."""
-        if node.saved is None and node.restore is not None:
-            node.restore(node)
         if node.saved is None:
-            raise RuntimeError(
-                f"Trying to backward through the graph a second time ({node.name()}): its saved values have been freed. "
-                "Specify retain_graph=True if you need to backward through the graph a second time."
-            )
+            _restore(node)
         if Clock.last_write > node.number:
             self._check_unchanged(node)
         if type(gradient) is dict:
             gradient = _all_outputs(node, gradient, graph)
         edges = node.edges
+        needs = tuple([edge is not None and (useful is None or edge in useful) for edge in edges])
         if self.joint:
-            needs = tuple([edge is not None and (useful is None or edge in useful) for edge in edges])
-            gradients = self.rules[0](node, gradient, graph, needs)
+            rule = self.rules[0]
+            gradients = rule.tracked(node, gradient, needs) if graph else rule.raw(node, gradient, needs)
         else:
-            gradients = [
-                None
-                if edge is None or (useful is not None and edge not in useful)
-                else rule(node, gradient, graph, None)
-                for edge, rule in zip(edges, self.rules, strict=False)
-            ]
+            gradients = []
+            for rule, needed in zip(self.rules, needs, strict=False):
+                if not needed:
+                    gradients.append(None)
+                else:
+                    gradients.append(rule.tracked(node, gradient, needs) if graph else rule.raw(node, gradient, needs))
         if not self.broadcast:
             return gradients
         return [
@@ -177,9 +197,14 @@ class Op:
 
     def free(self, node):
         """Drop the values a node saved; the graph above them stays, and says so when it is walked again."""
-        if node.out is not None or any(type(value) not in (tuple, type(None)) for value in node.saved):
-            node.saved = None
-            node.out = None
+        if node.out is None:
+            for value in node.saved:
+                if type(value) not in _NOT_ARRAYS:
+                    break
+            else:
+                return
+        node.saved = None
+        node.out = None
 
     def _check_unchanged(self, node):
         """RuntimeError if an array this node saved was written in place since."""
@@ -195,43 +220,119 @@ class Op:
 
 
 class _Rule:
-    """A gradient rule with its parameter names resolved to what a node holds."""
+    """A gradient rule with its parameter names resolved, once, to what a node holds."""
 
-    __slots__ = ("function", "getters", "wants")
+    __slots__ = ("function", "getters", "raw", "wants")
 
     def __init__(self, function, op):
         self.function = function
-        self.wants = set()
         self.getters = []
         for name in list(inspect.signature(function).parameters)[1:]:
-            kind, index = _resolve(name, op)
-            self.wants.add((kind, index))
-            self.getters.append((kind, index, name))
+            self.getters.append((*_resolve(name, op), name))
+        self.wants = {(kind, index) for kind, index, _ in self.getters if kind != "param"}
+        self.raw = _raw_rule(function, self.getters)
 
-    def __call__(self, node, gradient, graph, needs):
+    def tracked(self, node, gradient, needs):
+        """Return the rule's result on Variables, for a backward pass that is itself recorded."""
         values = []
-        saved = node.saved
         for kind, index, name in self.getters:
             if kind == "array":
-                value = saved[index]
-                if graph and type(value) is not float:
-                    value = _unpacked(value, node.edges[index])
+                value = _unpacked(node.saved[index], node.edges[index])
             elif kind == "out":
-                value = _unpacked_out(node) if graph else node.out
-            elif kind == "param":
-                value = node.params.get(name, index)
-            elif kind == "shape":
-                value = saved[index][0] if type(saved[index]) is tuple else saved[index].shape
-            elif kind == "dtype":
-                value = saved[index][1] if type(saved[index]) is tuple else saved[index].dtype
-            elif kind == "needs":
-                value = needs
+                value = _unpacked_out(node)
             elif kind == "inputs":
-                value = [_unpacked(v, e) for v, e in zip(saved, node.edges, strict=True)] if graph else list(saved)
+                value = [_unpacked(v, e) for v, e in zip(node.saved, node.edges, strict=True)]
             else:
-                value = [v[0] if type(v) is tuple else v.shape for v in saved]
+                value = _READERS[kind](index, name)(node, needs)
             values.append(value)
         return self.function(gradient, *values)
+
+
+# How each kind of rule parameter is read from a node, on raw arrays: (index or default, name) -> (node, needs) -> value.
+_READERS = {
+    "array": lambda index, name: lambda node, needs: node.saved[index],
+    "out": lambda index, name: lambda node, needs: node.out,
+    "param": lambda default, name: lambda node, needs: node.params.get(name, default),
+    "shape": lambda index, name: lambda node, needs: _part_of(node.saved[index], 0),
+    "dtype": lambda index, name: lambda node, needs: _part_of(node.saved[index], 1),
+    "needs": lambda index, name: lambda node, needs: needs,
+    "inputs": lambda index, name: lambda node, needs: list(node.saved),
+    "inputs_shape": lambda index, name: lambda node, needs: [_part_of(value, 0) for value in node.saved],
+}
+
+
+def _part_of(value, position):
+    """Return the shape (0) or dtype (1) of what a node saved of an input: an array, or just these two."""
+    if type(value) is tuple:
+        return value[position]
+    return value.dtype if position else value.shape
+
+
+def _raw_rule(function, getters):
+    """Return rule(node, gradient, needs) on raw arrays; the commonest forms without a loop."""
+    kinds = [kind for kind, _, _ in getters]
+    readers = [_READERS[kind](index, name) for kind, index, name in getters]
+    if not kinds:
+        return lambda node, gradient, needs: function(gradient)
+    if kinds == ["array"]:
+        position = getters[0][1]
+        return lambda node, gradient, needs: function(gradient, node.saved[position])
+    if kinds == ["out"]:
+        return lambda node, gradient, needs: function(gradient, node.out)
+    if len(kinds) == 2:
+        first, second = readers
+        return lambda node, gradient, needs: function(gradient, first(node, needs), second(node, needs))
+    return lambda node, gradient, needs: function(gradient, *[read(node, needs) for read in readers])
+
+
+def _restore(node):
+    """Compute the saved values of a checkpointed node again; RuntimeError for a node that was freed."""
+    if node.restore is not None:
+        node.restore(node)
+    if node.saved is None:
+        raise RuntimeError(
+            f"Trying to backward through the graph a second time ({node.name()}): its saved values have been freed. "
+            "Specify retain_graph=True if you need to backward through the graph a second time."
+        )
+
+
+def _pull_of_one(op):
+    """Return the pull of an op with one rule."""
+    (rule,) = op.rules
+
+    def pull(node, gradient, graph, useful=None):
+        if node.saved is None:
+            _restore(node)
+        if Clock.last_write > node.number:
+            op._check_unchanged(node)
+        return (rule.tracked(node, gradient, None) if graph else rule.raw(node, gradient, None),)
+
+    return pull
+
+
+def _pull_of_two(op):
+    """Return the pull of an op with two rules."""
+    first, second = op.rules
+    broadcast = op.broadcast
+
+    def pull(node, gradient, graph, useful=None):
+        if node.saved is None:
+            _restore(node)
+        if Clock.last_write > node.number:
+            op._check_unchanged(node)
+        edge_a, edge_b = node.edges
+        a = b = None
+        if edge_a is not None and (useful is None or edge_a in useful):
+            a = first.tracked(node, gradient, None) if graph else first.raw(node, gradient, None)
+            if broadcast:
+                a = _unbroadcast(a, edge_a)
+        if edge_b is not None and (useful is None or edge_b in useful):
+            b = second.tracked(node, gradient, None) if graph else second.raw(node, gradient, None)
+            if broadcast:
+                b = _unbroadcast(b, edge_b)
+        return a, b
+
+    return pull
 
 
 def _resolve(name, op):
@@ -418,20 +519,26 @@ def _unary(op, numpy_forward):
     return call
 
 
-def _view_of_one(op):
-    """Return the call of an op of one tensor, and parameters, whose result may lie on the tensor's memory."""
+def _one_with_params(op):
+    """Return the call of an op of one tensor and parameters, whose result may be a view."""
     forward, keep_array, keep_shape, keep_out = op.forward, op.keep[0] == "array", op.keep[0] == "shape", op.keep_out
-    differentiable = op.differentiable
+    differentiable, view, promote = op.differentiable, op.view, op.promote
 
     def call(x, **params):
         if not isinstance(x, Tensor):
             return forward(x, **params)
         array = x.array
+        if promote is not None and array.dtype.char not in FLOAT_CODES:
+            (x,) = _promoted(op, (x,))
+            array = x.array
         try:
             out = forward(array, **params)
         except Exception as error:
             raise _explained(op, [array], error) from error.__cause__
-        node = None
+        if type(out) is not _ndarray:
+            if type(out) is tuple:
+                return op.record((x,), (array,), params, out) if is_recorded(op, x) else op._wrapped(out, x)
+            out = xp(out).asarray(out)
         if type(x) is not Tensor and x._requires_grad and differentiable and MODE.grad:
             node = _new(Node)
             node.op = op
@@ -443,24 +550,14 @@ def _view_of_one(op):
             node.params = params
             if MODE.on_record is not None:
                 MODE.on_record(node, out)
-        result = _new(Variable)
+            result = _new(Variable)
+            result.node = node
+            result._requires_grad = True
+            result._grad = None
+        else:
+            result = _new(Tensor)
         result.array = out
-        result.node = node
-        result._requires_grad = node is not None
-        result._grad = None
-        if out.base is not None and (out.base is array or out.base is array.base) or _lies_on(out, array):
-            root = x._base
-            if root is None:
-                root = x
-            if not root._aliased:
-                root._aliased = True
-            result._base = root
-            if root._generation:
-                result._seen = root._generation
-            result.__class__ = View
-        elif node is None:
-            return wrap(out)
-        return result
+        return make_view(result, x) if view and _lies_on(out, array) else result
 
     call.__name__ = op.name
     return call

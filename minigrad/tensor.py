@@ -70,6 +70,7 @@ class Tensor:
     _aliased = False  # whether other tensors or arrays may look at this memory
     _generation = 0  # how often the graph of this memory was rewritten in place
     _hooks = None
+    _post_accumulate_hooks = None
 
     def __new__(cls, *args, device=None, dtype=None):
         target = get_default_device() if device is None else as_device(device)
@@ -263,8 +264,7 @@ class Tensor:
         value = element.array if isinstance(element, Tensor) else element
         return bool((self.array == value).any())
 
-    def __hash__(self):
-        return id(self)
+    __hash__ = object.__hash__
 
     def __format__(self, spec):
         if self.array.ndim == 0:

@@ -63,14 +63,12 @@ class Node:
     """
 
     __slots__ = ("__dict__", "__weakref__", "edges", "number", "op", "out", "params", "saved", "shape")
+    observed = False  # whether hooks or retained are set
     hooks = None  # functions on the gradient of the output
     retained = None  # weak reference to the Variable that asked for retain_grad
     traceback = None
     saved_at = None  # when the saved values were computed, if later than the node was recorded
     restore = None  # function of the node that computes the saved values again (checkpointing)
-
-    def __lt__(self, other):
-        return self.number > other.number
 
     def name(self):
         """Return PyTorch's kind of name for the operation, such as ``AddBackward0``."""
@@ -88,6 +86,7 @@ class Node:
         """Call hook(grad) with the gradient of the operation's output; a returned tensor replaces it."""
         if self.hooks is None:
             self.hooks = {}
+            self.observed = True
         return RemovableHandle(self.hooks, hook)
 
 

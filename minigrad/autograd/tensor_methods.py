@@ -65,6 +65,7 @@ def retain_grad(self):
         raise RuntimeError("can't retain_grad on Tensor that has requires_grad=False")
     if self.node is not None:
         self.node.retained = weakref.ref(self)
+        self.node.observed = True
 
 
 def register_hook(self, hook):
@@ -94,8 +95,9 @@ def register_post_accumulate_grad_hook(self, hook):
         raise RuntimeError("cannot register a hook on a tensor that doesn't require gradient")
     if self.node is not None:
         raise RuntimeError("post accumulate grad hooks cannot be registered on non-leaf tensors")
-    hooks = self.__dict__.setdefault("_post_accumulate_hooks", collections.OrderedDict())
-    return RemovableHandle(hooks, hook)
+    if self._post_accumulate_hooks is None:
+        self._post_accumulate_hooks = collections.OrderedDict()
+    return RemovableHandle(self._post_accumulate_hooks, hook)
 
 
 def set_grad(self, value):
