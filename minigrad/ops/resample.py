@@ -94,6 +94,7 @@ def interpolate(
     require_tensor("interpolate", input)
     shape = input.array.shape
     sizes = shape[2:]
+    kind = input.array.dtype.kind
     if mode in (*_COPYING, "area") and align_corners is not None:
         _check_mode(mode, len(shape), align_corners, antialias)
     out, scales = _output_size(sizes, size, scale_factor)
@@ -103,9 +104,9 @@ def interpolate(
         scales = None
     _check_mode(mode, len(shape), align_corners, antialias)
     if mode == "area":
-        from minigrad.ops.pool import adaptive_average
-
-        return adaptive_average(input, out)
+        if kind != "f":
+            raise NotImplementedError(f"interpolate: mode {mode} is not implemented for {input.dtype}")
+        return resample(input, maps=tuple(map(kernels.mean_taps, sizes, out)))
     if any(length < 1 for length in (*sizes, *out)):
         raise RuntimeError(
             f"Input and output sizes should be greater than 0, but got input {list(sizes)} output {list(out)}"
@@ -118,7 +119,6 @@ def interpolate(
         _taps(length, target, None if scales is None else scales[i], mode, bool(align_corners), antialias)
         for i, (length, target) in enumerate(zip(sizes, out, strict=True))
     )
-    kind = input.array.dtype.kind
     if mode in _COPYING or kind == "f":
         return resample(input, maps=maps)
     if input.array.dtype != np.uint8:
