@@ -4,6 +4,7 @@ import math
 
 from minigrad.backend import xp
 from minigrad.inplace import write_out
+from minigrad.kernels import activation as kernels
 from minigrad.op import Op, function
 from minigrad.ops.define import alias, require_tensor, unary_function
 from minigrad.ops.masked import keep_where, zeroed
@@ -110,19 +111,7 @@ sinc_op = Op(_sinc, [_sinc_gradient], promote="float")
 
 
 # ---------------------------------------------------------------------- logistic functions
-def _sigmoid(x):
-    """Return 1 / (1 + exp(-x)): exp overflows to inf where the result is 0."""
-    module = xp(x)
-    if x.ndim == 0 or x.dtype.char == "e":
-        wide = x.astype("float32") if x.dtype.char == "e" else x
-        return (1 / (module.exp(-wide) + 1)).astype(x.dtype, copy=False)
-    out = module.negative(x)
-    module.exp(out, out=out)
-    out += 1
-    return module.reciprocal(out, out=out)
-
-
-sigmoid_op = Op(_sigmoid, [lambda g, out: g * ((1 - out) * out)], promote="float")
+sigmoid_op = Op(kernels.sigmoid, [lambda g, out: g * ((1 - out) * out)], promote="float")
 
 
 def _logit(x, *, eps):

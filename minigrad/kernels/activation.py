@@ -1,0 +1,133 @@
+"""Activations of raw arrays; float16 is computed in float32 and rounded once."""
+
+import functools
+import math
+
+from minigrad.backend import np, xp
+from minigrad.kernels import special
+from minigrad.kernels.mask import choose, keep
+
+
+def in_single(function):
+    """Compute float16 in float32; functions get arrays, never NumPy's scalars."""
+
+    @functools.wraps(function)
+    def run(x, *args, **params):
+        module = xp(x)
+        x = module.asarray(x)
+        if x.dtype.char != "e":
+            return function(x, *args, **params)
+        args = [a.astype(np.float32) if hasattr(a, "dtype") and a.dtype.char == "e" else a for a in args]
+        return module.asarray(function(x.astype(np.float32), *args, **params)).astype(np.float16)
+
+    return run
+
+
+@in_single
+def sigmoid(x):
+    """Return 1 / (1 + exp(-x)): exp overflows to inf where the result is 0."""
+    module = xp(x)
+    out = module.asarray(module.negative(x))
+    module.exp(out, out=out)
+    out += 1
+    return module.reciprocal(out, out=out)
+
+
+@in_single
+def leaky_relu(x, slope):
+    """Return x where x > 0, slope * x elsewhere."""
+    scaled = x * slope
+    return xp(x).maximum(x, scaled) if 0 <= slope <= 1 else choose(x > 0, x, xp(x).asarray(scaled))
+
+
+@in_single
+def elu(x, alpha, scale, input_scale):
+    """Return scale * x where x > 0, scale * alpha * (exp(input_scale * x) - 1) elsewhere."""
+    module = xp(x)
+    negative = module.expm1(module.minimum(x, 0) * input_scale)
+    return module.asarray(module.maximum(x, 0) * scale + negative * (alpha * scale))
+
+
+@in_single
+def gelu(x):
+    """Return x times the standard normal distribution function at x."""
+    out = special.erf(x * math.sqrt(0.5))
+    out += 1
+    out *= 0.5
+    out *= x
+    return out
+
+
+@in_single
+def gelu_tanh(x):
+    """Return 0.5 x (1 + tanh(sqrt(2/pi) (x + 0.044715 x^3)))."""
+    out = x * x
+    out *= 0.044715
+    out += 1
+    out *= x
+    out *= math.sqrt(2 / math.pi)
+    out = xp(x).tanh(out)
+    out += 1
+    out *= 0.5
+    out *= x
+    return out
+
+
+@in_single
+def softplus(x, beta, threshold):
+    """Return log(1 + exp(beta x)) / beta, or x where beta x > threshold."""
+    module = xp(x)
+    scaled = module.asarray(x * beta)
+    out = module.asarray(module.log1p(module.exp(module.minimum(scaled, threshold))) / beta)
+    return choose(scaled > threshold, x, out)
+
+
+@in_single
+def logsigmoid(x):
+    """Return log(sigmoid(x))."""
+    module = xp(x)
+    return module.asarray(module.minimum(x, 0) - module.log1p(module.exp(-module.abs(x))))
+
+
+@in_single
+def silu(x):
+    """Return x * sigmoid(x)."""
+    return x * sigmoid(x)
+
+
+@in_single
+def mish(x):
+    """Return x * tanh(log(1 + exp(x))); with e = exp(x) the tanh is e (e + 2) / (e (e + 2) + 2)."""
+    module = xp(x)
+    e = module.exp(module.minimum(x, 20))
+    n = e * (e + 2)
+    return module.asarray(x * (n / (n + 2)))
+
+
+@in_single
+def hardsigmoid(x):
+    """Return min(max(x / 6 + 1/2, 0), 1)."""
+    return xp(x).clip(x + 3, 0, 6) / 6
+
+
+@in_single
+def hardswish(x):
+    """Return x * hardsigmoid(x)."""
+    return x * (xp(x).clip(x + 3, 0, 6) / 6)
+
+
+def hardshrink(x, lambd):
+    """Return x, and 0 where |x| <= lambd."""
+    return keep(x, ~(xp(x).abs(x) <= lambd))
+
+
+def softshrink(x, lambd):
+    """Return x moved towards 0 by lambd."""
+    module = xp(x)
+    return module.asarray(x - module.clip(x, -lambd, lambd))
+
+
+def threshold(x, limit, value):
+    """Return x, and value where x <= limit."""
+    module = xp(x)
+    return choose(module.asarray(x <= limit), module.asarray(value, x.dtype), x)

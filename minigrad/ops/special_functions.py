@@ -1,0 +1,136 @@
+"""Special functions: the error function and its relatives, gamma functions, Bessel functions, entropy."""
+
+import math
+
+from minigrad.backend import np, xp
+from minigrad.kernels import special as kernels
+from minigrad.inplace import write_out
+from minigrad.op import Op, function
+from minigrad.ops.define import require_tensor, unary_function
+from minigrad.ops.power import log_op
+from minigrad.ops.unary import exp_op
+
+_TWO_OVER_ROOT_PI = 2 / math.sqrt(math.pi)
+_LOG_ROOT_TWO_PI = 0.5 * math.log(2 * math.pi)
+
+
+def _named(kernel, name):
+    """Return the kernel under the name its op is to have."""
+
+    def forward(x):
+        return kernel(x)
+
+    forward.__name__ = name
+    return forward
+
+
+def _polygamma(x, *, n):
+    return kernels.polygamma(x, n)
+
+
+def _entr(x):
+    module = xp(x)
+    out = -x * module.log(x)
+    out = module.where(x == 0, 0, out)
+    return module.where(x < 0, -np.inf, out).astype(x.dtype)
+
+
+erf_op = Op(_named(kernels.erf, "erf"), [lambda g, x: g * (exp_op(-(x * x)) * _TWO_OVER_ROOT_PI)], promote="float")
+erfc_op = Op(_named(kernels.erfc, "erfc"), [lambda g, x: g * (exp_op(-(x * x)) * -_TWO_OVER_ROOT_PI)], promote="float")
+erfcx_op = Op(
+    _named(kernels.erfcx, "erfcx"), [lambda g, x, out: g * (x * out * 2 - _TWO_OVER_ROOT_PI)], promote="float"
+)
+erfinv_op = Op(
+    _named(kernels.erfinv, "erfinv"), [lambda g, out: g * (exp_op(out * out) * (1 / _TWO_OVER_ROOT_PI))], promote="float"
+)
+ndtri_op = Op(
+    _named(kernels.ndtri, "ndtri"), [lambda g, out: g * exp_op(out * out * 0.5 + _LOG_ROOT_TWO_PI)], promote="float"
+)
+log_ndtr_op = Op(
+    _named(kernels.log_ndtr, "log_ndtr"),
+    [lambda g, x, out: g * exp_op(x * x * -0.5 - out - _LOG_ROOT_TWO_PI)],
+    promote="float",
+)
+lgamma_op = Op(_named(kernels.lgamma, "lgamma"), [lambda g, x: g * digamma_op(x)], promote="float")
+digamma_op = Op(_named(kernels.digamma, "digamma"), [lambda g, x: g * polygamma_op(x, n=1)], promote="float")
+polygamma_op = Op(_polygamma, [lambda g, x, n: g * polygamma_op(x, n=n + 1)], promote="float")
+i0_op = Op(_named(kernels.i0, "i0"), [lambda g, x: g * i1_op(x)], promote="float")
+i1_op = Op(_named(kernels.i1, "i1"), [lambda g, x: g * _i1_slope(x)], promote="float")
+i0e_op = Op(_named(kernels.i0e, "i0e"), [lambda g, x, out: g * (i1e_op(x) - sign_of(x) * out)], promote="float")
+i1e_op = Op(_named(kernels.i1e, "i1e"), [lambda g, x, out: g * _i1e_slope(x, out)], promote="float")
+entr_op = Op(_entr, [lambda g, x: g * (-log_op(x) - 1)], promote="float")
+sign_of = Op(lambda x: xp(x).sign(x), [None], name="sign_of")
+# The quotient I_1(x) / x is 1/2 at zero: there the quotient is taken of the denominator's stand-in 1.
+one_at_zero = Op(lambda x: (x == 0).astype(x.dtype), [None], name="one_at_zero")
+
+
+def _i1_slope(x):
+    """Return the derivative I_0(x) - I_1(x) / x."""
+    quotient = i1_op(x) / (x + one_at_zero(x))
+    return i0_op(x) - quotient - one_at_zero(x) * 0.5
+
+
+def _i1e_slope(x, out):
+    """Return the derivative of exp(-|x|) I_1(x)."""
+    quotient = out / (x + one_at_zero(x))
+    return i0e_op(x) - out * sign_of(x) - quotient - one_at_zero(x) * 0.5
+
+
+for _name, _op, _summary, _input, _result in [
+    ("erf", erf_op, "Return the error function 2/sqrt(pi) * integral of exp(-t^2) from 0 to input.", 0.5, "0.5205"),
+    ("erfc", erfc_op, "Return 1 - erf(input), exact in the tail.", 0.5, "0.4795"),
+    ("erfinv", erfinv_op, "Return x with erf(x) = input; inf at 1, NaN outside [-1, 1].", 0.5, "0.4769"),
+    ("lgamma", lgamma_op, "Return log(|gamma(input)|).", 4.0, "1.7918"),
+    ("digamma", digamma_op, "Return the derivative of lgamma.", 1.0, "-0.5772"),
+    ("i0", i0_op, "Return the modified Bessel function of the first kind and order 0.", 1.0, "1.2661"),
+]:
+    unary_function(_op, _name, _summary, (f"mg.{_name}(mg.tensor({_input}))", f"tensor({_result})"))
+
+
+@function()
+def polygamma(n, input, *, out=None):
+    """Return the n-th derivative of digamma.
+
+    Arguments: n (int, not negative), input (Tensor). NotImplementedError for a negative n.
+    Source: https://docs.pytorch.org/docs/stable/special.html#torch.special.polygamma
+
+    >>> import minigrad as mg
+    >>> mg.polygamma(1, mg.tensor([1.0]))
+    tensor([1.6449])
+    """
+    require_tensor("polygamma", input, "input", 2)
+    if not isinstance(n, int):
+        raise TypeError(f"polygamma(): argument 'n' (position 1) must be int, not {type(n).__name__}")
+    if n < 0:
+        raise RuntimeError("polygamma(n, x) does not support negative n.")
+    result = digamma_op(input) if n == 0 else polygamma_op(input, n=n)
+    return result if out is None else write_out(out, result, "polygamma")
+
+
+@function(method=True, inplace=True, name="polygamma", public=False)
+def _polygamma_method(self, n):
+    """Return the n-th derivative of digamma of this tensor."""
+    return polygamma(n, self)
+
+
+@function(method=True, inplace=True, out=True)
+def mvlgamma(input, p):
+    """Return the log of the multivariate gamma function of dimension p: p(p-1)/4 log(pi) + sum_i lgamma(input - i/2).
+
+    Source: https://docs.pytorch.org/docs/stable/generated/torch.mvlgamma.html
+
+    >>> import minigrad as mg
+    >>> mg.mvlgamma(mg.tensor([3.0]), 2)
+    tensor([1.5502])
+    """
+    require_tensor("mvlgamma", input)
+    if p < 1:
+        raise RuntimeError("p has to be greater than or equal to 1")
+    if input.array.dtype.kind != "f" and input.array.dtype.kind == "b":
+        raise RuntimeError("mvlgamma: The input tensor may not be a boolean tensor.")
+    total = lgamma_op(input)
+    for i in range(1, p):
+        total = total + lgamma_op(input - i / 2)
+    return total + p * (p - 1) / 4 * math.log(math.pi)
+
+
