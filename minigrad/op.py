@@ -557,7 +557,9 @@ def _one_with_params(op):
         else:
             result = _new(Tensor)
         result.array = out
-        return make_view(result, x) if view and _lies_on(out, array) else result
+        if view and ((out.base is not None and (out.base is array or out.base is array.base)) or _lies_on(out, array)):
+            return make_view(result, x)
+        return result
 
     call.__name__ = op.name
     return call
@@ -733,10 +735,8 @@ def function(method=False, inplace=False, out=False, aliases=False, name=None, p
     def register(implementation):
         public_name = name or implementation.__name__
         wrapped = implementation
-        if out:
-            wrapped = _with_out(wrapped, public_name)
-        if aliases:
-            wrapped = _with_aliases(wrapped)
+        if out or aliases:
+            wrapped = _with_keywords(wrapped, public_name, out, aliases)
         if public:
             FUNCTIONS[public_name] = wrapped
         if method:
@@ -763,28 +763,20 @@ def _in_place(implementation, public_name):
     return written
 
 
-def _with_out(implementation, public_name):
-    """Return the function with an out= keyword."""
-
-    @functools.wraps(implementation)
-    def with_out(*args, out=None, **kwargs):
-        if out is None:
-            return implementation(*args, **kwargs)
-        return CENTRAL["write_out"](out, implementation(*args, **kwargs), public_name)
-
-    return with_out
-
-
 _ALIASES = {"axis": "dim", "keepdims": "keepdim", "x": "input", "x1": "input", "x2": "other"}
 
 
-def _with_aliases(implementation):
-    """Return the function with NumPy's names of keywords accepted."""
+def _with_keywords(implementation, public_name, takes_out, aliases):
+    """Return the function with an out= keyword and, with ``aliases``, NumPy's names of keywords."""
 
     @functools.wraps(implementation)
-    def with_aliases(*args, **kwargs):
-        if kwargs:
+    def with_keywords(*args, **kwargs):
+        if not kwargs:
+            return implementation(*args)
+        if aliases:
             kwargs = {_ALIASES.get(key, key): value for key, value in kwargs.items()}
-        return implementation(*args, **kwargs)
+        out = kwargs.pop("out", None) if takes_out else None
+        result = implementation(*args, **kwargs)
+        return result if out is None else CENTRAL["write_out"](out, result, public_name)
 
-    return with_aliases
+    return with_keywords

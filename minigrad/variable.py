@@ -317,18 +317,25 @@ class View(Variable):
 
 _NODE = Tensor.node
 _REQUIRES_GRAD = Tensor._requires_grad
+_NODE_SET = _NODE.__set__
+_REQUIRES_GRAD_SET = _REQUIRES_GRAD.__set__
 
 
 def make_view(tensor, base):
     """Record that tensor, fresh from a view operation, lies on the memory of base; returns tensor."""
-    root = base if base._base is None else base._base
+    root = base._base
+    if root is None:
+        root = base
     if not root._aliased:
         root._aliased = True
     if type(tensor) is Tensor:
-        promote(tensor)
+        _NODE_SET(tensor, None)
+        _REQUIRES_GRAD_SET(tensor, False)
+        tensor._grad = None
     tensor.__class__ = View
     tensor._base = root
-    tensor._seen = root._generation
+    if root._generation:
+        tensor._seen = root._generation
     return tensor
 
 
