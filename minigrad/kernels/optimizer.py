@@ -8,7 +8,7 @@ import os
 import threading
 from concurrent.futures import ThreadPoolExecutor
 
-from minigrad.backend import get_num_threads, np, xp
+from minigrad.backend import get_num_threads, memory_root, np, xp
 
 BLOCK_SIZE = 1 << 17  # elements; larger than a cache would like, but the threads wait for each other less often
 PIECE_SIZE = 1 << 21  # elements of a thread's piece of work: several blocks
@@ -29,14 +29,19 @@ def update_in_place(formula, work):
     with np.errstate(all="ignore"):
         for arrays, options in work:
             first = arrays[0]
-            if first.ndim and first.dtype.char in "fd" and (first.size <= BLOCK_SIZE or xp(first) is not np):
-                formula(*arrays, **options)
-                continue
             for parts in _real_parts(arrays):
-                split = _split(_flat(parts), PIECE_SIZE) if xp(first) is np else [parts]
-                pieces.extend((piece, options) for piece in split)
+                if xp(first) is not np or (first.ndim and first.size <= BLOCK_SIZE):
+                    _update_block(formula, parts, options)
+                else:
+                    pieces.extend((piece, options) for piece in _split(_flat(parts), PIECE_SIZE))
     if pieces:
-        _for_each(lambda piece: _update_piece(formula, *piece), pieces)
+        _for_each(lambda piece: _update_piece(formula, *piece), pieces, _overlap_free(work))
+
+
+def _overlap_free(work):
+    """Whether no two parameters lie in one memory, so that the order of the updates does not matter."""
+    roots = {id(memory_root(arrays[0])) for arrays, _ in work}
+    return len(roots) == len(work)
 
 
 def _real_parts(arrays):
@@ -69,7 +74,7 @@ def _split(arrays, size):
 
 def _update_piece(formula, arrays, options):
     with np.errstate(all="ignore"):  # a thread has its own setting
-        for block in _split(arrays, BLOCK_SIZE) if xp(arrays[0]) is np else [arrays]:
+        for block in _split(arrays, BLOCK_SIZE):
             _update_block(formula, block, options)
 
 
@@ -91,10 +96,10 @@ class _Pool:
     lock = threading.Lock()
 
 
-def _for_each(function, pieces):
-    """Call the function on every piece, on several threads if there is enough work."""
+def _for_each(function, pieces, in_any_order):
+    """Call the function on every piece, on several threads if it may be and there is enough work."""
     threads = min(get_num_threads(), len(pieces))
-    if threads < 2 or sum(arrays[0].size for arrays, _ in pieces) < PARALLEL_SIZE:
+    if threads < 2 or not in_any_order or sum(arrays[0].size for arrays, _ in pieces) < PARALLEL_SIZE:
         for piece in pieces:
             function(piece)
         return

@@ -79,6 +79,16 @@ def test_a_step_replaced_afterwards_warns():
         scheduler.step()
 
 
+def test_a_step_replaced_before_is_watched():
+    optimizer = make_optimizer()
+    calls = []
+    optimizer.step = lambda closure=None: calls.append(closure)
+    scheduler = schedules.ExponentialLR(optimizer, 0.5)
+    optimizer.step("closure")
+    scheduler.step()
+    assert calls == ["closure"]
+
+
 def test_rates_asked_for_outside_a_step_warn():
     optimizer = make_optimizer()
     scheduler = schedules.ExponentialLR(optimizer, 0.5)

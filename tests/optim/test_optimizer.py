@@ -150,6 +150,34 @@ def test_views_see_the_step():
     assert values.tolist() == [0.5, 0.5, 0.5]
 
 
+@pytest.mark.parametrize("overlapping", [False, True])
+def test_parameters_in_one_memory_are_moved_one_after_the_other(overlapping, monkeypatch):
+    """On several threads the order of the updates would be left to chance."""
+    used = []
+
+    class Pool:
+        def __init__(self, threads, name):
+            used.append(threads)
+
+        def map(self, function, pieces):
+            return [function(piece) for piece in pieces]
+
+    monkeypatch.setattr(kernel, "ThreadPoolExecutor", Pool)
+    monkeypatch.setattr(kernel._Pool, "threads", 0)
+    monkeypatch.setattr(kernel, "get_num_threads", lambda: 4)
+    for constant, value in (("BLOCK_SIZE", 8), ("PIECE_SIZE", 16), ("PARALLEL_SIZE", 1)):
+        monkeypatch.setattr(kernel, constant, value)
+    memory = np.zeros(300)
+    second = memory[50:250] if overlapping else np.zeros(200)
+    parameters = [mg.Parameter(mg.from_numpy(array)) for array in (memory, second)]
+    for ours in parameters:
+        ours.grad = mg.ones_like(ours.detach())
+    optim.SGD(parameters, lr=1.0).step()
+    kernel._forget_threads()
+    assert used == ([] if overlapping else [4])
+    assert memory[[0, 100, 299]].tolist() == [-1.0, -2.0 if overlapping else -1.0, -1.0]
+
+
 # ---------------------------------------------------------------- differentiable steps
 @pytest.mark.parametrize("name", POINTWISE)
 def test_differentiable_step(name):
@@ -604,7 +632,7 @@ def test_lbfgs_complex_parameters():
     def closure():
         difference = weight.detach() - (2 + 1j)
         weight.grad = 2 * difference
-        return (difference * difference.conj()).real.sum()
+        return mg.tensor((np.abs(difference.numpy()) ** 2).sum())
 
     optimizer.step(closure)
     np.testing.assert_allclose(weight.detach().numpy(), [2 + 1j, 2 + 1j], atol=1e-8)

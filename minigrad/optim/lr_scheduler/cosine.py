@@ -2,7 +2,7 @@
 
 import math
 
-from minigrad.optim.lr_scheduler.scheduler import LRScheduler
+from minigrad.optim.lr_scheduler.scheduler import LRScheduler, _enable_get_lr_call
 
 
 class CosineAnnealingLR(LRScheduler):
@@ -97,11 +97,8 @@ class CosineAnnealingWarmRestarts(LRScheduler):
         else:
             self._go_to(epoch)
         self.last_epoch = math.floor(epoch)
-        self._get_lr_called_within_step = True
-        try:
+        with _enable_get_lr_call(self):
             values = self.get_lr()
-        finally:
-            self._get_lr_called_within_step = False
         self._set_lrs(values)
 
     def _go_to(self, epoch):

@@ -1,5 +1,6 @@
 """What every schedule shares."""
 
+import contextlib
 import functools
 import types
 import warnings
@@ -63,7 +64,12 @@ def _watch_steps(optimizer):
     if hasattr(step, "_wrapped_by_lr_sched"):
         return
     reference = weakref.ref(optimizer)  # the wrapper lives in the optimizer: no cycle
-    function = step.__func__
+    function = getattr(step, "__func__", None)  # None where the user has replaced the method by a function
+
+    if function is None:
+        replacement = step
+        function = lambda optimizer, *args, **kwargs: replacement(*args, **kwargs)
+    del step
 
     @functools.wraps(function)
     def watched_step(*args, **kwargs):
@@ -73,6 +79,16 @@ def _watch_steps(optimizer):
 
     watched_step._wrapped_by_lr_sched = True
     optimizer.step = watched_step
+
+
+@contextlib.contextmanager
+def _enable_get_lr_call(scheduler):
+    """Let `get_lr()` be called without its warning (schedules of one's own use it, by this name of PyTorch's)."""
+    scheduler._get_lr_called_within_step = True
+    try:
+        yield scheduler
+    finally:
+        scheduler._get_lr_called_within_step = False
 
 
 class LRScheduler:
@@ -177,8 +193,7 @@ class LRScheduler:
             )
 
     def _update_lr(self, epoch=None):
-        self._get_lr_called_within_step = True
-        try:
+        with _enable_get_lr_call(self):
             if epoch is None:
                 self.last_epoch += 1
                 values = self.get_lr()
@@ -186,8 +201,6 @@ class LRScheduler:
                 self.last_epoch = epoch
                 closed_form = getattr(self, "_get_closed_form_lr", self.get_lr)
                 values = closed_form()
-        finally:
-            self._get_lr_called_within_step = False
         self._set_lrs(values)
 
     def _set_lrs(self, values):
