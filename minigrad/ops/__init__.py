@@ -3,6 +3,7 @@
 from minigrad.ops import (
     activation,
     arithmetic,
+    attention,
     bitwise,
     clamp,
     combine,
@@ -12,6 +13,7 @@ from minigrad.ops import (
     core,
     creation,
     cross_entropy,
+    ctc,
     cumulative,
     decomposition,
     distance,
@@ -43,6 +45,7 @@ from minigrad.ops import (
 __all__ = [
     "activation",
     "arithmetic",
+    "attention",
     "bitwise",
     "clamp",
     "combine",
@@ -52,6 +55,7 @@ __all__ = [
     "core",
     "creation",
     "cross_entropy",
+    "ctc",
     "cumulative",
     "decomposition",
     "distance",

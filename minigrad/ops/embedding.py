@@ -225,3 +225,32 @@ def _largest(chosen, bag, count):
     winners = order[module.maximum(last, 0)] * width + module.arange(width)  # flat positions in chosen
     largest = read_positions(chosen, wrap(winners))
     return largest if bool(full.all()) else largest * wrap(full[:, None].astype(x.dtype))
+
+
+def one_hot(tensor, num_classes=-1):
+    """Return int64 zeros with a one at each class index, in a new last dimension.
+
+    Arguments: tensor (…) int64, num_classes (-1: the largest index + 1). RuntimeError for an index out of range.
+    Source: https://docs.pytorch.org/docs/stable/generated/torch.nn.functional.one_hot.html
+
+    >>> import minigrad as mg
+    >>> mg.nn.functional.one_hot(mg.tensor([0, 2]), 3)
+    tensor([[1, 0, 0],
+            [0, 0, 1]])
+    """
+    require_tensor("one_hot", tensor)
+    index = tensor.array
+    if index.dtype != "int64":
+        raise RuntimeError("one_hot is only applicable to index tensor of type LongTensor.")
+    if not index.size and num_classes <= 0:
+        raise RuntimeError("Can not infer total number of classes from empty tensor.")
+    if index.size and int(index.min()) < 0:
+        raise RuntimeError("Class values must be non-negative.")
+    if num_classes == -1:
+        num_classes = int(index.max()) + 1
+    elif num_classes < 1:
+        raise RuntimeError("num_classes should be positive")
+    elif index.size and int(index.max()) >= num_classes:
+        raise RuntimeError("Class values must be smaller than num_classes.")
+    module = xp(index)
+    return wrap((index[..., None] == module.arange(num_classes)).astype("int64"))

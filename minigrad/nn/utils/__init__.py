@@ -1,0 +1,13 @@
+"""Utilities of networks: clipping gradients, parameters as a vector, reparametrisation.
+
+Source: https://docs.pytorch.org/docs/stable/nn.html#utilities
+"""
+
+from minigrad.nn.utils.clip_grad import (
+    clip_grad_norm,
+    clip_grad_norm_,
+    clip_grad_value_,
+    clip_grads_with_norm_,
+    get_total_norm,
+)
+from minigrad.nn.utils.convert_parameters import parameters_to_vector, vector_to_parameters
