@@ -98,5 +98,7 @@ def resize_weights(old, new, mode, antialias):
 
 def nearest_indices(old, new, mode):
     """Return which old pixel each new one of a resized axis is."""
-    shift = 0.5 if mode is InterpolationMode.NEAREST_EXACT else 0.0
-    return np.minimum(((np.arange(new) + shift) * (old / new)).astype(np.int64), old - 1)
+    positions = np.arange(new, dtype=np.float32)  # PyTorch computes them in float32
+    if mode is InterpolationMode.NEAREST_EXACT:
+        positions += np.float32(0.5)
+    return np.minimum((positions * np.float32(old / new)).astype(np.int64), old - 1)
