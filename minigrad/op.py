@@ -367,7 +367,7 @@ def _ufunc(name):
     """Return a forward that runs the named ufunc of its first array's module."""
 
     def forward(a, *rest):
-        module = xp(a) if not rest or isinstance(a, _ndarray) is False else xp(rest[0])
+        module = xp(a if not rest or hasattr(a, "dtype") else rest[0])
         return getattr(module, name)(a, *rest)
 
     return forward

@@ -1,0 +1,266 @@
+"""A stand-in for CuPy on machines without a GPU: its arrays live in host memory but refuse to mix with NumPy's.
+
+It shows whether code asks the right array module for everything it does; it says nothing of kernels or speed.
+"""
+
+import contextlib
+import sys
+import types
+
+import numpy as np
+
+_NDARRAY_PROPERTIES = ("shape", "dtype", "ndim", "size", "itemsize", "nbytes", "strides", "flags")
+_REFUSED = ("ctypes", "__array_interface__", "tobytes", "tofile", "byteswap")
+
+
+class CUDARuntimeError(RuntimeError):
+    """What CuPy raises without a driver."""
+
+
+class ndarray:  # noqa: N801 - CuPy's name
+    """An array "on the GPU": NumPy's methods on hidden host memory; no implicit conversion to NumPy."""
+
+    __array_ufunc__ = None
+    __array_priority__ = 100
+
+    def __init__(self, hidden, base=None):
+        self._hidden = hidden
+        self.base = base
+
+    device = types.SimpleNamespace(id=0)
+
+    @property
+    def data(self):
+        return types.SimpleNamespace(ptr=self._hidden.ctypes.data)
+
+    @property
+    def T(self):  # noqa: N802
+        return _wrapped(self._hidden.T, self)
+
+    @property
+    def real(self):
+        return _wrapped(self._hidden.real, self)
+
+    def __array__(self, *args, **kwargs):
+        raise TypeError("Implicit conversion to a NumPy array is not allowed. Please use `.get()`.")
+
+    def _diagonal(self, *args, **kwargs):
+        view = self._hidden.diagonal(*args, **kwargs)
+        view.setflags(write=True)
+        return _wrapped(view, self)
+
+    def get(self):
+        return self._hidden.copy()
+
+    def set(self, array):
+        self._hidden[...] = array
+
+    def __getitem__(self, index):
+        return _wrapped(self._hidden[_unwrapped(index)], self)
+
+    def __setitem__(self, index, value):
+        if isinstance(value, np.ndarray) and value.ndim:
+            raise TypeError("NumPy array assigned into a GPU array")
+        self._hidden[_unwrapped(index)] = _unwrapped(value)
+
+    def __len__(self):
+        return len(self._hidden)
+
+    def __iter__(self):
+        return (self[i] for i in range(len(self)))
+
+    def __bool__(self):
+        return bool(self._hidden)
+
+    def __float__(self):
+        return float(self._hidden)
+
+    def __int__(self):
+        return int(self._hidden)
+
+    def __index__(self):
+        return self._hidden.__index__()
+
+    def __repr__(self):
+        return f"fake_cupy{self._hidden!r}"
+
+    def __getattr__(self, name):
+        if name in _REFUSED or (name.startswith("__") and name != "__index__"):
+            raise AttributeError(f"cupy.ndarray has no {name}")
+        if name == "diagonal":  # a view that can be written, unlike NumPy's
+            return self._diagonal
+        method = getattr(self._hidden, name)
+        return lambda *args, **kwargs: _wrapped(method(*_checked(args), **_checked(kwargs)), self)
+
+
+def _add_properties():
+    for name in _NDARRAY_PROPERTIES:
+        setattr(ndarray, name, property(lambda self, name=name: getattr(self._hidden, name)))
+    ndarray.shape = ndarray.shape.setter(lambda self, shape: setattr(self._hidden, "shape", shape))
+    operators = "add sub mul truediv floordiv mod pow matmul and or xor lshift rshift lt le gt ge eq ne".split()
+    for name in operators + [f"r{n}" for n in operators[:13]] + [f"i{n}" for n in operators[:13]]:
+        special = f"__{name}__"
+        setattr(ndarray, special, _operator(special, in_place=name.startswith("i") and name[1:] in operators))
+    for special in ("__neg__", "__pos__", "__abs__", "__invert__"):
+        setattr(ndarray, special, lambda self, special=special: _wrapped(getattr(self._hidden, special)()))
+    ndarray.__hash__ = object.__hash__
+
+
+def _operator(special, in_place):
+    def run(self, other):
+        if isinstance(other, np.ndarray):
+            raise TypeError(f"Unsupported type {type(other)} in {special} of a GPU array")
+        result = getattr(self._hidden, special)(_unwrapped(other))
+        if result is NotImplemented:
+            return NotImplemented
+        return self if in_place else _wrapped(result)
+
+    return run
+
+
+_add_properties()
+
+
+def _unwrapped(value):
+    """Return host values for GPU arrays in nested arguments."""
+    if isinstance(value, ndarray):
+        return value._hidden
+    if isinstance(value, tuple):
+        return tuple(_unwrapped(item) for item in value)
+    if isinstance(value, list):
+        return [_unwrapped(item) for item in value]
+    if isinstance(value, dict):
+        return {key: _unwrapped(item) for key, item in value.items()}
+    return value
+
+
+def _checked(arguments):
+    """Return the arguments unwrapped; TypeError for a NumPy array with dimensions among them."""
+    values = arguments.values() if isinstance(arguments, dict) else arguments
+    for value in values:
+        for item in value if isinstance(value, (tuple, list)) else (value,):
+            if isinstance(item, np.ndarray) and item.ndim:
+                raise TypeError(f"Unsupported type {type(item)}")
+    return _unwrapped(arguments)
+
+
+def _wrapped(value, source=None):
+    """Return GPU arrays for host arrays in a result; NumPy scalars become 0-d arrays, as in CuPy."""
+    if isinstance(value, tuple):
+        wrapped = [_wrapped(item, source) for item in value]
+        return type(value)(*wrapped) if hasattr(value, "_fields") else tuple(wrapped)
+    if isinstance(value, list):
+        return [_wrapped(item, source) for item in value]
+    if isinstance(value, np.generic):
+        return ndarray(np.asarray(value))
+    if isinstance(value, np.ndarray):
+        if source is not None and value is source._hidden:
+            return source
+        shares = source is not None and value.base is not None and np.shares_memory(value, source._hidden)
+        return ndarray(value, source if source.base is None else source.base) if shares else ndarray(value)
+    return value
+
+
+def _function(function):
+    def run(*args, **kwargs):
+        out = kwargs.get("out")
+        allowed = args if function in (np.asarray, np.array, np.ascontiguousarray) else None
+        host_args = _unwrapped(args) if allowed is not None else _checked(args)
+        result = function(*host_args, **_checked(kwargs))
+        if out is not None and not isinstance(out, tuple):
+            return out
+        source = next((arg for arg in args if isinstance(arg, ndarray)), None)
+        return _wrapped(result, source)
+
+    run.__name__ = getattr(function, "__name__", "function")
+    return run
+
+
+class _Ufunc:
+    """A ufunc of the stand-in; CuPy's have ``at`` and ``reduce`` for few only."""
+
+    def __init__(self, ufunc):
+        self._ufunc = ufunc
+        self._run = _function(ufunc)
+        self.nin = ufunc.nin
+
+    def __call__(self, *args, **kwargs):
+        return self._run(*args, **kwargs)
+
+    def at(self, array, index, values=None):
+        if self._ufunc not in (np.add, np.subtract, np.maximum, np.minimum):
+            raise NotImplementedError(f"cupy.{self._ufunc.__name__}.at")
+        self._ufunc.at(array._hidden, _unwrapped(index), _unwrapped(values))
+
+    def reduce(self, array, axis=0, **kwargs):
+        return _wrapped(self._ufunc.reduce(array._hidden, axis=axis, **kwargs))
+
+    def accumulate(self, array, axis=0):
+        if self._ufunc not in (np.add, np.multiply):
+            raise NotImplementedError(f"cupy.{self._ufunc.__name__}.accumulate")
+        return _wrapped(self._ufunc.accumulate(array._hidden, axis=axis))
+
+
+# What CuPy does not have, or not for these arguments: asking for it is a mistake.
+_ABSENT = {"vectorize", "frompyfunc", "fromiter", "nditer", "apply_over_axes", "errstate", "seterr"}
+
+
+class _Module(types.ModuleType):
+    """The stand-in for cupy, or for one of its submodules."""
+
+    def __init__(self, name, source):
+        super().__init__(name)
+        self._source = source
+
+    def __getattr__(self, name):
+        if name.startswith("__") or name in _ABSENT:
+            raise AttributeError(f"module {self.__name__} has no attribute {name}")
+        value = getattr(self._source, name)
+        if isinstance(value, types.ModuleType):
+            return _Module(f"{self.__name__}.{name}", value)
+        if isinstance(value, np.ufunc):
+            return _Ufunc(value)
+        if isinstance(value, type) or not callable(value):
+            return value
+        return _function(value)
+
+
+class _Generator:
+    """cupy.random.Generator over a NumPy one: only the methods CuPy has."""
+
+    _METHODS = {
+        "random", "standard_normal", "integers", "uniform", "normal", "exponential", "standard_exponential", "poisson",
+        "gamma", "standard_gamma", "beta", "binomial", "chisquare", "dirichlet", "f", "geometric", "hypergeometric",
+        "logseries", "power",
+    }  # fmt: skip
+
+    def __init__(self, bits):
+        self._host = np.random.Generator(bits)
+
+    def __getattr__(self, name):
+        if name not in self._METHODS:
+            raise AttributeError(f"cupy.random.Generator has no {name}")
+        return _function(getattr(self._host, name))
+
+
+@contextlib.contextmanager
+def installed():
+    """Put the stand-in where ``import cupy`` finds it, for a block; afterwards minigrad has no GPU again."""
+    from minigrad.backend import arrays
+
+    module = _Module("cupy", np)
+    module.ndarray = ndarray
+    device = contextlib.nullcontext
+    runtime = types.SimpleNamespace(getDeviceCount=lambda: 1, getDevice=lambda: 0, CUDARuntimeError=CUDARuntimeError)
+    module.cuda = types.SimpleNamespace(runtime=runtime, Device=lambda index: device(), is_available=lambda: True)
+    module.random = types.SimpleNamespace(Generator=_Generator, XORWOW=lambda seed: np.random.PCG64(seed))
+    before = sys.modules.get("cupy")
+    sys.modules["cupy"] = module
+    try:
+        yield module
+    finally:
+        if before is None:
+            del sys.modules["cupy"]
+        else:
+            sys.modules["cupy"] = before
+        arrays.ARRAY_MODULES.pop(ndarray, None)
