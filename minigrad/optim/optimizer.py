@@ -11,8 +11,8 @@ from minigrad.backend import get_default_dtype, np, xp
 from minigrad.tensor import Tensor, wrap
 from minigrad.variable import RemovableHandle, touch
 
-_global_step_pre_hooks = OrderedDict()
-_global_step_post_hooks = OrderedDict()
+_global_step_pre_hooks: OrderedDict = OrderedDict()
+_global_step_post_hooks: OrderedDict = OrderedDict()
 
 
 def register_optimizer_step_pre_hook(hook):
@@ -56,8 +56,8 @@ required = _Required()
 
 
 def to_scalar(value):
-    """A Python number from a number or a one-element tensor."""
-    return value.item() if isinstance(value, Tensor) else value
+    """A Python number from a number or a one-element tensor (a NumPy number would widen float32 arrays)."""
+    return value.item() if isinstance(value, (Tensor, np.generic)) else value
 
 
 # ---------------------------------------------------------------- checks that several constructors share
@@ -97,7 +97,7 @@ def _with_hooks(step):
         if getattr(type(self), "step", None) is not hooked_step:
             return step(self, *args, **kwargs)  # reached through super().step(): the hooks run around the outer one
         call_args = (self, *args)
-        for hook in chain(_global_step_pre_hooks.values(), self._optimizer_step_pre_hooks.values()):
+        for hook in chain(_global_step_pre_hooks.values(), self._hooks("step_pre").values()):
             result = hook(self, call_args, kwargs)
             if result is not None:
                 if not (isinstance(result, tuple) and len(result) == 2):
@@ -106,7 +106,7 @@ def _with_hooks(step):
                     )
                 call_args, kwargs = result
         output = step(*call_args, **kwargs)
-        for hook in chain(self._optimizer_step_post_hooks.values(), _global_step_post_hooks.values()):
+        for hook in chain(self._hooks("step_post").values(), _global_step_post_hooks.values()):
             hook(self, call_args, kwargs)
         return output
 
@@ -135,15 +135,6 @@ class Optimizer:
     [0.0, 0.0]
     """
 
-    _hook_dicts = (
-        "_optimizer_step_pre_hooks",
-        "_optimizer_step_post_hooks",
-        "_optimizer_state_dict_pre_hooks",
-        "_optimizer_state_dict_post_hooks",
-        "_optimizer_load_state_dict_pre_hooks",
-        "_optimizer_load_state_dict_post_hooks",
-    )
-
     def __init_subclass__(cls, **kwargs):
         super().__init_subclass__(**kwargs)
         if "step" in cls.__dict__:
@@ -151,7 +142,6 @@ class Optimizer:
 
     def __init__(self, params, defaults):
         self.defaults = defaults
-        self._create_hook_dicts()
         if isinstance(params, Tensor):
             raise TypeError(
                 "params argument given to the optimizer should be an iterable of Tensors or dicts, "
@@ -167,17 +157,12 @@ class Optimizer:
         for group in groups:
             self.add_param_group(group)
 
-    def _create_hook_dicts(self):
-        for name in self._hook_dicts:
-            self.__dict__.setdefault(name, OrderedDict())
-
     # ------------------------------------------------------------ pickling, copying, printing
     def __getstate__(self):
         return {"defaults": self.defaults, "state": self.state, "param_groups": self.param_groups}
 
     def __setstate__(self, state):
         self.__dict__.update(state)
-        self._create_hook_dicts()
         self.defaults.setdefault("differentiable", False)
         for group in self.param_groups:  # saved by a version that did not have them
             for name, value in _OPTIONS_WHEN_ABSENT.items():
@@ -196,29 +181,33 @@ class Optimizer:
         return "\n".join(lines) + "\n)"
 
     # ------------------------------------------------------------ hooks
+    def _hooks(self, kind):
+        """The hooks of a kind, by number; made on demand, since a wrapper of an optimizer may not call __init__."""
+        return self.__dict__.setdefault(f"_optimizer_{kind}_hooks", OrderedDict())
+
     def register_step_pre_hook(self, hook):
         """Call `hook(optimizer, args, kwargs)` before each step; it may return new (args, kwargs)."""
-        return RemovableHandle(self._optimizer_step_pre_hooks, hook)
+        return RemovableHandle(self._hooks("step_pre"), hook)
 
     def register_step_post_hook(self, hook):
         """Call `hook(optimizer, args, kwargs)` after each step."""
-        return RemovableHandle(self._optimizer_step_post_hooks, hook)
+        return RemovableHandle(self._hooks("step_post"), hook)
 
     def register_state_dict_pre_hook(self, hook, prepend=False):
         """Call `hook(optimizer)` at the beginning of `state_dict()`."""
-        return RemovableHandle(self._optimizer_state_dict_pre_hooks, hook, first=prepend)
+        return RemovableHandle(self._hooks("state_dict_pre"), hook, first=prepend)
 
     def register_state_dict_post_hook(self, hook, prepend=False):
         """Call `hook(optimizer, state_dict)` at the end of `state_dict()`; it may return another dict."""
-        return RemovableHandle(self._optimizer_state_dict_post_hooks, hook, first=prepend)
+        return RemovableHandle(self._hooks("state_dict_post"), hook, first=prepend)
 
     def register_load_state_dict_pre_hook(self, hook, prepend=False):
         """Call `hook(optimizer, state_dict)` on a shallow copy before loading; it may return another dict."""
-        return RemovableHandle(self._optimizer_load_state_dict_pre_hooks, hook, first=prepend)
+        return RemovableHandle(self._hooks("load_state_dict_pre"), hook, first=prepend)
 
     def register_load_state_dict_post_hook(self, hook, prepend=False):
         """Call `hook(optimizer)` after loading."""
-        return RemovableHandle(self._optimizer_load_state_dict_post_hooks, hook, first=prepend)
+        return RemovableHandle(self._hooks("load_state_dict_post"), hook, first=prepend)
 
     # ------------------------------------------------------------ parameter groups
     def add_param_group(self, param_group):
@@ -279,7 +268,7 @@ class Optimizer:
 
         The tensors in it are the optimizer's own, not copies.
         """
-        for hook in self._optimizer_state_dict_pre_hooks.values():
+        for hook in self._hooks("state_dict_pre").values():
             hook(self)
         numbers = {}
         for param in chain.from_iterable(group["params"] for group in self.param_groups):
@@ -291,7 +280,7 @@ class Optimizer:
             groups.append(packed)
         state = {numbers[id(key)] if isinstance(key, Tensor) else key: value for key, value in self.state.items()}
         state_dict = {"state": state, "param_groups": groups}
-        for hook in self._optimizer_state_dict_post_hooks.values():
+        for hook in self._hooks("state_dict_post").values():
             result = hook(self, state_dict)
             if result is not None:
                 state_dict = result
@@ -305,7 +294,7 @@ class Optimizer:
         Raises ValueError when the groups or their sizes do not match.
         """
         state_dict = state_dict.copy()
-        for hook in self._optimizer_load_state_dict_pre_hooks.values():
+        for hook in self._hooks("load_state_dict_pre").values():
             result = hook(self, state_dict)
             if result is not None:
                 state_dict = result
@@ -333,7 +322,7 @@ class Optimizer:
                 loaded.setdefault("param_names", group["param_names"])
             groups.append({"params": group["params"], **loaded})
         self.__setstate__({"state": state, "param_groups": groups})
-        for hook in self._optimizer_load_state_dict_post_hooks.values():
+        for hook in self._hooks("load_state_dict_post").values():
             hook(self)
 
     # ------------------------------------------------------------ gradients and steps

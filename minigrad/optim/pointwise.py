@@ -1,6 +1,7 @@
 """Methods that move each number of a parameter by itself: their step, and what their formulas share."""
 
 import inspect
+from typing import Any
 
 from minigrad.autograd.grad_mode import set_grad_enabled
 from minigrad.backend import xp
@@ -24,7 +25,7 @@ class PointwiseOptimizer(Optimizer):
     changes no result; as there, it is refused for parameters on the CPU.
     """
 
-    formula = None
+    formula: Any = None
 
     def __init_subclass__(cls, **kwargs):
         super().__init_subclass__(**kwargs)
@@ -46,7 +47,7 @@ class PointwiseOptimizer(Optimizer):
         for name in self._option_names:
             if name not in SCALAR_STATES:
                 value = group[name]
-                options[name] = tuple(map(convert, value)) if isinstance(value, tuple) else convert(value)
+                options[name] = tuple(map(convert, value)) if isinstance(value, (tuple, list)) else convert(value)
         return options
 
     def prepare(self, parameter, state, group, options):

@@ -454,6 +454,50 @@ def test_hooks_run_once_around_a_subclass_that_calls_super():
     assert calls == [1]
 
 
+def test_a_wrapper_that_does_not_call_init():
+    """As published Lookahead optimizers are written."""
+
+    class EveryOther(optim.Optimizer):
+        def __init__(self, optimizer):
+            self.optimizer = optimizer
+            self.param_groups = optimizer.param_groups
+            self.state = optimizer.state
+            self.calls = 0
+
+        def step(self, closure=None):
+            self.calls += 1
+            if self.calls % 2:
+                self.optimizer.step(closure)
+
+    weight = mg.Parameter(mg.tensor([1.0]))
+    optimizer = EveryOther(optim.SGD([weight], lr=0.25))
+    scheduler = optim.lr_scheduler.ExponentialLR(optimizer, 0.5)
+    for _ in range(4):
+        optimizer.zero_grad()
+        weight.sum().backward()
+        optimizer.step()
+    scheduler.step()
+    assert weight.item() == 0.5
+    assert optimizer.optimizer.param_groups[0]["lr"] == 0.125
+    assert optimizer.state_dict()["param_groups"][0]["lr"] == 0.125
+
+
+@pytest.mark.parametrize("name", POINTWISE)
+def test_numpy_numbers_as_options_widen_nothing(name):
+    options = {"lr": 0.01} if name == "Rprop" else {"lr": 0.01, "weight_decay": 0.1}
+    results = []
+    for number in (float, np.float64):
+        ours = parameter(3, dtype=np.float32)
+        optimizer = make(name, [ours])
+        for group in optimizer.param_groups:
+            group.update({key: number(value) for key, value in options.items()})
+            if "betas" in group:
+                group["betas"] = [number(beta) for beta in group["betas"]]
+        descend(optimizer, [ours], 3)
+        results.append(ours.tolist())
+    assert results[0] == results[1]
+
+
 def test_a_method_of_ones_own():
     def signs(parameter, gradient, *, lr):
         parameter -= lr * gradient / abs(gradient)

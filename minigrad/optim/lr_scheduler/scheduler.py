@@ -55,7 +55,7 @@ def _copied(value):
 
 def function_state(function):
     """What a state_dict keeps of a function: the attributes of a callable object, None for a plain function."""
-    return None if isinstance(function, types.FunctionType) else function.__dict__.copy()
+    return None if isinstance(function, types.FunctionType) else dict(getattr(function, "__dict__", {}))
 
 
 def _watch_steps(optimizer):
