@@ -1,7 +1,8 @@
 """Convolution with 1, 2, 3 … spatial dimensions: forward, gradient to the input, gradient to the weight.
 
 x is (N, C, *size), w is (O, C / groups, *kernel), y and its gradient g are (N, O, *out);
-``stride, padding, dilation`` are tuples with one int per spatial dimension.
+``stride, padding, dilation`` are tuples with one int per spatial dimension.  g may have fewer positions than the input
+has windows (a transposed convolution with much output padding): the last windows then count for nothing.
 The three public functions at the bottom are the only place that chooses an algorithm:
 
 * ``reference``: im2col of the whole batch and one matrix product; on every device, any dtype.
@@ -43,7 +44,8 @@ def input_reference(g, w, size, stride, padding, dilation, groups):
     count = prod(g.shape[2:])
     weight = w.reshape(groups, outputs // groups, depth).swapaxes(1, 2)
     columns = xp(g).matmul(weight, g.reshape(batch, groups, outputs // groups, count))
-    return col2im(columns.reshape(batch, groups * depth, count), size, kernel, stride, padding, dilation)
+    columns = columns.reshape(batch, groups * depth, count)
+    return col2im(columns, size, kernel, stride, padding, dilation, g.shape[2:])
 
 
 def weight_reference(g, x, kernel, stride, padding, dilation, groups):
@@ -51,7 +53,7 @@ def weight_reference(g, x, kernel, stride, padding, dilation, groups):
     batch, outputs = g.shape[:2]
     depth = x.shape[1] // groups * prod(kernel)
     count = prod(g.shape[2:])
-    columns = im2col(x, kernel, stride, padding, dilation).reshape(batch, groups, depth, count)
+    columns = im2col(x, kernel, stride, padding, dilation, g.shape[2:]).reshape(batch, groups, depth, count)
     per_image = xp(g).matmul(g.reshape(batch, groups, outputs // groups, count), columns.swapaxes(2, 3))
     return per_image.sum(axis=0).reshape(outputs, x.shape[1] // groups, *kernel)
 
@@ -335,13 +337,14 @@ def convolve_input(g, w, size, stride, padding, dilation, groups):
     if g.dtype == np.float16 and xp(g) is np:
         return _through_float32(convolve_input, g, w, size, stride, padding, dilation, groups)
     kernel = w.shape[2:]
-    if is_pointwise(kernel, stride, padding):
+    if is_pointwise(kernel, stride, padding) and tuple(size) == g.shape[2:]:
         return input_pointwise(g, w, groups)
     if xp(g) is not np or not g.size:
         return input_reference(g, w, size, stride, padding, dilation, groups)
     reach = tuple(d * (k - 1) - p for d, k, p in zip(dilation, kernel, padding))
     few = 2 * w.shape[0] <= 3 * w.shape[1] * groups               # columns of g are not many more than those of x
-    if few and all(s == 1 for s in stride) and min(reach) >= 0:
+    whole = g.shape[2:] == window_count(size, kernel, stride, padding, dilation)
+    if few and whole and all(s == 1 for s in stride) and min(reach) >= 0:
         return forward_blocked(g, flipped_weight(w, groups), None, stride, reach, dilation, groups)
     return input_blocked(g, w, size, stride, padding, dilation, groups)
 
@@ -350,7 +353,7 @@ def convolve_weight(g, x, kernel, stride, padding, dilation, groups):
     """Return the gradient to the weight, (O, C / groups, *kernel), for the gradient g (N, O, *out)."""
     if x.dtype == np.float16 and xp(x) is np:
         return _through_float32(convolve_weight, g, x, kernel, stride, padding, dilation, groups)
-    if is_pointwise(kernel, stride, padding):
+    if is_pointwise(kernel, stride, padding) and x.shape[2:] == g.shape[2:]:
         return weight_pointwise(g, x, groups)
     if xp(x) is np and x.size and g.size:
         return weight_blocked(g, x, kernel, stride, padding, dilation, groups)

@@ -43,9 +43,9 @@ def windows(x, kernel, stride, dilation, count=None):
     return xp(x).lib.stride_tricks.as_strided(x, (*x.shape[:2], *kernel, *count), strides)
 
 
-def im2col(x, kernel, stride, padding, dilation):
-    """Columns (N, C * prod(kernel), prod(out)) of the images x (N, C, *size)."""
-    view = windows(zero_pad(x, padding), kernel, stride, dilation)
+def im2col(x, kernel, stride, padding, dilation, count=None):
+    """Columns (N, C * prod(kernel), prod(count)) of the images x (N, C, *size); count defaults to all windows."""
+    view = windows(zero_pad(x, padding), kernel, stride, dilation, count)
     return view.reshape(x.shape[0], x.shape[1] * prod(kernel), prod(view.shape[2 + len(kernel):]))
 
 
@@ -71,9 +71,10 @@ def crop(padded, padding, size):
     return padded[(..., *(slice(p, p + s) for p, s in zip(padding, size)))]
 
 
-def col2im(columns, size, kernel, stride, padding, dilation):
-    """Adjoint of `im2col`: sum the columns (N, C * prod(kernel), prod(out)) into images (N, C, *size)."""
-    count = window_count(size, kernel, stride, padding, dilation)
+def col2im(columns, size, kernel, stride, padding, dilation, count=None):
+    """Adjoint of `im2col`: sum the columns (N, C * prod(kernel), prod(count)) into images (N, C, *size)."""
+    if count is None:
+        count = window_count(size, kernel, stride, padding, dilation)
     batch = columns.shape[0]
     channels = columns.shape[1] // prod(kernel)
     padded = xp(columns).zeros((batch, channels, *(s + 2 * p for s, p in zip(size, padding))), columns.dtype)

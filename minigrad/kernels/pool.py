@@ -277,7 +277,8 @@ def table_max(x, tables):
         for positions in tables[axis]:
             candidate = _take(values, positions, lead + axis, lead)
             shape = [1] * (spatial - 1 - axis)
-            own = (positions * scale).reshape(*positions.shape[:-1], *(1,) * axis * (positions.ndim > 1), -1, *shape)
+            before = (1,) * (axis if positions.ndim > 1 else 0)
+            own = (positions * scale).reshape(*positions.shape[:-1], *before, positions.shape[-1], *shape)
             where = own if index is None else _take(index, positions, lead + axis, lead) + own
             if best is None:
                 best, place = candidate.copy(), xp(x).broadcast_to(where, candidate.shape).astype(np.int64)

@@ -94,6 +94,38 @@ def resample(x, maps):
     return x.astype(dtype, copy=False)
 
 
+def resample_bytes(x, maps):
+    """`resample` of uint8 images in fixed-point arithmetic, rounded after every dimension, the last one first.
+
+    As in PyTorch (and Pillow) the weights have as many bits as let the largest fit into 15.
+    """
+    lead = x.ndim - len(maps)
+    for axis in range(len(maps) - 1, -1, -1):
+        taps = maps[axis]
+        if taps.out == taps.size:
+            continue
+        joined = taps.weight.copy()                               # taps that meet at the border count as one
+        for later in range(1, len(joined)):
+            for earlier in range(later):
+                same = (taps.index[earlier] == taps.index[later]) & (joined[later] != 0)
+                joined[earlier, same] += joined[later, same]
+                joined[later, same] = 0
+        largest = joined.max()
+        bits = 0
+        while bits < 22 and int(0.5 + largest * (1 << (bits + 1))) < 1 << 15:
+            bits += 1
+        scaled = joined * (1 << bits)
+        weight = (scaled + np.where(scaled < 0, -0.5, 0.5)).astype(np.int64)
+        shape = [1] * x.ndim
+        shape[lead + axis] = taps.out
+        total = 1 << (bits - 1)
+        for index, numbers in zip(taps.index, weight, strict=True):
+            part = xp(x).take(x, xp(x).asarray(index), axis=lead + axis).astype(np.int32)
+            total = total + part * xp(x).asarray(numbers.astype(np.int32)).reshape(shape)
+        x = (total >> bits).clip(0, 255).astype(np.uint8)
+    return x
+
+
 # ------------------------------------------------------------------ tables
 
 
@@ -103,8 +135,9 @@ def pad_taps(size, before, after, mode):
     position = np.arange(-before, size + after)
     if mode == "replicate":
         position = position.clip(0, size - 1)
-    elif mode == "circular":
-        position %= size
+    elif mode == "circular":                                      # cropped first: the circle is what is left
+        start, stop = max(-before, 0), size - max(-after, 0)
+        position = start + (position - start) % (stop - start)
     else:
         period = max(1, 2 * (size - 1))
         position = abs((position + size - 1) % period - (size - 1))

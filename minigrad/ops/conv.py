@@ -27,6 +27,13 @@ def _convolution_weight(g, x, *, kernel, stride, padding, dilation, groups):
     return kernels.convolve_weight(g, x, kernel, stride, padding, dilation, groups)
 
 
+def _first_windows(y, shape):
+    """y without the last positions that an array of the shape does not have."""
+    if tuple(y.shape) == tuple(shape):
+        return y
+    return pad_op(y, pads=tuple((0, length - whole) for whole, length in zip(y.shape, shape, strict=True)), value=0)
+
+
 def _per_channel(g):
     """Sum of g (N, O, *out) over everything but the channels: the gradient of a bias (O,)."""
     shape = (1, g.shape[1], *(1,) * (g.ndim - 2))
@@ -51,8 +58,8 @@ convolution = Op(
 convolution_input = Op(
     _convolution_input,
     [
-        lambda h, w, stride, padding, dilation, groups: convolution(
-            h, w, None, stride=stride, padding=padding, dilation=dilation, groups=groups
+        lambda h, g_shape, w, stride, padding, dilation, groups: _first_windows(
+            convolution(h, w, None, stride=stride, padding=padding, dilation=dilation, groups=groups), g_shape
         ),
         lambda h, g, w_shape, stride, padding, dilation, groups: convolution_weight(
             g, h, kernel=w_shape[2:], stride=stride, padding=padding, dilation=dilation, groups=groups
@@ -64,8 +71,8 @@ convolution_input = Op(
 convolution_weight = Op(
     _convolution_weight,
     [
-        lambda h, x, stride, padding, dilation, groups: convolution(
-            x, h, None, stride=stride, padding=padding, dilation=dilation, groups=groups
+        lambda h, g_shape, x, stride, padding, dilation, groups: _first_windows(
+            convolution(x, h, None, stride=stride, padding=padding, dilation=dilation, groups=groups), g_shape
         ),
         lambda h, g, x_shape, stride, padding, dilation, groups: convolution_input(
             g, h, None, size=x_shape[2:], stride=stride, padding=padding, dilation=dilation, groups=groups

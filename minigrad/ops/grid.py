@@ -223,6 +223,18 @@ def grid_sampler(input, grid, interpolation_mode, padding_mode, align_corners):
     )
 
 
+@function()
+def grid_sampler_2d(input, grid, interpolation_mode, padding_mode, align_corners):
+    """Return `grid_sampler` of an image batch (N, C, H, W)."""
+    return grid_sampler(input, grid, interpolation_mode, padding_mode, align_corners)
+
+
+@function()
+def grid_sampler_3d(input, grid, interpolation_mode, padding_mode, align_corners):
+    """Return `grid_sampler` of a batch of volumes (N, C, D, H, W)."""
+    return grid_sampler(input, grid, interpolation_mode, padding_mode, align_corners)
+
+
 def _base_coordinates(length, align_corners):
     """Centres of the pixels of one dimension in -1 … 1."""
     if length <= 1:

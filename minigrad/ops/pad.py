@@ -71,7 +71,7 @@ def _taps_pad(input, sides, mode):
             )
         if mode == "circular" and (before > size or after > size):
             raise RuntimeError("Padding value causes wrapping around more than once.")
-        if mode == "circular" and out < 0:
+        if mode == "circular" and (out < 0 or size + min(before, 0) + min(after, 0) < 1):
             raise RuntimeError("Negative padding value is resulting in an empty dimension")
         if mode != "circular" and (out < 1 or size < 1):
             raise RuntimeError(

@@ -388,6 +388,7 @@ def avg_pool1d(input, kernel_size, stride=None, padding=0, ceil_mode=False, coun
     return _average_pool("avg_pool1d", 1, input, kernel_size, stride, padding, ceil_mode, count_include_pad, None)
 
 
+@function(out=True, public=False)
 def avg_pool2d(
     input, kernel_size, stride=None, padding=0, ceil_mode=False, count_include_pad=True, divisor_override=None
 ):
@@ -408,6 +409,7 @@ def avg_pool2d(
     )
 
 
+@function(out=True, public=False)
 def avg_pool3d(
     input, kernel_size, stride=None, padding=0, ceil_mode=False, count_include_pad=True, divisor_override=None
 ):
@@ -468,7 +470,7 @@ def _adaptive_size(name, input, spatial, output_size, *, none_allowed=True):
     shape = input.array.shape
     given = tuple(output_size) if isinstance(output_size, (tuple, list)) else (output_size,) * spatial
     sizes = shape[len(shape) - spatial:]
-    if len(given) > len(shape):
+    if len(given) >= len(shape):
         raise ValueError(f"Input dimension should be at least {len(given) + 1}")
     if len(given) != spatial:
         raise RuntimeError(f"{name}: internal error: output_size.size() must be {spatial}, but got {len(given)} sizes")

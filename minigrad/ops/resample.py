@@ -3,12 +3,12 @@
 import math
 import warnings
 
-from minigrad.backend import np
+from minigrad.backend import np, xp
 from minigrad.kernels import resample as kernels
 from minigrad.op import Op, function
 from minigrad.ops.core import cast
 from minigrad.ops.define import require_tensor
-from minigrad.ops.shape import permute_op, reshape_op
+from minigrad.ops.shape import clone_op, permute_op, reshape_op
 from minigrad.tensor import wrap
 
 # A linear map along each of the last dimensions (kernels.Taps, or None); its gradient is the transposed maps.
@@ -123,8 +123,10 @@ def interpolate(
         return resample(input, maps=maps)
     if input.array.dtype != np.uint8:
         raise NotImplementedError(f"interpolate: mode {mode} is not implemented for {input.dtype}: convert to a float dtype")
+    if mode in ("bilinear", "bicubic"):
+        return wrap(kernels.resample_bytes(input.array, maps))
     wide = resample(cast(input, dtype=np.dtype(np.float32)), maps=maps).array
-    return wrap(wide.round().clip(0, 255).astype(np.uint8))
+    return wrap(xp(wide).floor(wide + np.float32(0.5)).clip(0, 255).astype(np.uint8))
 
 
 def _taps(size, out, scale, mode, align_corners, antialias):
@@ -184,6 +186,8 @@ def pixel_shuffle(input, upscale_factor):
              [2, 3]]])
     """
     _check_shuffle("pixel_shuffle", input, upscale_factor, "upscale_factor")
+    if upscale_factor == 1:
+        return clone_op(input)
     r = upscale_factor
     *lead, channels, height, width = input.array.shape
     if channels % (r * r):
@@ -209,6 +213,8 @@ def pixel_unshuffle(input, downscale_factor):
     tensor([0, 1, 2, 3])
     """
     _check_shuffle("pixel_unshuffle", input, downscale_factor, "downscale_factor")
+    if downscale_factor == 1:
+        return clone_op(input)
     r = downscale_factor
     *lead, channels, height, width = input.array.shape
     for what, length, dim in (("height", height, -2), ("width", width, -1)):
