@@ -246,7 +246,8 @@ def test_resize_sizes(size, options, expected):
 @pytest.mark.parametrize("size", [(3, 4), (9, 20), (5, 3), (1, 1), (10, 14)])
 @pytest.mark.parametrize("mode", [InterpolationMode.BILINEAR, InterpolationMode.BICUBIC])
 def test_resize_of_tensors_is_pillows(mode, size):
-    pixels = picture(size=(7, 5)).point(lambda value: value // 2 + 64)  # Pillow clips what overshoots between its passes
+    # not black nor white: Pillow clips what overshoots between its passes
+    pixels = picture(size=(7, 5)).point(lambda value: value // 2 + 64)
     image, tensor = both(pixels)
     expected = chw(F.resize(image, size, mode)).astype(int)
     assert abs(expected - chw(F.resize(tensor, size, mode))).max() <= 1
@@ -284,6 +285,14 @@ def test_right_angles(angle):
     turned = np.rot90(chw(image), angle // 90, axes=(1, 2))
     assert np.array_equal(chw(F.rotate(image, angle, expand=True)), turned)
     assert np.array_equal(chw(F.rotate(tensor, angle, expand=True)), turned)
+
+
+@pytest.mark.parametrize("angle", [10, 45, 100, -170])
+def test_expanded_rotation_is_pillows(angle):
+    for image, tensor in (both(picture("L", (31, 20))), both(picture("L", (20, 31)))):
+        a, b = chw(F.rotate(image, angle, expand=True)), chw(F.rotate(tensor, angle, expand=True))
+        assert a.shape == b.shape
+        assert (a != b).mean() < 0.01
 
 
 @given(

@@ -45,14 +45,14 @@ def default_convert(data):
 def default_collate(batch):
     """Return a list of examples as one batch, with a new first dimension of their number N.
 
-    Tensors and arrays are stacked, numbers become a tensor (floats a float64 one), texts stay a list; dicts, named
-    tuples, lists and tuples (as lists) are collated entry by entry.
+    Tensors and arrays are stacked, numbers become a tensor (floats a float64 one), texts stay as they are; dicts,
+    named tuples, lists and tuples (as lists) are collated entry by entry.
     Raises TypeError for anything else, RuntimeError for tensors or lists of different sizes.
     Source: https://docs.pytorch.org/docs/stable/data.html#torch.utils.data.default_collate
 
     >>> import minigrad as mg
     >>> mg.utils.data.default_collate([("a", 0), ("b", 1)])
-    [['a', 'b'], tensor([0, 1])]
+    [('a', 'b'), tensor([0, 1])]
     """
     return collate(batch, collate_fn_map=default_collate_fn_map)
 
@@ -81,7 +81,7 @@ def collate(batch, *, collate_fn_map=None):
     named = isinstance(first, tuple) and hasattr(first, "_fields")
     if not named and any(len(example) != len(first) for example in batch):
         raise RuntimeError("each element in list of batch should be of equal size")
-    columns = [collate(list(column), collate_fn_map=collate_fn_map) for column in zip(*batch)]
+    columns = [collate(column, collate_fn_map=collate_fn_map) for column in zip(*batch)]
     if named:
         return type(first)(*columns)
     return columns if isinstance(first, tuple) else _same_sequence(first, columns)
@@ -170,11 +170,11 @@ def collate_int_fn(batch, *, collate_fn_map=None):
     try:
         return wrap(np.array(batch, dtype=np.int64))
     except OverflowError as error:
-        raise RuntimeError(f"default_collate: an int does not fit int64: {error}") from None
+        raise ValueError(f"default_collate: an int does not fit int64: {error}") from None
 
 
 def collate_str_fn(batch, *, collate_fn_map=None):
-    """Return texts as they are, in a list."""
+    """Return texts as they are."""
     return batch
 
 

@@ -397,20 +397,28 @@ def rotate(img, angle, interpolation=InterpolationMode.NEAREST, expand=False, ce
     if not isinstance(img, Tensor):
         color = pil_image.fill_for(img, fill)
         return img.rotate(angle, pil_image.pillow_filter(mode), expand, center, fillcolor=color)
-    matrix = _inverse_affine(_center_of(img, center), -angle, [0, 0], 1.0, [0, 0])
     size = img.shape[-2:]
+    if center is None and angle % 90 == 0 and (angle % 180 == 0 or expand or size[0] == size[1]):
+        return _quarter_turns(img, int(angle % 360) // 90)
+    matrix = _inverse_affine(_center_of(img, center), -angle, [0, 0], 1.0, [0, 0])
     if expand:
         size, matrix = _expanded(size, matrix)
     return _affine_tensor(img, matrix, size, mode, fill)
+
+
+def _quarter_turns(img, count):
+    """Return a tensor turned by 90 degrees, counter-clockwise, count times: exactly, as Pillow does it."""
+    if count % 2:
+        img = img.transpose(-2, -1).flip(-2)
+    return img.flip((-2, -1)) if count >= 2 else img
 
 
 def _expanded(size, matrix):
     """Return the size that holds all of an image mapped by an inverse matrix, and the matrix for that size."""
     height, width = size
     corners = np.array([[0, 0, width, width], [0, height, 0, height]]) - matrix[:, 2:]
-    x, y = np.linalg.inv(matrix[:, :2]) @ corners
-    left, right = math.floor(round(x.min(), 6)), math.ceil(round(x.max(), 6))
-    top, bottom = math.floor(round(y.min(), 6)), math.ceil(round(y.max(), 6))
+    bounds = np.linalg.inv(matrix[:, :2]) @ corners
+    new_width, new_height = (math.ceil(round(row.max(), 4)) - math.floor(round(row.min(), 4)) for row in bounds)
     moved = matrix.copy()
-    moved[:, 2] += matrix[:, :2] @ (left, top)
-    return (bottom - top, right - left), moved
+    moved[:, 2] += matrix[:, :2] @ ((width - new_width) / 2, (height - new_height) / 2)  # the middle stays the middle
+    return (new_height, new_width), moved
