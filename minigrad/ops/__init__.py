@@ -28,6 +28,7 @@ from minigrad.ops import (
     linear,
     loss,
     moments,
+    norms,
     norm,
     operators,
     pad,
@@ -38,6 +39,7 @@ from minigrad.ops import (
     resample,
     shape,
     softmax,
+    sorting,
     special_functions,
     unary,
 )
@@ -70,6 +72,7 @@ __all__ = [
     "linear",
     "loss",
     "moments",
+    "norms",
     "norm",
     "operators",
     "pad",
@@ -80,6 +83,7 @@ __all__ = [
     "resample",
     "shape",
     "softmax",
+    "sorting",
     "special_functions",
     "unary",
 ]

@@ -206,11 +206,11 @@ def div(input, other, *, rounding_mode=None, out=None):
 
 binary_function(
     floor_divide_op, "floor_divide", "Return input / other rounded towards -inf.",
-    ("mg.floor_divide(mg.tensor([-7, 7]), 2)", "tensor([-4,  3])"),
+    ("mg.floor_divide(mg.tensor([-7, 7]), 2)", "tensor([-4,  3])"), number_first=True,
 )  # fmt: skip
 binary_function(
     remainder_op, "remainder", "Return input - other * floor(input / other): Python's %, with the divisor's sign.",
-    ("mg.remainder(mg.tensor([-3.0, 3.0]), 2)", "tensor([1., 1.])"),
+    ("mg.remainder(mg.tensor([-3.0, 3.0]), 2)", "tensor([1., 1.])"), number_first=True,
 )  # fmt: skip
 binary_function(
     fmod_op, "fmod", "Return input - other * trunc(input / other): C's fmod, with the dividend's sign.",

@@ -47,7 +47,9 @@ for _name, _op, _summary, _b, _result in [
     ("bitwise_left_shift", left_shift_op, "Return input * 2 ** other for integers, by shifting bits.", 1, "[12]"),
     ("bitwise_right_shift", right_shift_op, "Return input // 2 ** other for integers, by shifting bits.", 1, "[3]"),
 ]:
-    binary_function(_op, _name, _summary, (f"mg.{_name}(mg.tensor([6]), {_b})", f"tensor({_result})"))
+    binary_function(
+        _op, _name, _summary, (f"mg.{_name}(mg.tensor([6]), {_b})", f"tensor({_result})"), number_first=True
+    )
 for _name, _op, _summary, _b, _result in [
     ("gcd", gcd_op, "Return the greatest common divisor of integers.", 4, "[2]"),
     ("lcm", lcm_op, "Return the least common multiple of integers.", 4, "[12]"),

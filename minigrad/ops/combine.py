@@ -36,6 +36,10 @@ def _heaviside(x, values):
     return _module(x, values).heaviside(x, values) if x.dtype.kind == "f" else xp(x).where(x == 0, values, x > 0).astype(x.dtype)
 
 
+def _no_derivative(g):
+    raise RuntimeError("derivative for nextafter is not implemented")
+
+
 def _copysign_gradient(g, a, out):
     return g * keep_where(out / a, a != 0)
 
@@ -65,13 +69,13 @@ logaddexp2_op = Op(
     "logaddexp2", [lambda g, a, b: g / (exp2_op(b - a) + 1), lambda g, a, b: g / (exp2_op(a - b) + 1)], promote="same"
 )
 heaviside_op = Op(_heaviside, [None, None], broadcast=True)
-nextafter_op = Op("nextafter", [None, None], promote="same")
+nextafter_op = Op("nextafter", [_no_derivative, _no_derivative], promote="same")
 
 for _name, _op, _summary, _a, _b, _result, _options in [
-    ("atan2", atan2_op, "Return the angle of (other, input) from the positive axis.", 1.0, 1.0, "[0.7854]", {}),
+    ("atan2", atan2_op, "Return the angle of (other, input) from the positive axis.", 1.0, 1.0, "[0.7854]", {"tensors_only": True}),
     ("hypot", hypot_op, "Return sqrt(input ** 2 + other ** 2) without overflow.", 3.0, 4.0, "[5.]", {"tensors_only": True}),
     ("copysign", copysign_op, "Return the magnitude of input with the sign of other.", 3.0, -1.0, "[-3.]", {}),
-    ("xlogy", xlogy_op, "Return input * log(other), which is 0 where input is 0.", 2.0, 1.0, "[0.]", {}),
+    ("xlogy", xlogy_op, "Return input * log(other), which is 0 where input is 0.", 2.0, 1.0, "[0.]", {"number_first": True}),
     ("nextafter", nextafter_op, "Return the next number after input towards other.", 1.0, 1.0, "[1.]", {"tensors_only": True}),
 ]:
     binary_function(
@@ -117,6 +121,7 @@ def ldexp(input, other):
     tensor([8.])
     """
     require_tensor("ldexp", input)
+    require_tensor("ldexp", other, "other", 2)
     return input * 2.0**other
 
 

@@ -8,7 +8,7 @@ from minigrad.kernels.scatter import scatter_add_flat
 from minigrad.op import Op, function
 from minigrad.ops.define import require_tensor
 from minigrad.ops.masked import keep_where
-from minigrad.ops.reduce import checked, spread
+from minigrad.ops.reduce import checked, in_dtype, spread
 from minigrad.ops.unary import exp_op
 from minigrad.tensor import normalize_dim
 
@@ -156,7 +156,7 @@ def cumsum(input, dim, *, dtype=None):
     tensor([1., 3., 6.])
     """
     input = checked("cumsum", input, dtype)
-    return cumsum_op(input, dim=normalize_dim(dim, input.array.ndim))
+    return in_dtype(cumsum_op(input, dim=normalize_dim(dim, input.array.ndim)), dtype)
 
 
 @function(method=True, inplace=True, out=True, aliases=True)
@@ -170,7 +170,7 @@ def cumprod(input, dim, *, dtype=None):
     tensor([1., 2., 6.])
     """
     input = checked("cumprod", input, dtype)
-    return cumprod_op(input, dim=normalize_dim(dim, input.array.ndim))
+    return in_dtype(cumprod_op(input, dim=normalize_dim(dim, input.array.ndim)), dtype)
 
 
 @function(method=True, out=True, aliases=True)
@@ -229,6 +229,6 @@ def prod(input, dim=None, keepdim=False, *, dtype=None):
     """
     input = checked("prod", input, dtype)
     if dim is None:
-        return prod_op(input, dim=None, keepdim=False)
+        return in_dtype(prod_op(input, dim=None, keepdim=False), dtype)
     dim = normalize_dim(dim, input.array.ndim)
-    return prod_op(input, dim=dim if input.array.ndim else (), keepdim=keepdim)
+    return in_dtype(prod_op(input, dim=dim if input.array.ndim else (), keepdim=keepdim), dtype)

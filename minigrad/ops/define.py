@@ -46,15 +46,19 @@ def unary_function(op, name, summary, example, *, inplace=True, method=True):
     return public
 
 
-def binary_function(op, name, summary, example, *, inplace=True, method=True, tensors_only=False):
-    """Register the public function of an elementwise op of two tensors (broadcast), its method and in-place variant."""
+def binary_function(op, name, summary, example, *, inplace=True, method=True, tensors_only=False, number_first=False):
+    """Register the public function of an elementwise op of two tensors (broadcast), its method and in-place variant.
+
+    Arguments: op, name, summary, example as for unary_function; tensors_only (no operand may be a number), number_first
+    (the first one may be, too).
+    """
     call = getattr(op, "call", op)
 
     def public(input, other, *, out=None):
         if not isinstance(input, Tensor) or not isinstance(other, Tensor):
-            if tensors_only or not isinstance(other, Tensor):
+            if not number_first or not isinstance(other, Tensor):
                 require_tensor(name, input)
-            (require_tensor if tensors_only else require_operand)(name, input, "input", 1)
+            require_operand(name, input, "input", 1)
             (require_tensor if tensors_only else require_operand)(name, other, "other", 2)
         return call(input, other) if out is None else write_out(out, call(input, other), name)
 

@@ -1,8 +1,9 @@
 """Powers: pow in all its forms, square, sqrt, rsqrt, reciprocal."""
 
 from minigrad.backend import np, xp
-from minigrad.inplace import write_out
+from minigrad.inplace import assign, write_out
 from minigrad.op import Op, function
+from minigrad.ops.core import cast
 from minigrad.ops.define import require_operand, unary_function
 from minigrad.ops.masked import keep_where, logical_complement, zeroed
 from minigrad.tensor import Tensor
@@ -69,13 +70,17 @@ def _power_exponent_gradient(g, base, exponent, out):
     return keep_where(g * (out * log_op(base)), logical_complement(flat))
 
 
+def _square(x):
+    return x.astype(np.int64) if x.dtype.kind == "b" else x * x
+
+
 power_scalar = Op(_power_scalar, [_power_scalar_gradient])
 power_op = Op(
     _power, [_power_base_gradient, _power_exponent_gradient], name="pow", promote="same", broadcast=True
 )
 logical_and_op = Op(lambda a, b: (xp(a) if xp(a) is not np else xp(b)).logical_and(a, b), [None, None], name="both")
 log_op = Op("log", [lambda g, x: g / x], promote="float")
-square_op = Op("square", [lambda g, x: g * (x * 2)])
+square_op = Op(_square, [lambda g, x: g * (x * 2)], name="square")
 sqrt_op = Op("sqrt", [lambda g, out: g / (out * 2)], promote="float")
 reciprocal_op = Op("reciprocal", [lambda g, out: -g * (out * out)], promote="float")
 
@@ -124,22 +129,30 @@ def pow(input, exponent, *, out=None):
     return result if out is None else write_out(out, result, "pow")
 
 
-@function(method=True, inplace=True)
+@function(method=True)
 def float_power(input, exponent, *, out=None):
     """Return input ** exponent computed in float64 whatever the inputs' dtypes.
 
     Source: https://docs.pytorch.org/docs/stable/generated/torch.float_power.html
 
     >>> import minigrad as mg
-    >>> mg.float_power(mg.tensor([2, 3]), -1)
-    tensor([0.5000, 0.3333], dtype=float64)
+    >>> mg.float_power(mg.tensor([2, 4]), -1)
+    tensor([0.5000, 0.2500], dtype=minigrad.float64)
     """
-    from minigrad.ops.core import cast
-
     double = np.dtype(np.float64)
     operands = [cast(value, dtype=double) if isinstance(value, Tensor) else value for value in (input, exponent)]
     operands = [float(value) if isinstance(value, (bool, int)) else value for value in operands]
     return pow(*operands, out=out)
+
+
+@function(method=True, public=False)
+def float_power_(self, exponent):
+    """In-place variant of float_power. RuntimeError unless this tensor is float64."""
+    if self.array.dtype != np.float64:
+        raise RuntimeError(
+            f"the base given to float_power_ has dtype {self.dtype} but the operation's result requires dtype float64"
+        )
+    return assign(self, float_power(self, exponent), "float_power_")
 
 
 unary_function(

@@ -57,6 +57,14 @@ def checked(name, input, dtype=None):
     return input if input.array.dtype == target else cast(input, dtype=target)
 
 
+def in_dtype(result, dtype):
+    """Return the result of a sum or product in the dtype asked for (integers are accumulated in int64)."""
+    if dtype is None:
+        return result
+    target = as_dtype(dtype).dtype
+    return result if result.array.dtype == target else cast(result, dtype=target)
+
+
 # ---------------------------------------------------------------------- sum and mean
 def _sum(x, *, dim, keepdim):
     return reduction.total(x, dim, keepdim)
@@ -96,7 +104,7 @@ def sum(input, dim=None, keepdim=False, *, dtype=None):
     input = checked("sum", input, dtype)
     if type(keepdim) is not bool:
         raise TypeError(f"sum(): argument 'keepdim' (position 2) must be bool, not {type(keepdim).__name__}")
-    return sum_op(input, dim=reduced_dims(dim, input.array.ndim), keepdim=keepdim)
+    return in_dtype(sum_op(input, dim=reduced_dims(dim, input.array.ndim), keepdim=keepdim), dtype)
 
 
 @function(method=True, out=True, aliases=True)
@@ -131,7 +139,7 @@ def nansum(input, dim=None, keepdim=False, *, dtype=None):
     tensor(3.)
     """
     input = checked("nansum", input, dtype)
-    return sum_op(_without_nan(input), dim=reduced_dims(dim, input.array.ndim), keepdim=keepdim)
+    return in_dtype(sum_op(_without_nan(input), dim=reduced_dims(dim, input.array.ndim), keepdim=keepdim), dtype)
 
 
 @function(method=True, out=True, aliases=True)
