@@ -37,8 +37,8 @@ class PointwiseOptimizer(Optimizer):
         cls._state_scalars = tuple(name for name in cls._option_names if name in SCALAR_STATES)
 
     def initial_state(self, parameter, group):
-        """The state of a parameter before its first step, as a dict."""
-        raise NotImplementedError
+        """The state of a parameter before its first step, as a dict; a method without state leaves it empty."""
+        return {}
 
     def group_options(self, group):
         """The options of a group that the formula asks for: numbers, or tensors where a gradient is wanted of them."""

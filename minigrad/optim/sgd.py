@@ -90,10 +90,8 @@ class SGD(PointwiseOptimizer):
         }
         super().__init__(params, defaults)
 
-    def initial_state(self, parameter, group):
-        return {}
-
     def prepare(self, parameter, state, group, options):
+        super().prepare(parameter, state, group, options)
         if options["momentum"] != 0 and state.get("momentum_buffer") is None:
             state["momentum_buffer"] = zeros_like(parameter)
             options["dampening"] = 0  # the buffer starts as the first gradient, undamped

@@ -508,9 +508,6 @@ def test_a_method_of_ones_own():
         def __init__(self, params, lr):
             super().__init__(params, {"lr": lr})
 
-        def initial_state(self, parameter, group):
-            return {}
-
     weight = mg.Parameter(mg.tensor([1.0, -2.0]))
     optimizer = SignSGD([weight], lr=0.5)
     (weight * weight).sum().backward()
