@@ -163,12 +163,24 @@ def _rewrite_base(view, base, value):
 
 
 def write_memory(tensor, array):
-    """Copy a raw array into the tensor's memory."""
+    """Copy a raw array into the tensor's memory; RuntimeError where elements overlap or it is read-only."""
     target = tensor.array
+    check_no_overlap(target)
     if array is not target:
         xp(target).copyto(target, array, casting="unsafe")
     touch(target)
     return tensor
+
+
+def check_no_overlap(array):
+    """RuntimeError if a raw array can't be written: an expanded one shows the same element several times."""
+    writeable = getattr(array.flags, "writeable", True)
+    repeats = 0 in array.strides and any(s == 0 and n > 1 for s, n in zip(array.strides, array.shape, strict=True))
+    if not writeable or (repeats and array.size):
+        raise RuntimeError(
+            "unsupported operation: more than one element of the written-to tensor refers to a single memory location"
+            f"{'' if writeable else ', or its memory is read-only'}. Please clone() the tensor before performing the operation."
+        )
 
 
 def write_out(out, result, name):

@@ -15,7 +15,7 @@ import inspect
 
 from minigrad.backend import FLOAT_CODES, array_device, asarray_like, default_float, memory_root, np, result_dtype, xp
 from minigrad.tensor import Tensor, data_array, wrap
-from minigrad.variable import MODE, Clock, Node, Variable, make_variable, make_view, next_time, written_since
+from minigrad.variable import MODE, Clock, Node, Variable, make_variable, next_time, view_on, written_since
 
 _new = object.__new__
 _ndarray = np.ndarray
@@ -265,6 +265,8 @@ def _part_of(value, position):
     """Return the shape (0) or dtype (1) of what a node saved of an input: an array, or just these two."""
     if type(value) is tuple:
         return value[position]
+    if value is None:
+        return None
     return value.dtype if position else value.shape
 
 
@@ -464,7 +466,9 @@ def _unbroadcast(gradient, edge):
 
 def _linked(result, source):
     """Record the view relation when the result lies in its source's memory."""
-    return make_view(result, source) if _lies_on(result.array, source.array) else result
+    if not _lies_on(result.array, source.array):
+        return result
+    return view_on(result.array, source, None if type(result) is Tensor else result.node)
 
 
 def _lies_on(out, array):
@@ -539,6 +543,8 @@ def _one_with_params(op):
             if type(out) is tuple:
                 return op.record((x,), (array,), params, out) if is_recorded(op, x) else op._wrapped(out, x)
             out = xp(out).asarray(out)
+        if view:
+            return view_result(op, x, array, out, params)
         if type(x) is not Tensor and x._requires_grad and differentiable and MODE.grad:
             node = _new(Node)
             node.op = op
@@ -557,12 +563,34 @@ def _one_with_params(op):
         else:
             result = _new(Tensor)
         result.array = out
-        if view and ((out.base is not None and (out.base is array or out.base is array.base)) or _lies_on(out, array)):
-            return make_view(result, x)
         return result
 
     call.__name__ = op.name
     return call
+
+
+def view_result(op, x, array, out, params):
+    """Return out, made of x's array by a view op with params, as a tensor that knows whose memory it lies on.
+
+    The hottest view functions run the op's forward themselves and call this.
+    """
+    node = None
+    if type(x) is not Tensor and x._requires_grad and MODE.grad and op.differentiable:
+        keep = op.keep[0]
+        node = _new(Node)
+        node.op = op
+        node.number = next_time()
+        node.edges = (x.node or x,)
+        node.saved = (array if keep == "array" else (array.shape, array.dtype) if keep == "shape" else None,)
+        node.out = out if op.keep_out else None
+        node.shape = out.shape
+        node.params = params
+        if MODE.on_record is not None:
+            MODE.on_record(node, out)
+    base = out.base
+    if base is not None and (base is array or base is array.base) or _lies_on(out, array):
+        return view_on(out, x, node)
+    return wrap(out) if node is None else make_variable(out, node)
 
 
 def _binary(op, numpy_forward, operator=False):

@@ -280,34 +280,37 @@ class View(Variable):
     """
 
     __slots__ = ()
+    # A view's node and flag live in __dict__ over these defaults: an untracked view sets neither.
+    _view_node = None
+    _view_tracked = False
     _seen = 0
 
     def _follow(self):
         base = self._base
-        if self._seen != base._generation:
-            self._seen = base._generation
-            node = View.read_from_base(self, base) if is_tracked(base) else None
-            _NODE.__set__(self, node)
-            _REQUIRES_GRAD.__set__(self, node is not None)
+        self._seen = base._generation
+        self._view_node = View.read_from_base(self, base) if is_tracked(base) else None
+        self._view_tracked = self._view_node is not None
 
     @property
     def node(self):
         """The graph node that made this view."""
-        self._follow()
-        return _NODE.__get__(self)
+        if self._seen != self._base._generation:
+            self._follow()
+        return self._view_node
 
     @node.setter
     def node(self, node):
-        _NODE.__set__(self, node)
+        self._view_node = node
 
     @property
     def _requires_grad(self):
-        self._follow()
-        return _REQUIRES_GRAD.__get__(self)
+        if self._seen != self._base._generation:
+            self._follow()
+        return self._view_tracked
 
     @_requires_grad.setter
     def _requires_grad(self, value):
-        _REQUIRES_GRAD.__set__(self, value)
+        self._view_tracked = value
 
     @staticmethod
     def read_from_base(view, base):
@@ -315,28 +318,23 @@ class View(Variable):
         raise NotImplementedError
 
 
-_NODE = Tensor.node
-_REQUIRES_GRAD = Tensor._requires_grad
-_NODE_SET = _NODE.__set__
-_REQUIRES_GRAD_SET = _REQUIRES_GRAD.__set__
-
-
-def make_view(tensor, base):
-    """Record that tensor, fresh from a view operation, lies on the memory of base; returns tensor."""
-    root = base._base
+def view_on(array, source, node):
+    """Return the View of a raw array that lies on the memory of the tensor source, made by a node (or None)."""
+    root = source._base
     if root is None:
-        root = base
+        root = source
     if not root._aliased:
         root._aliased = True
-    if type(tensor) is Tensor:
-        _NODE_SET(tensor, None)
-        _REQUIRES_GRAD_SET(tensor, False)
-        tensor._grad = None
-    tensor.__class__ = View
-    tensor._base = root
+    view = _new(View)
+    view.array = array
+    view._grad = None
+    view._base = root
+    if node is not None:
+        view._view_node = node
+        view._view_tracked = True
     if root._generation:
-        tensor._seen = root._generation
-    return tensor
+        view._seen = root._generation
+    return view
 
 
 def rebuild_variable(kind, array, device_name, requires_grad, attributes):

@@ -96,6 +96,9 @@ def to(self, *args, dtype=None, device=None, non_blocking=False, copy=False, mem
             if device is not None or dtype is not None:
                 raise TypeError("to() received an invalid combination of arguments")
             return self if self.array.dtype == first.dtype else cast(self, dtype=first.dtype)
+        if (first.__class__ is str or first.__class__ is _DEVICE) and dtype is None and device is None:
+            if str(first) == "cpu" and self.array.__class__ is np.ndarray:
+                return self
     args = list(args)
     if args and isinstance(args[0], Tensor):
         other = args.pop(0)
@@ -370,7 +373,7 @@ def resize_(self, *sizes, memory_format=None):
     return self
 
 
-@function(method=True, public=False)
+@function(method=True)
 def resize_as_(self, the_template, memory_format=None):
     """Change the shape in place to another tensor's; see resize_."""
     return resize_(self, the_template.array.shape, memory_format=memory_format)

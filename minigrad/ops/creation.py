@@ -585,17 +585,18 @@ def arange(
     kind = as_dtype(dtype).dtype.kind
     if kind == "b":
         raise RuntimeError("arange() is not implemented for 'Bool'")
-    if kind in "iu":  # bounds and step are truncated before counting, as in PyTorch
-        start, end, step = int(start), int(end), int(step)
-        if step == 0:
-            raise RuntimeError("arange(): step must be nonzero")
-        count = max(0, -((start - end) // step))
+    if as_dtype(dtype).dtype == np.int64:
+        count = -((int(start) - int(end)) // int(step)) if int(step) else math.ceil((end - start) / step)
     else:
         count = math.ceil((end - start) / step)
+    if kind in "iu":  # for smaller types elements are counted before start and step are truncated, as in PyTorch
+        start, step = int(start), int(step)
+        if step == 0 and out is not None:
+            raise ValueError("arange(): step must be nonzero")
 
     def maker(module, shape, dtype):
         if dtype.kind in "iu":
-            return module.arange(start, start + count * step, step, dtype="int64").astype(dtype, copy=False)
+            return (start + step * module.arange(count, dtype="int64")).astype(dtype, copy=False)
         return (start + step * module.arange(count, dtype="float64")).astype(dtype)
 
     return finish(make(None, dtype, device, maker), requires_grad, pin_memory, out, "arange")
@@ -669,9 +670,8 @@ def logspace(
 
     def maker(module, shape, dtype):
         wide = "complex128" if dtype.kind == "c" else "float64"
-        line = _line(module, start, end, count, dtype).astype(wide)
-        if dtype.kind in "iu":
-            line = _line(module, start, end, count, np.dtype("float64"))
+        ends = (int(start), int(end)) if dtype.kind in "iu" else (start, end)
+        line = _line(module, *ends, count, np.dtype(wide))
         return (float(base) ** line).astype(dtype)
 
     return finish(make(None, dtype, device, maker), requires_grad, pin_memory, out, "logspace")

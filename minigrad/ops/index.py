@@ -5,7 +5,7 @@ import warnings
 from minigrad.backend import array_device, asarray_like, move, np, result_dtype, xp
 from minigrad.inplace import _positions, add_positions, assign, check_writable, overwrite_positions
 from minigrad.kernels import scatter as kernels
-from minigrad.op import Op, function
+from minigrad.op import Op, function, view_result
 from minigrad.ops.core import broadcast_to, cast
 from minigrad.ops.shape import as_int, diagonal_op, permute_op, reshape_op, slice_op
 from minigrad.tensor import Tensor, normalize_dim, wrap
@@ -173,7 +173,7 @@ def _is_basic(index):
             dotted = True
         elif kind is not int and item is not None:
             return None
-    return index if dotted else (*index, Ellipsis)  # with an Ellipsis NumPy never returns a scalar
+    return index if dotted else (*index, Ellipsis)
 
 
 def _as_index_array(item, device_array):
@@ -351,21 +351,30 @@ def getitem(self, index):
     """
     kind = type(index)
     if kind is int:
-        return getitem_op(self, index=(index, Ellipsis))
-    if kind is slice:
+        index = (index, Ellipsis)  # with an Ellipsis NumPy never returns a scalar
+    elif kind is slice:
         if index.step is not None and index.step <= 0:
             raise ValueError("step must be greater than zero")
-        return getitem_op(self, index=index)
-    if kind is tuple:
-        basic = _is_basic(index)
-        if basic is not None:
-            return getitem_op(self, index=basic)
-    elif index is None or index is Ellipsis:
-        return getitem_op(self, index=(index, Ellipsis) if index is None else index)
-    elif kind is not list and isinstance(index, Tensor) and self.array.ndim and type(index.array) is type(self.array):
-        if index.array.ndim and index.array.dtype.char in "li":
+    else:
+        basic = _is_basic(index if kind is tuple else (index,)) if kind is tuple or index is None or index is ... else None
+        if basic is None:
+            return _read(self, index)
+        index = basic
+    array = self.array
+    try:
+        out = array[index]
+    except IndexError:
+        return getitem_op(self, index=index)  # which explains it
+    return view_result(getitem_op, self, array, out, {"index": index})
+
+
+def _read(self, index):
+    """Return the elements that an index with arrays or masks in it names."""
+    array = self.array
+    if isinstance(index, Tensor) and array.ndim and index.array.ndim and type(index.array) is type(array):
+        if index.array.dtype.char in "li":
             return take_op(self, index, dim=0)
-    basic, arrays = parse(index, self.array)
+    basic, arrays = parse(index, array)
     if not arrays:
         return getitem_op(self, index=(*basic, Ellipsis))
     viewed = self if _is_trivial(basic) else getitem_op(self, index=(*basic, Ellipsis))
@@ -541,6 +550,12 @@ def _at_least_1d(x):
     return reshape_op(x, shape=(1,)) if x.array.ndim == 0 else x
 
 
+def _nothing_of(x, shape):
+    """Return a tensor of a shape without elements, as an operation on x."""
+    flat = reshape_op(x, shape=(x.array.size,))
+    return reshape_op(slice_op(flat, dim=0, start=0, stop=0, step=1), shape=shape)
+
+
 @function(method=True, out=True)
 def gather(input, dim, index, *, sparse_grad=False):
     """Return the input's values at indices along a dimension: out[i][j] = input[index[i][j]][j] for dim 0.
@@ -556,9 +571,9 @@ def gather(input, dim, index, *, sparse_grad=False):
     if sparse_grad:
         raise NotImplementedError("gather(): sparse_grad=True is not supported: there are no sparse tensors")
     dim = normalize_dim(dim, input.array.ndim)
+    if isinstance(index, Tensor) and not index.array.size:
+        return _nothing_of(input, index.array.shape)
     x, places = _at_least_1d(input), _at_least_1d(_index_of(index, "gather"))
-    if not places.array.size:
-        return wrap(xp(x.array).empty(index.array.shape, x.array.dtype))
     _check_sizes(places.array.shape, x.array.shape, dim, "gather", "input")
     _check_range(places.array, x.array.shape[dim], dim)
     out = gather_op(x, places, dim=dim)
@@ -797,6 +812,9 @@ def take_along_dim(input, indices, dim=None, *, out=None):
         x_shape, index_shape = (tuple(common[:dim] + [length] + common[dim + 1 :]) for length in own)
         x = input if x_shape == input.array.shape else broadcast_to(input, shape=x_shape)
         places = indices if index_shape == indices.array.shape else broadcast_to(indices, shape=index_shape)
+        length, array = x.array.shape[dim], places.array
+        if array.size and (type(array) is not np.ndarray or array.min() < 0):
+            places = wrap(xp(array).where(array < 0, array + length, array))
         result = gather(x, dim, places)
     if out is not None:
         from minigrad.inplace import write_out
@@ -880,15 +898,16 @@ def index_fill(input, dim, index, value):
                 f"index_fill_ only supports a 0-dimensional value tensor, but got tensor with {value.array.ndim} dimension(s)."
             )
         value = cast(value, dtype=x.array.dtype) if value.array.dtype != x.array.dtype else value
-        shape = x.array.shape[:dim] + (places.array.size,) + x.array.shape[dim + 1 :]
-        out = index_copy_op(x, places, broadcast_to(value, shape=shape), dim=dim)
+        mask = xp(x.array).zeros(x.array.shape[dim : dim + 1] + (1,) * (x.array.ndim - dim - 1), "bool")
+        mask[places.array] = True
+        out = where_op(wrap(mask), value, x)
     else:
         _check_scalar(value, input, "index_fill")
         out = index_fill_op(x, places, dim=dim, value=value)
     return _same_shape(out, input)
 
 
-@function(method=True, inplace=True)
+@function(method=True, inplace=True, out=True)
 def index_reduce(input, dim, index, source, reduce, *, include_self=True):
     """Return the input with slices of source combined in at indices along a dimension: prod, mean, amax or amin."""
     if reduce not in ("prod", "mean", "amax", "amin"):
@@ -1151,7 +1170,7 @@ def select_scatter(input, src, dim, index):
     return _written(input, (_ALL,) * dim + (index, Ellipsis), src, "select_scatter")
 
 
-@function(method=True)
+@function(method=True, out=True)
 def slice_scatter(input, src, dim=0, start=None, end=None, step=1):
     """Return the input with src in place of input[start:end:step] along a dimension."""
     dim = normalize_dim(dim, input.array.ndim)

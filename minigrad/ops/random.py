@@ -320,6 +320,8 @@ def multinomial(input, num_samples, replacement=False, *, generator=None, out=No
     tensor([1, 1, 1])
     """
     weights = input.array
+    if out is not None and out.array.dtype != np.int64:
+        raise RuntimeError(f"multinomial expects Long tensor out, got: {out.dtype}")
     if weights.dtype.kind != "f":
         raise RuntimeError(f"Expected object of floating-point type for probability distributions, got {input.dtype}")
     if weights.ndim not in (1, 2):

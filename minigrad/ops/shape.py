@@ -6,11 +6,12 @@ import warnings
 
 from minigrad.backend import np, xp
 from minigrad.inplace import check_writable
-from minigrad.op import METHODS, Op, function
+from minigrad.kernels.strides import broadcast_view
+from minigrad.op import METHODS, Op, function, view_result
 from minigrad.ops.core import broadcast_to as broadcast_op
 from minigrad.ops.core import cast
 from minigrad.tensor import Tensor, normalize_dim, wrap
-from minigrad.variable import MODE, View, is_tracked
+from minigrad.variable import MODE, View, is_tracked, view_on
 
 _ndarray = np.ndarray
 
@@ -116,7 +117,7 @@ def inverse_permutation(dims):
     ndim = len(dims)
     inverse = [0] * ndim
     for position, dim in enumerate(dims):
-        inverse[dim] = position
+        inverse[dim % ndim] = position
     return tuple(inverse)
 
 
@@ -355,7 +356,25 @@ def reshape(input, *shape, **named):
     tensor([[0, 1, 2],
             [3, 4, 5]])
     """
+    array = input.array
+    if shape and not named:
+        try:
+            out = array.reshape(*shape)
+        except (ValueError, TypeError, OverflowError):
+            pass  # reshape_op explains it
+        else:
+            if out.shape == shape or _is_plain(shape):
+                return view_result(reshape_op, input, array, out, _NO_PARAMS)
     return reshape_op(input, shape=_shape_argument(shape, named, "shape", "reshape"))
+
+
+_NO_PARAMS = {}  # the rules of reshapes need none
+
+
+def _is_plain(shape):
+    """Return whether a shape that NumPy took has only lengths that PyTorch takes too: none below -1."""
+    lengths = shape[0] if len(shape) == 1 and not isinstance(shape[0], int) else shape
+    return min(lengths, default=0) >= -1
 
 
 def _shape_argument(shape, named, keyword, name):
@@ -386,6 +405,16 @@ def view(self, *shape, **named):
         from minigrad.ops.convert import view_as_dtype
 
         return view_as_dtype(self, shape[0])
+    array = self.array
+    if shape and not named:
+        try:
+            out = array.reshape(*shape)
+        except (ValueError, TypeError, OverflowError):
+            pass  # view_op explains it
+        else:
+            base = out.base
+            if (out.shape == shape or _is_plain(shape)) and base is not None and (base is array or base is array.base):
+                return view_result(view_op, self, array, out, _NO_PARAMS)
     return view_op(self, shape=_shape_argument(shape, named, "size", "view"))
 
 
@@ -421,7 +450,9 @@ def flatten(input, start_dim=0, end_dim=-1):
         return reshape_op(input, shape=(1,))
     if start == end:
         return input
-    return reshape_op(input, shape=shape[:start] + (math.prod(shape[start : end + 1]),) + shape[end + 1 :])
+    array = input.array
+    out = array.reshape(shape[:start] + (math.prod(shape[start : end + 1]),) + shape[end + 1 :])
+    return view_result(reshape_op, input, array, out, _NO_PARAMS)
 
 
 @function(method=True)
@@ -429,7 +460,7 @@ def ravel(input):
     """Return the elements in one dimension, as a view where possible."""
     if input.array.ndim == 1 and input.array.flags.c_contiguous:
         return input
-    return reshape_op(input, shape=(-1,) if input.array.size else (0,))
+    return reshape_op(contiguous(input), shape=(input.array.size,))
 
 
 @function(method=True)
@@ -462,10 +493,12 @@ def unsqueeze(input, dim):
     >>> mg.zeros(2, 3).unsqueeze(1).shape
     minigrad.Size([2, 1, 3])
     """
-    shape = input.array.shape
+    array = input.array
+    shape = array.shape
     if dim.__class__ is not int or not 0 <= dim <= len(shape):
         dim = normalize_dim(dim, len(shape) + 1)
-    return unsqueeze_op(input, shape=shape[:dim] + (1,) + shape[dim:])
+    out = array.reshape(shape[:dim] + (1,) + shape[dim:])
+    return view_result(unsqueeze_op, input, array, out, _NO_PARAMS)
 
 
 @function(method=True)
@@ -474,10 +507,14 @@ def squeeze(input, dim=None):
     shape = input.array.shape
     if dim is None:
         kept = tuple([length for length in shape if length != 1])
+    elif dim.__class__ is int:
+        dim = normalize_dim(dim, len(shape))
+        kept = shape[:dim] + shape[dim + 1 :] if shape and shape[dim] == 1 else shape
     else:
         dims = dims_of(dim, len(shape))
         kept = tuple([length for position, length in enumerate(shape) if length != 1 or position not in dims])
-    return squeeze_op(input, shape=kept)
+    array = input.array
+    return view_result(squeeze_op, input, array, array.reshape(kept), _NO_PARAMS)
 
 
 def _reshaped_in_place(name, implementation):
@@ -513,7 +550,12 @@ def transpose(input, dim0, dim1):
     >>> mg.zeros(2, 3).transpose(0, 1).shape
     minigrad.Size([3, 2])
     """
-    return transpose_op(input, dim0=dim0, dim1=dim1)
+    array = input.array
+    try:
+        out = array.swapaxes(dim0, dim1)
+    except (ValueError, TypeError):
+        return transpose_op(input, dim0=dim0, dim1=dim1)  # which explains it
+    return view_result(transpose_op, input, array, out, {"dim0": dim0, "dim1": dim1})
 
 
 @function(method=True)
@@ -548,7 +590,15 @@ def permute(input, *dims, **named):
     minigrad.Size([4, 2, 3])
     """
     dims = _shape_argument(dims, named, "dims", "permute")
-    ndim = input.array.ndim
+    array = input.array
+    ndim = array.ndim
+    if len(dims) == ndim:
+        try:
+            out = array.transpose(dims)
+        except ValueError:
+            pass  # explained below
+        else:
+            return view_result(permute_op, input, array, out, {"dims": dims})
     if len(dims) != ndim:
         raise RuntimeError(
             f"permute(sparse_coo): number of dimensions in the tensor input does not match the length of the desired "
@@ -599,9 +649,10 @@ def adjoint(input):
 
 def _reversed_dims(self):
     """The tensor with its dimensions in reverse order; of a matrix, its transpose."""
-    ndim = self.array.ndim
+    array = self.array
+    ndim = array.ndim
     if ndim == 2:
-        return transpose_op(self, dim0=0, dim1=1)
+        return view_result(transpose_op, self, array, array.T, {"dim0": 0, "dim1": 1})
     if ndim != 1:
         warnings.warn(
             "The use of `x.T` on tensors of dimension other than 2 to reverse their shape is deprecated and it will throw an "
@@ -675,6 +726,13 @@ def expand(self, *size, implicit=False, **named):
     Source: https://docs.pytorch.org/docs/stable/generated/torch.Tensor.expand.html
     """
     sizes = _shape_argument(size, named, "size", "expand")
+    if min(sizes, default=0) >= 0:
+        try:
+            out = broadcast_view(self.array, sizes)
+        except ValueError:
+            pass  # explained below
+        else:
+            return view_result(broadcast_op, self, self.array, out, {"shape": sizes})
     return broadcast_op(self, shape=expanded_shape(self.array.shape, sizes))
 
 
@@ -958,11 +1016,18 @@ def meshgrid(*tensors, indexing=None):
         column = tuple([shape[position] if place == position else 1 for place in builtins.range(len(shape))])
         grids.append(broadcast_op(reshape_op(tensor, shape=column), shape=shape))
     if swap:
-        grids = [transpose_op(grid, dim0=0, dim1=1) for grid in (grids[1], grids[0], *grids[2:])]
+        grids = [grids[1], grids[0], *grids[2:]]
     return tuple(grids)
 
 
 # ---------------------------------------------------------------------- splitting
+def _views(op, x, **params):
+    """Return the results of a view op that has several."""
+    if is_tracked(x) and MODE.grad:
+        return op(x, **params)
+    return tuple([view_on(part, x, None) for part in op.forward(x.array, **params)])
+
+
 @function(method=True)
 def split(tensor, split_size_or_sections=None, dim=0, *, split_size=None):
     """Return views of pieces along a dimension: of one size (the last may be smaller), or of a list of sizes.
@@ -985,7 +1050,7 @@ def split(tensor, split_size_or_sections=None, dim=0, *, split_size=None):
                 f"split_with_sizes expects split_sizes to sum exactly to {length} (input tensor's size at dimension {dim}), "
                 f"but got split_sizes={list(sizes)}"
             )
-        return split_op(tensor, dim=dim, sizes=sizes)
+        return _views(split_op, tensor, dim=dim, sizes=sizes)
     size = as_int(sections, "split()")
     if size < 0:
         raise RuntimeError(f"split expects split_size be non-negative, but got split_size={size}")
@@ -993,7 +1058,7 @@ def split(tensor, split_size_or_sections=None, dim=0, *, split_size=None):
         raise RuntimeError(f"split_size can only be 0 if dimension size is 0, but got dimension size of {length}")
     count = max(1, -(-length // size)) if size else 1
     sizes = (size,) * (count - 1) + (length - size * (count - 1),)
-    return split_op(tensor, dim=dim, sizes=sizes)
+    return _views(split_op, tensor, dim=dim, sizes=sizes)
 
 
 @function(method=True, name="split_with_sizes")
@@ -1014,7 +1079,7 @@ def chunk(input, chunks, dim=0):
     length = input.array.shape[dim]
     size = -(-length // chunks)
     if size == 0:
-        return split_op(input, dim=dim, sizes=(0,) * chunks)
+        return _views(split_op, input, dim=dim, sizes=(0,) * chunks)
     return split(input, size, dim)
 
 
@@ -1088,7 +1153,7 @@ def unbind(input, dim=0):
     dim = normalize_dim(dim, input.array.ndim)
     if input.array.shape[dim] == 0:
         return ()
-    return unbind_op(input, dim=dim)
+    return _views(unbind_op, input, dim=dim)
 
 
 def _iterate(self):
@@ -1129,7 +1194,7 @@ def narrow(input, dim, start, length):
     return slice_op(input, dim=dim, start=start, stop=start + length, step=1)
 
 
-@function()
+@function(method=True, out=True)
 def narrow_copy(input, dim, start, length):
     """Return a copy of ``length`` elements from ``start`` on along a dimension."""
     return narrow(input, dim, start, length).clone()
