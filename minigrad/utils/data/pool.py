@@ -16,6 +16,7 @@ import time
 import warnings
 import weakref
 
+from minigrad.backend.threads import blas_controller
 from minigrad.utils.data.transfer import remove_segment, unpack
 from minigrad.utils.data.worker import Job, run_in_process, run_in_thread
 
@@ -83,6 +84,7 @@ class ProcessPool:
         self._results = []
         # One tracker for all: what a worker registers there, this process takes out, and nothing is left.
         resource_tracker.ensure_running()
+        blas_controller()  # looks for the BLAS libraries, so that not every worker has to
         try:
             for number in range(job.num_workers):
                 self._start(job, number, context)

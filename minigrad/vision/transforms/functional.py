@@ -3,6 +3,7 @@
 Names, arguments and results are torchvision's (https://docs.pytorch.org/vision/stable/transforms.html#functional-transforms).
 """
 
+import functools
 import math
 import numbers
 
@@ -157,6 +158,17 @@ def to_pil_image(pic, mode=None):
     return image_module().frombytes(chosen, (pixels.shape[1], pixels.shape[0]), pixels.tobytes())
 
 
+@functools.lru_cache(maxsize=64)
+def _per_channel(values, dtype):
+    """Return a tuple of numbers as an array (C, 1, 1): a training run asks for the same few ones for every image."""
+    return np.array(values, dtype).reshape(-1, 1, 1)
+
+
+def _numbers(values):
+    """Return one number, or a sequence, array or tensor of them, as a tuple."""
+    return (values,) if isinstance(values, numbers.Number) else tuple(map(float, values))
+
+
 def normalize(tensor, mean, std, inplace=False):
     """Return (tensor - mean) / std, per channel, of a float tensor (…, C, H, W).
 
@@ -171,7 +183,7 @@ def normalize(tensor, mean, std, inplace=False):
             f"Expected tensor to be a tensor image of size (..., C, H, W). Got tensor.size() = {tensor.size()}"
         )
     dtype = tensor.dtype.numpy
-    shift, scale = (np.array(values, dtype).reshape(-1, 1, 1) for values in (mean, std))  # (C, 1, 1)
+    shift, scale = _per_channel(_numbers(mean), dtype), _per_channel(_numbers(std), dtype)
     if not scale.all():
         raise ValueError(f"std evaluated to zero after conversion to {tensor.dtype}, leading to division by zero.")
     shift, scale = tensor_image.like(shift, tensor), tensor_image.like(scale, tensor)

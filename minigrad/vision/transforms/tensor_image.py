@@ -13,7 +13,7 @@ def check_image(img):
 
 def like(values, img):
     """Return a NumPy array as a tensor on the image's device."""
-    return wrap(values).to(img.device)
+    return wrap(values).to(img.device) if img.is_cuda else wrap(values)
 
 
 def _as_float(img):
