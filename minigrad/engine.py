@@ -153,6 +153,7 @@ def _run(roots, create_graph, keep_graph, targets=None):
     """Push gradients from the roots down; return {leaf or target: gradient}. Only paths to the targets are walked."""
     wanted = None if targets is None else set(targets)
     useful = None if targets is None else _nodes_towards([root for root, _ in roots], wanted)
+    receiving = None if targets is None else useful | wanted  # a wanted node gets a gradient, but passes none on
     pending, heap, found = {}, [], {}
     for root, gradient in roots:
         if root in pending:
@@ -175,7 +176,7 @@ def _run(roots, create_graph, keep_graph, targets=None):
                 if node not in useful:
                     continue
             edges, op = node.edges, node.op
-            gradients = op.pull(node, gradient, create_graph, useful)
+            gradients = op.pull(node, gradient, create_graph, receiving)
             if check_nan:
                 _check_nan(node, gradients)
             if not keep_graph:
