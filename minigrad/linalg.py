@@ -8,7 +8,8 @@ from minigrad.kernels.decomposition import LinAlgError
 from minigrad.op import function
 from minigrad.ops import decomposition as ops
 from minigrad.ops.linalg import cross as _cross
-from minigrad.ops.linalg import matmul, matrix_product, multi_dot
+from minigrad.ops.linalg import matmul, matrix_product
+from minigrad.ops.linalg import multi_dot as _multi_dot
 from minigrad.tensor import Tensor, normalize_dim, wrap
 
 __all__ = [
@@ -275,12 +276,14 @@ def _tolerances(A, atol, rtol, hermitian_default=False):
 def pinv(A, *, atol=None, rtol=None, hermitian=False, out=None, rcond=None):
     """Return the Moore-Penrose inverse; singular values up to max(atol, rtol * largest) count as 0.
 
-    ``hermitian`` says that A is symmetric; the result is the same.
+    ``hermitian`` says that A is symmetric: its upper triangle is not looked at.
     Source: https://docs.pytorch.org/docs/stable/generated/torch.linalg.pinv.html
     """
     _check_matrix("pinv", A, square=hermitian)
     if rcond is not None:
         rtol = rcond
+    if hermitian:  # only the lower triangle counts
+        A = A.tril() + ops.swap_last(A.tril(-1))
     atol, rtol = _tolerances(A, atol, rtol)
     return _into(out, ops.pseudo_inverse(A, atol=atol, rtol=rtol), "pinv")
 
@@ -379,7 +382,10 @@ def matrix_norm(A, ord="fro", dim=(-2, -1), keepdim=False, *, dtype=None, out=No
         return _into(out, vector_norm(A, 2, dims, keepdim), "matrix_norm")
     if ord in ("nuc", 2, -2):
         values = svdvals(A.movedim(dims, (-2, -1)))
-        result = values.sum(-1) if ord == "nuc" else values.amax(-1) if ord == 2 else values.amin(-1)
+        largest = values.amax if values.array.shape[-1] else values.sum
+        result = values.sum(-1) if ord == "nuc" else largest(-1) if ord == 2 else values.amin(-1)
+    elif ord in (1, math.inf) and 0 in (A.array.shape[dims[0]], A.array.shape[dims[1]]):
+        result = A.sum(dims)  # of no elements: zeros
     elif ord in (1, -1, math.inf, -math.inf):
         summed, rest = (dims[0], dims[1]) if abs(ord) == 1 else (dims[1], dims[0])
         sums = A.abs().sum(summed, keepdim=True)
@@ -428,6 +434,14 @@ def cross(input, other, *, dim=-1, out=None):
     return _into(out, _cross(input, other, dim), "cross")
 
 
+def multi_dot(tensors, *, out=None):
+    """Return the product of two or more matrices (the first and last may be vectors), in the cheapest order.
+
+    Source: https://docs.pytorch.org/docs/stable/generated/torch.linalg.multi_dot.html
+    """
+    return _into(out, _multi_dot(tensors), "multi_dot")
+
+
 def vecdot(x, y, *, dim=-1, out=None):
     """Return the dot products of vectors along a dimension; the others broadcast."""
     return _into(out, (x * y).sum(dim), "vecdot")
@@ -436,6 +450,20 @@ def vecdot(x, y, *, dim=-1, out=None):
 def diagonal(A, *, offset=0, dim1=-2, dim2=-1):
     """Return the diagonal of matrices, a view."""
     return A.diagonal(offset, dim1, dim2)
+
+
+@function(method=True, out=True)
+def cholesky_solve(input, L, upper=False):
+    """Return X with A X = input, given the Cholesky factor L of A."""
+    lower = ops.swap_last(L) if upper else L
+    return solve_triangular(ops.swap_last(lower), solve_triangular(lower, input, upper=False), upper=True)
+
+
+@function(method=True, out=True)
+def cholesky_inverse(L, upper=False):
+    """Return the inverse of the matrix whose Cholesky factor is L."""
+    eye = wrap(xp(L.array).eye(L.array.shape[-1], dtype=L.array.dtype))
+    return cholesky_solve(eye.expand(L.shape), L.triu() if upper else L.tril(), upper)
 
 
 def tensorinv(A, ind=2, *, out=None):
@@ -464,4 +492,4 @@ def vander(x, *, N=None):
     if count <= 1:
         raise RuntimeError(f"N must be greater than 1, but got {count}")
     exponents = wrap(xp(x.array).arange(count))
-    return x.unsqueeze(-1) ** exponents
+    return (x if x.array.ndim else x.unsqueeze(0)).unsqueeze(-1) ** exponents

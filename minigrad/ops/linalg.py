@@ -212,9 +212,10 @@ function(method=True, out=True, name="ger")(outer)
 
 def _scaled_sum(name, input, beta, product, alpha):
     """Return beta * input + alpha * product; input is not looked at when beta is 0."""
-    for factor, label in ((beta, "beta"), (alpha, "alpha")):
-        if product.array.dtype.kind in "iu" and isinstance(factor, float):
-            raise RuntimeError(f"{name}: For integral input tensors, argument {label} must not be a floating point number.")
+    if product.array.dtype.kind in "iu":
+        if name == "addmm" and (isinstance(beta, float) or isinstance(alpha, float)):
+            raise RuntimeError(f"{name}: For integral input tensors, beta and alpha must not be floating point numbers.")
+        beta, alpha = int(beta), int(alpha)
     if input.array.dtype != product.array.dtype:
         raise RuntimeError(
             f"{name}: self and mat2 must have the same dtype, but got {input.dtype.name} and {product.dtype.name}"
@@ -259,6 +260,8 @@ def addr(input, vec1, vec2, *, beta=1, alpha=1):
     """
     product = outer(vec1, vec2)
     common = result_dtype([input.array, product.array])
+    if common.kind == "b":
+        return (input & bool(beta)) | (product & bool(alpha))
     return _scaled_sum("addr", input.to(common), beta, product.to(common), alpha)
 
 
@@ -330,8 +333,8 @@ def _in_order(matrices, split, i, j):
     return _times("multi_dot", _in_order(matrices, split, i, k), _in_order(matrices, split, k + 1, j))
 
 
-@function()
-def tensordot(a, b, dims=2, out=None):
+@function(out=True)
+def tensordot(a, b, dims=2):
     """Return the sums of products over some dimensions of both tensors.
 
     Arguments: a, b (tensors), dims (int n: the last n of a with the first n of b; or a pair of lists of dimensions).
@@ -344,7 +347,9 @@ def tensordot(a, b, dims=2, out=None):
     _check_operands("tensordot", a, b)
     dims_a, dims_b = _tensordot_dims(a, b, dims)
     for left, right in zip(dims_a, dims_b, strict=True):
-        if a.array.shape[left] != b.array.shape[right]:
+        if a.array.shape[left] == 1 or b.array.shape[right] == 1:  # a length of 1 broadcasts: the other side is summed
+            a, b = a.sum(left, keepdim=True), b.sum(right, keepdim=True)
+        elif a.array.shape[left] != b.array.shape[right]:
             raise RuntimeError(
                 f"contracted dimensions need to match, but first has size {a.shape[left]} in dim {left} and second has size "
                 f"{b.shape[right]} in dim {right}"
@@ -355,12 +360,7 @@ def tensordot(a, b, dims=2, out=None):
     columns = [b.array.shape[d] for d in free_b]
     left = a.permute(*free_a, *dims_a).reshape(math.prod(rows), inner_size)
     right = b.permute(*dims_b, *free_b).reshape(inner_size, math.prod(columns))
-    result = _times("tensordot", left, right).reshape(*rows, *columns)
-    if out is None:
-        return result
-    from minigrad.inplace import write_out
-
-    return write_out(out, result, "tensordot")
+    return _times("tensordot", left, right).reshape(*rows, *columns)
 
 
 def _tensordot_dims(a, b, dims):
@@ -377,7 +377,7 @@ def _tensordot_dims(a, b, dims):
     return [normalize_dim(d, a.array.ndim) for d in dims_a], [normalize_dim(d, b.array.ndim) for d in dims_b]
 
 
-@function(method=True)
+@function(method=True, out=True)
 def kron(input, other):
     """Return the Kronecker product.
 
@@ -417,6 +417,6 @@ def cross(input, other, dim=None):
         dim = candidates[0]
     a, b = broadcast_tensors(input, other)
     dim = normalize_dim(dim, a.array.ndim)
-    if a.array.shape[dim] != 3:
+    if input.array.shape[dim - a.array.ndim] != 3 or other.array.shape[dim - a.array.ndim] != 3:
         raise RuntimeError(f"linalg.cross: inputs dimension {dim} must have length 3. Got {list(input.shape)}, {list(other.shape)}")
     return a.roll(-1, dim) * b.roll(-2, dim) - a.roll(-2, dim) * b.roll(-1, dim)
