@@ -10,7 +10,7 @@ import warnings
 # silenced: NumPy's error state is left to the user.
 warnings.filterwarnings("ignore", category=RuntimeWarning, module=r"minigrad(\.|$)")
 
-from minigrad import autograd, nn, ops, utils, vision  # noqa: E402
+from minigrad import autograd, ops, utils, vision  # noqa: E402
 from minigrad.autograd import (  # noqa: E402
     enable_grad,
     inference_mode,

@@ -71,7 +71,10 @@ def forward(log_p, labels, skip, input_lengths, target_lengths):
 
 
 def gradient(g, log_p, alphas, losses, labels, skip, input_lengths, target_lengths, zero_infinity):
-    """Return the gradient to log_p (T, N, C): minus the probability that a path passes a label at a time, times g."""
+    """Return the gradient to log_p (T, N, C): p minus the probability that a path passes a label at a time, times g.
+
+    The term p is what log_softmax's gradient would take off again: PyTorch's loss has it too.
+    """
     module = xp(log_p)
     steps, batch, classes = log_p.shape
     emitted = _emissions(log_p, labels)
@@ -93,7 +96,8 @@ def gradient(g, log_p, alphas, losses, labels, skip, input_lengths, target_lengt
         beta = module.where((input_lengths == t + 1)[:, None], start, beta)
         beta = module.where((input_lengths <= t)[:, None], _IMPOSSIBLE, beta)
         passing = module.exp(alphas[t] + beta + losses[:, None])  # (N, S)
-        out[t] = -module.matmul(passing[:, None, :], one_hot)[:, 0]
+        out[t] = module.exp(log_p[t]) - module.matmul(passing[:, None, :], one_hot)[:, 0]
+        out[t][input_lengths <= t] = 0
     out *= g[None, :, None]
     if zero_infinity:
         out[:, losses == -_IMPOSSIBLE] = 0

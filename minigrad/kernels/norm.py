@@ -4,6 +4,8 @@ Arrays come in the shape that the caller normalises in (its "view"): ``axes`` ar
 are kept with length 1, and weight and bias have a shape that broadcasts against the view. float16 is computed in float32.
 """
 
+from math import prod
+
 from minigrad.backend import np, xp
 
 
@@ -16,7 +18,8 @@ def _merged(x, axes):
     """Return (array with the reduced trailing dimensions as one, axes in it); x itself where they do not trail."""
     count = len(axes)
     if count > 1 and axes == tuple(range(x.ndim - count, x.ndim)) and x.flags.c_contiguous:
-        return x.reshape(*x.shape[: x.ndim - count], -1), (x.ndim - count,)
+        lead = x.shape[: x.ndim - count]
+        return x.reshape(*lead, prod(x.shape[x.ndim - count :])), (x.ndim - count,)
     return x, axes
 
 
@@ -48,10 +51,7 @@ def dot_over(a, b, axes):
 
 
 def _count(shape, axes):
-    count = 1
-    for axis in axes:
-        count *= shape[axis]
-    return count
+    return prod(shape[axis] for axis in axes)
 
 
 def moments(x, axes):

@@ -45,7 +45,7 @@ class Embedding(_Embeddings):
 
     Arguments: num_embeddings (rows), embedding_dim (columns), padding_idx (a row that starts at zero and gets no
     gradient), max_norm and norm_type (rows used are first scaled in place to at most this norm), scale_grad_by_freq,
-    sparse (must be False), device, dtype. Shapes: input (…) int64, result (…, embedding_dim).
+    sparse (how PyTorch stores the gradient; here dense), device, dtype. Shapes: input (…) int64, result (…, embedding_dim).
     Source: https://docs.pytorch.org/docs/stable/generated/torch.nn.Embedding.html
 
     >>> import minigrad as mg
@@ -137,7 +137,7 @@ class EmbeddingBag(_Embeddings):
     """Sums, means or maxima of bags of rows of a table.
 
     Arguments: num_embeddings, embedding_dim, max_norm, norm_type, scale_grad_by_freq, mode ("mean", "sum", "max"),
-    sparse (must be False), include_last_offset, padding_idx (counts nothing), device, dtype.
+    sparse (as for Embedding), include_last_offset, padding_idx (counts nothing), device, dtype.
     Shapes: input (B, N), or (N,) with offsets (B,); result (B, embedding_dim).
     Source: https://docs.pytorch.org/docs/stable/generated/torch.nn.EmbeddingBag.html
 

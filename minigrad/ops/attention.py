@@ -41,6 +41,11 @@ def scaled_dot_product_attention(
             )
     if attn_mask is not None and is_causal:
         raise RuntimeError("_scaled_dot_product_attention: Explicit attn_mask should not be set when is_causal=True")
+    if query.array.dtype.char == "e":  # products and softmax in float32, rounded once
+        wide = scaled_dot_product_attention(
+            query.float(), key.float(), value.float(), attn_mask, dropout_p, is_causal, scale, enable_gqa
+        )
+        return wide.half()
     if enable_gqa:
         repeat = query.array.shape[-3] // key.array.shape[-3]
         key, value = key.repeat_interleave(repeat, -3), value.repeat_interleave(repeat, -3)

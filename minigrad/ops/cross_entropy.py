@@ -11,7 +11,8 @@ from minigrad.ops.define import require_tensor
 from minigrad.ops.reduce import sum_op
 from minigrad.ops.shape import reshape_op
 from minigrad.ops.softmax import log_softmax_op
-from minigrad.tensor import Tensor
+from minigrad.ops.unary import exp_op
+from minigrad.tensor import Tensor, wrap
 
 
 def reduction_name(reduction, size_average=None, reduce=None):
@@ -102,8 +103,8 @@ def _cross_entropy_rule(
 
 def _composed_gradient(g, x, target, weights, valid, class_weight, view, smoothing, reduction, divisor):
     """Return g (Σ q softmax(x) - q), q the target distribution, as recorded operations."""
-    from minigrad.ops.unary import exp_op
-
+    target, weights = target.array, weights.array
+    valid, class_weight = (None if part is None else part.array for part in (valid, class_weight))
     module = xp(x.array)
     q = module.zeros(view, weights.dtype)
     kernels.add_at_target(q, target, weights * (1 - smoothing))
@@ -113,7 +114,8 @@ def _composed_gradient(g, x, target, weights, valid, class_weight, view, smoothi
         q = q + (spread if valid is None else spread * valid[:, None, :])
     g = reshape_op(g, shape=(view[0], 1, view[2]) if reduction == "none" else ()) * (1 / divisor if reduction == "mean" else 1)
     p = exp_op(log_softmax_op(reshape_op(x, shape=view), dim=1))
-    result = (p * q.sum(axis=1, keepdims=True).astype(x.array.dtype) - q.astype(x.array.dtype)) * g
+    q = q.astype(x.array.dtype, copy=False)
+    result = (p * wrap(q.sum(axis=1, keepdims=True)) - wrap(q)) * g
     return reshape_op(result, shape=x.shape)
 
 

@@ -1,10 +1,14 @@
 """The loss of connectionist temporal classification."""
 
+from minigrad import engine
 from minigrad.backend import np, xp
+from minigrad.inplace import read_positions
 from minigrad.kernels import ctc as kernels
 from minigrad.op import Op
 from minigrad.ops.define import require_tensor
 from minigrad.ops.loss import reduced
+from minigrad.ops.masked import choose, keep_where
+from minigrad.ops.shape import stack_op
 from minigrad.tensor import Tensor, wrap
 
 
@@ -16,11 +20,45 @@ def _ctc(log_p, losses, alphas, labels, skip, input_lengths, target_lengths, *, 
 
 def _ctc_rule(g, log_p, losses, alphas, labels, skip, input_lengths, target_lengths, zero_infinity, needs):
     if isinstance(g, Tensor):
-        raise NotImplementedError("ctc_loss: its gradient can't be differentiated again (create_graph=True), as in PyTorch")
+        losses, labels, skip, input_lengths, target_lengths = (
+            part.array for part in (losses, labels, skip, input_lengths, target_lengths)
+        )
+        counted = wrap((losses < float("inf")).astype(losses.dtype)) if zero_infinity else 1
+        composed = _composed(log_p, labels, skip, input_lengths, target_lengths)
+        (gradient,) = engine.grad(composed, log_p, g * counted, create_graph=True)
+        return gradient, *(None,) * 6
     gradient = kernels.gradient(
         g, log_p, alphas, losses, labels, skip, input_lengths, target_lengths, zero_infinity
     )
     return gradient, *(None,) * 6
+
+
+_NEVER = -1e30  # a log probability of zero that sums without NaN
+
+
+def _composed(log_p, labels, skip, input_lengths, target_lengths):
+    """Return the losses (N,) as recorded operations, with the term Σ p that PyTorch's gradient has."""
+    x = log_p.array
+    module, (steps, batch, _) = xp(x), x.shape
+    positions = module.arange(steps)[:, None, None] * x.shape[1] * x.shape[2]
+    positions = positions + module.arange(batch)[None, :, None] * x.shape[2] + labels[None]
+    emitted = read_positions(log_p, wrap(positions))  # (T, N, S)
+    never = wrap(module.full((), _NEVER, x.dtype))
+    states = module.arange(labels.shape[1])
+    start = (states == 0) | ((states == 1) & (target_lengths > 0)[:, None])
+    alpha = choose(wrap(start), emitted[0], never)
+    for t in range(1, steps):
+        ways = [alpha]
+        for shift, allowed in ((1, states >= 1), (2, skip)):
+            moved = alpha[:, wrap(module.maximum(states - shift, 0))]
+            ways.append(choose(wrap(module.broadcast_to(allowed, labels.shape)), moved, never))
+        following = emitted[t] + stack_op(*ways, dim=0).logsumexp(0)
+        alpha = choose(wrap(module.broadcast_to((input_lengths > t)[:, None], labels.shape)), following, alpha)
+    last = 2 * target_lengths[:, None]
+    end = (states == last) | ((states == last - 1) & (last > 0))
+    used = module.arange(steps)[:, None] < input_lengths[None]
+    total = keep_where(log_p.exp(), wrap(used[:, :, None])).sum((0, 2))
+    return total - choose(wrap(end), alpha, never).logsumexp(1)
 
 
 ctc_op = Op(_ctc, joint=_ctc_rule, name="ctc_loss")
@@ -43,8 +81,8 @@ def ctc_loss(
 
     Arguments: log_probs (T, N, C) or (T, C), log probabilities; targets (N, S), or all targets in one row; input_lengths,
     target_lengths (N,): how much of each is used; blank (the label of "no label"); reduction ("mean": each loss over its
-    target's length, then their mean; "sum", "none"); zero_infinity (impossible targets count nothing). First
-    derivatives only, as in PyTorch. RuntimeError for lengths that do not fit.
+    target's length, then their mean; "sum", "none"); zero_infinity (impossible targets count nothing). As in PyTorch the
+    gradient takes log_probs to be a log_softmax. RuntimeError for lengths that do not fit.
     Source: Graves et al. 2006; https://docs.pytorch.org/docs/stable/generated/torch.nn.functional.ctc_loss.html
 
     >>> import minigrad as mg

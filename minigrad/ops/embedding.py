@@ -56,11 +56,6 @@ def _checked_padding(padding_idx, rows):
     return padding_idx % rows
 
 
-def _refuse_sparse(name, sparse):
-    if sparse:
-        raise NotImplementedError(f"{name}: minigrad has no sparse gradients; use sparse=False")
-
-
 def _renormalise(name, weight, index, max_norm, norm_type):
     """Scale the rows about to be used to at most max_norm, in place."""
     if max_norm is not None:
@@ -75,7 +70,8 @@ def embedding(
 
     Arguments: input (…) int64 indices, weight (rows, D), padding_idx (a row that gets no gradient), max_norm (rows that
     are used are first scaled in place to this norm_type-norm), scale_grad_by_freq (divide a row's gradient by how often
-    it is named). IndexError for an index out of range; NotImplementedError for sparse=True.
+    it is named), sparse (how PyTorch stores the gradient; here it is dense, of the same values). IndexError for an
+    index out of range.
     Source: https://docs.pytorch.org/docs/stable/generated/torch.nn.functional.embedding.html
 
     >>> import minigrad as mg
@@ -85,7 +81,6 @@ def embedding(
     """
     require_tensor("embedding", input)
     require_tensor("embedding", weight, "weight", 2)
-    _refuse_sparse("embedding", sparse)
     if weight.array.ndim != 2:
         raise RuntimeError("'weight' must be 2-D")
     rows = weight.array.shape[0]
@@ -132,7 +127,6 @@ def embedding_bag(
     require_tensor("embedding_bag", weight, "weight", 2)
     if input.array.dtype.kind == "f" and weight.array.dtype.kind in "iu":
         raise ValueError("embedding_bag: the order of arguments is (input, weight): indices first")
-    _refuse_sparse("embedding_bag", sparse)
     if mode not in ("sum", "mean", "max"):
         raise ValueError("mode has to be one of sum, mean or max")
     if per_sample_weights is not None and mode != "sum":

@@ -1,5 +1,6 @@
 """Linear and bilinear maps of the last dimension: a family of products that are each other's gradients."""
 
+from minigrad.inplace import write_out
 from minigrad.kernels import matmul as kernels
 from minigrad.op import Op, function
 from minigrad.ops.core import sum_to
@@ -68,16 +69,19 @@ linear_weight = Op(
 )
 
 
-def linear(input, weight, bias=None):
+def linear(input, weight, bias=None, *, out=None):
     """Return input weightᵀ + bias.
 
-    Arguments: input (…, in), weight (out, in) or (in,), bias (out,) or (). RuntimeError where lengths or dtypes differ.
+    Arguments: input (…, in), weight (out, in) or (in,), bias (out,) or (), out (Tensor the result is written to).
+    RuntimeError where lengths or dtypes differ.
     Source: https://docs.pytorch.org/docs/stable/generated/torch.nn.functional.linear.html
 
     >>> import minigrad as mg
     >>> mg.nn.functional.linear(mg.ones(1, 3), mg.ones(2, 3), mg.tensor([0.0, 10.0]))
     tensor([[ 3., 13.]])
     """
+    if out is not None:
+        return write_out(out, linear(input, weight, bias), "linear")
     if isinstance(input, Tensor) and isinstance(weight, Tensor) and weight.array.ndim == 2:
         if bias is None or (isinstance(bias, Tensor) and bias.array.dtype is input.array.dtype):
             if bias is not None and bias.array.ndim > 1:
@@ -135,5 +139,5 @@ def bilinear(input1, input2, weight, bias=None):
     outputs = w[0]
     # Σⱼ weight[o, i, j] input2[…, j] as one product, then a sum over i.
     inner = linear(input2, weight.reshape(outputs * w[1], w[2])).reshape(*two[:-1], outputs, w[1])
-    result = (inner * input1.unsqueeze(-2)).sum(-1)
+    result = (inner @ input1.unsqueeze(-1)).squeeze(-1)
     return result if bias is None else result + bias

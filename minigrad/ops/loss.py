@@ -9,7 +9,7 @@ from minigrad.ops.core import broadcast_to
 from minigrad.ops.cross_entropy import reduction_name
 from minigrad.ops.define import require_tensor
 from minigrad.ops.distance import pairwise_distance
-from minigrad.ops.masked import choose, keep_where
+from minigrad.ops.masked import keep_where
 from minigrad.ops.unary import inside_op, sigmoid_op, sign_op
 from minigrad.tensor import Tensor, wrap
 
@@ -474,14 +474,14 @@ def multi_margin_loss(
         raise ValueError("only p == 1 and p == 2 supported")
     scores = _class_scores("multi_margin_loss", input, target)
     count, classes = scores.array.shape
+    if weight is not None and weight.array.ndim != 1:
+        raise ValueError("weight must be one-dimensional")
+    if weight is not None and weight.array.size != classes:
+        raise RuntimeError(f"inconsistent weight size, expected {classes} but got {list(weight.shape)}")
     if target.array.dtype.kind not in "iu":
         raise RuntimeError(f"expected scalar type Long but found {target.dtype}")
     if target.array.size != count or target.array.ndim > 1:
         raise RuntimeError(f"inconsistent target size, expected {count} but got {list(target.shape)}")
-    if weight is not None and (weight.array.ndim > 1 or weight.array.size != classes):
-        raise (ValueError if weight.array.ndim != 1 else RuntimeError)(
-            f"inconsistent weight size, expected {classes} but got {list(weight.shape)}"
-        )
     index = target.reshape(-1, 1)
     if count and bool(((index.array < 0) | (index.array >= classes)).any()):
         raise RuntimeError("target out of range")
@@ -553,9 +553,8 @@ def cosine_embedding_loss(
             f"{list(input2.shape)}."
         )
     similarity = _cosine(input1, input2)
-    zeros = similarity * 0
-    together = choose(target == 1, 1 - similarity, zeros)
-    apart = choose(target == -1, (similarity - margin).clamp(min=0), zeros)
+    together = keep_where(1 - similarity, target == 1)
+    apart = keep_where((similarity - margin).clamp(min=0), target == -1)
     return reduced(together + apart, reduction)
 
 

@@ -5,6 +5,7 @@ import math
 from minigrad.backend import np, xp
 from minigrad.kernels import norm as kernels
 from minigrad.op import Op, function
+from minigrad.ops.arithmetic import add_op, mul_op
 from minigrad.ops.core import sum_to
 from minigrad.ops.define import require_tensor
 from minigrad.ops.power import rsqrt_op
@@ -138,6 +139,11 @@ def batch_norm(
 
 def _batch_norm(input, running_mean, running_var, weight, bias, training, momentum, eps):
     x = input.array
+    if not x.size:  # nothing to normalise; weight and bias still get a gradient of zero
+        out = input.clone()
+        for parameter, combine in ((weight, mul_op), (bias, add_op)):
+            out = out if parameter is None else combine(out, parameter.reshape(-1)[0])
+        return out
     if x.ndim < 2:
         raise RuntimeError(f"batch_norm: expected an input of 2 or more dimensions, but got shape {list(x.shape)}")
     _check_float("batch_norm", input)
@@ -155,8 +161,6 @@ def _batch_norm(input, running_mean, running_var, weight, bias, training, moment
             raise RuntimeError("Expected running_mean and running_var to be defined when training=False")
         statistics = tuple(kernels.widened(running.array).reshape(affine) for running in (running_mean, running_var))
         return _normalized(input, weight, bias, view, affine, axes, eps, statistics=statistics)
-    if not x.size:
-        raise ValueError(f"Expected more than 1 value per channel when training, got input size {input.shape}")
     mean, variance = kernels.moments(x.reshape(view), axes)
     count = batch * spatial
     _update_running(running_mean, mean, momentum)
