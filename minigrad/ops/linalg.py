@@ -4,7 +4,7 @@ import math
 
 from minigrad.backend import result_dtype
 from minigrad.kernels import matmul as kernels
-from minigrad.op import Op, function
+from minigrad.op import CENTRAL, Op, function
 from minigrad.tensor import Tensor, normalize_dim
 
 
@@ -280,7 +280,7 @@ def addbmm(input, batch1, batch2, *, beta=1, alpha=1):
 
     Source: https://docs.pytorch.org/docs/stable/generated/torch.addbmm.html
     """
-    return _scaled_sum("addbmm", input, beta, bmm(batch1, batch2).sum(0), alpha)
+    return _scaled_sum("addbmm", input, beta, bmm(batch1, batch2).sum(0, dtype=batch1.dtype), alpha)
 
 
 @function()
@@ -333,8 +333,8 @@ def _in_order(matrices, split, i, j):
     return _times("multi_dot", _in_order(matrices, split, i, k), _in_order(matrices, split, k + 1, j))
 
 
-@function(out=True)
-def tensordot(a, b, dims=2):
+@function()
+def tensordot(a, b, dims=2, out=None):
     """Return the sums of products over some dimensions of both tensors.
 
     Arguments: a, b (tensors), dims (int n: the last n of a with the first n of b; or a pair of lists of dimensions).
@@ -348,7 +348,7 @@ def tensordot(a, b, dims=2):
     dims_a, dims_b = _tensordot_dims(a, b, dims)
     for left, right in zip(dims_a, dims_b, strict=True):
         if a.array.shape[left] == 1 or b.array.shape[right] == 1:  # a length of 1 broadcasts: the other side is summed
-            a, b = a.sum(left, keepdim=True), b.sum(right, keepdim=True)
+            a, b = a.sum(left, keepdim=True, dtype=a.dtype), b.sum(right, keepdim=True, dtype=b.dtype)
         elif a.array.shape[left] != b.array.shape[right]:
             raise RuntimeError(
                 f"contracted dimensions need to match, but first has size {a.shape[left]} in dim {left} and second has size "
@@ -360,7 +360,8 @@ def tensordot(a, b, dims=2):
     columns = [b.array.shape[d] for d in free_b]
     left = a.permute(*free_a, *dims_a).reshape(math.prod(rows), inner_size)
     right = b.permute(*dims_b, *free_b).reshape(inner_size, math.prod(columns))
-    return _times("tensordot", left, right).reshape(*rows, *columns)
+    result = _times("tensordot", left, right).reshape(*rows, *columns)
+    return result if out is None else CENTRAL["write_out"](out, result, "tensordot")
 
 
 def _tensordot_dims(a, b, dims):
