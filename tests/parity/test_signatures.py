@@ -124,7 +124,7 @@ def difference(function, parameters):
         ours = signature.parameters.get(name)
         if ours is None or default in (MISSING, Ellipsis, None) or ours.default in (inspect.Parameter.empty, None):
             continue
-        if ours.default != default:
+        if type(ours.default) is type(default) and ours.default != default:
             return f"default of {name}: got {ours.default!r}, want {default!r}"
     return None
 
