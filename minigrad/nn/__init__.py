@@ -6,12 +6,17 @@ Source: https://docs.pytorch.org/docs/stable/nn.html
 from minigrad.nn import functional, init, modules, parameter, utils
 from minigrad.nn.activation import *
 from minigrad.nn.container import *
+from minigrad.nn.conv import *
 from minigrad.nn.distance import *
 from minigrad.nn.dropout import *
 from minigrad.nn.flatten import *
+from minigrad.nn.fold import *
 from minigrad.nn.linear import *
 from minigrad.nn.loss import *
 from minigrad.nn.module import Module
 from minigrad.nn.normalization import *
+from minigrad.nn.padding import *
 from minigrad.nn.parameter import Buffer, Parameter, UninitializedBuffer, UninitializedParameter
+from minigrad.nn.pooling import *
 from minigrad.nn.sparse import *
+from minigrad.nn.upsampling import *

@@ -9,17 +9,24 @@ from minigrad.nn.module import Module
 _PATHS = {
     "activation": "activation",
     "batchnorm": "normalization",
+    "channelshuffle": "upsampling",
     "container": "container",
+    "conv": "conv",
     "distance": "distance",
     "dropout": "dropout",
     "flatten": "flatten",
+    "fold": "fold",
     "instancenorm": "normalization",
     "lazy": "lazy",
     "linear": "linear",
     "loss": "loss",
     "module": "module",
     "normalization": "normalization",
+    "padding": "padding",
+    "pixelshuffle": "upsampling",
+    "pooling": "pooling",
     "sparse": "sparse",
+    "upsampling": "upsampling",
 }
 
 for _name, _target in _PATHS.items():
