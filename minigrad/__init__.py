@@ -54,7 +54,7 @@ from minigrad.variable import Parameter, Variable  # noqa: E402
 from minigrad.version import __version__  # noqa: E402
 
 # PyTorch's submodules that programs reach as attributes of the package.
-from minigrad import accelerator, backends, cuda, linalg, nn, optim, random, utils  # noqa: E402, I001
+from minigrad import accelerator, backends, cuda, linalg, nn, optim, random, special, utils  # noqa: E402, I001
 
 e, inf, nan, pi, newaxis = _math.e, _math.inf, _math.nan, _math.pi, None
 

@@ -1,5 +1,7 @@
 """Sorting raw arrays and choosing by rank; NaN counts as the largest value, as in PyTorch."""
 
+import math
+
 from minigrad.backend import np, xp
 from minigrad.kernels.cumulative import scan
 
@@ -67,8 +69,9 @@ def searchsorted(boundaries, values, right):
     side = "right" if right else "left"
     if boundaries.ndim == 1:
         return module.searchsorted(boundaries, values, side=side)
-    lines = boundaries.reshape(-1, boundaries.shape[-1])
-    wanted = values.reshape(len(lines), -1)
+    count = math.prod(boundaries.shape[:-1])
+    lines = boundaries.reshape(count, boundaries.shape[-1])
+    wanted = values.reshape(count, values.shape[-1])
     out = module.empty(wanted.shape, np.int64)
     for row in range(len(lines)):
         out[row] = module.searchsorted(lines[row], wanted[row], side=side)

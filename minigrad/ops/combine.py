@@ -36,10 +36,6 @@ def _heaviside(x, values):
     return _module(x, values).heaviside(x, values) if x.dtype.kind == "f" else xp(x).where(x == 0, values, x > 0).astype(x.dtype)
 
 
-def _no_derivative(g):
-    raise RuntimeError("derivative for nextafter is not implemented")
-
-
 def _copysign_gradient(g, a, out):
     return g * keep_where(out / a, a != 0)
 
@@ -69,7 +65,7 @@ logaddexp2_op = Op(
     "logaddexp2", [lambda g, a, b: g / (exp2_op(b - a) + 1), lambda g, a, b: g / (exp2_op(a - b) + 1)], promote="same"
 )
 heaviside_op = Op(_heaviside, [None, None], broadcast=True)
-nextafter_op = Op("nextafter", [_no_derivative, _no_derivative], promote="same")
+nextafter_op = Op("nextafter", [lambda g, a, b: keep_where(g, a != b), lambda g: zeroed(g)], promote="same")
 
 for _name, _op, _summary, _a, _b, _result, _options in [
     ("atan2", atan2_op, "Return the angle of (other, input) from the positive axis.", 1.0, 1.0, "[0.7854]", {"tensors_only": True}),

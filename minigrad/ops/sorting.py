@@ -9,6 +9,7 @@ from minigrad.ops.combine import lerp_op
 from minigrad.ops.cumulative import take_along
 from minigrad.ops.define import require_tensor
 from minigrad.ops.extremum import pick
+from minigrad.ops.masked import choose
 from minigrad.ops.reduce import spread
 from minigrad.ops.shape import permute_op, reshape_op
 from minigrad.tensor import Tensor, normalize_dim, wrap

@@ -6,9 +6,11 @@ from minigrad.backend import np, xp
 from minigrad.kernels import special as kernels
 from minigrad.inplace import write_out
 from minigrad.op import Op, function
+from minigrad.ops.combine import xlog1py_op
 from minigrad.ops.define import require_tensor, unary_function
 from minigrad.ops.power import log_op
 from minigrad.ops.unary import exp_op
+from minigrad.tensor import Tensor
 
 _TWO_OVER_ROOT_PI = 2 / math.sqrt(math.pi)
 _LOG_ROOT_TWO_PI = 0.5 * math.log(2 * math.pi)
@@ -26,6 +28,16 @@ def _named(kernel, name):
 
 def _polygamma(x, *, n):
     return kernels.polygamma(x, n)
+
+
+def _zeta(s, q):
+    out = kernels.zeta(s, q)
+    single = all(getattr(value, "dtype", np.dtype(np.float32)).char == "f" for value in (s, q))
+    return out.astype(np.float32) if single else out
+
+
+def _zeta_no_gradient(g):
+    raise NotImplementedError("the derivative of zeta with respect to its first argument is not implemented")
 
 
 def _entr(x):
@@ -134,3 +146,76 @@ def mvlgamma(input, p):
     return total + p * (p - 1) / 4 * math.log(math.pi)
 
 
+
+
+# ---------------------------------------------------------------------- minigrad.special
+SPECIAL = {}  # functions that only the namespace special has
+
+
+def _special(name, op, summary, value, result):
+    """Add the function of one tensor to the namespace."""
+    call = op.call if hasattr(op, "call") else op
+
+    def public(input, *, out=None):
+        require_tensor("special_" + name, input)
+        answer = call(input)
+        return answer if out is None else write_out(out, answer, name)
+
+    public.__name__ = public.__qualname__ = name
+    public.__doc__ = f"""{summary}
+
+    Arguments: input (Tensor of any shape), out (Tensor the result is written to).
+    Source: https://docs.pytorch.org/docs/stable/special.html#torch.special.{name}
+
+    >>> import minigrad as mg
+    >>> mg.special.{name}(mg.tensor({value}))
+    tensor({result})
+    """
+    SPECIAL[name] = public
+
+
+def _ndtr(input):
+    """Return the standard normal distribution function, erfc(-x / sqrt 2) / 2."""
+    return erfc_op(input * -math.sqrt(0.5)) * 0.5
+
+
+_special("erfcx", erfcx_op, "Return exp(x^2) erfc(x).", 1.0, "0.4276")
+_special("entr", entr_op, "Return -x log(x); 0 at zero, -inf below.", 0.5, "0.3466")
+_special("i0e", i0e_op, "Return exp(-|x|) i0(x).", 1.0, "0.4658")
+_special("i1", i1_op, "Return the modified Bessel function of the first kind and order 1.", 1.0, "0.5652")
+_special("i1e", i1e_op, "Return exp(-|x|) i1(x).", 1.0, "0.2079")
+_special("log_ndtr", log_ndtr_op, "Return log(ndtr(x)), exact in the left tail.", 0.0, "-0.6931")
+_special("ndtr", _ndtr, "Return the standard normal distribution function.", 0.0, "0.5000")
+_special("ndtri", ndtri_op, "Return x with ndtr(x) = input.", 0.5, "0.")
+
+zeta_op = Op(
+    _zeta,
+    [_zeta_no_gradient, lambda g, s, q: -g * s * zeta_op(s + 1, q)],
+    promote="float", broadcast=True,
+)  # fmt: skip
+
+
+def _special_of_two(name, op, summary, example):
+    """Add the function of two tensors or numbers, not both numbers, to the namespace."""
+
+    def public(input, other, *, out=None):
+        if not isinstance(other, Tensor):
+            require_tensor("special_" + name, input)
+        answer = op(input, other)
+        return answer if out is None else write_out(out, answer, name)
+
+    public.__name__ = public.__qualname__ = name
+    public.__doc__ = f"""{summary}
+
+    Arguments: input, other (Tensor or number; shapes broadcast), out (Tensor the result is written to).
+    Source: https://docs.pytorch.org/docs/stable/special.html#torch.special.{name}
+
+    >>> import minigrad as mg
+    >>> mg.special.{name}(mg.tensor(2.0), 1.0)
+    tensor({example})
+    """
+    SPECIAL[name] = public
+
+
+_special_of_two("zeta", zeta_op, "Return the Hurwitz zeta function sum over k >= 0 of (other + k)^-input.", "1.6449")
+_special_of_two("xlog1py", xlog1py_op, "Return input * log(1 + other), which is 0 where input is 0.", "1.3863")
