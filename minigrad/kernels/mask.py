@@ -25,5 +25,5 @@ def choose(mask, a, b):
     a, b = (np.asarray(value, dtype).view(bits) for value in (a, b))
     chosen = np.bitwise_xor(a, b)
     every_bit = np.negative(np.asarray(mask).view(np.int8))
-    chosen = chosen & every_bit
+    chosen = np.asarray(chosen & every_bit)  # NumPy's arithmetic turns 0-d arrays into scalars
     return np.bitwise_xor(chosen, b, out=chosen if chosen.shape == np.broadcast(chosen, b).shape else None).view(dtype)

@@ -149,8 +149,9 @@ class _Conv(_ConvNd):
     ):
         super().__init__()
         self._configure(
-            in_channels, out_channels, kernel_size, stride, padding, dilation, 0, groups, bias, padding_mode, device, dtype
-        )
+            in_channels, out_channels, kernel_size, stride, padding, dilation, 0, groups, bias, padding_mode, device,
+            dtype,
+        )  # fmt: skip
 
     def _conv_forward(self, input, weight, bias):
         padding = self.padding
@@ -182,10 +183,11 @@ class Conv1d(_Conv):
 class Conv2d(_Conv):
     """2-d convolution (cross-correlation) over images.
 
-    Arguments: in_channels, out_channels, kernel_size, stride, padding (int, tuple, "valid" or "same"), dilation, groups,
-    bias, padding_mode ("zeros", "reflect", "replicate", "circular"), device, dtype. Shapes: x (N, C, H, W) or (C, H, W),
-    y (N, O, OH, OW), OH = ⌊(H + 2 padding - dilation (KH - 1) - 1) / stride⌋ + 1. Weight (O, C / groups, KH, KW) and bias
-    (O,) start from U(-b, b), b = 1/√(C / groups · KH · KW). ValueError for settings, RuntimeError for inputs that do not fit.
+    Arguments: in_channels, out_channels, kernel_size, stride, padding (int, tuple, "valid" or "same"), dilation,
+    groups, bias, padding_mode ("zeros", "reflect", "replicate", "circular"), device, dtype. Shapes: x (N, C, H, W) or
+    (C, H, W), y (N, O, OH, OW), OH = ⌊(H + 2 padding - dilation (KH - 1) - 1) / stride⌋ + 1. Weight (O, C / groups,
+    KH, KW) and bias (O,) start from U(-b, b), b = 1/√(C / groups · KH · KW). ValueError for settings, RuntimeError for
+    inputs that do not fit.
     Source: https://docs.pytorch.org/docs/stable/generated/torch.nn.Conv2d.html
 
     >>> import minigrad as mg
@@ -238,8 +240,8 @@ class _ConvTransposeNd(_ConvNd):
         if isinstance(padding, str):
             raise ValueError(f"{type(self).__name__}: padding has to be a number, but got {padding!r}")
         self._configure(
-            in_channels, out_channels, kernel_size, stride, padding, dilation, output_padding, groups, bias, padding_mode,
-            device, dtype,
+            in_channels, out_channels, kernel_size, stride, padding, dilation, output_padding, groups, bias,
+            padding_mode, device, dtype,
         )  # fmt: skip
 
     def _output_padding(self, input, output_size):
@@ -266,7 +268,8 @@ class _ConvTransposeNd(_ConvNd):
         most = [low + s - 1 for low, s in zip(least, self.stride, strict=True)]
         if any(not low <= wanted <= high for low, wanted, high in zip(least, size, most, strict=True)):
             raise ValueError(
-                f"requested an output size of {tuple(output_size)}, but valid sizes range from {least} to {most} (for an "
+                f"requested an output size of {tuple(output_size)}, but valid sizes range from {least} to "
+                f"{most} (for an "
                 f"input of {lengths})"
             )
         return tuple(wanted - low for wanted, low in zip(size, least, strict=True))
@@ -334,7 +337,7 @@ class ConvTranspose3d(_ConvTransposeNd):
 class _LazyConvMixin(LazyModuleMixin):
     """Makes weight and bias when the first input tells its channels."""
 
-    def _forget(self, out_channels, bias, device, dtype):
+    def _await_channels(self, out_channels, bias, device, dtype):
         self.out_channels = out_channels
         self.weight = UninitializedParameter(device=device, dtype=dtype)
         if bias:
@@ -383,7 +386,7 @@ class _LazyConv(_LazyConvMixin, _Conv):
         super().__init__(
             0, 0, kernel_size, stride, padding, dilation, groups, False, padding_mode, device=device, dtype=dtype
         )
-        self._forget(out_channels, bias, device, dtype)
+        self._await_channels(out_channels, bias, device, dtype)
 
 
 class _LazyConvTranspose(_LazyConvMixin, _ConvTransposeNd):
@@ -407,7 +410,7 @@ class _LazyConvTranspose(_LazyConvMixin, _ConvTransposeNd):
             0, 0, kernel_size, stride, padding, output_padding, groups, False, dilation, padding_mode, device=device,
             dtype=dtype,
         )  # fmt: skip
-        self._forget(out_channels, bias, device, dtype)
+        self._await_channels(out_channels, bias, device, dtype)
 
 
 class LazyConv1d(_LazyConv, Conv1d):

@@ -7,6 +7,9 @@ from minigrad.variable import Parameter
 
 def empty_tensor(shape, device=None, dtype=None):
     """Return an uninitialised tensor of a shape (int or tuple); the default device and dtype if None."""
+    if any(length < 0 for length in ((shape,) if isinstance(shape, int) else shape)):
+        sizes = [shape] if isinstance(shape, int) else list(shape)
+        raise RuntimeError(f"Trying to create tensor with negative dimension {min(sizes)}: {sizes}")
     target = get_default_device() if device is None else as_device(device)
     return wrap(move(np.empty(shape, default_float() if dtype is None else as_dtype(dtype).numpy), target))
 

@@ -3,7 +3,7 @@
 Source: https://docs.pytorch.org/docs/stable/nn.functional.html
 """
 
-from minigrad.op import FUNCTIONS
+from minigrad.registry import FUNCTIONS
 from minigrad.ops.activation import (
     celu,
     celu_,

@@ -94,7 +94,7 @@ class Hooks:
         >>> x.grad
         tensor([10., 10.])
         """
-        self._choose_backward_kind(full=True)
+        _choose_backward_kind(self, full=True)
         return HookHandle(self._backward_hooks, hook, first=prepend)
 
     def register_backward_hook(self, hook):
@@ -103,38 +103,40 @@ class Hooks:
         PyTorch's version hands over the gradients of the module's last operation, whatever its inputs are; this one
         those of the module's inputs, which is what its documentation says.
         """
-        self._choose_backward_kind(full=False)
+        _choose_backward_kind(self, full=False)
         return HookHandle(self._backward_hooks, hook)
 
-    def _choose_backward_kind(self, full):
-        """RuntimeError when regular and full backward hooks would be mixed."""
-        if self._is_full_backward_hook is (not full):
-            kind, other = ("full", "regular") if full else ("regular", "full")
-            raise RuntimeError(
-                f"Cannot use both regular backward hooks and full backward hooks on a single Module ({kind} asked for, "
-                f"{other} registered). Please use only one of them."
-            )
-        self._is_full_backward_hook = full
 
-    def _call_with_hooks(self, args, kwargs):
-        """Run forward and every hook around it."""
-        called = set()
-        result = None
-        try:
-            args, kwargs = _run_pre_hooks(self, args, kwargs)
-            backward = _backward_hook_of(self)
-            if backward is not None:
-                args = backward.watch_inputs(args)
-            result = self.forward(*args, **kwargs)
-            for hook_id, hook, with_kwargs in _forward_hooks(self):
-                called.add(hook_id)
-                changed = hook(self, args, kwargs, result) if with_kwargs else hook(self, args, result)
-                if changed is not None:
-                    result = changed
-            return result if backward is None else backward.watch_outputs(result)
-        except Exception:
-            _run_always_called(self, args, kwargs, result, called)
-            raise
+def _choose_backward_kind(module, full):
+    """RuntimeError when regular and full backward hooks would be mixed."""
+    if module._is_full_backward_hook is (not full):
+        kind, other = ("full", "regular") if full else ("regular", "full")
+        raise RuntimeError(
+            f"Cannot use both regular backward hooks and full backward hooks on a single Module ({kind} asked for, "
+            f"{other} registered). Please use only one of them."
+        )
+    module._is_full_backward_hook = full
+
+
+def call_with_hooks(module, args, kwargs):
+    """Run forward and every hook around it."""
+    called = set()
+    result = None
+    try:
+        args, kwargs = _run_pre_hooks(module, args, kwargs)
+        backward = _backward_hook_of(module)
+        if backward is not None:
+            args = backward.watch_inputs(args)
+        result = module.forward(*args, **kwargs)
+        for hook_id, hook, with_kwargs in _forward_hooks(module):
+            called.add(hook_id)
+            changed = hook(module, args, kwargs, result) if with_kwargs else hook(module, args, result)
+            if changed is not None:
+                result = changed
+        return result if backward is None else backward.watch_outputs(result)
+    except Exception:
+        _run_always_called(module, args, kwargs, result, called)
+        raise
 
 
 def _run_pre_hooks(module, args, kwargs):

@@ -1,6 +1,7 @@
 """Lazy modules: parameters whose shapes the first forward finds out."""
 
 from minigrad.nn.parameter import is_lazy
+from minigrad.nn.state import own_state
 
 __all__ = ["LazyModuleMixin"]
 
@@ -25,14 +26,14 @@ class LazyModuleMixin:
         self._initialize_hook = self.register_forward_pre_hook(self._infer_parameters, with_kwargs=True)
 
     def _save_to_state_dict(self, destination, prefix, keep_vars):
-        for name, tensor in self._local_state():
+        for name, tensor in own_state(self):
             destination[prefix + name] = tensor if is_lazy(tensor) or keep_vars else tensor.detach()
 
     def _lazy_load_hook(
         self, state_dict, prefix, local_metadata, strict, missing_keys, unexpected_keys, error_msgs
     ):
         """Give uninitialised parameters the shapes of those about to be loaded."""
-        for name, tensor in self._local_state():
+        for name, tensor in own_state(self):
             value = state_dict.get(prefix + name)
             if is_lazy(tensor) and value is not None and not is_lazy(value):
                 tensor.materialize(value.shape)

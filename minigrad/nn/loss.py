@@ -1,5 +1,6 @@
 """Losses as layers: each keeps the settings of the function of the same name in nn.functional."""
 
+from minigrad.nn.distance import PairwiseDistance
 from minigrad.nn.module import Module
 from minigrad.ops import cross_entropy as classes
 from minigrad.ops import ctc
@@ -104,6 +105,10 @@ class HuberLoss(_Loss):
 
     def __init__(self, reduction="mean", delta=1.0):
         super().__init__(reduction=reduction)
+        if isinstance(delta, bool) or not isinstance(delta, (int, float)):
+            raise TypeError(f"delta must be a float or int, got: {type(delta)}")
+        if delta <= 0:
+            raise ValueError(f"delta must be positive, got: {delta}")
         self.delta = delta
 
     def forward(self, input, target):
@@ -446,7 +451,7 @@ class TripletMarginWithDistanceLoss(_Loss):
     def __init__(self, *, distance_function=None, margin=1.0, swap=False, reduction="mean"):
         super().__init__(reduction=reduction)
         _check_margin("TripletMarginWithDistanceLoss", margin)
-        self.distance_function = functions.pairwise_distance if distance_function is None else distance_function
+        self.distance_function = PairwiseDistance() if distance_function is None else distance_function
         self.margin = margin
         self.swap = swap
 

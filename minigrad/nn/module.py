@@ -20,6 +20,7 @@ from minigrad.nn.hooks import (
     register_module_parameter_registration_hook,
     registered,
 )
+from minigrad.nn.parameter import is_lazy
 from minigrad.nn.state import State
 from minigrad.tensor import Tensor, as_device, wrap
 from minigrad.variable import Parameter, touch
@@ -111,14 +112,14 @@ class Module(Hooks, State):
             or GLOBAL_BACKWARD_HOOKS
             or GLOBAL_BACKWARD_PRE_HOOKS
         ):
-            return self._call_with_hooks(args, kwargs)
+            return call_with_hooks(self, args, kwargs)
         return self.forward(*args, **kwargs)
 
     # ------------------------------------------------------------------ attributes
     def __setattr__(self, name, value):
         if isinstance(value, Parameter):
-            self._need_init(name, "parameters")
-            self._forget(name, "_buffers", "_modules")
+            _need_init(self, name, "parameters")
+            _forget(self, name, "_buffers", "_modules")
             self.register_parameter(name, value)
             return
         own = self.__dict__
@@ -130,8 +131,8 @@ class Module(Hooks, State):
                 )
             self.register_parameter(name, None)
         elif isinstance(value, Module):
-            self._need_init(name, "module")
-            self._forget(name, "_parameters", "_buffers")
+            _need_init(self, name, "module")
+            _forget(self, name, "_parameters", "_buffers")
             modules[name] = registered("module", self, name, value)
         elif modules is not None and name in modules:
             if value is not None:
@@ -140,42 +141,13 @@ class Module(Hooks, State):
                 )
             modules[name] = None
         elif buffers is not None and name in buffers:
-            self._set_buffer(name, value)
+            _set_buffer(self, name, value)
         elif isinstance(value, Tensor) and getattr(value, "_is_buffer", False):
-            self._need_init(name, "buffer")
-            self._forget(name, "_parameters", "_modules")
+            _need_init(self, name, "buffer")
+            _forget(self, name, "_parameters", "_modules")
             self.register_buffer(name, value, value.persistent)
         else:
             object.__setattr__(self, name, value)
-
-    def _set_buffer(self, name, value):
-        """Replace a registered buffer."""
-        if value is not None and not isinstance(value, Tensor):
-            raise TypeError(
-                f"cannot assign '{_type_name(value)}' as buffer '{name}' (minigrad.nn.Buffer, minigrad.Tensor or None expected)"
-            )
-        if getattr(value, "_is_buffer", False):
-            self.register_buffer_persistence(name, value.persistent)
-        self._buffers[name] = registered("buffer", self, name, value)
-
-    def register_buffer_persistence(self, name, persistent):
-        """Set whether a registered buffer is part of the state_dict."""
-        if persistent:
-            self._non_persistent_buffers_set.discard(name)
-        else:
-            self._non_persistent_buffers_set.add(name)
-
-    def _need_init(self, name, what):
-        """AttributeError before Module.__init__ has run."""
-        if "_parameters" not in self.__dict__:
-            raise AttributeError(f"cannot assign {what} before Module.__init__() call (assigning '{name}')")
-
-    def _forget(self, name, *others):
-        """Remove a name from where it was registered as something else."""
-        self.__dict__.pop(name, None)
-        for other in others:
-            self.__dict__[other].pop(name, None)
-        self._non_persistent_buffers_set.discard(name)
 
     def __getattr__(self, name):
         own = self.__dict__
@@ -205,8 +177,8 @@ class Module(Hooks, State):
     # ------------------------------------------------------------------ registration
     def register_parameter(self, name, param):
         """Add a Parameter (or None) under a name; KeyError or TypeError for a name or value that can't be one."""
-        self._need_init(name, "parameter")
-        self._check_name("parameter", name, self._parameters)
+        _need_init(self, name, "parameter")
+        _check_name(self, "parameter", name, self._parameters)
         if param is not None:
             if not isinstance(param, Parameter):
                 raise TypeError(
@@ -234,36 +206,25 @@ class Module(Hooks, State):
         """
         if "_buffers" not in self.__dict__:
             raise AttributeError("cannot assign buffer before Module.__init__() call")
-        self._check_name("buffer", name, self._buffers)
+        _check_name(self, "buffer", name, self._buffers)
         if tensor is not None and not isinstance(tensor, Tensor):
             raise TypeError(
                 f"cannot assign '{_type_name(tensor)}' object to buffer '{name}' (minigrad Tensor or None required)"
             )
         self._buffers[name] = registered("buffer", self, name, tensor) if tensor is not None else None
-        self.register_buffer_persistence(name, persistent)
+        _set_persistent(self, name, persistent)
 
     def add_module(self, name, module):
         """Add a Module (or None) under a name, reachable as attribute ``name``."""
         if module is not None and not isinstance(module, Module):
             raise TypeError(f"{_type_name(module)} is not a Module subclass")
-        self._need_init(name, "module")
-        self._check_name("module", name, self._modules)
+        _need_init(self, name, "module")
+        _check_name(self, "module", name, self._modules)
         self._modules[name] = None if module is None else registered("module", self, name, module)
 
     def register_module(self, name, module):
         """Alias of add_module."""
         self.add_module(name, module)
-
-    def _check_name(self, kind, name, group):
-        """TypeError or KeyError for a name that can't be registered."""
-        if not isinstance(name, str):
-            raise TypeError(f"{kind} name should be a string. Got {_type_name(name)}")
-        if "." in name:
-            raise KeyError(f'{kind} name can\'t contain ".", got: {name}')
-        if name == "":
-            raise KeyError(f'{kind} name can\'t be empty string ""')
-        if name not in group and hasattr(self, name):
-            raise KeyError(f"attribute '{name}' already exists")
 
     # ------------------------------------------------------------------ finding parts by name
     def get_submodule(self, target):
@@ -448,8 +409,13 @@ class Module(Hooks, State):
                 if new_gradient.array is not gradient.array:
                     parameter.grad = new_gradient.requires_grad_(gradient.requires_grad)
         for name, buffer in self._buffers.items():
-            if buffer is not None:
-                self._buffers[name] = fn(buffer)
+            if buffer is None:
+                continue
+            new = fn(buffer)
+            if is_lazy(buffer):
+                buffer.array = new.array
+            else:
+                self._buffers[name] = new
         return self
 
     def to(self, *args, **kwargs):
@@ -535,6 +501,51 @@ class Module(Hooks, State):
         if lines or children:
             return f"{self._get_name()}(\n  " + "\n  ".join(lines + children) + "\n)"
         return f"{self._get_name()}()"
+
+
+def _set_buffer(module, name, value):
+    """Replace a registered buffer."""
+    if value is not None and not isinstance(value, Tensor):
+        raise TypeError(
+            f"cannot assign '{_type_name(value)}' as buffer '{name}' (minigrad.nn.Buffer, minigrad.Tensor or None expected)"
+        )
+    if getattr(value, "_is_buffer", False):
+        _set_persistent(module, name, value.persistent)
+    module._buffers[name] = registered("buffer", module, name, value)
+
+
+def _set_persistent(module, name, persistent):
+    """Set whether a registered buffer is part of the state_dict."""
+    if persistent:
+        module._non_persistent_buffers_set.discard(name)
+    else:
+        module._non_persistent_buffers_set.add(name)
+
+
+def _need_init(module, name, what):
+    """AttributeError before Module.__init__ has run."""
+    if "_parameters" not in module.__dict__:
+        raise AttributeError(f"cannot assign {what} before Module.__init__() call (assigning '{name}')")
+
+
+def _forget(module, name, *others):
+    """Remove a name from where it was registered as something else."""
+    module.__dict__.pop(name, None)
+    for other in others:
+        module.__dict__[other].pop(name, None)
+    module._non_persistent_buffers_set.discard(name)
+
+
+def _check_name(module, kind, name, group):
+    """TypeError or KeyError for a name that can't be registered."""
+    if not isinstance(name, str):
+        raise TypeError(f"{kind} name should be a string. Got {_type_name(name)}")
+    if "." in name:
+        raise KeyError(f'{kind} name can\'t contain ".", got: {name}')
+    if name == "":
+        raise KeyError(f'{kind} name can\'t be empty string ""')
+    if name not in group and hasattr(module, name):
+        raise KeyError(f"attribute '{name}' already exists")
 
 
 def indented(text, spaces):

@@ -252,7 +252,8 @@ class MaxUnpool1d(_MaxUnpool):
     """Partial inverse of `MaxPool1d`: every value where its maximum was, zeros elsewhere.
 
     Arguments: kernel_size, stride (default kernel_size), padding of the pooling. ``forward(input, indices,
-    output_size=None)``; RuntimeError for indices outside, ValueError for an output_size that does not pool to the input's.
+    output_size=None)``; RuntimeError for indices outside, ValueError for an output_size that does not pool to the
+    input's.
 
     Source: https://docs.pytorch.org/docs/stable/generated/torch.nn.MaxUnpool1d.html
     """
@@ -265,7 +266,8 @@ class MaxUnpool2d(_MaxUnpool):
     """Partial inverse of `MaxPool2d`: every value where its maximum was, zeros elsewhere.
 
     Arguments: kernel_size, stride (default kernel_size), padding of the pooling. ``forward(input, indices,
-    output_size=None)``; RuntimeError for indices outside, ValueError for an output_size that does not pool to the input's.
+    output_size=None)``; RuntimeError for indices outside, ValueError for an output_size that does not pool to the
+    input's.
 
     Source: https://docs.pytorch.org/docs/stable/generated/torch.nn.MaxUnpool2d.html
     """
@@ -278,7 +280,8 @@ class MaxUnpool3d(_MaxUnpool):
     """Partial inverse of `MaxPool3d`: every value where its maximum was, zeros elsewhere.
 
     Arguments: kernel_size, stride (default kernel_size), padding of the pooling. ``forward(input, indices,
-    output_size=None)``; RuntimeError for indices outside, ValueError for an output_size that does not pool to the input's.
+    output_size=None)``; RuntimeError for indices outside, ValueError for an output_size that does not pool to the
+    input's.
 
     Source: https://docs.pytorch.org/docs/stable/generated/torch.nn.MaxUnpool3d.html
     """
@@ -448,8 +451,8 @@ class AdaptiveMaxPool1d(_AdaptiveMaxPool):
 class AdaptiveMaxPool2d(_AdaptiveMaxPool):
     """Maxima of output_size windows of (N, C, H, W) or (C, H, W).
 
-    Arguments: output_size (int, or a tuple in which None keeps the input's length), return_indices (also return the maxima's flat
-    positions in their plane).
+    Arguments: output_size (int, or a tuple in which None keeps the input's length), return_indices (also return the
+    maxima's flat positions in their plane).
 
     Source: https://docs.pytorch.org/docs/stable/generated/torch.nn.AdaptiveMaxPool2d.html
 
@@ -464,8 +467,8 @@ class AdaptiveMaxPool2d(_AdaptiveMaxPool):
 class AdaptiveMaxPool3d(_AdaptiveMaxPool):
     """Maxima of output_size windows of (N, C, D, H, W) or (C, D, H, W).
 
-    Arguments: output_size (int, or a tuple in which None keeps the input's length), return_indices (also return the maxima's flat
-    positions in their plane).
+    Arguments: output_size (int, or a tuple in which None keeps the input's length), return_indices (also return the
+    maxima's flat positions in their plane).
 
     Source: https://docs.pytorch.org/docs/stable/generated/torch.nn.AdaptiveMaxPool3d.html
 

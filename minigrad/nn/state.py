@@ -76,19 +76,10 @@ class State:
 
     def _save_to_state_dict(self, destination, prefix, keep_vars):
         """Put this module's own parameters and buffers, not its children's, into destination."""
-        for name, tensor in self._local_state():
+        for name, tensor in own_state(self):
             destination[prefix + name] = tensor if keep_vars else tensor.detach()
         if type(self).get_extra_state is not State.get_extra_state:
             destination[prefix + _EXTRA_STATE] = self.get_extra_state()
-
-    def _local_state(self):
-        """Yield (name, tensor) of this module's own parameters and persistent buffers."""
-        for name, tensor in self._parameters.items():
-            if tensor is not None:
-                yield name, tensor
-        for name, tensor in self._buffers.items():
-            if tensor is not None and name not in self._non_persistent_buffers_set:
-                yield name, tensor
 
     def get_extra_state(self):
         """Return what else to store in the state_dict; override together with set_extra_state."""
@@ -170,12 +161,12 @@ class State:
         """Load this module's own parameters and buffers, not its children's; problems are added to the lists."""
         for hook in self._load_state_dict_pre_hooks.values():
             hook(state_dict, prefix, local_metadata, strict, missing_keys, unexpected_keys, error_msgs)
-        local_state = dict(self._local_state())
+        local_state = dict(own_state(self))
         assign = local_metadata.get("assign_to_params_buffers", False)
         for name, tensor in local_state.items():
             key = prefix + name
             if key in state_dict:
-                problem = self._load_one(name, key, tensor, state_dict[key], assign)
+                problem = _load_one(self, name, key, tensor, state_dict[key], assign)
                 if problem:
                     error_msgs.append(problem)
             elif strict:
@@ -196,42 +187,6 @@ class State:
                 if first not in (self._modules if dot else local_state):
                     unexpected_keys.append(key)
 
-    def _load_one(self, name, key, tensor, value, assign):
-        """Load one tensor; returns what is wrong with it, or None."""
-        if not isinstance(value, Tensor):
-            return (
-                f'While copying the parameter named "{key}", expected minigrad.Tensor or Tensor-like object from '
-                f"checkpoint but received {type(value)}"
-            )
-        lazy = getattr(tensor, "is_uninitialized", False)
-        if not lazy and tensor.ndim == 0 and value.ndim == 1 and value.numel() > 0:
-            value = value[0]  # files of PyTorch 0.3 hold scalars as one-element vectors
-        if not lazy and tensor.shape != value.shape:
-            return (
-                f"size mismatch for {key}: copying a param with shape {value.shape} from checkpoint, "
-                f"the shape in current model is {tensor.shape}."
-            )
-        try:
-            if assign:
-                self._assign_tensor(name, tensor, value)
-            else:
-                write_memory(tensor, move(value.array, tensor.device))
-        except Exception as error:  # noqa: BLE001: reported together with the others
-            return (
-                f'While copying the parameter named "{key}", whose dimensions in the model are {tensor.size()} and '
-                f"whose dimensions in the checkpoint are {value.size()}, an exception occurred : {error.args}."
-            )
-        return None
-
-    def _assign_tensor(self, name, tensor, value):
-        """Make the loaded tensor itself the parameter or buffer."""
-        if isinstance(tensor, Parameter):
-            if not isinstance(value, Parameter):
-                value = Parameter(value, requires_grad=tensor.requires_grad)
-            elif value.requires_grad != tensor.requires_grad:
-                value.requires_grad_(tensor.requires_grad)
-        setattr(self, name, value)
-
 
 class _LoadPreHook:
     """A load_state_dict pre-hook, given its module as first argument where it wants it."""
@@ -248,6 +203,54 @@ class _LoadPreHook:
 
     def __setstate__(self, state):
         self.__init__(state["hook"], state["module"])
+
+
+def own_state(module):
+    """Yield (name, tensor) of this module's own parameters and persistent buffers."""
+    for name, tensor in module._parameters.items():
+        if tensor is not None:
+            yield name, tensor
+    for name, tensor in module._buffers.items():
+        if tensor is not None and name not in module._non_persistent_buffers_set:
+            yield name, tensor
+
+
+def _load_one(module, name, key, tensor, value, assign):
+    """Load one tensor; returns what is wrong with it, or None."""
+    if not isinstance(value, Tensor):
+        return (
+            f'While copying the parameter named "{key}", expected minigrad.Tensor or Tensor-like object from '
+            f"checkpoint but received {type(value)}"
+        )
+    lazy = getattr(tensor, "is_uninitialized", False)
+    if not lazy and tensor.ndim == 0 and value.ndim == 1 and value.numel() > 0:
+        value = value[0]  # files of PyTorch 0.3 hold scalars as one-element vectors
+    if not lazy and tensor.shape != value.shape:
+        return (
+            f"size mismatch for {key}: copying a param with shape {value.shape} from checkpoint, "
+            f"the shape in current model is {tensor.shape}."
+        )
+    try:
+        if assign:
+            _assign_tensor(module, name, tensor, value)
+        else:
+            write_memory(tensor, move(value.array, tensor.device))
+    except Exception as error:  # noqa: BLE001: reported together with the others
+        return (
+            f'While copying the parameter named "{key}", whose dimensions in the model are {tensor.size()} and '
+            f"whose dimensions in the checkpoint are {value.size()}, an exception occurred : {error.args}."
+        )
+    return None
+
+
+def _assign_tensor(module, name, tensor, value):
+    """Make the loaded tensor itself the parameter or buffer."""
+    if isinstance(tensor, Parameter):
+        if not isinstance(value, Parameter):
+            value = Parameter(value, requires_grad=tensor.requires_grad)
+        elif value.requires_grad != tensor.requires_grad:
+            value.requires_grad_(tensor.requires_grad)
+    setattr(module, name, value)
 
 
 def _load(module, state_dict, prefix, metadata, assign, missing, unexpected, errors):

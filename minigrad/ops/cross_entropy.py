@@ -137,7 +137,7 @@ def _prepared(name, input, target, weight, ignore_index, reduction):
             raise RuntimeError(f"size mismatch (got input: {list(x.shape)}, target: {list(t.shape)})")
         if x.ndim == 2:
             raise RuntimeError(f"{name}: 0D or 1D target tensor expected, multi-target not supported: {list(t.shape)}")
-        raise (RuntimeError if x.ndim == 4 else ValueError)(f"Expected target size {list(expected)}, got {list(t.shape)}")
+        raise RuntimeError(f"Expected target size {list(expected)}, got {list(t.shape)}")
     if weight is not None and weight.array.shape != (classes,):
         raise RuntimeError(
             f"weight tensor should be defined either for all {classes} classes or no classes but got weight tensor of "

@@ -392,8 +392,8 @@ def poisson_nll_loss(
 def gaussian_nll_loss(input, target, var, full=False, eps=1e-6, reduction="mean"):
     """Return (log var + (x - y)² / var) / 2, the variance not below eps.
 
-    Arguments: input (the means), target (broadcast), var (≥ 0: a number, input's shape, or that with the last
-    dimension 1 or missing), full (add log(2 π)/2), reduction. ValueError for a var that does not fit or is negative.
+    Arguments: input (the means), target (broadcast), var (≥ 0: a number, input's shape, or that with one
+    dimension 1 or the last one missing), full (add log(2 π)/2), reduction. ValueError for a var that does not fit or is negative.
     Source: https://docs.pytorch.org/docs/stable/generated/torch.nn.functional.gaussian_nll_loss.html
 
     >>> import minigrad as mg
@@ -409,9 +409,10 @@ def gaussian_nll_loss(input, target, var, full=False, eps=1e-6, reduction="mean"
     elif bool((var.array < 0).any()):
         raise ValueError("var has negative entry/entries")
     if var.array.shape != input.array.shape:
-        if input.array.shape[:-1] == var.array.shape:
+        wanted, given = input.array.shape, var.array.shape
+        if wanted[:-1] == given:
             var = var.unsqueeze(-1)
-        elif input.array.shape[:-1] != var.array.shape[:-1] or var.array.shape[-1] != 1:
+        elif len(wanted) != len(given) or [b for a, b in zip(wanted, given, strict=True) if a != b] != [1]:
             raise ValueError("var is of incorrect size")
     if reduction not in ("none", "mean", "sum"):
         raise ValueError(reduction + " is not valid")

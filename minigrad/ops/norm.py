@@ -4,7 +4,8 @@ import math
 
 from minigrad.backend import np, xp
 from minigrad.kernels import norm as kernels
-from minigrad.op import Op, function
+from minigrad.op import Op
+from minigrad.registry import function
 from minigrad.ops.arithmetic import add_op, mul_op
 from minigrad.ops.core import sum_to
 from minigrad.ops.define import require_tensor
@@ -121,12 +122,12 @@ def batch_norm(
 
     Arguments: input (N, C, …), running_mean and running_var (C,) or None: used when not training, and otherwise
     updated in place, running = (1 - momentum) running + momentum batch (with the unbiased variance); weight, bias (C,).
-    ValueError when training on one value per channel, RuntimeError for shapes that do not fit.
+    ValueError for training on one value per channel or with eps 0, RuntimeError for shapes that do not fit.
     Source: Ioffe & Szegedy 2015; https://docs.pytorch.org/docs/stable/generated/torch.nn.functional.batch_norm.html
 
     >>> import minigrad as mg
     >>> x = mg.tensor([[1.0], [3.0]])
-    >>> mg.nn.functional.batch_norm(x, None, None, training=True, eps=0.0)
+    >>> mg.nn.functional.batch_norm(x, None, None, training=True, eps=1e-9)
     tensor([[-1.],
             [ 1.]])
     """
@@ -134,6 +135,9 @@ def batch_norm(
     shape = input.array.shape
     if training and len(shape) >= 2 and math.prod(shape) == shape[1] and math.prod(shape):
         raise ValueError(f"Expected more than 1 value per channel when training, got input size {input.shape}")
+    if eps <= 0.0 if training else eps < 0.0:
+        bound = "positive during training" if training else "non-negative"
+        raise ValueError(f"batch_norm eps must be {bound}, but got {eps}")
     return _batch_norm(input, running_mean, running_var, weight, bias, training, momentum, eps)
 
 

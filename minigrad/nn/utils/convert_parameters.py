@@ -1,6 +1,6 @@
 """All parameters as one vector, and back."""
 
-from minigrad.op import FUNCTIONS
+from minigrad.registry import FUNCTIONS
 from minigrad.tensor import Tensor
 
 __all__ = ["parameters_to_vector", "vector_to_parameters"]
