@@ -38,7 +38,7 @@ from minigrad.backend import (  # noqa: E402
     set_num_threads,
 )
 from minigrad.ops.legacy import legacy_types as _legacy_types  # noqa: E402
-from minigrad.op import FUNCTIONS as _FUNCTIONS  # noqa: E402
+from minigrad.registry import FUNCTIONS as _FUNCTIONS  # noqa: E402
 from minigrad.ops.layout import (  # noqa: E402
     channels_last,
     channels_last_3d,

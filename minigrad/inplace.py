@@ -8,11 +8,13 @@
   found by the clock of variable.touch and reported in backward.
 """
 
-from minigrad.backend import can_cast, xp
+from minigrad.backend import can_cast, memory_root, xp
 from minigrad.kernels.scatter import scatter_add_flat
-from minigrad.op import CENTRAL, Op, alias_node
+from minigrad.op import Op
+from minigrad.operands import CENTRAL
+from minigrad.rules import alias_node
 from minigrad.tensor import Tensor, data_pointer
-from minigrad.variable import MODE, View, is_tracked, promote, touch
+from minigrad.variable import MODE, Node, View, is_tracked, promote, touch
 
 
 def _positions(view, base):
@@ -134,6 +136,7 @@ def overwrite_tensor(tensor, value):
         tensor.node = _node_of(value)
         tensor._requires_grad = is_tracked(value)
         return tensor
+    _keep_old_values(value, tensor.array)
     write_memory(tensor, value.array)
     if base is None:
         promote(tensor)
@@ -143,6 +146,31 @@ def overwrite_tensor(tensor, value):
         return tensor
     _rewrite_base(tensor, base, value)
     return tensor
+
+
+def _keep_old_values(value, array):
+    """Copy what the operations that have just computed value saved of the memory that is about to be written.
+
+    ``view.mul_(view)`` needs the old values for its gradient. Only the newest few nodes are looked at: those of the
+    function whose in-place variant this is.
+    """
+    root, nodes = memory_root(array), [value.node] if is_tracked(value) else []
+    for _ in range(_NODES_OF_ONE_FUNCTION):
+        if not nodes:
+            return
+        node = nodes.pop(0)
+        if type(node) is not Node or node.saved is None:
+            continue
+        if any(_lies_in(saved, root) for saved in node.saved):
+            node.saved = tuple([saved.copy() if _lies_in(saved, root) else saved for saved in node.saved])
+        nodes.extend(node.edges)
+
+
+_NODES_OF_ONE_FUNCTION = 8
+
+
+def _lies_in(saved, root):
+    return hasattr(saved, "flags") and hasattr(saved, "base") and memory_root(saved) is root
 
 
 def _node_of(value):

@@ -5,7 +5,7 @@ import math
 
 from minigrad.backend import FLOAT_CODES, np, xp
 from minigrad.kernels.decomposition import LinAlgError
-from minigrad.op import function
+from minigrad.registry import function
 from minigrad.ops import decomposition as ops
 from minigrad.ops.linalg import cross as _cross
 from minigrad.ops.linalg import matmul, matrix_product

@@ -7,7 +7,7 @@ Source: https://docs.pytorch.org/docs/stable/special.html
 tensor([0.5000])
 """
 
-from minigrad.op import FUNCTIONS
+from minigrad.registry import FUNCTIONS
 from minigrad.ops.special_functions import SPECIAL
 
 _ALIASES = {

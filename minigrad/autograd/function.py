@@ -3,7 +3,7 @@
 import functools
 import weakref
 
-from minigrad.op import _all_outputs, _output, alias_node
+from minigrad.rules import all_outputs, output_of, alias_node
 from minigrad.ops.core import sum_to
 from minigrad.tensor import Tensor, wrap
 from minigrad.variable import MODE, Node, is_tracked, make_variable, next_time, promote, touch, written_since
@@ -72,7 +72,7 @@ class FunctionCtx:
                 f"{node.name()} saved a tensor of shape {list(array.shape)} that was written afterwards."
             )
         if isinstance(source, int):  # one of the outputs
-            return make_variable(array, node) if source < 0 else _output(node, source, array)
+            return make_variable(array, node) if source < 0 else output_of(node, source, array)
         if source is None:
             return wrap(array)
         if isinstance(source, Tensor):
@@ -202,7 +202,7 @@ def _tracked_output(node, ctx, args, index, out, only):
         return out
     if out.array.dtype.kind not in "fc":
         return out
-    variable = make_variable(out.array, node) if only else _output(node, index, out.array)
+    variable = make_variable(out.array, node) if only else output_of(node, index, out.array)
     if any(out is other for other in ctx._dirty):
         from minigrad.inplace import check_writable
 
@@ -235,7 +235,7 @@ class _FunctionOp:
             if self.ctx.materialize_grads:
                 shapes = node.shape
                 node_like = _Outputs(tuple(item or ((), float, _numpy()) for item in shapes))
-                gradients = _all_outputs(node_like, gradient, graph)
+                gradients = all_outputs(node_like, gradient, graph)
             else:
                 gradients = [gradient.get(index) for index in range(len(node.shape))]
         else:

@@ -4,7 +4,7 @@ import collections
 import weakref
 
 from minigrad import engine
-from minigrad.op import METHODS
+from minigrad.registry import METHODS
 from minigrad.tensor import Tensor, wrap
 from minigrad.variable import RemovableHandle, Variable, check_can_require_grad, is_tracked, promote, touch
 

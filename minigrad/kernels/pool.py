@@ -229,10 +229,8 @@ def max_pool_gather(h, codes, kernel, stride, padding, dilation):
 def _offset_slices(kernel, stride, dilation, count):
     """Index of the places that each kernel offset meets, in row-major order."""
     for offset in product(*(range(k) for k in kernel)):
-        yield (
-            ...,
-            *(slice(o * d, o * d + (n - 1) * t + 1, t) for o, d, t, n in zip(offset, dilation, stride, count, strict=True)),
-        )
+        steps = zip(offset, dilation, stride, count, strict=True)
+        yield (..., *(slice(o * d, o * d + (n - 1) * t + 1, t) for o, d, t, n in steps))
 
 
 def plane_gather(x, index, spatial):
@@ -266,8 +264,8 @@ def plane_put(x, index, size):
 def table_max(x, tables):
     """Maxima over windows of any place and length, and their flat positions (int64) in the plane.
 
-    ``tables`` has one integer array per spatial dimension, (longest window, count), or with a start of its own for every
-    plane (longest window, *planes, count): the positions each window covers, short ones repeating their last.
+    ``tables`` has one integer array per spatial dimension, (longest window, count), or with a start of its own for
+    every plane (longest window, *planes, count): the positions each window covers, short ones repeating their last.
     """
     spatial = len(tables)
     lead = x.ndim - spatial
@@ -316,7 +314,7 @@ def _divided(values, divisor):
 
 
 def window_mean(x, kernel, stride, padding, count, divisor=1):
-    """Sums over the windows of x (*planes, *size), zeros around it, over a divisor (number or (*count)): (*planes, *count)."""
+    """Sums (*planes, *count) over the windows of x (*planes, *size), each over a divisor (number or (*count))."""
     spatial = len(kernel)
     size = x.shape[x.ndim - spatial:]
     out = xp(x).empty((*x.shape[: x.ndim - spatial], *count), x.dtype)
@@ -336,7 +334,7 @@ def window_mean(x, kernel, stride, padding, count, divisor=1):
 
 
 def window_spread(g, size, kernel, stride, padding, divisor=1):
-    """Adjoint of `window_mean`: add every g (*planes, *count) over the divisor to its window's places, (*planes, *size)."""
+    """Adjoint of `window_mean`: g (*planes, *count) over the divisor, added to its window: (*planes, *size)."""
     spatial = len(kernel)
     count = g.shape[g.ndim - spatial:]
     out = xp(g).zeros((*g.shape[: g.ndim - spatial], *size), g.dtype)

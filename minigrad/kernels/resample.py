@@ -9,7 +9,8 @@ from math import prod
 
 from minigrad.backend import np, xp
 
-DENSE_RATIO = 50              # a product with the dense matrix beats gathering while (input length) / taps is below this
+# A product with the dense matrix beats gathering while (input length) / taps is below this.
+DENSE_RATIO = 50
 
 
 class Taps:

@@ -15,21 +15,29 @@ def broadcast_view(x, shape):
     lead = len(shape) - len(old)
     flags = x.flags
     if lead >= 0 and flags.c_contiguous and flags.writeable and x.size:
-        strides = [0] * lead
-        for length, wanted, step in zip(old, shape[lead:], x.strides, strict=True):
-            if length == wanted:
-                strides.append(step)
-            elif length == 1:
-                strides.append(0)
-            else:
-                break
-        else:
+        strides = x.strides
+        if shape[lead:] != old:
+            strides = _broadcast_strides(old, shape[lead:], strides)
+        if strides is not None:
             # Several times faster than broadcast_to, which goes through an iterator.
-            out = _ndarray(shape, x.dtype, x, 0, strides)
+            out = _ndarray(shape, x.dtype, x, 0, (0,) * lead + strides if lead else strides)
             if out.size > x.size:
                 out.flags.writeable = False
             return out
     return np.broadcast_to(x, shape)
+
+
+def _broadcast_strides(old, shape, strides):
+    """Return the strides with which dimensions of length 1 are repeated; None where another length differs."""
+    result = ()
+    for dim, length in enumerate(shape):
+        if old[dim] == length:
+            result += (strides[dim],)
+        elif old[dim] == 1:
+            result += (0,)
+        else:
+            return None
+    return result
 
 
 def strided_view(x, shape, strides, offset=0):

@@ -8,7 +8,8 @@ import math
 from minigrad.backend import xp
 from minigrad.inplace import assign
 from minigrad.kernels import activation as kernels
-from minigrad.op import METHODS, Op, function
+from minigrad.op import Op
+from minigrad.registry import METHODS, function
 from minigrad.ops.define import require_tensor
 from minigrad.ops.masked import keep_where
 from minigrad.ops.special_functions import erf_op

@@ -2,7 +2,8 @@
 
 from minigrad.backend import np, xp
 from minigrad.inplace import write_out
-from minigrad.op import Op, function
+from minigrad.op import Op
+from minigrad.registry import function
 from minigrad.ops.core import cast
 from minigrad.ops.define import alias, binary_function, require_operand, require_tensor
 from minigrad.ops.masked import zeroed
@@ -103,7 +104,7 @@ def _operands(name, input, other):
     require_operand(name, other, "other", 2)
     if isinstance(input, Tensor) or isinstance(other, Tensor):
         return input, other
-    from minigrad.op import FUNCTIONS
+    from minigrad.registry import FUNCTIONS
 
     return FUNCTIONS["tensor"](input), FUNCTIONS["tensor"](other)
 

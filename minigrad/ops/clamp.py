@@ -1,7 +1,8 @@
 """Bounds: clamp with numbers or tensors, nan_to_num."""
 
 from minigrad.backend import asarray_like, np, result_dtype, xp
-from minigrad.op import Op, function
+from minigrad.op import Op
+from minigrad.registry import function
 from minigrad.ops.core import cast
 from minigrad.ops.define import require_tensor
 from minigrad.ops.masked import keep_where

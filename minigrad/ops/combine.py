@@ -2,7 +2,8 @@
 
 
 from minigrad.backend import np, xp
-from minigrad.op import Op, function
+from minigrad.op import Op
+from minigrad.registry import function
 from minigrad.ops.define import alias, binary_function, require_tensor
 from minigrad.ops.masked import keep_where, zeroed
 from minigrad.ops.power import log_op

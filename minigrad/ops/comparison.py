@@ -1,7 +1,8 @@
 """Comparisons and logic: their results are bools and have no gradient."""
 
 from minigrad.backend import np, xp
-from minigrad.op import Op, function
+from minigrad.op import Op
+from minigrad.registry import function
 from minigrad.ops.define import alias, binary_function, require_tensor, unary_function
 from minigrad.tensor import wrap
 

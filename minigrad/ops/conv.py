@@ -2,7 +2,8 @@
 
 from minigrad.kernels import conv as kernels
 from minigrad.kernels import im2col as columns
-from minigrad.op import Op, function
+from minigrad.op import Op
+from minigrad.registry import function
 from minigrad.ops.core import sum_to
 from minigrad.ops.define import require_tensor
 from minigrad.ops.pad import pad_op
@@ -153,10 +154,12 @@ def _check_channels(shape, weight, bias, groups, transposed):
         )
     if weight.shape[0] % groups:
         raise RuntimeError(
-            f"Given groups={groups}, expected weight to be divisible by {groups} at dimension 0, but got weight of size "
+            f"Given groups={groups}, expected weight to be divisible by {groups} at dimension 0, but got weight "
+            f"of size "
             f"{size} instead"
         )
-    given = f"Given transposed=1, weight of size {size}" if transposed else f"Given groups={groups}, weight of size {size}"
+    given = "Given transposed=1" if transposed else f"Given groups={groups}"
+    given = f"{given}, weight of size {size}"
     channels = weight.shape[0] if transposed else weight.shape[1] * groups
     if shape[1] != channels:
         raise RuntimeError(
@@ -165,7 +168,7 @@ def _check_channels(shape, weight, bias, groups, transposed):
     outputs = weight.shape[1] * groups if transposed else weight.shape[0]
     if bias is not None and tuple(bias.shape) != (outputs,):
         raise RuntimeError(
-            f"{given.split(', weight')[0]}, weight of size {size}, expected bias to be 1-dimensional with {outputs} "
+            f"{given}, expected bias to be 1-dimensional with {outputs} "
             f"elements, but got bias of size {list(bias.shape)} instead"
         )
 
@@ -253,7 +256,7 @@ def conv2d(input, weight, bias=None, stride=1, padding=0, dilation=1, groups=1):
 
 @function()
 def conv3d(input, weight, bias=None, stride=1, padding=0, dilation=1, groups=1):
-    """Return the 3-d cross-correlation of input (N, C, D, H, W) or (C, D, H, W) with weight (O, C / groups, KD, KH, KW).
+    """Return the 3-d cross-correlation of (N, C, D, H, W) or (C, D, H, W) with weight (O, C / groups, KD, KH, KW).
 
     Arguments as those of `conv2d`. RuntimeError for shapes or dtypes that do not fit.
     Source: https://docs.pytorch.org/docs/stable/generated/torch.nn.functional.conv3d.html
@@ -415,7 +418,8 @@ def unfold(input, kernel_size, dilation=1, padding=0, stride=1):
     if any(count < 1 for count in out):
         raise RuntimeError(
             f"Given input with spatial size ({shape[-2]}, {shape[-1]}), kernel_size={given['kernel']}, "
-            f"dilation={given['dilation']}, padding={given['padding']}, calculated shape of the array of sliding blocks "
+            f"dilation={given['dilation']}, padding={given['padding']}, calculated shape of the array of "
+            f"sliding blocks "
             f"as ({out[0]}, {out[1]}), but its components must be at least one."
         )
     x, added = batched(input, 2)

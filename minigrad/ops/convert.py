@@ -18,7 +18,8 @@ from minigrad.backend import (
 )
 from minigrad.backend.devices import pinned_copy
 from minigrad.inplace import check_writable, overwrite_tensor
-from minigrad.op import FUNCTIONS, METHODS, Op, function
+from minigrad.op import Op
+from minigrad.registry import FUNCTIONS, METHODS, function
 from minigrad.ops.core import broadcast_to, cast
 from minigrad.ops.creation import as_fill_value, from_numpy
 from minigrad.ops.layout import (

@@ -2,7 +2,8 @@
 
 from minigrad.inplace import assign, write_out
 from minigrad.kernels.strides import broadcast_view
-from minigrad.op import CENTRAL, Op
+from minigrad.op import Op
+from minigrad.operands import CENTRAL
 
 
 def _cast(x, dtype):

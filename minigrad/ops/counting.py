@@ -5,7 +5,7 @@ import collections
 from minigrad.backend import np, xp
 from minigrad.inplace import write_out
 from minigrad.kernels import order as kernels
-from minigrad.op import function
+from minigrad.registry import function
 from minigrad.ops.define import require_tensor
 from minigrad.tensor import Tensor, normalize_dim, wrap
 

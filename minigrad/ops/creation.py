@@ -17,7 +17,7 @@ from minigrad.backend import (
 )
 from minigrad.backend.devices import module_for, pinned_copy
 from minigrad.inplace import write_out
-from minigrad.op import function
+from minigrad.registry import function
 from minigrad.ops.layout import check_layout, contiguous_format, permuted_empty, preserve_format
 from minigrad.tensor import Tensor, as_device, data_array, wrap
 from minigrad.variable import check_can_require_grad, promote

@@ -5,7 +5,8 @@ import collections
 from minigrad.backend import np, xp
 from minigrad.kernels import cumulative as kernels
 from minigrad.kernels.scatter import scatter_add_flat
-from minigrad.op import Op, function
+from minigrad.op import Op
+from minigrad.registry import function
 from minigrad.ops.define import require_tensor
 from minigrad.ops.masked import keep_where
 from minigrad.ops.reduce import checked, in_dtype, spread

@@ -1,7 +1,7 @@
 """How the tables of elementwise ops become public functions, methods and in-place methods."""
 
 from minigrad.inplace import write_out
-from minigrad.op import FUNCTIONS, METHODS, function
+from minigrad.registry import FUNCTIONS, METHODS, function
 from minigrad.tensor import Tensor
 
 PAGE = "https://docs.pytorch.org/docs/stable/generated/torch.{}.html"

@@ -2,7 +2,7 @@
 
 import warnings
 
-from minigrad.op import FUNCTIONS, function
+from minigrad.registry import FUNCTIONS, function
 from minigrad.ops.cumulative import cumsum_op
 from minigrad.ops.define import alias, require_tensor
 from minigrad.ops.linalg import matmul

@@ -2,7 +2,7 @@
 
 
 from minigrad.backend import np, xp
-from minigrad.op import function
+from minigrad.registry import function
 from minigrad.ops.core import broadcast_to
 from minigrad.ops.define import require_tensor
 from minigrad.ops.index import take_op

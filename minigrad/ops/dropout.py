@@ -5,7 +5,8 @@ import warnings
 
 from minigrad.backend import default_generator, xp
 from minigrad.inplace import assign
-from minigrad.op import Op, function
+from minigrad.op import Op
+from minigrad.registry import function
 from minigrad.ops.define import require_tensor
 from minigrad.tensor import wrap
 

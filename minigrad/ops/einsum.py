@@ -2,7 +2,7 @@
 
 import math
 
-from minigrad.op import function
+from minigrad.registry import function
 from minigrad.ops.linalg import _check_operands, matrix_product
 from minigrad.tensor import Tensor
 

@@ -4,7 +4,8 @@ from minigrad.backend import xp
 from minigrad.inplace import read_positions
 from minigrad.kernels import embedding as kernels
 from minigrad.kernels.scatter import take
-from minigrad.op import Op, function
+from minigrad.op import Op
+from minigrad.registry import function
 from minigrad.ops.define import require_tensor
 from minigrad.ops.index import take_add, take_op
 from minigrad.tensor import Tensor, wrap

@@ -5,7 +5,8 @@ import collections
 from minigrad.backend import np, xp
 from minigrad.inplace import write_out
 from minigrad.kernels import reduction
-from minigrad.op import Op, function
+from minigrad.op import Op
+from minigrad.registry import function
 from minigrad.ops.define import binary_function, require_tensor
 from minigrad.ops.masked import keep_where, logical_complement
 from minigrad.ops.reduce import reduced_dims, spread

@@ -5,7 +5,8 @@ import warnings
 from minigrad.backend import default_generator, xp
 from minigrad.inplace import assign
 from minigrad.kernels.mask import choose
-from minigrad.op import Op, function
+from minigrad.op import Op
+from minigrad.registry import function
 from minigrad.ops.activation import leaky_relu
 
 from minigrad.ops.define import require_tensor

@@ -6,11 +6,12 @@ from itertools import product
 
 from minigrad.backend import asarray_like, np, xp
 from minigrad.kernels.scatter import scatter_add_flat
-from minigrad.op import Op, function
+from minigrad.op import Op
 from minigrad.ops.define import require_tensor
 from minigrad.ops.index import where_op
 from minigrad.ops.masked import keep_where, zeroed
 from minigrad.ops.shape import reshape_op
+from minigrad.registry import function
 from minigrad.tensor import wrap
 
 
@@ -131,7 +132,7 @@ def _cubic(image, positions, sizes, padding_mode, align_corners):
         places = []
         for low, step, size in zip(lows, corner, sizes, strict=True):
             bounded = _bounded(wrap(low + (step - 1)), size, padding_mode, align_corners).array
-            places.append(xp(bounded).rint(bounded) if padding_mode == "reflection" and align_corners else bounded.astype(np.int64))
+            places.append(xp(bounded).rint(bounded))
         weight = weights[0][corner[0]] * weights[1][corner[1]]
         term = _value(image, places, sizes) * reshape_op(weight, shape=(batch, 1, math.prod(weight.shape[1:])))
         total = term if total is None else total + term
@@ -154,7 +155,8 @@ def _check_grid(input, grid, mode, padding_mode):
     text = f"but got input with sizes {x} and grid with sizes {points}"
     if input.array.dtype != grid.array.dtype:
         raise RuntimeError(
-            f"grid_sampler(): expected input and grid to have same dtype, but input has {input.dtype} and grid has {grid.dtype}"
+            f"grid_sampler(): expected input and grid to have same dtype, but input has {input.dtype} and grid "
+            f"has {grid.dtype}"
         )
     if len(x) not in (4, 5) or len(x) != len(points):
         raise RuntimeError(f"grid_sampler(): expected 4D or 5D input and grid with same number of dimensions, {text}")
@@ -171,8 +173,8 @@ def _check_grid(input, grid, mode, padding_mode):
 def grid_sample(input, grid, mode="bilinear", padding_mode="zeros", align_corners=None):
     """Return the input's values at the points of a grid, interpolated.
 
-    Arguments: input (N, C, H, W) or (N, C, D, H, W); grid (N, …, 2 or 3): x, y(, z) of each output point, -1 and 1 being
-    the borders of the image; mode ("bilinear", "nearest", "bicubic"); padding_mode for points outside ("zeros",
+    Arguments: input (N, C, H, W) or (N, C, D, H, W); grid (N, …, 2 or 3): x, y(, z) of each output point, -1 and 1
+    being the borders of the image; mode ("bilinear", "nearest", "bicubic"); padding_mode for points outside ("zeros",
     "border", "reflection"); align_corners (-1 and 1 are the centres of the corner pixels rather than their corners).
     Output (N, C, …). ValueError for unknown modes, RuntimeError for shapes that do not fit.
     Source: https://docs.pytorch.org/docs/stable/generated/torch.nn.functional.grid_sample.html
@@ -185,7 +187,8 @@ def grid_sample(input, grid, mode="bilinear", padding_mode="zeros", align_corner
     _check_grid(input, grid, mode, padding_mode)
     if align_corners is None:
         warnings.warn(
-            "Default grid_sample and affine_grid behavior has changed to align_corners=False since 1.3.0. Please specify "
+            "Default grid_sample and affine_grid behavior has changed to align_corners=False since 1.3.0. "
+            "Please specify "
             "align_corners=True if the old behavior is desired.",
             stacklevel=2,
         )
@@ -213,7 +216,7 @@ def grid_sample(input, grid, mode="bilinear", padding_mode="zeros", align_corner
 
 @function()
 def grid_sampler(input, grid, interpolation_mode, padding_mode, align_corners):
-    """Return `grid_sample` with its modes as numbers: 0 bilinear, 1 nearest, 2 bicubic; 0 zeros, 1 border, 2 reflection."""
+    """Return `grid_sample` with modes as numbers: 0 bilinear, 1 nearest, 2 bicubic; 0 zeros, 1 border, 2 reflection."""
     return grid_sample(
         input,
         grid,
@@ -275,7 +278,8 @@ def affine_grid(theta, size, align_corners=None):
         raise RuntimeError(f"affine_grid: theta holds {theta.shape[0]} maps, but size {size} asks for {size[0]}")
     if align_corners is None:
         warnings.warn(
-            "Default grid_sample and affine_grid behavior has changed to align_corners=False since 1.3.0. Please specify "
+            "Default grid_sample and affine_grid behavior has changed to align_corners=False since 1.3.0. "
+            "Please specify "
             "align_corners=True if the old behavior is desired.",
             stacklevel=2,
         )

@@ -5,7 +5,8 @@ import warnings
 from minigrad.backend import array_device, asarray_like, move, np, result_dtype, xp
 from minigrad.inplace import _positions, add_positions, assign, check_writable, overwrite_positions
 from minigrad.kernels import scatter as kernels
-from minigrad.op import Op, function, view_result
+from minigrad.op import Op, view_result
+from minigrad.registry import function
 from minigrad.ops.core import broadcast_to, cast
 from minigrad.ops.shape import as_int, diagonal_op, permute_op, reshape_op, slice_op
 from minigrad.tensor import Tensor, normalize_dim, wrap

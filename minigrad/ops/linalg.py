@@ -4,7 +4,9 @@ import math
 
 from minigrad.backend import result_dtype
 from minigrad.kernels import matmul as kernels
-from minigrad.op import CENTRAL, Op, function
+from minigrad.op import Op
+from minigrad.operands import CENTRAL
+from minigrad.registry import function
 from minigrad.tensor import Tensor, normalize_dim
 
 

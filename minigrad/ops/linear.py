@@ -2,7 +2,8 @@
 
 from minigrad.inplace import write_out
 from minigrad.kernels import matmul as kernels
-from minigrad.op import Op, function
+from minigrad.op import Op
+from minigrad.registry import function
 from minigrad.ops.core import sum_to
 from minigrad.ops.define import require_tensor
 from minigrad.tensor import Tensor

@@ -4,7 +4,8 @@ import warnings
 
 from minigrad.backend import np, xp
 from minigrad.inplace import write_out
-from minigrad.op import Op, function
+from minigrad.op import Op
+from minigrad.registry import function
 from minigrad.ops.define import require_tensor
 from minigrad.ops.masked import keep_where
 from minigrad.ops.reduce import mean_op, reduced_count, reduced_dims, spread

@@ -5,7 +5,8 @@ import math
 from minigrad.backend import as_dtype, np, xp
 from minigrad.inplace import write_out
 from minigrad.kernels import reduction
-from minigrad.op import FUNCTIONS, Op, function
+from minigrad.op import Op
+from minigrad.registry import FUNCTIONS, function
 from minigrad.ops.core import cast
 from minigrad.ops.define import require_tensor
 from minigrad.ops.extremum import ties

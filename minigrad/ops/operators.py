@@ -1,7 +1,8 @@
 """The operators of Tensor: + - * / // % ** & | ^ << >> ~ and the comparisons, reflected and in place."""
 
 from minigrad.inplace import assign
-from minigrad.op import is_operand, operator_call
+from minigrad.op import operator_call
+from minigrad.operands import is_operand
 from minigrad.ops import arithmetic, bitwise, comparison, power, unary
 from minigrad.tensor import Tensor
 

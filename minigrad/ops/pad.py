@@ -4,10 +4,11 @@ import math
 
 from minigrad.kernels import pad as kernels
 from minigrad.kernels.resample import pad_taps
-from minigrad.op import Op, function
+from minigrad.op import Op
 from minigrad.ops.define import require_tensor
 from minigrad.ops.resample import resample
 from minigrad.ops.shape import ints_of
+from minigrad.registry import function
 
 # The gradient of padding is cropping, which is padding by negative amounts.
 pad_op = Op(
@@ -23,9 +24,9 @@ def pad(input, pad, mode="constant", value=None):
     """Return the tensor padded along its last dimensions; negative amounts crop.
 
     Arguments: input; pad: (before, after) of the last dimension, then of the last but one, …; mode: "constant" (any
-    number of dimensions, filled with value, default 0), "reflect" (around the border, which is not repeated), "replicate"
-    (the border's values) or "circular", these for the last 1, 2 or 3 dimensions of an input with a channel dimension and
-    perhaps a batch. RuntimeError, NotImplementedError or ValueError for amounts that do not fit.
+    number of dimensions, filled with value, default 0), "reflect" (around the border, which is not repeated),
+    "replicate" (the border's values) or "circular", these for the last 1, 2 or 3 dimensions of an input with a channel
+    dimension and perhaps a batch. RuntimeError, NotImplementedError or ValueError for amounts that do not fit.
     Source: https://docs.pytorch.org/docs/stable/generated/torch.nn.functional.pad.html
 
     >>> import minigrad as mg
@@ -51,7 +52,8 @@ def pad(input, pad, mode="constant", value=None):
     spatial = len(amounts) // 2
     if spatial not in (1, 2, 3) or ndim not in (spatial + 1, spatial + 2):
         raise NotImplementedError(
-            "Only 2D, 3D, 4D, 5D padding with non-constant padding are supported for now: the last 1, 2 or 3 dimensions "
+            "Only 2D, 3D, 4D, 5D padding with non-constant padding are supported for now: the last 1, 2 or 3 "
+            "dimensions "
             f"of an input with channels; got pad={list(amounts)} for an input of shape {list(input.shape)}"
         )
     return _taps_pad(input, [(amounts[2 * i], amounts[2 * i + 1]) for i in reversed(range(spatial))], mode)
@@ -97,7 +99,8 @@ def constant_pad_nd(input, pad, value=0):
     shape = input.array.shape
     if len(amounts) % 2 or len(amounts) // 2 > len(shape):
         raise RuntimeError(
-            f"Length of pad must be even and at most twice the number of dimensions {len(shape)}, but got {len(amounts)}"
+            f"Length of pad must be even and at most twice the number of dimensions {len(shape)}, but got "
+            f"{len(amounts)}"
         )
     count = len(amounts) // 2
     sides = [(amounts[2 * i], amounts[2 * i + 1]) for i in reversed(range(count))]

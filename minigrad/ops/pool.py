@@ -1,15 +1,16 @@
-"""Pooling in 1, 2 and 3 dimensions: max, average, power-average, adaptive, fractional; unpooling; response normalisation."""
+"""Pooling in 1, 2, 3 dimensions: max, average, power-average, adaptive, fractional; unpooling; response norm."""
 
 import math
 
 from minigrad.backend import np, xp
 from minigrad.kernels import pool as kernels
 from minigrad.kernels.resample import adaptive_windows, mean_taps
-from minigrad.op import Op, function
+from minigrad.op import Op
 from minigrad.ops.define import require_tensor
 from minigrad.ops.random import rand
 from minigrad.ops.resample import resample
 from minigrad.ops.sizes import batched, spatial_ints, unbatched
+from minigrad.registry import function
 from minigrad.tensor import Tensor, wrap
 from minigrad.variable import MODE
 
@@ -17,7 +18,9 @@ from minigrad.variable import MODE
 
 # Maxima and, as small integers, where in its window each lies; the gradient goes there and nowhere else.
 max_pool = Op(
-    lambda x, *, kernel, stride, padding, dilation, count: kernels.max_pool(x, kernel, stride, padding, dilation, count),
+    lambda x, *, kernel, stride, padding, dilation, count: kernels.max_pool(
+        x, kernel, stride, padding, dilation, count
+    ),
     joint=lambda g, x_shape, out, kernel, stride, padding, dilation: (
         max_pool_scatter(
             g[0], out[1], size=x_shape[len(x_shape) - len(kernel):], kernel=kernel, stride=stride, padding=padding,
@@ -100,11 +103,12 @@ average_spread = Op(
     ),
     [
         lambda h, g_shape, kernel, stride, padding, divisor: average_pool(
-            h, kernel=kernel, stride=stride, padding=padding, count=g_shape[len(g_shape) - len(kernel):], divisor=divisor
+            h, kernel=kernel, stride=stride, padding=padding, count=g_shape[len(g_shape) - len(kernel):],
+            divisor=divisor,
         )
     ],
     name="average_spread",
-)
+)  # fmt: skip
 sum_along = Op(
     lambda x, *, axis, before, after: kernels.sum_along(x, axis, before, after),
     [lambda g, axis, before, after: sum_along(g, axis=axis, before=after, after=before)],
@@ -207,8 +211,8 @@ def max_pool2d(input, kernel_size, stride=None, padding=0, dilation=1, ceil_mode
     """Return the maxima of sliding windows; NaN wins, and the first of equal values takes the gradient.
 
     Arguments: input (N, C, H, W) or (C, H, W); kernel_size, stride (default kernel_size), padding (with -∞, at most
-    half of the kernel), dilation (ints or pairs); ceil_mode (a last window may reach over the end); return_indices (also
-    return the maxima's flat positions in their plane). RuntimeError for sizes that do not fit.
+    half of the kernel), dilation (ints or pairs); ceil_mode (a last window may reach over the end); return_indices
+    (also return the maxima's flat positions in their plane). RuntimeError for sizes that do not fit.
     Source: https://docs.pytorch.org/docs/stable/generated/torch.nn.functional.max_pool2d.html
 
     >>> import minigrad as mg
@@ -300,7 +304,8 @@ def _max_unpool(name, spatial, input, indices, kernel_size, stride, padding, out
         raise RuntimeError(f"{name}: elements in indices should be type int64 but got: {indices.dtype}")
     if input.array.ndim not in (spatial + 1, spatial + 2):
         raise RuntimeError(
-            f"{name}: Input to max_unpooling should be a {spatial + 1}d or {spatial + 2}d Tensor, but got a tensor with "
+            f"{name}: Input to max_unpooling should be a {spatial + 1}d or {spatial + 2}d Tensor, but got a "
+            f"tensor with "
             f"{input.array.ndim} dimensions"
         )
     if input.shape != indices.shape:
@@ -309,7 +314,8 @@ def _max_unpool(name, spatial, input, indices, kernel_size, stride, padding, out
             f"indices tensor with shape: {list(indices.shape)}"
         )
     if any(length == 0 for length in input.shape[1:]):
-        raise RuntimeError(f"{name}: Expected input to have non-zero size for non-batch dimensions, got {list(input.shape)}")
+        raise RuntimeError(f"{name}: Expected input to have non-zero size for non-batch dimensions, got "
+            f"{list(input.shape)}")
     if any(s <= 0 for s in stride):
         raise RuntimeError(f"{name}: strides should be greater than zero, but got stride: {list(stride)}")
     size = _unpool_size(input.array.shape, kernel, stride, padding, output_size)
@@ -430,7 +436,7 @@ def _lp_pool(average, input, norm_type, kernel_size, stride, ceil_mode, spatial,
     kernel = spatial_ints(kernel_size, spatial, name, "kernel_size")
     stride = kernel if stride is None else stride
     mean = average(input.pow(norm_type), kernel, stride, 0, ceil_mode)
-    return ((mean.sign() * mean.abs().relu()) * math.prod(kernel)).pow(1.0 / norm_type)
+    return ((mean.sign() * mean.abs()) * math.prod(kernel)).pow(1.0 / norm_type)
 
 
 def lp_pool1d(input, norm_type, kernel_size, stride=None, ceil_mode=False):
@@ -625,7 +631,8 @@ def _fractional_max_pool(
     shape = x.array.shape
     if len(shape) != spatial + 2 or 0 in shape[1:]:
         raise RuntimeError(
-            f"{name}: Expected {spatial + 1}D or {spatial + 2}D tensor with non-zero dimensions, but got {list(input.shape)}"
+            f"{name}: Expected {spatial + 1}D or {spatial + 2}D tensor with non-zero dimensions, but got "
+            f"{list(input.shape)}"
         )
     sizes = shape[2:]
     if output_size is None:
@@ -636,13 +643,16 @@ def _fractional_max_pool(
     out = spatial_ints(output_size, spatial, name, "output_size")
     for length, k, wanted in zip(sizes, kernel, out, strict=True):
         if wanted < 1 or k < 1 or wanted + k - 1 > length:
-            raise RuntimeError(f"{name}: pool size {k} too large relative to input size {length} and output size {wanted}")
+            raise RuntimeError(f"{name}: pool size {k} too large relative to input size {length} and output "
+                f"size {wanted}")
     if samples is None:
         samples = rand(shape[0], shape[1], spatial, dtype=x.dtype, device=x.device)
     require_tensor(name, samples, "_random_samples", 6)
-    if tuple(samples.shape[-3:]) != (shape[0], shape[1], spatial):
-        raise RuntimeError(f"{name}: Expect _random_samples of shape {[shape[0], shape[1], spatial]}, got {list(samples.shape)}")
-    numbers = samples.array.reshape(shape[0], shape[1], spatial)
+    if samples.ndim != 3 or samples.shape[0] < shape[0] or tuple(samples.shape[1:]) != (shape[1], spatial):
+        raise RuntimeError(
+            f"{name}: Expect _random_samples of shape {[shape[0], shape[1], spatial]}, got {list(samples.shape)}"
+        )
+    numbers = samples.array[: shape[0]]
     tables = []
     for axis, (length, k, wanted) in enumerate(zip(sizes, kernel, out, strict=True)):
         starts = _fractional_starts(numbers[..., order[axis]], length, wanted, k)  # (N, C, out)
@@ -666,8 +676,9 @@ def fractional_max_pool2d(
     minigrad.Size([1, 1, 3, 3])
     """
     return _fractional_max_pool(
-        "fractional_max_pool2d", 2, input, kernel_size, output_size, output_ratio, return_indices, _random_samples, (1, 0)
-    )
+        "fractional_max_pool2d", 2, input, kernel_size, output_size, output_ratio, return_indices, _random_samples,
+        (1, 0),
+    )  # fmt: skip
 
 
 def fractional_max_pool3d(

@@ -2,7 +2,8 @@
 
 from minigrad.backend import np, xp
 from minigrad.inplace import assign, write_out
-from minigrad.op import Op, function
+from minigrad.op import Op
+from minigrad.registry import function
 from minigrad.ops.core import cast
 from minigrad.ops.define import require_operand, unary_function
 from minigrad.ops.masked import keep_where, logical_complement, zeroed

@@ -14,7 +14,8 @@ from minigrad.backend import (
 )
 from minigrad.backend.devices import module_for
 from minigrad.inplace import check_writable, overwrite_tensor, write_out
-from minigrad.op import Op, function
+from minigrad.op import Op
+from minigrad.registry import function
 from minigrad.ops.creation import _named_size, finish, made_like, sizes_of
 from minigrad.ops.layout import check_layout
 from minigrad.tensor import Tensor, as_device, normalize_dim, wrap

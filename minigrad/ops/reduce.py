@@ -4,7 +4,8 @@ import math
 
 from minigrad.backend import as_dtype, np, xp
 from minigrad.kernels import reduction
-from minigrad.op import Op, function
+from minigrad.op import Op
+from minigrad.registry import function
 from minigrad.ops.core import cast
 from minigrad.ops.define import require_tensor
 from minigrad.ops.masked import keep_where

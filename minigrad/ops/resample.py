@@ -5,10 +5,11 @@ import warnings
 
 from minigrad.backend import np, xp
 from minigrad.kernels import resample as kernels
-from minigrad.op import Op, function
+from minigrad.op import Op
 from minigrad.ops.core import cast
 from minigrad.ops.define import require_tensor
 from minigrad.ops.shape import clone_op, permute_op, reshape_op
+from minigrad.registry import function
 from minigrad.tensor import wrap
 
 # A linear map along each of the last dimensions (kernels.Taps, or None); its gradient is the transposed maps.
@@ -61,7 +62,8 @@ def _check_mode(mode, ndim, align_corners, antialias):
     if mode in (*_COPYING, "area"):
         if align_corners is not None:
             raise ValueError(
-                "align_corners option can only be set with the interpolating modes: linear | bilinear | bicubic | trilinear"
+                "align_corners option can only be set with the interpolating modes: linear | bilinear | bicubic "
+                "| trilinear"
             )
     if antialias and not (mode in ("bilinear", "bicubic") and ndim == 4):
         raise ValueError(
@@ -71,12 +73,19 @@ def _check_mode(mode, ndim, align_corners, antialias):
         raise NotImplementedError(f"Got {ndim}D input, but {mode} mode needs {_SPATIAL[mode] + 2}D input")
     if ndim not in (3, 4, 5) or mode not in (*_COPYING, "area", *_SPATIAL):
         raise NotImplementedError(
-            f"Input Error: Only 3D, 4D and 5D input Tensors supported (got {ndim}D) for the modes: {_MODES} (got {mode})"
+            f"Input Error: Only 3D, 4D and 5D input Tensors supported (got {ndim}D) for the modes: {_MODES} "
+            f"(got {mode})"
         )
 
 
 def interpolate(
-    input, size=None, scale_factor=None, mode="nearest", align_corners=None, recompute_scale_factor=None, antialias=False
+    input,
+    size=None,
+    scale_factor=None,
+    mode="nearest",
+    align_corners=None,
+    recompute_scale_factor=None,
+    antialias=False,
 ):
     """Return the input resized to ``size``, or by ``scale_factor`` (output length ⌊length · factor⌋).
 
@@ -122,7 +131,8 @@ def interpolate(
     if mode in _COPYING or kind == "f":
         return resample(input, maps=maps)
     if input.array.dtype != np.uint8:
-        raise NotImplementedError(f"interpolate: mode {mode} is not implemented for {input.dtype}: convert to a float dtype")
+        raise NotImplementedError(f"interpolate: mode {mode} is not implemented for {input.dtype}: convert to a "
+            f"float dtype")
     if mode in ("bilinear", "bicubic"):
         return wrap(kernels.resample_bytes(input.array, maps))
     wide = resample(cast(input, dtype=np.dtype(np.float32)), maps=maps).array
@@ -140,21 +150,27 @@ def _taps(size, out, scale, mode, align_corners, antialias):
     return kernels.linear_taps(size, out, scale, align_corners)
 
 
+def _deprecated(name):
+    warnings.warn(
+        f"`nn.functional.{name}` is deprecated. Use `nn.functional.interpolate` instead.", stacklevel=3
+    )
+
+
 def upsample(input, size=None, scale_factor=None, mode="nearest", align_corners=None):
     """Return `interpolate` of the same arguments (deprecated name)."""
-    warnings.warn("`nn.functional.upsample` is deprecated. Use `nn.functional.interpolate` instead.", stacklevel=2)
+    _deprecated("upsample")
     return interpolate(input, size, scale_factor, mode, align_corners)
 
 
 def upsample_nearest(input, size=None, scale_factor=None):
     """Return `interpolate` with mode "nearest" (deprecated name)."""
-    warnings.warn("`nn.functional.upsample_nearest` is deprecated. Use `nn.functional.interpolate` instead.", stacklevel=2)
+    _deprecated("upsample_nearest")
     return interpolate(input, size, scale_factor, mode="nearest")
 
 
 def upsample_bilinear(input, size=None, scale_factor=None):
     """Return `interpolate` with mode "bilinear" and aligned corners (deprecated name)."""
-    warnings.warn("`nn.functional.upsample_bilinear` is deprecated. Use `nn.functional.interpolate` instead.", stacklevel=2)
+    _deprecated("upsample_bilinear")
     return interpolate(input, size, scale_factor, mode="bilinear", align_corners=True)
 
 
@@ -192,7 +208,8 @@ def pixel_shuffle(input, upscale_factor):
     *lead, channels, height, width = input.array.shape
     if channels % (r * r):
         raise RuntimeError(
-            "pixel_shuffle expects its input's 'channel' dimension to be divisible by the square of upscale_factor, but "
+            "pixel_shuffle expects its input's 'channel' dimension to be divisible by the square of "
+            "upscale_factor, but "
             f"input.size(-3)={channels} is not divisible by {r * r}"
         )
     n = len(lead)
@@ -220,7 +237,8 @@ def pixel_unshuffle(input, downscale_factor):
     for what, length, dim in (("height", height, -2), ("width", width, -1)):
         if length % r:
             raise RuntimeError(
-                f"pixel_unshuffle expects {what} to be divisible by downscale_factor, but input.size({dim})={length} is "
+                f"pixel_unshuffle expects {what} to be divisible by downscale_factor, but "
+                f"input.size({dim})={length} is "
                 f"not divisible by {r}"
             )
     n = len(lead)

@@ -7,7 +7,8 @@ import warnings
 from minigrad.backend import np, xp
 from minigrad.inplace import check_writable
 from minigrad.kernels.strides import broadcast_view
-from minigrad.op import METHODS, Op, function, view_result
+from minigrad.op import Op, view_result
+from minigrad.registry import METHODS, function
 from minigrad.ops.core import broadcast_to as broadcast_op
 from minigrad.ops.core import cast
 from minigrad.tensor import Tensor, normalize_dim, wrap

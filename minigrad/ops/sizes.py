@@ -16,7 +16,8 @@ def spatial_ints(value, count, name, argument, *, default=None):
     for item in items:
         if isinstance(item, bool) or not hasattr(item, "__index__"):
             raise TypeError(
-                f"{name}(): argument '{argument}' must be tuple of ints, but found element of type {type(item).__name__}"
+                f"{name}(): argument '{argument}' must be tuple of ints, but found element of type "
+                f"{type(item).__name__}"
             )
     items = tuple(item.__index__() for item in items)
     if len(items) == 1:

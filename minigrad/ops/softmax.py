@@ -3,7 +3,8 @@
 import warnings
 
 from minigrad.backend import np, xp
-from minigrad.op import Op, function
+from minigrad.op import Op
+from minigrad.registry import function
 from minigrad.ops.reduce import checked, sum_op
 from minigrad.ops.unary import exp_op
 from minigrad.tensor import normalize_dim

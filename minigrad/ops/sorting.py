@@ -4,7 +4,8 @@ import collections
 
 from minigrad.backend import np, xp
 from minigrad.kernels import order as kernels
-from minigrad.op import Op, function
+from minigrad.op import Op
+from minigrad.registry import function
 from minigrad.ops.combine import lerp_op
 from minigrad.ops.cumulative import take_along
 from minigrad.ops.define import require_tensor

@@ -5,7 +5,8 @@ import math
 from minigrad.backend import np, xp
 from minigrad.kernels import special as kernels
 from minigrad.inplace import write_out
-from minigrad.op import Op, function
+from minigrad.op import Op
+from minigrad.registry import function
 from minigrad.ops.combine import xlog1py_op
 from minigrad.ops.define import require_tensor, unary_function
 from minigrad.ops.power import log_op

@@ -10,7 +10,7 @@ import pytest
 torch = pytest.importorskip("torch")
 
 import minigrad  # noqa: E402
-from minigrad.op import FUNCTIONS, METHODS  # noqa: E402
+from minigrad.registry import FUNCTIONS, METHODS  # noqa: E402
 
 # Not checked: what out= wrappers add, and what a strided, dense CPU/GPU framework has no use for.
 IGNORED = {"out", "layout", "pin_memory", "names", "sparse_grad", "is_coalesced", "memory_format", "out_dtype"}

@@ -1,0 +1,67 @@
+"""The registry of public functions: minigrad.NAME, Tensor.NAME, and their in-place and out= forms."""
+
+import functools
+
+from minigrad.operands import CENTRAL
+from minigrad.tensor import Tensor
+
+FUNCTIONS = {}  # public name -> function, exported as minigrad.NAME
+METHODS = {}  # public name -> function, set as Tensor.NAME
+
+
+def function(method=False, inplace=False, out=False, aliases=False, name=None, public=True):
+    """Register a public function under its name, as minigrad.NAME and, if asked, as a Tensor method.
+
+    Arguments: method (also Tensor.NAME), inplace (also Tensor.NAME_ and minigrad.NAME_: the result is written into the
+    first argument), out (accept out=: the result is written there), aliases (accept NumPy's axis, keepdims, x, x1, x2
+    for dim, keepdim, input, other), name (instead of the function's), public (False: only the method).
+    """
+
+    def register(implementation):
+        public_name = name or implementation.__name__
+        wrapped = implementation
+        if out or aliases:
+            wrapped = _with_keywords(wrapped, public_name, out, aliases)
+        if public:
+            FUNCTIONS[public_name] = wrapped
+        if method:
+            METHODS[public_name] = wrapped
+            setattr(Tensor, public_name, wrapped)
+        if inplace:
+            written = _in_place(wrapped, public_name + "_")
+            METHODS[public_name + "_"] = written
+            setattr(Tensor, public_name + "_", written)
+            FUNCTIONS[public_name + "_"] = written
+        return wrapped
+
+    return register
+
+
+def _in_place(implementation, public_name):
+    """Return the variant of a function that writes its result into its first argument."""
+
+    def written(self, *args, **kwargs):
+        return CENTRAL["assign"](self, implementation(self, *args, **kwargs), public_name)
+
+    written.__name__ = written.__qualname__ = public_name
+    written.__doc__ = f"In-place variant of {implementation.__name__}: writes the result into this tensor and returns it."
+    return written
+
+
+_ALIASES = {"axis": "dim", "keepdims": "keepdim", "x": "input", "x1": "input", "x2": "other"}
+
+
+def _with_keywords(implementation, public_name, takes_out, aliases):
+    """Return the function with an out= keyword and, with ``aliases``, NumPy's names of keywords."""
+
+    @functools.wraps(implementation)
+    def with_keywords(*args, **kwargs):
+        if not kwargs:
+            return implementation(*args)
+        if aliases:
+            kwargs = {_ALIASES.get(key, key): value for key, value in kwargs.items()}
+        out = kwargs.pop("out", None) if takes_out else None
+        result = implementation(*args, **kwargs)
+        return result if out is None else CENTRAL["write_out"](out, result, public_name)
+
+    return with_keywords
