@@ -17,9 +17,9 @@ from typing import NamedTuple
 from minigrad.backend import np, xp
 from minigrad.kernels.im2col import add_windows, col2im, crop, im2col, window_count, windows
 
-BLOCK_BYTES = 2**20          # columns made at a time: about the second-level cache
-FEWEST_COLUMNS = 512         # but enough of them that reading a large weight matrix once per block costs little
-LARGE_WEIGHT = 2**15         # elements of a weight matrix that is worth reusing
+BLOCK_BYTES = 2**20  # columns made at a time: about the second-level cache
+FEWEST_COLUMNS = 512  # but enough of them that reading a large weight matrix once per block costs little
+LARGE_WEIGHT = 2**15  # elements of a weight matrix that is worth reusing
 
 
 # ------------------------------------------------------------------ reference: the whole batch at once
@@ -100,7 +100,7 @@ class Blocks:
     """
 
     def __init__(self, batch, out, depth, weight_size, itemsize):
-        columns = prod(out)                                       # per image
+        columns = prod(out)  # per image
         wanted = BLOCK_BYTES // (itemsize * depth)
         if weight_size > LARGE_WEIGHT:
             wanted = max(wanted, FEWEST_COLUMNS)
@@ -162,7 +162,7 @@ class Columns:
         view = windows(self._source(image, end_image, row, end_row), self.kernel, self.stride, self.dilation, count)
         view = self.blocks.arrange(view, 1 + len(self.kernel))
         if self.buffer is None:
-            self.buffer = np.empty(view.size, view.dtype)         # the first block is a largest one
+            self.buffer = np.empty(view.size, view.dtype)  # the first block is a largest one
         columns = self.buffer[: view.size].reshape(view.shape)
         np.copyto(columns, view)
         if self.blocks.layout == "images":
@@ -180,10 +180,10 @@ class Columns:
         shape = (end_image - image, x.shape[1], stop - start, *(s + 2 * p for s, p in zip(size[1:], padding[1:])))
         inside = tuple(slice(p, p + s) for s, p in zip(size[1:], padding[1:]))
         if self.padded is None or self.padded.shape != shape:
-            self.padded = self.blocks.zeros(shape, x.dtype)       # its left and right borders stay zero
+            self.padded = self.blocks.zeros(shape, x.dtype)  # its left and right borders stay zero
         first, last = max(start, 0), max(min(stop, size[0]), 0)
         self.padded[:, :, : first - start] = 0
-        self.padded[:, :, max(last - start, 0):] = 0
+        self.padded[:, :, max(last - start, 0) :] = 0
         if last > first:
             self.padded[(slice(None), slice(None), slice(first - start, last - start), *inside)] = x[:, :, first:last]
         return self.padded
@@ -265,7 +265,7 @@ def _input_groups(g, w, stride, padding, dilation, groups, gx):
     outputs, kernel, out = w.shape[0], w.shape[2:], g.shape[2:]
     channels, size = gx.shape[1], gx.shape[2:]
     weight = w.reshape(groups, outputs // groups, -1).swapaxes(1, 2)
-    multiply = np.multiply if outputs == groups else np.matmul    # a product of depth 1 is elementwise
+    multiply = np.multiply if outputs == groups else np.matmul  # a product of depth 1 is elementwise
     blocks = Blocks(g.shape[0], out, channels * prod(kernel), weight[0].size, g.itemsize)
     for image, end_image, row, end_row in blocks:
         if row == 0:
@@ -278,7 +278,7 @@ def _input_groups(g, w, stride, padding, dilation, groups, gx):
             columns = columns.reshape(len(rows), channels, *kernel, *rows.shape[2:])
         else:
             columns = blocks.restore(columns.reshape(channels, *kernel, *order), 1 + len(kernel))
-        add_windows(padded[:, :, row * stride[0]:], columns, kernel, stride, dilation)
+        add_windows(padded[:, :, row * stride[0] :], columns, kernel, stride, dilation)
         if end_row == blocks.rows:
             gx[image:end_image] = crop(padded, padding, size)
 
@@ -342,7 +342,7 @@ def convolve_input(g, w, size, stride, padding, dilation, groups):
     if xp(g) is not np or not g.size:
         return input_reference(g, w, size, stride, padding, dilation, groups)
     reach = tuple(d * (k - 1) - p for d, k, p in zip(dilation, kernel, padding))
-    few = 2 * w.shape[0] <= 3 * w.shape[1] * groups               # columns of g are not many more than those of x
+    few = 2 * w.shape[0] <= 3 * w.shape[1] * groups  # columns of g are not many more than those of x
     whole = g.shape[2:] == window_count(size, kernel, stride, padding, dilation)
     if few and whole and all(s == 1 for s in stride) and min(reach) >= 0:
         return forward_blocked(g, flipped_weight(w, groups), None, stride, reach, dilation, groups)

@@ -13,8 +13,7 @@ from minigrad.backend import xp
 def window_count(size, kernel, stride, padding, dilation):
     """Number of window positions along each spatial dimension (may be < 1 when the kernel does not fit)."""
     return tuple(
-        (s + 2 * p - d * (k - 1) - 1) // t + 1
-        for s, k, t, p, d in zip(size, kernel, stride, padding, dilation)
+        (s + 2 * p - d * (k - 1) - 1) // t + 1 for s, k, t, p, d in zip(size, kernel, stride, padding, dilation)
     )
 
 
@@ -22,7 +21,7 @@ def zero_pad(x, padding):
     """Surround the last ``len(padding)`` dimensions of x with zeros, ``padding[i]`` on each side."""
     if not any(padding):
         return x
-    size = x.shape[x.ndim - len(padding):]
+    size = x.shape[x.ndim - len(padding) :]
     lead = x.shape[: x.ndim - len(padding)]
     padded = xp(x).zeros(lead + tuple(s + 2 * p for s, p in zip(size, padding)), x.dtype)
     padded[(..., *(slice(p, p + s) for s, p in zip(size, padding)))] = x
@@ -46,20 +45,21 @@ def windows(x, kernel, stride, dilation, count=None):
 def im2col(x, kernel, stride, padding, dilation, count=None):
     """Columns (N, C * prod(kernel), prod(count)) of the images x (N, C, *size); count defaults to all windows."""
     view = windows(zero_pad(x, padding), kernel, stride, dilation, count)
-    return view.reshape(x.shape[0], x.shape[1] * prod(kernel), prod(view.shape[2 + len(kernel):]))
+    return view.reshape(x.shape[0], x.shape[1] * prod(kernel), prod(view.shape[2 + len(kernel) :]))
 
 
 def offset_slices(kernel, stride, dilation, count):
     """For every kernel offset: (offset, index of the padded positions it meets as the window slides)."""
     for offset in product(*(range(k) for k in kernel)):
-        yield offset, tuple(
-            slice(o * d, o * d + (n - 1) * t + 1, t) for o, d, t, n in zip(offset, dilation, stride, count)
+        yield (
+            offset,
+            tuple(slice(o * d, o * d + (n - 1) * t + 1, t) for o, d, t, n in zip(offset, dilation, stride, count)),
         )
 
 
 def add_windows(padded, values, kernel, stride, dilation):
     """Add window values (N, C, *kernel, *out) to the images padded (N, C, *size) they slide over, in place."""
-    count = values.shape[2 + len(kernel):]
+    count = values.shape[2 + len(kernel) :]
     if 0 in count:
         return
     for offset, where in offset_slices(kernel, stride, dilation, count):

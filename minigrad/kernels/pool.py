@@ -11,8 +11,8 @@ from math import prod
 from minigrad.backend import np, xp
 from minigrad.kernels.scatter import scatter_add_flat
 
-BLOCK_BYTES = 2**19           # values of one block of planes, so that the passes over it stay in cache
-MANY_OFFSETS = 64             # windows larger than this are scattered by index, not offset by offset
+BLOCK_BYTES = 2**19  # values of one block of planes, so that the passes over it stay in cache
+MANY_OFFSETS = 64  # windows larger than this are scattered by index, not offset by offset
 
 
 def pooled_size(size, kernel, stride, padding, dilation, ceil_mode):
@@ -81,7 +81,7 @@ def max_pool_values(x, kernel, stride, padding, dilation, count):
     """Maxima (*planes, *count) of the windows of x; NaN wins."""
     out = xp(x).empty((*x.shape[: x.ndim - len(kernel)], *count), x.dtype)
     for planes, target, extent in _plane_blocks(x, out, kernel, stride, dilation, count):
-        values = _padded(planes, x.shape[x.ndim - len(kernel):], padding, extent, lowest(x.dtype))
+        values = _padded(planes, x.shape[x.ndim - len(kernel) :], padding, extent, lowest(x.dtype))
         for axis in range(len(kernel), 0, -1):
             k, t, d, n = kernel[axis - 1], stride[axis - 1], dilation[axis - 1], count[axis - 1]
             best = _along(values, axis, 0, t, n)
@@ -95,7 +95,7 @@ def max_pool_values(x, kernel, stride, padding, dilation, count):
 def _plane_blocks(x, out, kernel, stride, dilation, count):
     """(planes of x, planes of out, extent) block by block."""
     spatial = len(kernel)
-    size = x.shape[x.ndim - spatial:]
+    size = x.shape[x.ndim - spatial :]
     number = prod(x.shape[: x.ndim - spatial])
     planes = x.reshape(number, *size)
     targets = out.reshape(number, *count)
@@ -117,7 +117,7 @@ def max_pool(x, kernel, stride, padding, dilation, count):
     As in PyTorch the first of equal maxima is taken, and the last NaN.
     """
     spatial = len(kernel)
-    size = x.shape[x.ndim - spatial:]
+    size = x.shape[x.ndim - spatial :]
     out = xp(x).empty((*x.shape[: x.ndim - spatial], *count), x.dtype)
     codes = xp(x).zeros(out.shape, code_dtype(kernel))
     targets = codes.reshape(-1, *count)
@@ -130,7 +130,7 @@ def max_pool(x, kernel, stride, padding, dilation, count):
         if any(padding):
             _leave_padding(values, places, kernel, stride, padding, dilation, count)
         target[...] = values
-        targets[done: done + len(planes)] = places
+        targets[done : done + len(planes)] = places
         done += len(planes)
     return out, codes
 
@@ -151,7 +151,7 @@ def _block_maxima(padded, kernel, stride, dilation, count, nan):
                 better |= candidate != candidate
             code = dtype.type(offset * scale)
             change = code - places if codes is None else _along(codes, axis, offset * d, t, n) + code - places
-            change *= better.view(np.uint8)                       # a masked copy takes twenty times as long
+            change *= better.view(np.uint8)  # a masked copy takes twenty times as long
             places += change
             xp_.maximum(best, candidate, out=best)
         values, codes = best, places
@@ -176,7 +176,7 @@ def _leave_padding(values, codes, kernel, stride, padding, dilation, count):
 
 def flat_index(codes, size, kernel, stride, padding, dilation):
     """Positions of the maxima in their plane, flattened: int64, (*planes, *count)."""
-    count = codes.shape[codes.ndim - len(kernel):]
+    count = codes.shape[codes.ndim - len(kernel) :]
     index = xp(codes).zeros(codes.shape, np.int64)
     rest, scale = codes.astype(np.int64), 1
     for axis in range(len(kernel) - 1, -1, -1):
@@ -191,7 +191,7 @@ def flat_index(codes, size, kernel, stride, padding, dilation):
 def max_pool_scatter(g, codes, size, kernel, stride, padding, dilation):
     """Put every g (*planes, *count) where its window's maximum was: (*planes, *size). Adjoint of the gather."""
     spatial = len(kernel)
-    count = g.shape[g.ndim - spatial:]
+    count = g.shape[g.ndim - spatial :]
     if prod(kernel) > MANY_OFFSETS:
         return plane_scatter(g, flat_index(codes, size, kernel, stride, padding, dilation), size)
     out = xp(g).zeros((*g.shape[: g.ndim - spatial], *size), g.dtype)
@@ -206,7 +206,7 @@ def max_pool_scatter(g, codes, size, kernel, stride, padding, dilation):
     for planes, _, _ in _plane_blocks(out, xp(g).broadcast_to(g, g.shape), kernel, stride, dilation, count):
         block = slice(done, done + len(planes))
         padded = planes if whole else xp(g).zeros((len(planes), *extent), g.dtype)
-        bits = gradients[block].view(as_bits)                     # times 0 or 1: also right for inf and NaN, and quick
+        bits = gradients[block].view(as_bits)  # times 0 or 1: also right for inf and NaN, and quick
         for code, where in enumerate(_offset_slices(kernel, stride, dilation, count)):
             chosen = (places[block] == code).astype(as_bits)
             if apart:
@@ -222,7 +222,7 @@ def max_pool_scatter(g, codes, size, kernel, stride, padding, dilation):
 def max_pool_gather(h, codes, kernel, stride, padding, dilation):
     """Read h (*planes, *size) where the maxima were: (*planes, *count)."""
     spatial = len(kernel)
-    size = h.shape[h.ndim - spatial:]
+    size = h.shape[h.ndim - spatial :]
     return plane_gather(h, flat_index(codes, size, kernel, stride, padding, dilation), spatial)
 
 
@@ -236,8 +236,8 @@ def _offset_slices(kernel, stride, dilation, count):
 def plane_gather(x, index, spatial):
     """Read x (*planes, *size) at flat positions index (*planes, *count) of each plane."""
     lead = x.shape[: x.ndim - spatial]
-    flat = x.reshape(*lead, prod(x.shape[x.ndim - spatial:]))
-    places = index.reshape(*lead, prod(index.shape[len(lead):]))
+    flat = x.reshape(*lead, prod(x.shape[x.ndim - spatial :]))
+    places = index.reshape(*lead, prod(index.shape[len(lead) :]))
     return xp(x).take_along_axis(flat, places, axis=-1).reshape(index.shape)
 
 
@@ -316,7 +316,7 @@ def _divided(values, divisor):
 def window_mean(x, kernel, stride, padding, count, divisor=1):
     """Sums (*planes, *count) over the windows of x (*planes, *size), each over a divisor (number or (*count))."""
     spatial = len(kernel)
-    size = x.shape[x.ndim - spatial:]
+    size = x.shape[x.ndim - spatial :]
     out = xp(x).empty((*x.shape[: x.ndim - spatial], *count), x.dtype)
     for planes, target, extent in _plane_blocks(x, out, kernel, stride, (1,) * spatial, count):
         values = _padded(_wide(planes), size, padding, extent, 0)
@@ -336,15 +336,15 @@ def window_mean(x, kernel, stride, padding, count, divisor=1):
 def window_spread(g, size, kernel, stride, padding, divisor=1):
     """Adjoint of `window_mean`: g (*planes, *count) over the divisor, added to its window: (*planes, *size)."""
     spatial = len(kernel)
-    count = g.shape[g.ndim - spatial:]
+    count = g.shape[g.ndim - spatial :]
     out = xp(g).zeros((*g.shape[: g.ndim - spatial], *size), g.dtype)
     gradients = g.reshape(-1, *count)
     done = 0
     for planes, _, extent in _plane_blocks(out, xp(g).broadcast_to(g, g.shape), kernel, stride, (1,) * spatial, count):
-        values = _divided(_wide(gradients[done: done + len(planes)]), divisor)
+        values = _divided(_wide(gradients[done : done + len(planes)]), divisor)
         for axis in range(1, spatial + 1):
             k, t, n = kernel[axis - 1], stride[axis - 1], count[axis - 1]
-            wide = xp(g).zeros((*values.shape[:axis], extent[axis - 1], *values.shape[axis + 1:]), values.dtype)
+            wide = xp(g).zeros((*values.shape[:axis], extent[axis - 1], *values.shape[axis + 1 :]), values.dtype)
             for offset in range(k):
                 if t >= k:
                     _along(wide, axis, offset, t, n)[...] = values

@@ -75,8 +75,8 @@ class Taps:
         matrix = xp(x).asarray(self.matrix.astype(x.dtype))
         if axis == x.ndim - 1:
             return xp(x).matmul(x.reshape(-1, self.size), matrix.T).reshape(*x.shape[:-1], self.out)
-        flat = x.reshape(prod(x.shape[:axis]), self.size, prod(x.shape[axis + 1:]))
-        return xp(x).matmul(matrix, flat).reshape(*x.shape[:axis], self.out, *x.shape[axis + 1:])
+        flat = x.reshape(prod(x.shape[:axis]), self.size, prod(x.shape[axis + 1 :]))
+        return xp(x).matmul(matrix, flat).reshape(*x.shape[:axis], self.out, *x.shape[axis + 1 :])
 
 
 def resample(x, maps):
@@ -105,7 +105,7 @@ def resample_bytes(x, maps):
         taps = maps[axis]
         if taps.out == taps.size:
             continue
-        joined = taps.weight.copy()                               # taps that meet at the border count as one
+        joined = taps.weight.copy()  # taps that meet at the border count as one
         for later in range(1, len(joined)):
             for earlier in range(later):
                 same = (taps.index[earlier] == taps.index[later]) & (joined[later] != 0)
@@ -136,7 +136,7 @@ def pad_taps(size, before, after, mode):
     position = np.arange(-before, size + after)
     if mode == "replicate":
         position = position.clip(0, size - 1)
-    elif mode == "circular":                                      # cropped first: the circle is what is left
+    elif mode == "circular":  # cropped first: the circle is what is left
         start, stop = max(-before, 0), size - max(-after, 0)
         position = start + (position - start) % (stop - start)
     else:

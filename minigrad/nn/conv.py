@@ -252,13 +252,13 @@ class _ConvTransposeNd(_ConvNd):
         size = list(output_size)
         batched = input.ndim == n + 2
         if len(size) == input.ndim:
-            size = size[2 if batched else 1:]
+            size = size[2 if batched else 1 :]
         if len(size) != n:
             raise ValueError(
                 f"ConvTranspose{n}D: for {input.ndim}D input, output_size must have {n} or {input.ndim} elements (got "
                 f"{len(size)})"
             )
-        lengths = input.shape[2 if batched else 1:]
+        lengths = input.shape[2 if batched else 1 :]
         least = [
             (length - 1) * s - 2 * p + d * (k - 1) + 1
             for length, s, p, d, k in zip(

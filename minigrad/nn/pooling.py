@@ -314,9 +314,7 @@ class AvgPool1d(Module):
 
     def forward(self, input):
         """Return the means of the windows."""
-        return avg_pool1d(
-            input, self.kernel_size, self.stride, self.padding, self.ceil_mode, self.count_include_pad
-        )
+        return avg_pool1d(input, self.kernel_size, self.stride, self.padding, self.ceil_mode, self.count_include_pad)
 
     def extra_repr(self):
         """Return the settings."""

@@ -3,12 +3,12 @@
 from minigrad.kernels import conv as kernels
 from minigrad.kernels import im2col as columns
 from minigrad.op import Op
-from minigrad.registry import function
 from minigrad.ops.core import sum_to
 from minigrad.ops.define import require_tensor
 from minigrad.ops.pad import pad_op
 from minigrad.ops.shape import reshape_op
 from minigrad.ops.sizes import batched, spatial_ints, unbatched
+from minigrad.registry import function
 
 # ---------------------------------------------------------------------- ops: a family closed under differentiation
 
@@ -155,8 +155,7 @@ def _check_channels(shape, weight, bias, groups, transposed):
     if weight.shape[0] % groups:
         raise RuntimeError(
             f"Given groups={groups}, expected weight to be divisible by {groups} at dimension 0, but got weight "
-            f"of size "
-            f"{size} instead"
+            f"of size {size} instead"
         )
     given = "Given transposed=1" if transposed else f"Given groups={groups}"
     given = f"{given}, weight of size {size}"

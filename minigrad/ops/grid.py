@@ -207,7 +207,7 @@ def grid_sample(input, grid, mode="bilinear", padding_mode="zeros", align_corner
         positions = [_bounded(p, size, padding_mode, align) for p, size in zip(positions, sizes, strict=True)]
         if mode == "nearest":
             values = _value(image, [xp(p.array).rint(p.array) for p in positions], sizes)
-            if grid.requires_grad:                                # piecewise constant: a gradient of zeros
+            if grid.requires_grad:  # piecewise constant: a gradient of zeros
                 values = values + zeroed(grid).sum()
         else:
             values = _linear(image, positions, sizes)

@@ -62,7 +62,7 @@ def pad(input, pad, mode="constant", value=None):
 def _taps_pad(input, sides, mode):
     """Pad the last len(sides) dimensions by copying; sides in the order of the dimensions."""
     shape = input.array.shape
-    sizes = shape[len(shape) - len(sides):]
+    sizes = shape[len(shape) - len(sides) :]
     maps = []
     for size, (before, after) in zip(sizes, sides, strict=True):
         out = size + before + after

@@ -65,12 +65,12 @@ max_pool_values = Op(
 # Maxima over windows of any place and length, with their flat positions in the plane.
 table_max = Op(
     lambda x, *, tables: kernels.table_max(x, tables),
-    joint=lambda g, x_shape, out, tables: (plane_scatter(g[0], out[1], size=x_shape[len(x_shape) - len(tables):]),),
+    joint=lambda g, x_shape, out, tables: (plane_scatter(g[0], out[1], size=x_shape[len(x_shape) - len(tables) :]),),
     name="table_max",
 )
 plane_gather = Op(
     lambda x, index, *, spatial: kernels.plane_gather(x, index, spatial),
-    [lambda g, x_shape, index, spatial: plane_scatter(g, index, size=x_shape[len(x_shape) - spatial:]), None],
+    [lambda g, x_shape, index, spatial: plane_scatter(g, index, size=x_shape[len(x_shape) - spatial :]), None],
     name="plane_gather",
 )
 plane_scatter = Op(
@@ -92,7 +92,12 @@ average_pool = Op(
     ),
     [
         lambda g, x_shape, kernel, stride, padding, divisor: average_spread(
-            g, size=x_shape[len(x_shape) - len(kernel):], kernel=kernel, stride=stride, padding=padding, divisor=divisor
+            g,
+            size=x_shape[len(x_shape) - len(kernel) :],
+            kernel=kernel,
+            stride=stride,
+            padding=padding,
+            divisor=divisor,
         )
     ],
     name="average_pool",
@@ -158,14 +163,15 @@ def _window(name, spatial, kernel_size, stride, padding, dilation=1):
 def _count(shape, kernel, stride, padding, dilation, ceil_mode):
     """Output size; RuntimeError where it is empty."""
     spatial = len(kernel)
-    count = kernels.pooled_size(shape[len(shape) - spatial:], kernel, stride, padding, dilation, bool(ceil_mode))
+    count = kernels.pooled_size(shape[len(shape) - spatial :], kernel, stride, padding, dilation, bool(ceil_mode))
     if any(n < 1 for n in count):
+
         def given(sizes):
             return "x".join(str(size) for size in sizes)
 
         channels = shape[len(shape) - spatial - 1]
         raise RuntimeError(
-            f"Given input size: ({given((channels, *shape[len(shape) - spatial:]))}). Calculated output size: "
+            f"Given input size: ({given((channels, *shape[len(shape) - spatial :]))}). Calculated output size: "
             f"({given((channels, *count))}). Output size is too small"
         )
     return count
@@ -191,7 +197,7 @@ def _max_pool(name, spatial, input, kernel_size, stride, padding, dilation, ceil
     values, codes = max_pool(input, count=count, **given)
     if not return_indices:
         return values
-    size = array.shape[array.ndim - spatial:]
+    size = array.shape[array.ndim - spatial :]
     return values, wrap(kernels.flat_index(codes.array, size, **given))
 
 
@@ -274,7 +280,7 @@ def _unpool_size(shape, kernel, stride, padding, output_size):
     spatial = len(kernel)
     default = tuple(
         (length - 1) * s + k - 2 * p
-        for length, s, k, p in zip(shape[len(shape) - spatial:], stride, kernel, padding, strict=True)
+        for length, s, k, p in zip(shape[len(shape) - spatial :], stride, kernel, padding, strict=True)
     )
     if output_size is None:
         return default
@@ -314,8 +320,9 @@ def _max_unpool(name, spatial, input, indices, kernel_size, stride, padding, out
             f"indices tensor with shape: {list(indices.shape)}"
         )
     if any(length == 0 for length in input.shape[1:]):
-        raise RuntimeError(f"{name}: Expected input to have non-zero size for non-batch dimensions, got "
-            f"{list(input.shape)}")
+        raise RuntimeError(
+            f"{name}: Expected input to have non-zero size for non-batch dimensions, got {list(input.shape)}"
+        )
     if any(s <= 0 for s in stride):
         raise RuntimeError(f"{name}: strides should be greater than zero, but got stride: {list(stride)}")
     size = _unpool_size(input.array.shape, kernel, stride, padding, output_size)
@@ -374,7 +381,7 @@ def _average_pool(name, spatial, input, kernel_size, stride, padding, ceil_mode,
     if divisor_override == 0:
         raise RuntimeError("divisor must be not zero")
     count = _count(array.shape, kernel, stride, padding, one, ceil_mode)
-    size = array.shape[array.ndim - spatial:]
+    size = array.shape[array.ndim - spatial :]
     divisor = divisor_override
     if divisor is None:
         divisor = kernels.window_divisor(size, kernel, stride, padding, count, bool(count_include_pad))
@@ -475,7 +482,7 @@ def _adaptive_size(name, input, spatial, output_size, *, none_allowed=True):
     require_tensor(name, input)
     shape = input.array.shape
     given = tuple(output_size) if isinstance(output_size, (tuple, list)) else (output_size,) * spatial
-    sizes = shape[len(shape) - spatial:]
+    sizes = shape[len(shape) - spatial :]
     if len(given) >= len(shape):
         raise ValueError(f"Input dimension should be at least {len(given) + 1}")
     if len(given) != spatial:
@@ -505,7 +512,7 @@ def _even(sizes, out):
 
 def adaptive_average(input, out):
     """Means over windows that divide the last len(out) dimensions into ``out`` parts."""
-    sizes = input.array.shape[input.array.ndim - len(out):]
+    sizes = input.array.shape[input.array.ndim - len(out) :]
     kernel = _even(sizes, out)
     if kernel is not None:
         return average_pool(
@@ -561,7 +568,7 @@ def _adaptive_max_pool(name, spatial, input, output_size, return_indices):
     array = input.array
     if array.dtype.kind != "f":
         raise NotImplementedError(f"{name}: not implemented for {input.dtype}: convert to a floating point dtype")
-    sizes = array.shape[array.ndim - spatial:]
+    sizes = array.shape[array.ndim - spatial :]
     kernel = _even(sizes, out)
     if kernel is not None:
         return _max_pool(name, spatial, input, kernel, kernel, 0, 1, False, return_indices)
@@ -620,9 +627,7 @@ def _fractional_starts(samples, size, out, kernel):
     return module.concatenate([first, last], axis=-1)
 
 
-def _fractional_max_pool(
-    name, spatial, input, kernel_size, output_size, output_ratio, return_indices, samples, order
-):
+def _fractional_max_pool(name, spatial, input, kernel_size, output_size, output_ratio, return_indices, samples, order):
     require_tensor(name, input)
     if output_size is None and output_ratio is None:
         raise ValueError(f"{name} requires specifying either an output_size or an output_ratio")
@@ -643,8 +648,9 @@ def _fractional_max_pool(
     out = spatial_ints(output_size, spatial, name, "output_size")
     for length, k, wanted in zip(sizes, kernel, out, strict=True):
         if wanted < 1 or k < 1 or wanted + k - 1 > length:
-            raise RuntimeError(f"{name}: pool size {k} too large relative to input size {length} and output "
-                f"size {wanted}")
+            raise RuntimeError(
+                f"{name}: pool size {k} too large relative to input size {length} and output size {wanted}"
+            )
     if samples is None:
         samples = rand(shape[0], shape[1], spatial, dtype=x.dtype, device=x.device)
     require_tensor(name, samples, "_random_samples", 6)
@@ -656,7 +662,7 @@ def _fractional_max_pool(
     tables = []
     for axis, (length, k, wanted) in enumerate(zip(sizes, kernel, out, strict=True)):
         starts = _fractional_starts(numbers[..., order[axis]], length, wanted, k)  # (N, C, out)
-        tables.append(starts + xp(starts).arange(k).reshape(-1, 1, 1, 1))          # (kernel, N, C, out)
+        tables.append(starts + xp(starts).arange(k).reshape(-1, 1, 1, 1))  # (kernel, N, C, out)
     values, index = table_max(x, tables=tuple(tables))
     values = unbatched(values, added)
     return (values, unbatched(index, added)) if return_indices else values

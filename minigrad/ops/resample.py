@@ -121,9 +121,7 @@ def interpolate(
             f"Input and output sizes should be greater than 0, but got input {list(sizes)} output {list(out)}"
         )
     if 0 in shape[1:]:
-        raise RuntimeError(
-            f"Non-empty {len(shape)}D data tensor expected but got a tensor with sizes {list(shape)}"
-        )
+        raise RuntimeError(f"Non-empty {len(shape)}D data tensor expected but got a tensor with sizes {list(shape)}")
     maps = tuple(
         _taps(length, target, None if scales is None else scales[i], mode, bool(align_corners), antialias)
         for i, (length, target) in enumerate(zip(sizes, out, strict=True))
@@ -131,8 +129,9 @@ def interpolate(
     if mode in _COPYING or kind == "f":
         return resample(input, maps=maps)
     if input.array.dtype != np.uint8:
-        raise NotImplementedError(f"interpolate: mode {mode} is not implemented for {input.dtype}: convert to a "
-            f"float dtype")
+        raise NotImplementedError(
+            f"interpolate: mode {mode} is not implemented for {input.dtype}: convert to a float dtype"
+        )
     if mode in ("bilinear", "bicubic"):
         return wrap(kernels.resample_bytes(input.array, maps))
     wide = resample(cast(input, dtype=np.dtype(np.float32)), maps=maps).array
@@ -151,9 +150,7 @@ def _taps(size, out, scale, mode, align_corners, antialias):
 
 
 def _deprecated(name):
-    warnings.warn(
-        f"`nn.functional.{name}` is deprecated. Use `nn.functional.interpolate` instead.", stacklevel=3
-    )
+    warnings.warn(f"`nn.functional.{name}` is deprecated. Use `nn.functional.interpolate` instead.", stacklevel=3)
 
 
 def upsample(input, size=None, scale_factor=None, mode="nearest", align_corners=None):
