@@ -1,0 +1,176 @@
+"""Cases of linear maps, normalisation, losses, embedding, dropout and module hooks."""
+
+import numpy as np
+
+import minigrad as mg
+from minigrad.op import OPS
+from tests.ops.table import case
+
+F = mg.nn.functional
+
+CLASSES = mg.tensor([2, 0, 1, 2])
+SOME_IGNORED = mg.tensor([2, -100, 1, 2])
+SPATIAL = mg.tensor([[2, 0, 1], [1, -100, 0]])
+CLASS_WEIGHT = mg.tensor([0.5, 2.0, 1.25], dtype=mg.float64)
+ROWS = mg.tensor([[0, 3, 3], [1, 0, 3]])
+
+
+def weight_like(x):
+    return CLASS_WEIGHT.to(x.dtype)
+
+
+def fused(name, setting=None, reduction="none"):
+    return lambda x, y: OPS[name](x, y, reduction=reduction, setting=setting)
+
+
+def log_softmax(x):
+    x = x - x.max(1, keepdims=True)
+    return x - np.log(np.exp(x).sum(1, keepdims=True))
+
+
+def nll(x, target, weight=np.ones(3)):
+    return -(weight[target] * x[np.arange(len(target)), target])
+
+
+def standardised(x, axis, eps):
+    return (x - x.mean(axis, keepdims=True)) / np.sqrt(x.var(axis, keepdims=True) + eps)
+
+
+def huber(x, y, delta):
+    d = np.abs(x - y)
+    return np.where(d <= delta, d * d / 2, delta * (d - delta / 2))
+
+
+def batch_norm(x, w, b):
+    return F.batch_norm(x, None, None, w, b, training=True)
+
+
+def evaluated_batch_norm(x, w, b):
+    statistics = mg.tensor([0.5, -1.0, 0.25], dtype=x.dtype), mg.tensor([2.0, 0.5, 1.0], dtype=x.dtype)
+    return F.batch_norm(x, *statistics, w, b)
+
+
+def ctc(x):
+    targets = mg.tensor([[1, 1, 2], [2, 1, 0]])
+    return F.ctc_loss(x.log_softmax(2), targets, mg.tensor([6, 5]), mg.tensor([3, 2]), reduction="none")
+
+
+CASES = {
+    "linear": [
+        case(F.linear, (4, 3), (2, 3), (2,), reference=lambda x, w, b: x @ w.T + b),
+        case(F.linear, (2, 4, 3), (2, 3), reference=lambda x, w: x @ w.T),
+        case(F.linear, (3,), (2, 3), (2,), reference=lambda x, w, b: x @ w.T + b),
+        case(F.linear, (0, 3), (2, 3), (2,), reference=lambda x, w, b: x @ w.T + b),
+        case(F.bilinear, (2, 3), (2, 4), (5, 3, 4), reference=lambda a, b, w: np.einsum("ni,oij,nj->no", a, w, b)),
+    ],
+    "linear_input": [case(lambda g, w: OPS["linear_input"](g, w), (2, 4, 3), (3, 5), reference=lambda g, w: g @ w)],
+    "linear_weight": [
+        case(
+            lambda g, x: OPS["linear_weight"](g, x),
+            (2, 4, 3),
+            (2, 4, 5),
+            reference=lambda g, x: np.einsum("abo,abi->oi", g, x),
+        )
+    ],
+    "normalization": [
+        case(batch_norm, (5, 3), (3,), (3,), reference=lambda x, w, b: standardised(x, 0, 1e-5) * w + b),
+        case(batch_norm, (3, 3, 2, 2), (3,), (3,)),
+        case(evaluated_batch_norm, (2, 3, 2), (3,), (3,)),
+        case(lambda x: F.instance_norm(x), (2, 3, 4), reference=lambda x: standardised(x, 2, 1e-5)),
+        case(lambda x, w, b: F.group_norm(x, 2, w, b), (2, 4, 3), (4,), (4,)),
+        case(
+            lambda x, w, b: F.layer_norm(x, (4,), w, b),
+            (2, 3, 4),
+            (4,),
+            (4,),
+            reference=lambda x, w, b: standardised(x, -1, 1e-5) * w + b,
+        ),
+        case(
+            lambda x, w: F.rms_norm(x, (2, 2), w, 1e-3),
+            (3, 2, 2),
+            (2, 2),
+            reference=lambda x, w: x / np.sqrt((x * x).mean((1, 2), keepdims=True) + 1e-3) * w,
+        ),
+    ],
+    "nll_loss": [
+        case(lambda x: F.nll_loss(x, CLASSES), (4, 3), reference=lambda x: nll(x, CLASSES.numpy()).mean()),
+        case(lambda x: F.nll_loss(x, SPATIAL, weight_like(x), reduction="none"), (2, 3, 3)),
+        case(lambda x: F.nll_loss(x, SOME_IGNORED, weight_like(x), reduction="sum"), (4, 3)),
+    ],
+    "nll_loss_gradient": [
+        case(
+            lambda g: OPS["nll_loss_gradient"](
+                g, CLASSES.numpy()[:, None], np.ones((4, 1), g.array.dtype), view=(4, 3, 1), reduction="none", divisor=1.0,
+                shape=(4,), input_shape=(4, 3),
+            ),
+            (4,),
+        )
+    ],  # fmt: skip
+    "cross_entropy": [
+        case(
+            lambda x: F.cross_entropy(x, CLASSES),
+            (4, 3),
+            reference=lambda x: nll(log_softmax(x), CLASSES.numpy()).mean(),
+        ),
+        case(lambda x: F.cross_entropy(x, SOME_IGNORED, weight_like(x)), (4, 3)),
+        case(lambda x: F.cross_entropy(x, SPATIAL, reduction="none"), (2, 3, 3)),
+        case(lambda x: F.cross_entropy(x, SPATIAL, weight_like(x), reduction="sum", label_smoothing=0.2), (2, 3, 3)),
+        case(lambda x: F.cross_entropy(x, mg.tensor(1), label_smoothing=0.1), (3,)),
+    ],
+    "mse_loss": [
+        case(fused("mse_loss"), (3, 2), (3, 2), reference=lambda x, y: (x - y) ** 2),
+        case(fused("mse_loss", reduction="mean"), (3, 2), (3, 2), reference=lambda x, y: ((x - y) ** 2).mean()),
+    ],
+    "l1_loss": [
+        case(fused("l1_loss", reduction="sum"), (3, 2), (3, 2), reference=lambda x, y: np.abs(x - y).sum()),
+    ],
+    "huber_loss": [
+        case(fused("huber_loss", 0.7), (3, 4), (3, 4), reference=lambda x, y: huber(x, y, 0.7)),
+        case(lambda x, y: F.smooth_l1_loss(x, y, beta=0.5), (3, 4), (3, 4)),
+    ],
+    "clipped": [
+        case(lambda x: OPS["clipped"](x, limit=0.9), (3, 4), reference=lambda x: x.clip(-0.9, 0.9)),
+    ],
+    "binary_cross_entropy": [
+        case(
+            fused("binary_cross_entropy", reduction="mean"),
+            (3, 2),
+            (3, 2),
+            domain=(0.1, 0.9),
+            reference=lambda x, y: -(y * np.log(x) + (1 - y) * np.log(1 - x)).mean(),
+        )
+    ],
+    "bounded_reciprocal": [
+        case(lambda x: OPS["bounded_reciprocal"](x, low=0.5), (3, 4), reference=lambda x: 1 / np.maximum(x, 0.5)),
+    ],
+    "negative_logit": [
+        case(
+            lambda x: OPS["negative_logit"](x),
+            (3, 4),
+            domain=(0.1, 0.9),
+            reference=lambda x: np.log(1 - x) - np.log(x),
+        )
+    ],
+    "binary_cross_entropy_with_logits": [
+        case(
+            fused("binary_cross_entropy_with_logits"),
+            (3, 2),
+            (3, 2),
+            reference=lambda x, y: np.log1p(np.exp(x)) - x * y,
+        ),
+        case(lambda x, y, w: F.binary_cross_entropy_with_logits(x, y, pos_weight=w), (3, 2), (3, 2), (2,)),
+    ],
+    "embedding": [
+        case(lambda w: F.embedding(ROWS, w), (4, 2), reference=lambda w: w[ROWS.numpy()]),
+        case(lambda w: F.embedding_bag(ROWS, w, mode="max"), (4, 2), distinct=True),
+        case(lambda w: F.embedding_bag(ROWS, w), (4, 2), reference=lambda w: w[ROWS.numpy()].mean(1)),
+    ],
+    "apply_noise": [
+        case(lambda x: F.dropout(x, 0.4), (4, 5)),
+        case(lambda x: F.alpha_dropout(x, 0.4, training=True), (4, 5)),
+    ],
+    "ctc_loss": [case(ctc, (6, 2, 3))],
+    "module_hook": [
+        case(lambda x, y: OPS["module_hook"](x, y, callback=lambda g, needs: g), (2, 2), (3,), reference=lambda x, y: (x, y))
+    ],
+}
