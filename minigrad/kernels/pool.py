@@ -272,7 +272,7 @@ def table_max(x, tables):
     values, index, scale = x, None, 1
     for axis in range(spatial - 1, -1, -1):
         best = place = None
-        for positions in tables[axis]:
+        for positions in xp(x).asarray(tables[axis]):
             candidate = _take(values, positions, lead + axis, lead)
             shape = [1] * (spatial - 1 - axis)
             before = (1,) * (axis if positions.ndim > 1 else 0)
