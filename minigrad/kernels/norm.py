@@ -1,7 +1,8 @@
 """Normalisation: statistics over some dimensions, y = (x - mean) / std · weight + bias, and the gradients of it.
 
-Arrays come in the shape that the caller normalises in (its "view"): ``axes`` are the dimensions of the statistics, which
-are kept with length 1, and weight and bias have a shape that broadcasts against the view. float16 is computed in float32.
+Arrays come in the shape that the caller normalises in (its "view"): ``axes`` are the dimensions of the statistics,
+which are kept with length 1, and weight and bias have a shape that broadcasts against the view. float16 is computed in
+float32.
 """
 
 from math import prod

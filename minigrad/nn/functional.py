@@ -3,7 +3,6 @@
 Source: https://docs.pytorch.org/docs/stable/nn.functional.html
 """
 
-from minigrad.registry import FUNCTIONS
 from minigrad.ops.activation import (
     celu,
     celu_,
@@ -116,6 +115,7 @@ from minigrad.ops.resample import (
     upsample_nearest,
 )
 from minigrad.ops.softmax import log_softmax, softmax, softmin
+from minigrad.registry import FUNCTIONS
 
 sigmoid = FUNCTIONS["sigmoid"]
 tanh = FUNCTIONS["tanh"]

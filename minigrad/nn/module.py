@@ -128,7 +128,8 @@ class Module(Hooks, State):
         if parameters is not None and name in parameters:
             if value is not None:
                 raise TypeError(
-                    f"cannot assign '{_type_name(value)}' as parameter '{name}' (minigrad.nn.Parameter or None expected)"
+                    f"cannot assign '{_type_name(value)}' as parameter '{name}' (minigrad.nn.Parameter or None "
+                    "expected)"
                 )
             self.register_parameter(name, None)
         elif isinstance(value, Module):
@@ -138,7 +139,8 @@ class Module(Hooks, State):
         elif modules is not None and name in modules:
             if value is not None:
                 raise TypeError(
-                    f"cannot assign '{_type_name(value)}' as child module '{name}' (minigrad.nn.Module or None expected)"
+                    f"cannot assign '{_type_name(value)}' as child module '{name}' (minigrad.nn.Module or None "
+                    "expected)"
                 )
             modules[name] = None
         elif buffers is not None and name in buffers:
@@ -188,7 +190,8 @@ class Module(Hooks, State):
                 )
             if param.grad_fn is not None:
                 raise ValueError(
-                    f"Cannot assign non-leaf Tensor to parameter '{name}'. Model parameters must be created explicitly. "
+                    f"Cannot assign non-leaf Tensor to parameter '{name}'. Model parameters must be created "
+                    "explicitly. "
                     f"To express '{name}' as a function of another Tensor, compute the value in the forward() method."
                 )
             param = registered("parameter", self, name, param)
@@ -420,7 +423,8 @@ class Module(Hooks, State):
         return self
 
     def to(self, *args, **kwargs):
-        """Move and convert parameters and buffers in place: ``to(device)``, ``to(dtype)``, ``to(tensor)``, …; returns self.
+        """Move and convert parameters and buffers in place: ``to(device)``, ``to(dtype)``, ``to(tensor)``, …; returns
+        self.
 
         Only floating-point tensors change dtype. TypeError for a dtype that is not floating point.
 
@@ -508,7 +512,8 @@ def _set_buffer(module, name, value):
     """Replace a registered buffer."""
     if value is not None and not isinstance(value, Tensor):
         raise TypeError(
-            f"cannot assign '{_type_name(value)}' as buffer '{name}' (minigrad.nn.Buffer, minigrad.Tensor or None expected)"
+            f"cannot assign '{_type_name(value)}' as buffer '{name}' (minigrad.nn.Buffer, minigrad.Tensor or None "
+            "expected)"
         )
     if getattr(value, "_is_buffer", False):
         _set_persistent(module, name, value.persistent)

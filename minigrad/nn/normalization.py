@@ -291,7 +291,8 @@ class _InstanceNorm(_NormBase):
             import warnings
 
             warnings.warn(
-                f"input's size at dim={0 if unbatched else 1} does not match num_features. You can silence this warning by "
+                f"input's size at dim={0 if unbatched else 1} does not match num_features. You can silence this "
+                "warning by "
                 "not passing in num_features, which is not used because affine=False",
                 stacklevel=2,
             )

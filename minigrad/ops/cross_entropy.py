@@ -265,7 +265,8 @@ def _soft_cross_entropy(input, target, weight, ignore_index, reduction, smoothin
     classes = input.array.shape[dim]
     if weight is not None and weight.array.shape != (classes,):
         raise RuntimeError(
-            f"cross_entropy: weight tensor should be defined either for all {classes} classes or no classes but got weight "
+            f"cross_entropy: weight tensor should be defined either for all {classes} classes or no classes but got "
+            "weight "
             f"tensor of shape: {list(weight.shape)}"
         )
     if smoothing:

@@ -79,10 +79,10 @@ def ctc_loss(
 ):
     """Return minus the log probability of the target sequence, summed over its alignments with the input.
 
-    Arguments: log_probs (T, N, C) or (T, C), log probabilities; targets (N, S), or all targets in one row; input_lengths,
-    target_lengths (N,): how much of each is used; blank (the label of "no label"); reduction ("mean": each loss over its
-    target's length, then their mean; "sum", "none"); zero_infinity (impossible targets count nothing). As in PyTorch the
-    gradient takes log_probs to be a log_softmax. RuntimeError for lengths that do not fit.
+    Arguments: log_probs (T, N, C) or (T, C), log probabilities; targets (N, S), or all targets in one row;
+    input_lengths, target_lengths (N,): how much of each is used; blank (the label of "no label"); reduction ("mean":
+    each loss over its target's length, then their mean; "sum", "none"); zero_infinity (impossible targets count
+    nothing). As in PyTorch the gradient takes log_probs to be a log_softmax. RuntimeError for lengths that do not fit.
     Source: Graves et al. 2006; https://docs.pytorch.org/docs/stable/generated/torch.nn.functional.ctc_loss.html
 
     >>> import minigrad as mg
@@ -132,13 +132,15 @@ def _padded(targets, lengths, blank):
     if targets.ndim == 1:
         if targets.size != int(lengths.sum()):
             raise RuntimeError(
-                f"Expected targets to have length {int(lengths.sum())}, the sum of target_lengths, but got {targets.size}"
+                f"Expected targets to have length {int(lengths.sum())}, the sum of target_lengths, but got "
+                f"{targets.size}"
             )
         rows = np.split(targets, np.cumsum(lengths)[:-1]) if lengths.size else []
     else:
         if targets.shape[0] != lengths.size or targets.shape[1] < longest:
             raise RuntimeError(
-                f"Expected tensor to have size at least {longest} at dimension 1, but got size {list(targets.shape)} for "
+                f"Expected tensor to have size at least {longest} at dimension 1, but got size {list(targets.shape)} "
+                "for "
                 f"a batch of {lengths.size} (while checking arguments for ctc_loss)"
             )
         rows = targets

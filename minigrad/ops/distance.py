@@ -2,10 +2,10 @@
 
 
 from minigrad.backend import np, xp
-from minigrad.registry import function
 from minigrad.ops.core import broadcast_to
 from minigrad.ops.define import require_tensor
 from minigrad.ops.index import take_op
+from minigrad.registry import function
 from minigrad.tensor import wrap
 
 _MATRIX_PRODUCT_FROM = 25  # rows from which cdist(p=2) uses a matrix product, as in PyTorch

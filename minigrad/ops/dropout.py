@@ -6,8 +6,8 @@ import warnings
 from minigrad.backend import default_generator, xp
 from minigrad.inplace import assign
 from minigrad.op import Op
-from minigrad.registry import function
 from minigrad.ops.define import require_tensor
+from minigrad.registry import function
 from minigrad.tensor import wrap
 
 # The noise is an argument, so that the gradient meets the same one.
@@ -85,8 +85,10 @@ def dropout1d(input, p=0.5, training=True, inplace=False):
     check_probability(p)
     if input.array.ndim not in (2, 3):
         raise RuntimeError(
-            f"dropout1d: Expected 2D or 3D input, but received a {input.array.ndim}D input. Note that dropout1d exists to "
-            "provide channel-wise dropout on inputs with 1 spatial dimension, a channel dimension, and an optional batch "
+            f"dropout1d: Expected 2D or 3D input, but received a {input.array.ndim}D input. Note that dropout1d "
+            "exists to "
+            "provide channel-wise dropout on inputs with 1 spatial dimension, a channel dimension, and an optional "
+            "batch "
             "dimension (i.e. 2D or 3D inputs)."
         )
     return _per_channel("dropout1d", input, p, training, inplace, 2)
@@ -101,14 +103,16 @@ def dropout2d(input, p=0.5, training=True, inplace=False):
     check_probability(p)
     if input.array.ndim not in (3, 4):
         warnings.warn(
-            f"dropout2d: Received a {input.array.ndim}-D input to dropout2d, which is deprecated and will result in an error "
+            f"dropout2d: Received a {input.array.ndim}-D input to dropout2d, which is deprecated and will result in "
+            "an error "
             "in a future release. Note that dropout2d exists to provide channel-wise dropout on inputs with 2 spatial "
             "dimensions, a channel dimension, and an optional batch dimension (i.e. 3D or 4D inputs).",
             stacklevel=2,
         )
     elif input.array.ndim == 3:
         warnings.warn(
-            "dropout2d: Received a 3D input to dropout2d and assuming that channel-wise 1D dropout behavior is desired - "
+            "dropout2d: Received a 3D input to dropout2d and assuming that channel-wise 1D dropout behavior is "
+            "desired - "
             "input is interpreted as shape (N, C, L), where C is the channel dim. Use dropout1d for that.",
             stacklevel=2,
         )
@@ -124,7 +128,8 @@ def dropout3d(input, p=0.5, training=True, inplace=False):
     check_probability(p)
     if input.array.ndim not in (4, 5):
         warnings.warn(
-            f"dropout3d: Received a {input.array.ndim}-D input to dropout3d, which is deprecated and will result in an error "
+            f"dropout3d: Received a {input.array.ndim}-D input to dropout3d, which is deprecated and will result in "
+            "an error "
             "in a future release. Note that dropout3d exists to provide channel-wise dropout on inputs with 3 spatial "
             "dimensions, a channel dimension, and an optional batch dimension (i.e. 4D or 5D inputs).",
             stacklevel=2,

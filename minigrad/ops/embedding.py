@@ -5,9 +5,9 @@ from minigrad.inplace import read_positions
 from minigrad.kernels import embedding as kernels
 from minigrad.kernels.scatter import take
 from minigrad.op import Op
-from minigrad.registry import function
 from minigrad.ops.define import require_tensor
 from minigrad.ops.index import take_add, take_op
+from minigrad.registry import function
 from minigrad.tensor import Tensor, wrap
 from minigrad.variable import MODE, touch
 
@@ -139,7 +139,8 @@ def embedding_bag(
         raise RuntimeError("embedding_bag: max mode does not support scaling the gradient by the frequency")
     if per_sample_weights is not None and per_sample_weights.array.shape != input.array.shape:
         raise ValueError(
-            f"embedding_bag: If per_sample_weights ({list(per_sample_weights.shape)}) is not None, then it must have the "
+            f"embedding_bag: If per_sample_weights ({list(per_sample_weights.shape)}) is not None, then it must have "
+            "the "
             f"same shape as the input ({list(input.shape)})"
         )
     rows = weight.array.shape[0]

@@ -3,9 +3,9 @@
 from minigrad.inplace import write_out
 from minigrad.kernels import matmul as kernels
 from minigrad.op import Op
-from minigrad.registry import function
 from minigrad.ops.core import sum_to
 from minigrad.ops.define import require_tensor
+from minigrad.registry import function
 from minigrad.tensor import Tensor
 
 
@@ -13,7 +13,8 @@ def _check(x, weight):
     """RuntimeError unless a raw input and weight fit: the same dtype, and as many inputs as the weight has."""
     if x.dtype != weight.dtype:
         raise RuntimeError(
-            f"linear: mat1 and mat2 must have the same dtype, but got {x.dtype} and {weight.dtype}; convert with .to(dtype)"
+            f"linear: mat1 and mat2 must have the same dtype, but got {x.dtype} and {weight.dtype}; convert with "
+            ".to(dtype)"
         )
     if x.ndim == 0 or x.shape[-1] != weight.shape[1]:
         rows = x.size // x.shape[-1] if x.ndim and x.shape[-1] else 1
@@ -94,7 +95,8 @@ def linear(input, weight, bias=None, *, out=None):
         require_tensor("linear", bias, "bias", 3)
         if bias.array.dtype != input.array.dtype:
             raise RuntimeError(
-                f"linear: self and mat2 must have the same dtype, but the bias is {bias.dtype} and the input {input.dtype}"
+                f"linear: self and mat2 must have the same dtype, but the bias is {bias.dtype} and the input "
+                f"{input.dtype}"
             )
     if weight.array.ndim == 1:
         result = linear_op(input, weight.unsqueeze(0), None).squeeze(-1)
@@ -135,7 +137,8 @@ def bilinear(input1, input2, weight, bias=None):
         )
     if len(w) != 3 or one[-1] != w[1] or two[-1] != w[2]:
         raise RuntimeError(
-            f"bilinear(): input1 size, input2 size does not match weight size: got {one[-1]}, {two[-1]} and weight {list(w)}"
+            f"bilinear(): input1 size, input2 size does not match weight size: got {one[-1]}, {two[-1]} and weight "
+            f"{list(w)}"
         )
     outputs = w[0]
     # Σⱼ weight[o, i, j] input2[…, j] as one product, then a sum over i.

@@ -127,7 +127,8 @@ def _broadcast(name, input, target, warn=True):
         return input, target
     if warn:
         warnings.warn(
-            f"Using a target size ({target.shape}) that is different to the input size ({input.shape}). This will likely "
+            f"Using a target size ({target.shape}) that is different to the input size ({input.shape}). This will "
+            "likely "
             "lead to incorrect results due to broadcasting. Please ensure they have the same size.",
             stacklevel=3,
         )
@@ -137,7 +138,8 @@ def _broadcast(name, input, target, warn=True):
         for dim in range(1, min(len(a), len(b)) + 1):
             if a[-dim] != b[-dim] and 1 not in (a[-dim], b[-dim]):
                 raise RuntimeError(
-                    f"{name}: The size of tensor a ({a[-dim]}) must match the size of tensor b ({b[-dim]}) at non-singleton "
+                    f"{name}: The size of tensor a ({a[-dim]}) must match the size of tensor b ({b[-dim]}) at "
+                    "non-singleton "
                     f"dimension {max(len(a), len(b)) - dim}"
                 ) from None
         raise
@@ -176,7 +178,8 @@ def mse_loss(input, target, size_average=None, reduce=None, reduction="mean", we
 def l1_loss(input, target, size_average=None, reduce=None, reduction="mean", weight=None):
     """Return the absolute error |x - y|.
 
-    Arguments: input, target (one shape; broadcast with a warning), reduction ("mean", "sum", "none"), weight (that shape).
+    Arguments: input, target (one shape; broadcast with a warning), reduction ("mean", "sum", "none"), weight (that
+    shape).
     Source: https://docs.pytorch.org/docs/stable/generated/torch.nn.functional.l1_loss.html
 
     >>> import minigrad as mg
@@ -393,7 +396,8 @@ def gaussian_nll_loss(input, target, var, full=False, eps=1e-6, reduction="mean"
     """Return (log var + (x - y)² / var) / 2, the variance not below eps.
 
     Arguments: input (the means), target (broadcast), var (≥ 0: a number, input's shape, or that with one
-    dimension 1 or the last one missing), full (add log(2 π)/2), reduction. ValueError for a var that does not fit or is negative.
+    dimension 1 or the last one missing), full (add log(2 π)/2), reduction. ValueError for a var that does not fit or
+    is negative.
     Source: https://docs.pytorch.org/docs/stable/generated/torch.nn.functional.gaussian_nll_loss.html
 
     >>> import minigrad as mg
@@ -582,7 +586,8 @@ def triplet_margin_loss(
 
     Arguments: anchor, positive, negative (N, D) or (D,), margin > 0, p, eps, swap (use the positive's distance to the
     negative where that is smaller), reduction.
-    Source: Balntas et al. 2016; https://docs.pytorch.org/docs/stable/generated/torch.nn.functional.triplet_margin_loss.html
+    Source: Balntas et al. 2016;
+    https://docs.pytorch.org/docs/stable/generated/torch.nn.functional.triplet_margin_loss.html
 
     >>> import minigrad as mg
     >>> mg.nn.functional.triplet_margin_loss(mg.zeros(1, 2), mg.zeros(1, 2), mg.zeros(1, 2))

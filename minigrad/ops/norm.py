@@ -5,13 +5,13 @@ import math
 from minigrad.backend import np, xp
 from minigrad.kernels import norm as kernels
 from minigrad.op import Op
-from minigrad.registry import function
 from minigrad.ops.arithmetic import add_op, mul_op
 from minigrad.ops.core import sum_to
 from minigrad.ops.define import require_tensor
 from minigrad.ops.power import rsqrt_op
 from minigrad.ops.reduce import mean_op
 from minigrad.ops.shape import reshape_op
+from minigrad.registry import function
 from minigrad.tensor import Tensor
 from minigrad.variable import touch
 
@@ -253,7 +253,8 @@ def group_norm(input, num_groups, weight=None, bias=None, eps=1e-05):
     for what, tensor in (("weight", weight), ("bias", bias)):
         if tensor is not None and tensor.array.shape != (channels,):
             raise RuntimeError(
-                f"Expected {what} to be a vector of size equal to the number of channels in input, but got {what} of shape "
+                f"Expected {what} to be a vector of size equal to the number of channels in input, but got {what} of "
+                "shape "
                 f"{list(tensor.shape)} and input of shape {list(x.shape)}"
             )
     _check_same_dtype("group_norm", input, weight, bias)
@@ -280,7 +281,8 @@ def _normalized_view(name, input, normalized_shape, **parameters):
     for what, tensor in parameters.items():
         if tensor is not None and tensor.array.shape != shape:
             raise RuntimeError(
-                f"Expected {what} to be of same shape as normalized_shape, but got {what} of shape {list(tensor.shape)} "
+                f"Expected {what} to be of same shape as normalized_shape, but got {what} of shape "
+                f"{list(tensor.shape)} "
                 f"and normalized_shape = {list(shape)}"
             )
     if x.shape[-len(shape) :] != shape:

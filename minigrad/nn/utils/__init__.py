@@ -3,6 +3,7 @@
 Source: https://docs.pytorch.org/docs/stable/nn.html#utilities
 """
 
+from minigrad.nn.utils import parametrizations, parametrize
 from minigrad.nn.utils.clip_grad import (
     clip_grad_norm,
     clip_grad_norm_,
@@ -11,3 +12,4 @@ from minigrad.nn.utils.clip_grad import (
     get_total_norm,
 )
 from minigrad.nn.utils.convert_parameters import parameters_to_vector, vector_to_parameters
+from minigrad.nn.utils.norms import remove_spectral_norm, remove_weight_norm, spectral_norm, weight_norm

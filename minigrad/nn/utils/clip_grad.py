@@ -51,7 +51,8 @@ def get_total_norm(tensors, norm_type=2.0, error_if_nonfinite=False, foreach=Non
     total = _norm(norms, kind)
     if error_if_nonfinite and not math.isfinite(total):
         raise RuntimeError(
-            f"The total norm of order {kind} for gradients from `parameters` is non-finite, so it cannot be clipped. To "
+            f"The total norm of order {kind} for gradients from `parameters` is non-finite, so it cannot be clipped. "
+            "To "
             "disable this error and scale the gradients by the non-finite norm anyway, set `error_if_nonfinite=False`"
         )
     return wrap(xp(first).asarray(total, first.dtype))
