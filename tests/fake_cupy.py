@@ -110,7 +110,8 @@ def _operator(special, in_place):
     def run(self, other):
         if isinstance(other, np.ndarray):
             raise TypeError(f"Unsupported type {type(other)} in {special} of a GPU array")
-        result = getattr(self._hidden, special)(_unwrapped(other))
+        with np.errstate(all="ignore"):
+            result = getattr(self._hidden, special)(_unwrapped(other))
         if result is NotImplemented:
             return NotImplemented
         return self if in_place else _wrapped(result)
@@ -166,7 +167,8 @@ def _function(function):
         out = kwargs.get("out")
         allowed = args if function in (np.asarray, np.array, np.ascontiguousarray) else None
         host_args = _unwrapped(args) if allowed is not None else _checked(args)
-        result = function(*host_args, **_checked(kwargs))
+        with np.errstate(all="ignore"):  # kernels on a GPU never warn
+            result = function(*host_args, **_checked(kwargs))
         if out is not None and not isinstance(out, tuple):
             return out
         source = next((arg for arg in args if isinstance(arg, ndarray)), None)
