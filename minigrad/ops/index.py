@@ -33,7 +33,7 @@ def _overwrite_slice(x, value, *, index):
 
 
 def _clear_slice(x, *, index):
-    out = x.copy()
+    out = xp(x).array(x)  # NumPy's arithmetic may have made a 0-d gradient a scalar
     out[index] = 0
     return out
 
@@ -410,6 +410,7 @@ def setitem(self, index, value):
         basic = _is_basic(index if kind is tuple else (index,))
         if basic is None:
             basic, arrays = parse(index, self.array)
+            basic = (*basic, Ellipsis)
     stored = _value_array(value, self)
     base = self._base
     if MODE.grad and (
@@ -431,7 +432,7 @@ def _store(array, basic, arrays, value):
         if not arrays:
             array[basic] = value
         else:
-            target = array[(*basic, Ellipsis)]
+            target = array[basic]
             target[_fancy(arrays, target.ndim)] = value
     except (ValueError, OverflowError, TypeError) as error:
         if isinstance(error, IndexError):
@@ -472,7 +473,7 @@ def _write_tracked(self, basic, arrays, value):
         return
     owner = self if base is None else base
     positions = _positions(self.array, owner.array)
-    positions = positions[(*basic, Ellipsis)]
+    positions = positions[basic]
     if arrays:
         positions = positions[_fancy(arrays, positions.ndim)]
     value = _broadcast_value(value, positions.shape)
