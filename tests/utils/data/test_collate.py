@@ -7,7 +7,7 @@ import pytest
 
 import minigrad as mg
 from minigrad.utils.data import default_collate, default_convert
-from minigrad.utils.data.collate import collate, default_collate_fn_map
+from minigrad.utils.data.collate import collate, default_collate_fn_map, pin_memory
 
 Pair = collections.namedtuple("Pair", "x y")
 
@@ -127,3 +127,25 @@ def test_convert():
     assert isinstance(converted[3].x, mg.Tensor)
     assert default_convert(np.array(["a"])).dtype.kind == "U"
     assert isinstance(default_convert((1, 2)), list)
+
+
+def test_pinning_reaches_every_tensor(monkeypatch):
+    """What is done to each array needs a GPU; that it is done to each does not."""
+    monkeypatch.setattr("minigrad.utils.data.collate._pinned", lambda array: array + 1)
+
+    class Own:
+        def pin_memory(self):
+            return "pinned"
+
+    batch = pin_memory([mg.zeros(1), {"a": (mg.zeros(1), "text")}, Pair(mg.zeros(1), Own()), collections.UserList([3])])
+    assert batch[0].tolist() == [1]
+    assert batch[1]["a"][0].tolist() == [1]
+    assert batch[1]["a"][1] == "text"
+    assert batch[2].x.tolist() == [1]
+    assert batch[2].y == "pinned"
+    assert batch[3] == collections.UserList([3])
+
+
+def test_array_with_a_dtype_no_tensor_has():
+    with pytest.raises(TypeError, match="can't convert np.ndarray"):
+        default_collate([np.zeros(2, ">i4")] if np.little_endian else [np.zeros(2, "<i4")])

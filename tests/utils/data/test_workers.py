@@ -186,8 +186,10 @@ def test_without_room_in_shared_memory_batches_come_through_the_pipe(monkeypatch
 
 def test_large_messages_both_ways_do_not_block():
     class Texts(Images):
+        text = "x" * 50_000
+
         def __getitem__(self, index):
-            return "x" * 50_000
+            return self.text
 
     indices = [[20_000 + number for number in range(12_000)]] * 6  # more than a pipe holds, as are the texts
     options = {"collate_fn": lambda batch: batch[:10], "prefetch_factor": 3}
