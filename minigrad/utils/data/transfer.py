@@ -68,17 +68,19 @@ def pack(value, name):
     return stream, None, [bytearray(buffer) for buffer in buffers]
 
 
-class _Mapping:
-    """The mapped memory of a segment, as something NumPy makes an array of: the array keeps this object alive."""
+class _Part:
+    """Part of a segment's memory, as something NumPy makes an array of: the array keeps this object alive.
 
-    def __init__(self, name):
-        self._segment = _shared_memory(name)  # closes itself when it is freed
-        self._segment.unlink()
-        address = np.frombuffer(self._segment.buf, np.uint8).ctypes.data
+    Each array gets its own, so that none counts as a view of another: writing to one batch's images must not look
+    like a change of its labels.
+    """
+
+    def __init__(self, segment, address, start, stop):
+        self._segment = segment  # unmaps itself when the last part of it is freed
         self.__array_interface__ = {
-            "shape": (self._segment.size,),
+            "shape": (stop - start,),
             "typestr": "|u1",
-            "data": (address, False),
+            "data": (address + start, False),
             "version": 3,
         }
 
@@ -88,8 +90,10 @@ def unpack(packed):
     stream, name, parts = packed
     if name is None:
         return pickle.loads(stream, buffers=parts)
-    memory = np.asarray(_Mapping(name))
-    return pickle.loads(stream, buffers=[memory[start:stop] for start, stop in parts])
+    segment = _shared_memory(name)
+    segment.unlink()
+    address = np.frombuffer(segment.buf, np.uint8).ctypes.data
+    return pickle.loads(stream, buffers=[np.asarray(_Part(segment, address, start, stop)) for start, stop in parts])
 
 
 def remove_segment(name):

@@ -140,6 +140,20 @@ def test_shared_memory_arrays_outlive_everything_and_can_be_written():
     assert batches[0].array[2].max() == 3
 
 
+def test_the_arrays_of_a_batch_are_not_views_of_each_other():
+    """Writing to one between forward and backward must not look like a change of another that was saved."""
+    x, y, _ = next(iter(Loader(Images(4), 4, num_workers=1)))
+    weight = mg.ones(1, requires_grad=True)
+    loss = (weight * x).sum()
+    y += 1
+    loss.backward()
+    assert weight.grad.item() == x.sum().item()
+    loss = (weight * x).sum()
+    x += 1
+    with pytest.raises(RuntimeError, match="modified by an inplace operation"):
+        loss.backward()
+
+
 def test_everything_a_batch_can_hold():
     class Mixed(Images):
         def __getitem__(self, index):
