@@ -83,8 +83,8 @@ def measure(libraries, ops=tuple(OPS), side=4, rounds=15, seconds=0.004):
             repeats[key] = max(1, math.ceil(seconds / (timer.timeit(100) / 100)))
             result[key] = []
         for _ in range(rounds):
+            gc.collect()  # timeit holds the collector off while it measures
             for key, timer in jobs.items():
-                gc.collect()
                 result[key].append(1e6 * timer.timeit(repeats[key]) / repeats[key])
     return result
 

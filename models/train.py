@@ -253,9 +253,10 @@ class Run:
         )
         unused = {"run", "command", "model", "data", "device", "no_progress"}
         settings = {name: value for name, value in vars(self.arguments).items() if name not in unused}
-        settings["option"] = " ".join(f"{name}={value}" for name, value in settings["option"])
-        given = {name.replace("_", "-"): value for name, value in settings.items() if value not in (None, "", False)}
-        print("; ".join(f"{name} {value}" for name, value in given.items()), flush=True)
+        settings["option"] = " ".join(f"{name}={value}" for name, value in settings["option"]) or None
+        shown = [(name.replace("_", "-"), value) for name, value in settings.items()]
+        print("; ".join(f"{name} {value}" for name, value in shown if value is not None and value is not False))
+        sys.stdout.flush()
 
     def epoch(self, number):
         """Train and test once, print a line, and keep the figures."""
@@ -278,15 +279,15 @@ class Run:
             "seconds": time.perf_counter() - started,
             "images_per_second": len(self.images.train) / (trained - started),
         }
+        self.history.append(entry)
+        with written_whole(self.folder / "history.json") as temporary:
+            Path(temporary).write_text(json.dumps(self.history, indent=1) + "\n")
         print(
             f"{title}  train loss {train_loss:.4f}  test loss {test_loss:.4f}  "
             f"test accuracy {100 * entry['test_accuracy']:.2f} %  {entry['seconds']:.1f} s  "
             f"{entry['images_per_second']:,.0f} images/s",
             flush=True,
         )
-        self.history.append(entry)
-        with written_whole(self.folder / "history.json") as temporary:
-            Path(temporary).write_text(json.dumps(self.history, indent=1) + "\n")
         if not math.isfinite(train_loss):
             raise CommandError(f"the training loss became {train_loss}: try a lower --lr than {self.arguments.lr:g}")
 

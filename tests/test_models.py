@@ -134,7 +134,7 @@ def test_a_run_can_be_repeated(tmp_path):
 @pytest.mark.parametrize(
     "arguments",
     [
-        ("--optimizer", "sgd", "--momentum", 0.5, "--lr", 0.05, "--schedule", "step"),
+        ("--optimizer", "sgd", "--momentum", 0.5, "--lr", 0.1, "--schedule", "step"),
         ("--optimizer", "adamw", "--weight-decay", 0.1, "--schedule", "onecycle"),
         ("--optimizer", "rmsprop", "--schedule", "linear", "--lr", 0.001),
         ("--optimizer", "nadam", "--schedule", "constant", "--augment", "none"),
@@ -143,7 +143,7 @@ def test_a_run_can_be_repeated(tmp_path):
     ids=lambda arguments: " ".join(map(str, arguments)),
 )
 def test_every_setting_arrives(tmp_path, arguments, capsys):
-    assert train("--data", "digits", "--epochs", 1, "--batch-size", 64, "--out", tmp_path / "run", *arguments) == 0
+    assert train("--data", "digits", "--epochs", 1, "--batch-size", 16, "--out", tmp_path / "run", *arguments) == 0
     assert check_written(tmp_path / "run", 1)[0]["test_accuracy"] > 0.2  # ten classes: chance is 0.1
     printed = capsys.readouterr().out
     for name, value in zip(arguments[::2], arguments[1::2]):
@@ -276,7 +276,7 @@ def test_an_interrupted_run_keeps_what_it_has(tmp_path, workers):
     )
     try:
         for line in process.stdout:
-            if line.startswith("epoch"):
+            if line.startswith("epoch "):
                 break
         os.killpg(process.pid, signal.SIGINT)
         output, errors = process.communicate(timeout=60)
