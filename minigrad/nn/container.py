@@ -374,10 +374,7 @@ class ParameterDict(Module):
         return key
 
     def __getitem__(self, key):
-        attribute = self._attribute(key)
-        if key not in self._keys:
-            raise KeyError(key)
-        return getattr(self, attribute)
+        return getattr(self, self._attribute(key))
 
     def __setitem__(self, key, value):
         setattr(self, self._attribute(key), _as_parameter(value))

@@ -547,7 +547,7 @@ def _check_name(module, kind, name, group):
     if not isinstance(name, str):
         raise TypeError(f"{kind} name should be a string. Got {_type_name(name)}")
     if "." in name:
-        raise KeyError(f'{kind} name can\'t contain ".", got: {name}')
+        raise KeyError(f'{kind} name can\'t contain "."' + (f", got: {name}" if kind == "module" else ""))
     if name == "":
         raise KeyError(f'{kind} name can\'t be empty string ""')
     if name not in group and hasattr(module, name):

@@ -237,7 +237,7 @@ def cross_entropy(
         reduction = reduction_name(reduction, size_average, reduce)
     _check_inputs("cross_entropy_loss", input, target)
     if not 0 <= label_smoothing <= 1:
-        raise RuntimeError(f"label_smoothing must be between 0.0 and 1.0. Got: {label_smoothing}")
+        raise RuntimeError(f"label_smoothing must be between 0.0 and 1.0. Got: {label_smoothing:g}")
     if target.array.shape == input.array.shape and target.array.dtype.kind == "f":
         return _soft_cross_entropy(input, target, weight, ignore_index, reduction, label_smoothing)
     if target.array.dtype.kind == "f" and target.array.ndim == input.array.ndim:
