@@ -1,12 +1,12 @@
 """What runs in a DataLoader's workers: their seeds, their loop, the errors they report."""
 
+import contextlib
 import gc
 import os
 import pickle
 import queue
 import random
 import signal
-import sys
 import threading
 import traceback
 from dataclasses import dataclass
@@ -226,7 +226,8 @@ def run_in_process(job, number, task_pipe, result_pipe, inherited):
     stopped = threading.Event()
     threading.Thread(target=_read_tasks, args=(task_pipe, tasks, stopped), daemon=True).start()
     worker = Worker(job, number, threaded=False)
-    try:
+    # A broken pipe: the main process wants no more.
+    with contextlib.suppress(BrokenPipeError):
         while not stopped.is_set():
             message = tasks.get()
             if message is None:
@@ -234,8 +235,3 @@ def run_in_process(job, number, task_pipe, result_pipe, inherited):
             answer = worker.answer(message)
             if answer is not None and not stopped.is_set():
                 _send(result_pipe, message[1], message[2], *answer, worker.where)
-    except BrokenPipeError:
-        pass  # the main process wants no more
-    finally:
-        sys.stdout.flush()
-        sys.stderr.flush()
