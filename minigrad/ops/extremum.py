@@ -9,7 +9,7 @@ from minigrad.op import Op
 from minigrad.registry import function
 from minigrad.ops.define import binary_function, require_tensor
 from minigrad.ops.masked import keep_where, logical_complement
-from minigrad.ops.reduce import reduced_dims, spread
+from minigrad.ops.reduce import reduced_dims, reduction_call, spread
 from minigrad.tensor import Tensor, normalize_dim
 
 Max = collections.namedtuple("max", ("values", "indices"))
@@ -42,9 +42,7 @@ def _extremum_along(finder):
     def forward(x, *, dim, keepdim):
         if x.ndim == 0:
             return x.copy(), xp(x).zeros((), np.int64)
-        index = getattr(xp(x), finder)(x, axis=dim, keepdims=True)
-        values = xp(x).take_along_axis(x, index, dim)
-        return (values, index) if keepdim else (values.squeeze(dim), index.squeeze(dim))
+        return getattr(x, finder[3:])(axis=dim, keepdims=keepdim), getattr(xp(x), finder)(x, axis=dim, keepdims=keepdim)
 
     return forward
 
@@ -78,6 +76,8 @@ min_along = Op(_extremum_along("argmin"), joint=_along_gradient, gradients=None,
 amax_op = Op(_extremum_forward("max"), [_shared_gradient], name="amax")
 amin_op = Op(_extremum_forward("min"), [_shared_gradient], name="amin")
 ties = Op(_ties, [None, None])
+amax_op.call = reduction_call(amax_op)
+amin_op.call = reduction_call(amin_op)
 
 
 # ---------------------------------------------------------------------- of two tensors
@@ -144,15 +144,22 @@ def _nonempty(name, input, dims):
             raise IndexError(f"{name}(): Expected reduction dim {dim} to have non-zero size.")
 
 
+_NUMPY_NAMES = {"axis": "dim", "keepdims": "keepdim"}
+
+
 def _extremum(name, input, args, kwargs, whole, along, of_two, result):
     """Dispatch max or min: (input), (input, other) or (input, dim, keepdim)."""
     require_tensor(name, input)
+    if not args and not kwargs:
+        if not input.array.size:
+            _nonempty(name, input, None)
+        return whole.call(input, dim=None, keepdim=False)
     out = kwargs.pop("out", None)
     names = ["dim", "keepdim"] if not (args and isinstance(args[0], Tensor)) else ["other"]
     given = dict(zip(names, args, strict=False))
     if len(args) > len(names) or set(given) & set(kwargs):
         raise TypeError(f"{name}() received an invalid combination of arguments")
-    given.update(kwargs)
+    given.update({_NUMPY_NAMES.get(key, key): value for key, value in kwargs.items()})
     if set(given) - {"dim", "keepdim", "other"} or ("other" in given and len(given) > 1):
         raise TypeError(f"{name}() received an invalid combination of arguments: {sorted(given)}")
     if "other" in given:
@@ -170,7 +177,7 @@ def _extremum(name, input, args, kwargs, whole, along, of_two, result):
     return value if out is None else write_out(out, value, name)
 
 
-@function(method=True, aliases=True)
+@function(method=True)
 def max(input, *args, **kwargs):
     """Return the largest element; or, along ``dim``, (values, indices); or the larger elements of two tensors.
 
@@ -185,7 +192,7 @@ def max(input, *args, **kwargs):
     return _extremum("max", input, args, kwargs, amax_op, max_along, maximum_op, Max)
 
 
-@function(method=True, aliases=True)
+@function(method=True)
 def min(input, *args, **kwargs):
     """Return the smallest element; or, along ``dim``, (values, indices); or the smaller elements of two tensors.
 

@@ -3,6 +3,7 @@
 import math
 
 from minigrad.backend import as_dtype, np, xp
+from minigrad.inplace import write_out
 from minigrad.kernels import reduction
 from minigrad.op import Op
 from minigrad.registry import function
@@ -10,7 +11,8 @@ from minigrad.ops.core import cast
 from minigrad.ops.define import require_tensor
 from minigrad.ops.masked import keep_where
 from minigrad.ops.unary import exp_op
-from minigrad.tensor import normalize_dim
+from minigrad.tensor import Tensor, normalize_dim, wrap
+from minigrad.variable import MODE, Node, make_variable, next_time
 
 
 # ---------------------------------------------------------------------- dimensions
@@ -83,15 +85,51 @@ def _mean_gradient(g, x_shape, dim, keepdim):
     return spread(g / reduced_count(x_shape, dim), shape=x_shape, dim=dim, keepdim=keepdim)
 
 
+def reduction_call(op):
+    """Return a quicker way to call a reduction of one tensor by its parameters dim and keepdim."""
+    forward, keep_array, keep_out = op.forward, op.keep[0] == "array", op.keep_out
+
+    def call(x, *, dim, keepdim):
+        if not isinstance(x, Tensor):
+            return forward(x, dim=dim, keepdim=keepdim)
+        array = x.array
+        out = forward(array, dim=dim, keepdim=keepdim)
+        if type(out) is not np.ndarray:
+            out = xp(out).asarray(out)
+        if type(x) is Tensor or not x._requires_grad or not MODE.grad:
+            return wrap(out)
+        node = Node()
+        node.op, node.number, node.edges = op, next_time(), (x.node or x,)
+        node.params = {"dim": dim, "keepdim": keepdim}
+        node.saved = (array if keep_array else (array.shape, array.dtype),)
+        node.out, node.shape = out if keep_out else None, out.shape
+        if MODE.on_record is not None:
+            MODE.on_record(node, out)
+        return make_variable(out, node)
+
+    return call
+
+
 sum_op = Op(
     _sum, [lambda g, x_shape, dim, keepdim: spread(g, shape=x_shape, dim=dim, keepdim=keepdim)], name="sum"
 )
 spread = Op(_spread, [lambda g, dim, keepdim: sum_op(g, dim=dim, keepdim=keepdim)], name="spread", view=True)
 mean_op = Op(_mean, [_mean_gradient], name="mean")
+sum_op.call = reduction_call(sum_op)
+mean_op.call = reduction_call(mean_op)
 
 
-@function(method=True, out=True, aliases=True)
-def sum(input, dim=None, keepdim=False, *, dtype=None):
+def renamed(name, aliases, dim, keepdim):
+    """Return (dim, keepdim) with NumPy's keywords axis and keepdims taken into account."""
+    given = dict(aliases)
+    dim, keepdim = given.pop("axis", dim), given.pop("keepdims", keepdim)
+    if given:
+        raise TypeError(f"{name}() got an unexpected keyword argument '{next(iter(given))}'")
+    return dim, keepdim
+
+
+@function(method=True)
+def sum(input, dim=None, keepdim=False, *, dtype=None, out=None, **aliases):
     """Return the sum of the elements over some or all dimensions.
 
     Arguments: input (Tensor), dim (int, tuple of ints, or None for all), keepdim (keep them with length 1), dtype
@@ -102,14 +140,22 @@ def sum(input, dim=None, keepdim=False, *, dtype=None):
     >>> mg.sum(mg.tensor([[1.0, 2.0], [3.0, 4.0]]), dim=0)
     tensor([4., 6.])
     """
-    input = checked("sum", input, dtype)
+    if aliases:
+        dim, keepdim = renamed("sum", aliases, dim, keepdim)
+    if dtype is not None or not isinstance(input, Tensor):
+        input = checked("sum", input, dtype)
     if type(keepdim) is not bool:
         raise TypeError(f"sum(): argument 'keepdim' (position 2) must be bool, not {type(keepdim).__name__}")
-    return in_dtype(sum_op(input, dim=reduced_dims(dim, input.array.ndim), keepdim=keepdim), dtype)
+    if dim is not None:
+        dim = reduced_dims(dim, input.array.ndim)
+    result = sum_op.call(input, dim=dim, keepdim=keepdim)
+    if dtype is not None:
+        result = in_dtype(result, dtype)
+    return result if out is None else write_out(out, result, "sum")
 
 
-@function(method=True, out=True, aliases=True)
-def mean(input, dim=None, keepdim=False, *, dtype=None):
+@function(method=True)
+def mean(input, dim=None, keepdim=False, *, dtype=None, out=None, **aliases):
     """Return the mean of the elements over some or all dimensions; NaN where there are none.
 
     Arguments as for sum. RuntimeError for integers without a dtype.
@@ -119,6 +165,8 @@ def mean(input, dim=None, keepdim=False, *, dtype=None):
     >>> mg.mean(mg.tensor([[1.0, 2.0], [3.0, 4.0]]), dim=1)
     tensor([1.5000, 3.5000])
     """
+    if aliases:
+        dim, keepdim = renamed("mean", aliases, dim, keepdim)
     input = checked("mean", input, dtype)
     if input.array.dtype.kind not in "fc":
         what = "Input dtype" if dtype is None else "Optional dtype"
@@ -126,7 +174,8 @@ def mean(input, dim=None, keepdim=False, *, dtype=None):
             f"mean(): could not infer output dtype. {what} must be either a floating point or complex dtype. "
             f"Got: {input.dtype}"
         )
-    return mean_op(input, dim=reduced_dims(dim, input.array.ndim), keepdim=keepdim)
+    result = mean_op.call(input, dim=reduced_dims(dim, input.array.ndim), keepdim=keepdim)
+    return result if out is None else write_out(out, result, "mean")
 
 
 @function(method=True, out=True, aliases=True)
