@@ -178,6 +178,17 @@ def _function(function):
     return run
 
 
+# The dtypes of CuPy's atomic operations on the GPU, behind ``ufunc.at``; int64 and bool are not among them.
+_ATOMIC = {"add": "efdiIL", "subtract": "efdiIL", "maximum": "fdiIL", "minimum": "fdiIL"}
+
+
+def _lexsort(keys):
+    """cupy.lexsort: one array of keys with at most two dimensions, and no axis."""
+    if not isinstance(keys, ndarray) or keys.ndim > 2:
+        raise NotImplementedError("cupy.lexsort takes one array of one or two dimensions")
+    return ndarray(np.lexsort(keys._hidden))
+
+
 class _Ufunc:
     """A ufunc of the stand-in; CuPy's have ``at`` and ``reduce`` for few only."""
 
@@ -190,8 +201,8 @@ class _Ufunc:
         return self._run(*args, **kwargs)
 
     def at(self, array, index, values=None):
-        if self._ufunc not in (np.add, np.subtract, np.maximum, np.minimum):
-            raise NotImplementedError(f"cupy.{self._ufunc.__name__}.at")
+        if array.dtype.char.replace("Q", "L") not in _ATOMIC.get(self._ufunc.__name__, ""):
+            raise NotImplementedError(f"cupy.{self._ufunc.__name__}.at of {array.dtype}")
         self._ufunc.at(array._hidden, _unwrapped(index), _unwrapped(values))
 
     def reduce(self, array, axis=0, **kwargs):
@@ -217,6 +228,8 @@ class _Module(types.ModuleType):
     def __getattr__(self, name):
         if name.startswith("__") or name in _ABSENT:
             raise AttributeError(f"module {self.__name__} has no attribute {name}")
+        if name == "lexsort":
+            return _lexsort
         value = getattr(self._source, name)
         if isinstance(value, types.ModuleType):
             return _Module(f"{self.__name__}.{name}", value)

@@ -10,7 +10,7 @@ def scatter_add_flat(out, index, values):
     """
     index, values = index.reshape(-1), values.reshape(-1)
     if xp(out) is not np:
-        xp(out).add.at(out, index, values)
+        _gpu_at("add", out, index, values)
         return
     if out.dtype.char in "fd" and index.size > 64:
         # bincount sums in float64 in one pass, several times faster than add.at; float32 is rounded once at the end.
@@ -46,7 +46,7 @@ def index_add(out, index, values, dim):
     if not rows.size:
         return
     if module is not np:
-        module.add.at(out, (slice(None),) * dim + (index,), rows)
+        _gpu_at("add", out, (slice(None),) * dim + (index,), rows)
         return
     low, high = index.min(), index.max()
     if low < -length or high >= length:
@@ -96,15 +96,32 @@ def flat_positions(index, shape, dim):
 
 def reduce_at(out, index, values, dim, reduce):
     """Combine values into out at the indices along a dimension, in place: reduce is "prod", "amax" or "amin"."""
-    module = xp(out)
-    ufunc = {"prod": module.multiply, "amax": module.maximum, "amin": module.minimum}[reduce]
-    if module is np:
-        ufunc.at(out, along(index, dim), values)
-        return
-    if reduce == "prod":
+    name = {"prod": "multiply", "amax": "maximum", "amin": "minimum"}[reduce]
+    if xp(out) is np:
+        getattr(np, name).at(out, along(index, dim), values)
+    elif reduce == "prod":
         _ordered_products(out.reshape(-1), flat_positions(index, out.shape, dim).reshape(-1), values.reshape(-1))
-        return
-    ufunc.at(out, along(index, dim), values)
+    else:
+        _gpu_at(name, out, along(index, dim), values)
+
+
+def _gpu_at(name, out, index, values):
+    """Combine values into a GPU array at an index whose places may repeat, in place: add, maximum or minimum."""
+    module, code = xp(out), out.dtype.char
+    values = values.astype(out.dtype, copy=False)
+    combine = getattr(module, name)
+    if code in "fdiIQL" or code == "e" and name == "add":
+        combine.at(out, index, values)
+    elif code in "ql":
+        # As uint64, in which the order of int64 is kept by flipping the sign bit.
+        flip = 0 if name == "add" else -(2**63)
+        bits = (out ^ flip).view("uint64")
+        combine.at(bits, index, (values ^ flip).view("uint64"))
+        out[...] = bits.view(out.dtype) ^ flip
+    else:
+        wide = out.astype("float32" if code == "e" else "int32")
+        combine.at(wide, index, values.astype(wide.dtype))
+        out[...] = wide.astype(out.dtype)
 
 
 def _ordered_products(out, positions, values):

@@ -1,7 +1,7 @@
 """The loss of connectionist temporal classification."""
 
 from minigrad import engine
-from minigrad.backend import np, xp
+from minigrad.backend import np, to_numpy, xp
 from minigrad.inplace import read_positions
 from minigrad.kernels import ctc as kernels
 from minigrad.op import Op
@@ -66,7 +66,7 @@ ctc_op = Op(_ctc, joint=_ctc_rule, name="ctc_loss")
 
 def _lengths(name, lengths, batch):
     """Return lengths (tensor or sequence of ints) as a raw int64 array of the batch's size."""
-    array = np.asarray(lengths.array if isinstance(lengths, Tensor) else lengths)
+    array = np.asarray(to_numpy(lengths.array) if isinstance(lengths, Tensor) else lengths)
     if array.dtype.kind not in "iu":
         raise RuntimeError(f"{name} must be integral")
     if array.reshape(-1).size != batch:
@@ -112,7 +112,8 @@ def ctc_loss(
         raise RuntimeError(f"Expected input_lengths to have value at most {steps}, but got value {int(inputs.max())}")
     if lengths.size and int(lengths.min()) < 0:
         raise RuntimeError(f"Expected target_lengths to have value at least 0, but got value {int(lengths.min())}")
-    padded = _padded(targets.array.reshape(1, -1) if single and targets.array.ndim == 1 else targets.array, lengths, blank)
+    rows = to_numpy(targets.array)
+    padded = _padded(rows.reshape(1, -1) if single and rows.ndim == 1 else rows, lengths, blank)
     module = xp(log_probs.array)
     padded, inputs, lengths = (module.asarray(part) for part in (padded, inputs, lengths))
     labels, skip = kernels.extended(padded, lengths, blank)

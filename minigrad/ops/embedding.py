@@ -213,8 +213,11 @@ def _largest(chosen, bag, count):
     if not entries:
         return chosen.new_zeros((count, width))
     # Sorted by bag, then value, then backwards: the last entry of a bag is its largest, the earliest of equal ones.
-    backwards = module.broadcast_to(-module.arange(entries)[:, None], x.shape)
-    order = module.lexsort((backwards, x, module.broadcast_to(bag[:, None], x.shape)), axis=0)
+    # Three stable sorts, the least significant key first.
+    order = module.broadcast_to(module.arange(entries - 1, -1, -1)[:, None], x.shape)
+    for keys in (x, module.broadcast_to(bag[:, None], x.shape)):
+        ranks = module.argsort(module.take_along_axis(keys, order, 0), axis=0, kind="stable")
+        order = module.take_along_axis(order, ranks, 0)
     sizes = module.bincount(bag, minlength=count)
     last = module.cumsum(sizes) - 1
     full = sizes > 0

@@ -267,7 +267,7 @@ def normal(
     spread = std.array if isinstance(std, Tensor) else std
     module, kind = xp(tensors[0].array), tensors[0].array.dtype
     try:
-        shape = module.broadcast_shapes(*[t.array.shape for t in tensors])
+        shape = np.broadcast_shapes(*[t.array.shape for t in tensors])
     except ValueError as error:
         raise RuntimeError(f"normal: shapes of mean and std can't be broadcast together: {error}") from None
     _check_float(kind, "normal")
