@@ -8,15 +8,14 @@ from tests.ops.table import case
 
 F = mg.nn.functional
 
-CLASSES = mg.tensor([2, 0, 1, 2])
-SOME_IGNORED = mg.tensor([2, -100, 1, 2])
-SPATIAL = mg.tensor([[2, 0, 1], [1, -100, 0]])
-CLASS_WEIGHT = mg.tensor([0.5, 2.0, 1.25], dtype=mg.float64)
-ROWS = mg.tensor([[0, 3, 3], [1, 0, 3]])
+CLASSES = [2, 0, 1, 2]
+SOME_IGNORED = [2, -100, 1, 2]
+SPATIAL = [[2, 0, 1], [1, -100, 0]]
+ROWS = [[0, 3, 3], [1, 0, 3]]
 
 
 def weight_like(x):
-    return CLASS_WEIGHT.to(x.dtype)
+    return mg.tensor([0.5, 2.0, 1.25], dtype=x.dtype)
 
 
 def fused(name, setting=None, reduction="none"):
@@ -93,16 +92,16 @@ CASES = {
         ),
     ],
     "nll_loss": [
-        case(lambda x: F.nll_loss(x, CLASSES), (4, 3), reference=lambda x: nll(x, CLASSES.numpy()).mean()),
-        case(lambda x: F.nll_loss(x, SPATIAL, weight_like(x), reduction="none"), (2, 3, 3)),
-        case(lambda x: F.nll_loss(x, SOME_IGNORED, weight_like(x), reduction="sum"), (4, 3)),
+        case(lambda x: F.nll_loss(x, mg.tensor(CLASSES)), (4, 3), reference=lambda x: nll(x, np.array(CLASSES)).mean()),
+        case(lambda x: F.nll_loss(x, mg.tensor(SPATIAL), weight_like(x), reduction="none"), (2, 3, 3)),
+        case(lambda x: F.nll_loss(x, mg.tensor(SOME_IGNORED), weight_like(x), reduction="sum"), (4, 3)),
     ],
     "nll_loss_gradient": [
         case(
             lambda g: OPS["nll_loss_gradient"](
                 g,
-                CLASSES.numpy()[:, None],
-                np.ones((4, 1), g.array.dtype),
+                mg.tensor(CLASSES)[:, None],
+                mg.ones(4, 1, dtype=g.dtype),
                 view=(4, 3, 1),
                 reduction="none",
                 divisor=1.0,
@@ -114,13 +113,13 @@ CASES = {
     ],
     "cross_entropy": [
         case(
-            lambda x: F.cross_entropy(x, CLASSES),
+            lambda x: F.cross_entropy(x, mg.tensor(CLASSES)),
             (4, 3),
-            reference=lambda x: nll(log_softmax(x), CLASSES.numpy()).mean(),
+            reference=lambda x: nll(log_softmax(x), np.array(CLASSES)).mean(),
         ),
-        case(lambda x: F.cross_entropy(x, SOME_IGNORED, weight_like(x)), (4, 3)),
-        case(lambda x: F.cross_entropy(x, SPATIAL, reduction="none"), (2, 3, 3)),
-        case(lambda x: F.cross_entropy(x, SPATIAL, weight_like(x), reduction="sum", label_smoothing=0.2), (2, 3, 3)),
+        case(lambda x: F.cross_entropy(x, mg.tensor(SOME_IGNORED), weight_like(x)), (4, 3)),
+        case(lambda x: F.cross_entropy(x, mg.tensor(SPATIAL), reduction="none"), (2, 3, 3)),
+        case(lambda x: F.cross_entropy(x, mg.tensor(SPATIAL), weight_like(x), reduction="sum", label_smoothing=0.2), (2, 3, 3)),
         case(lambda x: F.cross_entropy(x, mg.tensor(1), label_smoothing=0.1), (3,)),
     ],
     "mse_loss": [
@@ -167,9 +166,9 @@ CASES = {
         case(lambda x, y, w: F.binary_cross_entropy_with_logits(x, y, pos_weight=w), (3, 2), (3, 2), (2,)),
     ],
     "embedding": [
-        case(lambda w: F.embedding(ROWS, w), (4, 2), reference=lambda w: w[ROWS.numpy()]),
-        case(lambda w: F.embedding_bag(ROWS, w, mode="max"), (4, 2), distinct=True),
-        case(lambda w: F.embedding_bag(ROWS, w), (4, 2), reference=lambda w: w[ROWS.numpy()].mean(1)),
+        case(lambda w: F.embedding(mg.tensor(ROWS), w), (4, 2), reference=lambda w: w[np.array(ROWS)]),
+        case(lambda w: F.embedding_bag(mg.tensor(ROWS), w, mode="max"), (4, 2), distinct=True),
+        case(lambda w: F.embedding_bag(mg.tensor(ROWS), w), (4, 2), reference=lambda w: w[np.array(ROWS)].mean(1)),
     ],
     "apply_noise": [
         case(lambda x: F.dropout(x, 0.4), (4, 5)),

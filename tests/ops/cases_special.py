@@ -79,6 +79,10 @@ CASES = {
     "i0e": [case(op("i0e"), (2, 3), domain=(-4, 4), distinct=True, reference=lambda x: np.exp(-abs(x)) * np.i0(x))],
     "i1e": [case(op("i1e"), (2, 3), domain=(-4, 4), distinct=True, reference=lambda x: np.exp(-abs(x)) * bessel(x, 1))],
     "entr": [case(op("entr"), (2, 3), domain=(0.2, 2), reference=lambda x: -x * np.log(x))],
+    "zeta": [
+        case(lambda q: mg.special.zeta(2.0, q), (2, 3), domain=(0.5, 6), reference=each(trigamma)),
+        case(lambda q: mg.special.zeta(mg.tensor([[1.5], [4.0]], dtype=q.dtype), q), (3,), domain=(0.5, 6)),
+    ],
     "sign_of": [case(op("sign_of"), (5,), order=0, reference=np.sign)],
     "one_at_zero": [case(op("one_at_zero"), (9,), order=0, dtype="int64", reference=lambda x: x == 0)],
 }
