@@ -8,7 +8,7 @@ from heapq import heappop, heappush
 
 from minigrad.backend import memory_root, xp
 from minigrad.tensor import Tensor, wrap
-from minigrad.variable import MODE, Node, is_tracked
+from minigrad.variable import MODE, Node, Variable, is_tracked
 
 
 def backward(tensors, grad_tensors=None, retain_graph=None, create_graph=False, inputs=None):
@@ -111,6 +111,11 @@ def _target(tensor):
 
 def _root_gradients(tensors, gradients, create_graph):
     """Return [(node or leaf, gradient)] for the tensors that backward starts from."""
+    if gradients is None and len(tensors) == 1 and not create_graph:
+        tensor = tensors[0]
+        if type(tensor) is Variable and tensor._requires_grad and tensor.array.size == 1:
+            array = tensor.array
+            return [(tensor.node or tensor, xp(array).ones(array.shape, array.dtype))]
     if gradients is None or isinstance(gradients, Tensor):
         gradients = (gradients,) * len(tensors) if gradients is None else (gradients,)
     gradients = tuple(gradients)

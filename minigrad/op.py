@@ -80,8 +80,8 @@ class Op:
             self.call = _one_with_params(self)
         elif count == 1 and not self.joint and not self.view:
             self.call = _unary(self, self.numpy_forward)
-        elif count == 2 and self.promote is not None and not (self.joint or self.view or self.defaults or "shape" in self.keep):
-            self.call = _binary(self, self.numpy_forward)
+        elif count == 2 and not (self.joint or self.view or self.defaults or "shape" in self.keep):
+            self.call = _pair(self) if self.promote is None else _binary(self, self.numpy_forward)
         if self.joint or self.broadcast and count != 2 or any("needs" == kind for kind, _ in self._wanted()):
             return
         if count == 1 and self.rules[0] is not None:
@@ -111,7 +111,7 @@ class Op:
             else:
                 arrays.append(arg)
         if raw:
-            return self.forward(*arrays, **params)
+            return self.forward(*args, **params)
         if self.promote is not None:
             args = promoted(self, args)
             arrays = [arg.array if isinstance(arg, Tensor) else arg for arg in args]
@@ -506,6 +506,40 @@ def _binary(op, numpy_forward, operator=False):
         result = _new(Tensor)
         result.array = out
         return result
+
+    call.__name__ = op.name
+    return call
+
+
+def _pair(op):
+    """Return the call of an op of two tensors without promotion or parameters."""
+    forward, keep_out = op.forward, op.keep_out
+    keep_a, keep_b = (how == "array" for how in op.keep)
+    diff_a, diff_b = (rule is not None for rule in op.rules)
+
+    def call(a, b):
+        if not isinstance(a, Tensor) or not isinstance(b, Tensor):
+            return op._general(a, b)
+        x, y = a.array, b.array
+        try:
+            out = forward(x, y)
+        except Exception as error:
+            raise explained(op, [x, y], error) from error.__cause__
+        edge_a = (a.node or a) if diff_a and type(a) is not Tensor and a._requires_grad else None
+        edge_b = (b.node or b) if diff_b and type(b) is not Tensor and b._requires_grad else None
+        if type(out) is not _ndarray or (edge_a is None and edge_b is None) or not MODE.grad:
+            return op._wrapped(out, a) if not is_recorded(op, a, b) else op.record((a, b), (x, y), NO_PARAMS, out)
+        node = _new(Node)
+        node.op = op
+        node.number = next_time()
+        node.edges = (edge_a, edge_b)
+        node.saved = (x if keep_a else None, y if keep_b else None)
+        node.out = out if keep_out else None
+        node.shape = out.shape
+        node.params = NO_PARAMS
+        if MODE.on_record is not None:
+            MODE.on_record(node, out)
+        return make_variable(out, node)
 
     call.__name__ = op.name
     return call

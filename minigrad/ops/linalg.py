@@ -78,11 +78,14 @@ def matmul(input, other):
     >>> mg.matmul(mg.ones(2, 3), mg.ones(3))
     tensor([3., 3.])
     """
-    if not isinstance(input, Tensor) or not isinstance(other, Tensor) or input.array.dtype is not other.array.dtype:
+    if not isinstance(input, Tensor) or not isinstance(other, Tensor):
         _check_operands("matmul", input, other)
-    a, b = input.array.ndim, other.array.ndim
-    if a == 2 and b == 2:
-        return _times("matmul", input, other)
+    x, y = input.array, other.array
+    if x.dtype is not y.dtype or x.dtype.kind == "b":
+        _check_operands("matmul", input, other)
+    a, b = x.ndim, y.ndim
+    if a == 2 and b == 2 and x.shape[1] == y.shape[0]:
+        return matrix_product.call(input, other)
     if a == 0 or b == 0:
         raise RuntimeError(f"both arguments to matmul need to be at least 1D, but they are {a}D and {b}D")
     if a == 1 and b == 1:
