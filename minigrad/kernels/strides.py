@@ -1,6 +1,6 @@
 """Views made by choosing strides."""
 
-from minigrad.backend import np, xp
+from minigrad.backend import memory_root, np, xp
 
 _ndarray = np.ndarray
 
@@ -41,6 +41,59 @@ def _broadcast_strides(old, shape, strides):
 
 
 def strided_view(x, shape, strides, offset=0):
-    """Return the view of the memory of a 1-dimensional array with a shape, strides and offset in elements."""
+    """Return the view of x's memory with a shape and strides, starting ``offset`` elements after x; all in elements.
+
+    ValueError where it would reach outside the memory.
+    """
     step = x.itemsize
-    return xp(x).lib.stride_tricks.as_strided(x[offset:], shape, [stride * step for stride in strides])
+    byte_strides = tuple([stride * step for stride in strides])
+    root = memory_root(x)
+    if type(x) is not _ndarray:
+        return _strided_on_gpu(x, root, shape, byte_strides, offset)
+    flags = root.flags
+    if not (flags.c_contiguous or flags.f_contiguous) or 0 in shape:
+        return np.lib.stride_tricks.as_strided(x, shape, byte_strides)
+    start = x.ctypes.data - root.ctypes.data + offset * step
+    # Unlike the result of as_strided, this array's base is the one that owns the memory.
+    out = _ndarray(tuple(shape), x.dtype, root, start, byte_strides)
+    if not x.flags.writeable:
+        out.flags.writeable = False
+    return out
+
+
+def _strided_on_gpu(x, root, shape, byte_strides, offset):
+    """Return a view of GPU memory; ValueError where it would reach outside."""
+    start = x.data.ptr - root.data.ptr + offset * x.itemsize
+    reach = start + sum((n - 1) * s for n, s in zip(shape, byte_strides, strict=True)) + x.itemsize
+    if 0 not in shape and (start < 0 or reach > root.nbytes):
+        raise ValueError("strides reach outside the memory")
+    memory = root.data + start
+    return type(x)(tuple(shape), x.dtype, memptr=memory, strides=byte_strides)
+
+
+def restrided(x, shape, strides, offset):
+    """Return the view of x's memory with a shape, strides and offset from the memory's start; None if it reaches outside."""
+    root = memory_root(x)
+    address = (lambda array: array.ctypes.data) if type(x) is _ndarray else (lambda array: array.data.ptr)
+    own = (address(x) - address(root)) // x.itemsize
+    try:
+        return strided_view(x, shape, strides, offset - own)
+    except (ValueError, TypeError):
+        return None
+
+
+def reach_of(shape, strides):
+    """Return how many elements of memory lie between the first and the last one of a strided view, both included."""
+    if 0 in shape:
+        return 0
+    return 1 + sum((length - 1) * stride for length, stride in zip(shape, strides, strict=True))
+
+
+def memory_positions(g, geometry):
+    """Return where in memory each element of a (shape, strides, offset) lies, as an array of g's array module."""
+    shape, strides, positions = *geometry[:2], geometry[2]
+    module, ndim = xp(g), len(geometry[0])
+    positions = module.full(shape, positions, "int64")
+    for dim, (length, stride) in enumerate(zip(shape, strides, strict=True)):
+        positions += (module.arange(length) * stride).reshape((-1,) + (1,) * (ndim - dim - 1))
+    return positions

@@ -1,0 +1,110 @@
+"""Copies where the plain function gives a view, unsafe_ forms, and the angle of real numbers."""
+
+import math
+
+from minigrad.backend import xp
+from minigrad.op import Op
+from minigrad.ops.core import sum_to
+from minigrad.ops.define import unary_function
+from minigrad.ops.shape import check_tensor, ints_of
+from minigrad.registry import FUNCTIONS, function
+from minigrad.tensor import Tensor
+
+PAGE = "https://docs.pytorch.org/docs/stable/torch.html"
+
+
+# ---------------------------------------------------------------------- copies of views
+def _register_copy(name, view):
+    """Register NAME_copy: a copy of what the view function NAME returns (a tuple of copies for a tuple of views)."""
+
+    def copy(input, *args, **kwargs):
+        check_tensor(input, name)
+        found = view(input, *args, **kwargs)
+        return tuple([part.clone() for part in found]) if isinstance(found, tuple) else found.clone()
+
+    copy.__name__ = copy.__qualname__ = name
+    copy.__doc__ = f"Return a copy of what ``{name.removesuffix('_copy')}`` shows of the tensor, not a view.\n\nSource: {PAGE}"
+    function(out=True)(copy)
+
+
+for _name in ("diagonal", "permute", "select", "split", "split_with_sizes", "squeeze", "t", "transpose", "unbind", "unsqueeze"):
+    _register_copy(_name + "_copy", FUNCTIONS[_name])
+for _name in ("detach", "expand", "unfold", "view"):
+    _register_copy(_name + "_copy", getattr(Tensor, _name))
+_register_copy("alias_copy", lambda input: input)
+
+
+@function(method=True)
+def unsafe_chunk(input, chunks, dim=0):
+    """Return :func:`chunk`'s parts; PyTorch leaves out a check of in-place writes here, minigrad doesn't."""
+    return FUNCTIONS["chunk"](input, chunks, dim)
+
+
+@function(method=True)
+def unsafe_split(tensor, split_size, dim=0):
+    """Return :func:`split`'s parts; PyTorch leaves out a check of in-place writes here, minigrad doesn't."""
+    return FUNCTIONS["split"](tensor, split_size, dim)
+
+
+@function(method=True)
+def unsafe_split_with_sizes(input, split_sizes, dim=0):
+    """Return :func:`split_with_sizes`' parts; PyTorch leaves out a check of in-place writes here, minigrad doesn't."""
+    return FUNCTIONS["split_with_sizes"](input, split_sizes, dim)
+
+
+@function(method=True, public=False)
+def sum_to_size(self, *size):
+    """Return the sum over those dimensions that have to be 1, or to go, for the tensor to have the size.
+
+    Errors: RuntimeError where the size doesn't expand to the tensor's.
+    Source: https://docs.pytorch.org/docs/stable/generated/torch.Tensor.sum_to_size.html
+
+    >>> import minigrad as mg
+    >>> mg.ones(3, 2).sum_to_size(1, 2)
+    tensor([[3., 3.]])
+    """
+    shape, size = self.array.shape, ints_of(size, "size")
+    lead = len(shape) - len(size)
+    if lead < 0 or any(length not in (1, shape[lead + dim]) for dim, length in enumerate(size)):
+        raise RuntimeError(f"size {{{list(size)}}} is not expandable to size {{{list(shape)}}}.")
+    if self.array.dtype.kind in "bui":
+        self = self.long()  # as sums are
+    return self.clone() if size == shape else sum_to(self, shape=size)
+
+
+def _reflected_division(self, other):
+    """Return other / self."""
+    return self.reciprocal() * other
+
+
+Tensor.__rdiv__ = _reflected_division
+
+
+# ---------------------------------------------------------------------- complex functions of real tensors
+@function(method=True)
+def is_conj(input):
+    """Return whether the tensor is a conjugate yet to be carried out: never."""
+    check_tensor(input, "is_conj")
+    return False
+
+
+@function(method=True)
+def is_neg(input):
+    """Return whether the tensor is a negation yet to be carried out: never."""
+    check_tensor(input, "is_neg")
+    return False
+
+
+def _angle(x):
+    module = xp(x)
+    return module.where(module.isnan(x), x, (x < 0) * x.dtype.type(math.pi)).astype(x.dtype, copy=False)
+
+
+angle_op = Op(_angle, [lambda g: g * 0], name="angle", promote="float")
+unary_function(
+    angle_op,
+    "angle",
+    "Return the angle with the positive real axis: pi of negative numbers, 0 of others, NaN of NaN.",
+    ("[-1.0, 0.0, 2.0]", "[3.1416, 0.0000, 0.0000]"),
+    inplace=False,
+)

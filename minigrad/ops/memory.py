@@ -1,0 +1,183 @@
+"""Memory: its order, what PyTorch calls storage, and functions of a tensor's single elements."""
+
+from minigrad.backend import array_device, memory_root, np, xp
+from minigrad.ops.creation import empty
+from minigrad.ops.shape import expanded_shape, ints_of, inverse_permutation
+from minigrad.ops.strided import as_strided
+from minigrad.registry import function
+from minigrad.tensor import Tensor, memory_start, wrap
+from minigrad.variable import MODE, is_tracked
+
+
+# ---------------------------------------------------------------------- memory in other orders
+@function(method=True)
+def as_strided_(self, size, stride, storage_offset=None):
+    """Change the tensor's size, strides and offset in its memory, in place; returns it."""
+    if is_tracked(self) and MODE.grad:
+        raise RuntimeError("as_strided_: a tracked tensor's strides can't be changed in place; use as_strided()")
+    self.array = as_strided(self, size, stride, storage_offset).array
+    return self
+
+
+@function()
+def empty_permuted(
+    size, physical_layout, *, dtype=None, layout=None, device=None, requires_grad=False, pin_memory=False
+):
+    """Return an uninitialised tensor whose dimensions lie in memory in the order physical_layout, slowest first."""
+    order = ints_of((tuple(physical_layout),), "empty_permuted()")
+    if len(order) != len(size):
+        raise RuntimeError(
+            f"Number of dimensions in size does not match the length of the physical_layout; i.e. len(size) = {len(size)} "
+            f"is not equal to len(physical_layout) = {len(order)}"
+        )
+    if sorted(order) != list(range(len(order))):
+        raise RuntimeError(f"Dimension out of range or duplicate dim not allowed: {list(order)}")
+    memory = empty([size[dim] for dim in order], dtype=dtype, layout=layout, device=device, pin_memory=pin_memory)
+    result = wrap(memory.array.transpose(inverse_permutation(order)))
+    return result.requires_grad_() if requires_grad else result
+
+
+@function()
+def unravel_index(indices, shape):
+    """Return the coordinates, one tensor a dimension, of positions in a flattened tensor of the given shape."""
+    if not isinstance(indices, Tensor) or indices.array.dtype.kind not in "iu":
+        raise ValueError(f"expected 'indices' to be integer dtype, but got {getattr(indices, 'dtype', type(indices))}")
+    shape = (shape,) if isinstance(shape, int) else tuple(shape)
+    if any(not isinstance(length, int) for length in shape):
+        raise TypeError(f"expected 'shape' to be int or sequence of ints, but got {shape}")
+    if any(length < 0 for length in shape):
+        raise ValueError(f"'shape' cannot have negative values, but got {shape}")
+    coordinates, rest = [], indices.array
+    for length in reversed(shape):
+        coordinates.append(wrap(xp(rest).asarray(rest % length)))
+        rest = rest // length
+    return tuple(reversed(coordinates))
+
+
+@function(method=True)
+def nonzero_static(input, *, size, fill_value=-1):
+    """Return the first ``size`` rows of nonzero(); missing ones are filled with fill_value."""
+    if size < 0:
+        raise RuntimeError(f"nonzero_static: 'size' must be an non-negative integer, but got {size}")
+    array = input.array
+    found = xp(array).argwhere(array)[:size]
+    out = xp(array).full((size, array.ndim), fill_value, "int64")
+    out[: found.shape[0]] = found
+    return wrap(out)
+
+
+# ---------------------------------------------------------------------- storage
+class UntypedStorage:
+    """The whole memory a tensor looks at, as bytes: what ``tensor.untyped_storage()`` returns."""
+
+    _bytes = True
+
+    def __init__(self, array):
+        self._root = memory_root(array)
+
+    def _flat(self):
+        flat = self._root.reshape(-1)
+        return flat.view("uint8") if self._bytes else flat
+
+    def data_ptr(self):
+        """Return the address of the memory."""
+        return memory_start(self._root)
+
+    def nbytes(self):
+        """Return the size of the memory in bytes."""
+        return self._root.nbytes
+
+    def size(self):
+        """Return the number of elements."""
+        return self._root.nbytes if self._bytes else self._root.size
+
+    __len__ = size
+
+    @property
+    def device(self):
+        """The device the memory is on."""
+        return array_device(self._root)
+
+    def __getitem__(self, index):
+        found = self._flat()[index]
+        return found.item() if np.ndim(found) == 0 else found.tolist()
+
+    def tolist(self):
+        """Return the elements as Python numbers."""
+        return self._flat().tolist()
+
+    def __iter__(self):
+        return iter(self.tolist())
+
+    def __repr__(self):
+        values = "".join(f" {value}\n" for value in self.tolist())
+        return f"{values}[minigrad.{type(self).__name__}(device={self.device}) of size {self.size()}]"
+
+
+class TypedStorage(UntypedStorage):
+    """The whole memory a tensor looks at, as elements of its dtype: what ``tensor.storage()`` returns."""
+
+    _bytes = False
+
+    @property
+    def dtype(self):
+        """The type of the elements."""
+        return wrap(self._root).dtype
+
+    def untyped(self):
+        """Return the same memory as bytes."""
+        return UntypedStorage(self._root)
+
+
+@function(method=True, public=False)
+def storage(self):
+    """Return the memory the tensor looks at, as elements of its dtype."""
+    return TypedStorage(self.array)
+
+
+@function(method=True, public=False)
+def untyped_storage(self):
+    """Return the memory the tensor looks at, as bytes."""
+    return UntypedStorage(self.array)
+
+
+@function()
+def is_storage(obj):
+    """Return whether an object is a storage."""
+    return isinstance(obj, UntypedStorage)
+
+
+# ---------------------------------------------------------------------- an element at a time
+def _each(tensor, function, others, name):
+    """Write function of the elements of CPU tensors into the first."""
+    if tensor.is_cuda:
+        raise TypeError(f"{name} is only implemented on CPU tensors")
+    values = [function(*items) for items in zip(*[t.array.reshape(-1).tolist() for t in (tensor, *others)], strict=True)]
+    return tensor.copy_(wrap(np.array(values, dtype=tensor.array.dtype).reshape(tensor.array.shape)))
+
+
+@function(method=True, public=False)
+def apply_(self, callable):
+    """Replace every element by callable(element), in place; slow, CPU only. Returns the tensor."""
+    return _each(self, callable, (), "apply_")
+
+
+@function(method=True, public=False)
+def map_(self, tensor, callable):
+    """Replace every element by callable(element, the other tensor's), in place; slow, CPU only. Returns the tensor."""
+    expanded_shape(tensor.array.shape, self.array.shape, "map_")
+    other = wrap(np.broadcast_to(tensor.array, self.array.shape))
+    return _each(self, callable, (other,), "map_")
+
+
+@function()
+def typename(obj):
+    """Return the name of an object's type: of a tensor, the legacy one, such as ``torch.FloatTensor``."""
+    return obj.type() if isinstance(obj, Tensor) else f"{type(obj).__module__}.{type(obj).__qualname__}"
+
+
+function(name="detach")(lambda input: input.detach())
+function(name="detach_")(lambda input: input.detach_())
+function(name="get_device")(lambda input: input.get_device())
+function(name="is_signed")(lambda input: input.is_signed())
+function(name="is_inference", method=True)(lambda input: False)
