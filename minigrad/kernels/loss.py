@@ -14,12 +14,14 @@ def log_softmax(x):
     if not x.size:
         return x.copy()
     if x.shape[2] == 1:  # the classes lie next to each other: sums over rows
-        x = x[:, :, 0]
-        out = x - x.max(axis=1, keepdims=True)
-        out -= module.log(module.exp(out).sum(axis=1, keepdims=True))
-        return out[:, :, None]
+        return _log_softmax(x[:, :, 0], module)[:, :, None]
+    return _log_softmax(x, module)
+
+
+def _log_softmax(x, module):
     out = x - x.max(axis=1, keepdims=True)
-    out -= module.log(module.exp(out).sum(axis=1, keepdims=True))
+    sums = module.exp(out).sum(axis=1, keepdims=True)
+    out -= module.log(sums, out=sums)
     return out
 
 
@@ -32,28 +34,38 @@ def picked(x, target):
 
 
 def add_at_target(out, target, values):
-    """Add values (N, L) to out (N, C, L) at the target classes, in place: each place is named once."""
+    """Add values, (N, L) or a number, to out (N, C, L) at the target classes, in place: each place is named once."""
     module = xp(out)
     samples = module.arange(out.shape[0])
     if out.shape[2] == 1:
-        out[samples, target[:, 0], 0] += values[:, 0]
+        out[samples, target[:, 0], 0] += values[:, 0] if getattr(values, "ndim", 0) else values
     else:
         out[samples[:, None], target, module.arange(out.shape[2])[None, :]] += values
 
 
 def position_weights(target, valid, weight, dtype):
-    """Return weight[target] (or 1) as (N, L), zero where the target is ignored."""
+    """Return weight[target] (or 1) as (N, L), zero where the target is ignored; None if all are 1."""
     module = xp(target)
     if weight is None:
-        return module.ones(target.shape, dtype) if valid is None else valid.astype(dtype)
+        return None if valid is None else valid.astype(dtype)
     chosen = weight[target].astype(dtype, copy=False)
     return chosen if valid is None else module.where(valid, chosen, module.zeros((), dtype))
+
+
+def beyond(target, classes):
+    """Return whether some index is negative or not below classes."""
+    if not target.size:
+        return False
+    if target.dtype.char in "lq":  # a negative number is a huge one without its sign: one pass instead of four
+        target = target.view("uint64")
+    return int(target.max()) >= classes or int(target.min()) < 0
 
 
 def cross_entropy(log_p, target, weights, valid, class_weight, smoothing):
     """Return the losses (N, L): (1 - smoothing) of the target's and smoothing / C of all classes' -log p, weighted."""
     losses = -picked(log_p, target)
-    losses *= weights
+    if weights is not None:
+        losses *= weights
     if valid is not None:  # an ignored position counts nothing, even where its score is infinite
         losses = xp(losses).where(valid, losses, xp(losses).zeros((), losses.dtype))
     if smoothing:
@@ -66,13 +78,14 @@ def cross_entropy(log_p, target, weights, valid, class_weight, smoothing):
 
 def cross_entropy_gradient(g, log_p, target, weights, valid, class_weight, smoothing):
     """Return the gradient (N, C, L) to the scores; g (N, L) or 0-d is the gradient of the losses."""
-    scale = weights * g
     out = xp(log_p).exp(log_p)
+    scale = g if weights is None else weights * g
     if not smoothing:
-        out *= scale[:, None, :]
+        out *= scale[:, None, :] if scale.ndim else scale
         add_at_target(out, target, -scale)
         return out
-    active = xp(scale).broadcast_to(g, weights.shape) * (1 if valid is None else valid)
+    scale = xp(scale).broadcast_to(scale, target.shape)
+    active = xp(scale).broadcast_to(g, target.shape) * (1 if valid is None else valid)
     active = active.astype(log_p.dtype, copy=False)
     classes = log_p.shape[1]
     share = smoothing / classes

@@ -30,10 +30,12 @@ def _kept(shape, axes):
 
 def sum_over(x, axes):
     """Return the sum of x over axes, which are kept with length 1."""
+    if all(x.shape[axis] == 1 for axis in axes):
+        return x
     flat, flat_axes = _merged(x, axes)
     if flat.ndim == 3 and flat_axes == (0, 2) and flat.shape[2] > 1:  # NumPy is fastest one axis at a time
-        return flat.sum(axis=2).sum(axis=0).reshape(_kept(x.shape, axes))
-    return flat.sum(axis=flat_axes).reshape(_kept(x.shape, axes))
+        return xp(x).add.reduce(xp(x).add.reduce(flat, axis=2), axis=0).reshape(_kept(x.shape, axes))
+    return xp(x).add.reduce(flat, axis=flat_axes).reshape(_kept(x.shape, axes))
 
 
 def dot_over(a, b, axes):
@@ -96,45 +98,41 @@ def gradients(g, x, weight, mean, rstd, axes, fixed, affine, needs):
     """Return the gradients to (x, weight, bias), None where needs says so.
 
     ``fixed``: mean and rstd are constants; otherwise they were computed from x over axes. ``affine``: the shape of
-    weight and bias in the view.
+    weight and bias in the view. Sums are taken in two steps: over the dimensions in which neither the statistics nor
+    the weight vary, and then, of the small results, over the others.
     """
     wide = widened(g)
-    normal = widened(x) if mean is None else widened(x) - mean
-    normal = normal * rstd if mean is None else np.multiply(normal, rstd, out=normal) if xp(normal) is np else normal * rstd
-    g_weight = g_bias = g_x = None
-    g_sum = g_dot = None
-    statistic_axes = tuple(axis for axis, length in enumerate(affine) if length == 1)
-    if needs[1]:
-        g_weight = dot_over(wide, normal, statistic_axes)
-        g_dot = g_weight if statistic_axes == axes else None
-    if needs[2]:
-        g_bias = sum_over(wide, statistic_axes)
-        g_sum = g_bias if statistic_axes == axes else None
-    if needs[0]:
-        g_x = _input_gradient(wide, normal, weight, mean, rstd, axes, fixed, g_sum, g_dot).astype(x.dtype, copy=False)
-    return g_x, g_weight, g_bias
-
-
-def _input_gradient(g, normal, weight, mean, rstd, axes, fixed, g_sum, g_dot):
-    """Return rstd (ĝ - mean(ĝ) - x̂ mean(ĝ x̂)), ĝ = g weight; without the means where the statistics are fixed.
-
-    ``normal`` is overwritten; g_sum and g_dot are the sums of g and g x̂ over axes where they are known already.
-    """
+    normal = widened(x) * rstd if mean is None else widened(x) - mean
+    if mean is not None:
+        normal *= rstd
+    inner = tuple(axis for axis in axes if affine[axis] == 1)
+    outer = tuple(axis for axis, length in enumerate(affine) if length == 1 and axis not in inner)
+    into_x = needs[0] and not fixed
+    g_sum = sum_over(wide, inner) if needs[2] or (into_x and mean is not None and inner) else None
+    g_dot = dot_over(wide, normal, inner) if needs[1] or (into_x and inner) else None
+    g_weight = sum_over(g_dot, outer) if needs[1] else None
+    g_bias = sum_over(g_sum, outer) if needs[2] else None
+    if not needs[0]:
+        return None, g_weight, g_bias
+    scale = rstd if weight is None else rstd * weight if fixed or inner else rstd
     if fixed:
-        return g * (rstd if weight is None else rstd * weight)
-    per_group = weight is None or all(weight.shape[axis] == 1 for axis in axes)
-    if not per_group:  # the weight varies within a group: it belongs inside the sums
-        g = g * weight
-        g_sum = g_dot = None
-        scale = rstd
+        return (wide * scale).astype(x.dtype, copy=False), g_weight, g_bias
+    if not inner:  # the weight varies in every reduced dimension: it belongs inside the sums
+        wide = wide if weight is None else wide * weight
+        g_sum, g_dot = sum_over(wide, axes) if mean is not None else None, dot_over(wide, normal, axes)
     else:
-        scale = rstd if weight is None else rstd * weight
+        g_sum, g_dot = (_total(part, weight, axes) for part in (g_sum, g_dot))
     count = _count(g.shape, axes)
-    g_dot = dot_over(g, normal, axes) if g_dot is None else g_dot
-    normal *= g_dot * scale / -count
-    out = g * scale
+    normal *= g_dot * rstd / -count
+    out = wide * scale
     out += normal
     if mean is not None:
-        g_sum = sum_over(g, axes) if g_sum is None else g_sum
-        out += g_sum * scale / -count
-    return out
+        out += g_sum * rstd / -count
+    return out.astype(x.dtype, copy=False), g_weight, g_bias
+
+
+def _total(part, weight, axes):
+    """Return the sum over axes of partial sums times the weight; None for None."""
+    if part is None:
+        return None
+    return sum_over(part if weight is None else part * weight, axes)

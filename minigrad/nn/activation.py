@@ -5,6 +5,7 @@ import warnings
 from minigrad.nn import functional
 from minigrad.nn.factory import filled_tensor
 from minigrad.nn.module import Module
+from minigrad.nn.multihead import MultiheadAttention
 from minigrad.variable import Parameter
 
 __all__ = [
@@ -20,6 +21,7 @@ __all__ = [
     "LogSigmoid",
     "LogSoftmax",
     "Mish",
+    "MultiheadAttention",
     "PReLU",
     "RReLU",
     "ReLU",

@@ -79,6 +79,7 @@ from minigrad.ops.loss import (
     triplet_margin_loss,
     triplet_margin_with_distance_loss,
 )
+from minigrad.ops.multihead import multi_head_attention_forward
 from minigrad.ops.norm import batch_norm, group_norm, instance_norm, layer_norm, rms_norm
 from minigrad.ops.pad import pad
 from minigrad.ops.pool import (

@@ -38,20 +38,23 @@ def _reduced(losses, reduction, divisor, shape):
     return total if reduction == "sum" else total / divisor
 
 
-def _position_gradient(g, weights, reduction, divisor):
+def _position_gradient(g, target, reduction, divisor):
     """Return the gradient of the losses, which broadcasts with (N, L), from that of the reduced loss."""
-    return g.reshape(weights.shape) if reduction == "none" else g if reduction == "sum" else g / divisor
+    return g.reshape(target.shape) if reduction == "none" else g if reduction == "sum" else g / divisor
 
 
 def _nll(log_p, target, weights, *, view, reduction, divisor, shape):
-    losses = -kernels.picked(log_p.reshape(view), target) * weights
-    losses = xp(losses).where(weights == 0, xp(losses).zeros((), losses.dtype), losses)
+    losses = -kernels.picked(log_p.reshape(view), target)
+    if weights is not None:
+        losses = xp(losses).where(weights == 0, xp(losses).zeros((), losses.dtype), losses * weights)
     return _reduced(losses, reduction, divisor, shape)
 
 
 def _nll_gradient(g, target, weights, *, view, reduction, divisor, shape, input_shape):
-    out = xp(g).zeros(view, weights.dtype)
-    scale = weights * _position_gradient(g, weights, reduction, divisor)
+    out = xp(g).zeros(view, g.dtype)
+    scale = xp(g).asarray(_position_gradient(g, target, reduction, divisor), g.dtype)
+    if weights is not None:
+        scale = weights * scale
     kernels.add_at_target(out, target, -scale)
     return out.reshape(input_shape)
 
@@ -96,21 +99,23 @@ def _cross_entropy_rule(
             ),
             *(None,) * 5,
         )
-    g = xp(log_p).asarray(_position_gradient(g, weights, reduction, divisor), log_p.dtype)
+    g = xp(log_p).asarray(_position_gradient(g, target, reduction, divisor), log_p.dtype)
     out = kernels.cross_entropy_gradient(g, log_p, target, weights, valid, class_weight, smoothing)
     return out.reshape(x.shape).astype(x.dtype, copy=False), *(None,) * 5
 
 
 def _composed_gradient(g, x, target, weights, valid, class_weight, view, smoothing, reduction, divisor):
     """Return g (Σ q softmax(x) - q), q the target distribution, as recorded operations."""
-    target, weights = target.array, weights.array
-    valid, class_weight = (None if part is None else part.array for part in (valid, class_weight))
+    target = target.array
+    weights, valid, class_weight = (None if part is None else part.array for part in (weights, valid, class_weight))
     module = xp(x.array)
-    q = module.zeros(view, weights.dtype)
+    dtype = _float(x.array)
+    q = module.zeros(view, dtype)
+    weights = module.ones(target.shape, dtype) if weights is None else weights
     kernels.add_at_target(q, target, weights * (1 - smoothing))
     if smoothing:
         share = smoothing / view[1]
-        spread = module.full(view, share, weights.dtype) if class_weight is None else share * class_weight[None, :, None]
+        spread = module.full(view, share, dtype) if class_weight is None else share * class_weight[None, :, None]
         q = q + (spread if valid is None else spread * valid[:, None, :])
     g = reshape_op(g, shape=(view[0], 1, view[2]) if reduction == "none" else ()) * (1 / divisor if reduction == "mean" else 1)
     p = exp_op(log_softmax_op(reshape_op(x, shape=view), dim=1))
@@ -125,7 +130,7 @@ cross_entropy_op = Op(_cross_entropy, joint=_cross_entropy_rule, name="cross_ent
 
 # ---------------------------------------------------------------------- their arguments
 def _prepared(name, input, target, weight, ignore_index, reduction):
-    """Return (target (N, L) in range, valid mask or None, weights (N, L), divisor, view (N, C, L)) after all checks."""
+    """Return (target (N, L) in range, valid mask or None, weights (N, L) or None, view (N, C, L), target's shape)."""
     x, t = input.array, target.array
     batched = x.ndim > 1
     classes = x.shape[1] if batched else x.shape[0]
@@ -148,11 +153,10 @@ def _prepared(name, input, target, weight, ignore_index, reduction):
     positions = math.prod(expected[1:])
     view = (x.shape[0] if batched else 1, classes, positions)
     t = t.reshape(view[0], positions)
-    out_of_range = (t < 0) | (t >= classes)
     valid = None
-    if out_of_range.any() or 0 <= ignore_index < classes:
+    if 0 <= ignore_index < classes or kernels.beyond(t, classes):
         valid = t != ignore_index
-        wrong = out_of_range & valid
+        wrong = ((t < 0) | (t >= classes)) & valid
         if wrong.any():
             raise IndexError(f"Target {int(t[wrong][0])} is out of bounds.")
         t = xp(t).where(valid, t, 0)
@@ -202,7 +206,9 @@ def nll_loss(
 def _nll_loss(input, target, weight, ignore_index, reduction):
     wide = cast(input, dtype=_float(input.array)) if input.array.dtype.char == "e" else input
     t, _, weights, view, shape = _prepared("nll_loss", input, target, weight, ignore_index, reduction)
-    divisor = float(weights.sum()) if reduction == "mean" else 1.0
+    divisor = 1.0
+    if reduction == "mean":
+        divisor = float(t.size if weights is None else weights.sum())
     result = nll_op(wide, t, weights, view=view, reduction=reduction, divisor=_safe(divisor), shape=shape)
     return result if wide is input else cast(result, dtype=input.array.dtype)
 
@@ -250,7 +256,7 @@ def cross_entropy(
     log_p = kernels.log_softmax(input.array.reshape(view))
     divisor = 1.0
     if reduction == "mean":
-        divisor = float(weights.size if weight is None and valid is None else weights.sum())
+        divisor = float(t.size if weights is None else weights.sum())
     return cross_entropy_op._general(
         input, log_p, t, weights, valid, None if weight is None else weight.array.astype(log_p.dtype, copy=False),
         view=view, smoothing=label_smoothing, reduction=reduction, divisor=_safe(divisor), shape=shape,
