@@ -1,6 +1,7 @@
 """The command line of the networks: python -m models COMMAND …"""
 import argparse
 import sys
+import warnings
 
 import models
 from models import train
@@ -36,4 +37,5 @@ def main(arguments=None):
 
 
 if __name__ == "__main__":
+    warnings.formatwarning = lambda message, *_: f"warning: {message}\n"
     sys.exit(main())
