@@ -109,7 +109,7 @@ def add_arguments(parser):
     add("--option", type=_option, action="append", default=[], metavar="NAME=VALUE",
         help="an argument of the network, e.g. activation=tanh; may be given several times")
     add("--device", default="cpu", metavar="cpu|cuda|cuda:N", help="default: cpu")
-    add("--threads", type=_number(int, 1), default=1, metavar="N", help="CPU threads; large networks gain by more (default: 1)")
+    add("--threads", type=_number(int, 1), default=1, metavar="N", help="of the CPU; large networks gain by more (1)")
     add("--out", metavar="DIR", help="where the pictures go (default: runs/MODEL-DATA)")
     add("--no-progress", action="store_true", help="no progress bar")
 
