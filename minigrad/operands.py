@@ -52,6 +52,8 @@ def explained(op, arrays, error):
         )
     if op.broadcast and isinstance(error, ValueError) and "broadcast" in str(error):
         return RuntimeError(f"{op.name}: {_mismatch([array.shape for array in tensors])} Got {facts}.")
+    if op.check is not None:
+        op.check(*arrays)
     if op.promote is not None and isinstance(error, TypeError):  # a ufunc without a loop for these dtypes
         return NotImplementedError(f"\"{op.name}\" not implemented for {tensors[0].dtype}. Got {facts}.")
     error.add_note(f"in minigrad.{op.name}({facts})")

@@ -10,6 +10,7 @@ from minigrad.inplace import assign, write_out
 from minigrad.kernels import activation as kernels
 from minigrad.op import Op
 from minigrad.registry import METHODS, function
+from minigrad.ops.clamp import clamp_number_op
 from minigrad.ops.define import require_tensor
 from minigrad.ops.masked import keep_where
 from minigrad.ops.special_functions import erf_op
@@ -83,6 +84,7 @@ def _gelu_gradient(g, x):
 
 
 def _gelu_tanh_gradient(g, x):
+    x = clamp_number_op(x, low=-10, high=10)  # the slope is 0 or 1 beyond; float16 would overflow
     square = x * x
     t = tanh_op(x * (square * 0.044715 + 1) * _GELU_SCALE)
     return g * ((t + 1) * 0.5 + x * (1 - t * t) * (square * (3 * 0.044715) + 1) * (0.5 * _GELU_SCALE))

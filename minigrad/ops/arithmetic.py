@@ -16,8 +16,10 @@ _NO_BOOL_SUBTRACTION = (
 
 
 def is_bool(value):
-    """Return whether a tensor or number is boolean."""
-    return value.array.dtype.kind == "b" if isinstance(value, Tensor) else isinstance(value, bool)
+    """Return whether a tensor, array or number is boolean."""
+    if isinstance(value, Tensor):
+        return value.array.dtype.kind == "b"
+    return value.dtype.kind == "b" if hasattr(value, "dtype") else isinstance(value, bool)
 
 
 def _refuse_bools(a, b):

@@ -19,7 +19,7 @@ def _var(x, *, dim, correction, keepdim):
     count = x.size if dim is None else reduced_count(x.shape, dim)
     squares = reduction.total(xp(x).asarray(deviation * deviation), dim, keepdim)
     freedom = max(0, count - correction)
-    out = squares / freedom if freedom else squares * float("nan") if count <= 1 else squares / wide.dtype.type(0)
+    out = squares / freedom if freedom else xp(x).where(squares == 0, float("nan"), float("inf"))
     return out.astype(x.dtype, copy=False)
 
 
