@@ -80,21 +80,6 @@ def _reflected_division(self, other):
 Tensor.__rdiv__ = _reflected_division
 
 
-# ---------------------------------------------------------------------- complex functions of real tensors
-@function(method=True)
-def is_conj(input):
-    """Return whether the tensor is a conjugate yet to be carried out: never."""
-    check_tensor(input, "is_conj")
-    return False
-
-
-@function(method=True)
-def is_neg(input):
-    """Return whether the tensor is a negation yet to be carried out: never."""
-    check_tensor(input, "is_neg")
-    return False
-
-
 def _angle(x):
     module = xp(x)
     return module.where(module.isnan(x), x, (x < 0) * x.dtype.type(math.pi)).astype(x.dtype, copy=False)

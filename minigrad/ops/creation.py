@@ -17,6 +17,7 @@ from minigrad.backend import (
 )
 from minigrad.backend.devices import module_for, pinned_copy
 from minigrad.inplace import write_out
+from minigrad.kernels.strides import strided_view
 from minigrad.registry import function
 from minigrad.ops.layout import check_layout, contiguous_format, permuted_empty, preserve_format
 from minigrad.tensor import Tensor, as_device, data_array, wrap
@@ -424,7 +425,7 @@ def empty_strided(size, stride, *, dtype=None, layout=None, device=None, require
     def maker(module, shape, dtype):
         reach = 0 if 0 in shape else 1 + sum((length - 1) * step for length, step in zip(shape, steps))
         memory = module.empty(reach, dtype)
-        return module.lib.stride_tricks.as_strided(memory, shape, [step * dtype.itemsize for step in steps])
+        return strided_view(memory, shape, steps)
 
     return finish(make(shape, dtype, device, maker), requires_grad, pin_memory)
 

@@ -47,7 +47,7 @@ def unravel_index(indices, shape):
         raise TypeError(f"expected 'shape' to be int or sequence of ints, but got {shape}")
     if any(length < 0 for length in shape):
         raise ValueError(f"'shape' cannot have negative values, but got {shape}")
-    coordinates, rest = [], indices.array
+    coordinates, rest = [], indices.array.astype("int64")
     for length in reversed(shape):
         coordinates.append(wrap(xp(rest).asarray(rest % length)))
         rest = rest // length

@@ -6,7 +6,7 @@ import warnings
 
 from minigrad.backend import np, xp
 from minigrad.inplace import check_writable
-from minigrad.kernels.strides import broadcast_view
+from minigrad.kernels.strides import broadcast_view, strided_view
 from minigrad.op import Op, view_result
 from minigrad.registry import METHODS, function
 from minigrad.ops.core import broadcast_to as broadcast_op
@@ -138,11 +138,11 @@ def _undiagonal(g, *, shape, offset, dim1, dim2):
 def _windows(x, *, dim, size, step):
     """Return windows of a dimension: their elements are a new last dimension."""
     if x.ndim == 0:
-        return xp(x).lib.stride_tricks.as_strided(x, (size,), (x.itemsize,))
+        return x.reshape(1)[:size]
+    steps = tuple([stride // x.itemsize for stride in x.strides])
     count = (x.shape[dim] - size) // step + 1
     shape = x.shape[:dim] + (count,) + x.shape[dim + 1 :] + (size,)
-    strides = x.strides[:dim] + (x.strides[dim] * step,) + x.strides[dim + 1 :] + (x.strides[dim],)
-    return xp(x).lib.stride_tricks.as_strided(x, shape, strides)
+    return strided_view(x, shape, steps[:dim] + (steps[dim] * step,) + steps[dim + 1 :] + (steps[dim],))
 
 
 def _unwindows(g, *, shape, dim, size, step):
