@@ -632,10 +632,16 @@ class Checker:
                 return
             if actual is None:  # nothing depends on the inputs any more: their gradients are zero
                 actual = [None] * len(expected)
+            if self.has_float32(sample):  # weights of lower precision bound what can agree
+                tolerance = (1e-3, 1e-4)
             difference = gradient_difference(actual, expected, tolerance)
             if difference:
                 self.add(check, "float64", where, difference)
                 return
+
+    @staticmethod
+    def has_float32(sample):
+        return any(x.dtype is torch.float32 for x in flatten([sample.input, sample.args, sample.kwargs], torch))
 
     # ---- errors
 
