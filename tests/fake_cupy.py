@@ -4,17 +4,28 @@ It shows whether code asks the right array module for everything it does; it say
 """
 
 import contextlib
+import ctypes
 import sys
 import types
 
 import numpy as np
 
-_NDARRAY_PROPERTIES = ("shape", "dtype", "ndim", "size", "itemsize", "nbytes", "strides", "flags")
+_NDARRAY_PROPERTIES = ("shape", "dtype", "ndim", "size", "itemsize", "nbytes", "strides")
 _REFUSED = ("ctypes", "__array_interface__", "tobytes", "tofile", "byteswap")
 
 
 class CUDARuntimeError(RuntimeError):
     """What CuPy raises without a driver."""
+
+
+class MemoryPointer:
+    """An address "on the GPU"; ``mem`` is the same object for all addresses of one allocation."""
+
+    def __init__(self, mem, ptr):
+        self.mem, self.ptr = mem, ptr
+
+    def __add__(self, offset):
+        return MemoryPointer(self.mem, self.ptr + offset)
 
 
 class ndarray:  # noqa: N801 - CuPy's name
@@ -23,15 +34,34 @@ class ndarray:  # noqa: N801 - CuPy's name
     __array_ufunc__ = None
     __array_priority__ = 100
 
-    def __init__(self, hidden, base=None):
-        self._hidden = hidden
-        self.base = base
+    def __init__(self, shape, dtype=float, memptr=None, strides=None):
+        """As in CuPy, an array at an address is no view of another one: its base is None."""
+        self.base = None
+        if memptr is None:
+            self._hidden = np.empty(shape, dtype)
+            return
+        host = memptr.mem  # the NumPy array that owns the memory; its buffer begins at its lowest address
+        buffer = (ctypes.c_byte * host.nbytes).from_address(host.ctypes.data)
+        self._hidden = np.ndarray(shape, dtype, buffer, memptr.ptr - host.ctypes.data, strides)
+        self._owner = host
 
     device = types.SimpleNamespace(id=0)
 
     @property
     def data(self):
-        return types.SimpleNamespace(ptr=self._hidden.ctypes.data)
+        owner = getattr(self, "_owner", None)
+        if owner is None:
+            owner = self._hidden
+            while isinstance(owner.base, np.ndarray):
+                owner = owner.base
+        return MemoryPointer(owner, self._hidden.ctypes.data)
+
+    @property
+    def flags(self):
+        """What CuPy knows of the layout: nothing is ever read-only."""
+        flags = self._hidden.flags
+        owned = self.base is None
+        return types.SimpleNamespace(c_contiguous=flags.c_contiguous, f_contiguous=flags.f_contiguous, owndata=owned)
 
     @property
     def T(self):  # noqa: N802
@@ -145,6 +175,18 @@ def _checked(arguments):
     return _unwrapped(arguments)
 
 
+def _made(hidden, base=None):
+    """Return the GPU array of host memory."""
+    array = ndarray.__new__(ndarray)
+    array._hidden, array.base = hidden, base
+    return array
+
+
+def _as_strided(x, shape=None, strides=None):
+    """cupy.lib.stride_tricks.as_strided, whose result has no base."""
+    return ndarray(x.shape if shape is None else shape, x.dtype, x.data, x.strides if strides is None else strides)
+
+
 def _wrapped(value, source=None):
     """Return GPU arrays for host arrays in a result; NumPy scalars become 0-d arrays, as in CuPy."""
     if isinstance(value, tuple):
@@ -153,12 +195,15 @@ def _wrapped(value, source=None):
     if isinstance(value, list):
         return [_wrapped(item, source) for item in value]
     if isinstance(value, np.generic):
-        return ndarray(np.asarray(value))
+        return _made(np.asarray(value))
     if isinstance(value, np.ndarray):
         if source is not None and value is source._hidden:
             return source
         shares = source is not None and value.base is not None and np.shares_memory(value, source._hidden)
-        return ndarray(value, source if source.base is None else source.base) if shares else ndarray(value)
+        made = _made(value, (source if source.base is None else source.base) if shares else None)
+        if shares and hasattr(source, "_owner"):
+            made._owner = source._owner
+        return made
     return value
 
 
@@ -186,7 +231,7 @@ def _lexsort(keys):
     """cupy.lexsort: one array of keys with at most two dimensions, and no axis."""
     if not isinstance(keys, ndarray) or keys.ndim > 2:
         raise NotImplementedError("cupy.lexsort takes one array of one or two dimensions")
-    return ndarray(np.lexsort(keys._hidden))
+    return _made(np.lexsort(keys._hidden))
 
 
 class _Ufunc:
@@ -218,6 +263,9 @@ class _Ufunc:
 _ABSENT = {"vectorize", "frompyfunc", "fromiter", "nditer", "apply_over_axes", "errstate", "seterr"}
 
 
+_OWN = {"lexsort": _lexsort, "as_strided": _as_strided}
+
+
 class _Module(types.ModuleType):
     """The stand-in for cupy, or for one of its submodules."""
 
@@ -228,8 +276,8 @@ class _Module(types.ModuleType):
     def __getattr__(self, name):
         if name.startswith("__") or name in _ABSENT:
             raise AttributeError(f"module {self.__name__} has no attribute {name}")
-        if name == "lexsort":
-            return _lexsort
+        if name in _OWN:
+            return _OWN[name]
         value = getattr(self._source, name)
         if isinstance(value, types.ModuleType):
             return _Module(f"{self.__name__}.{name}", value)
