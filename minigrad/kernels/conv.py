@@ -7,8 +7,8 @@ The three public functions at the bottom are the only place that chooses an algo
 
 * ``reference``: im2col of the whole batch and one matrix product; on every device, any dtype.
 * ``pointwise``: a 1x1 kernel with stride 1 is a matrix product already.
-* ``blocked``: im2col and product for one block of images or image rows at a time, so that columns stay in cache.
-* ``direct``: few channels per group (depthwise): multiply and add, kernel offset by kernel offset, no columns.
+* ``blocked``: im2col and product for one block of images or image rows at a time, so that columns stay in cache;
+  with stride 1 the gradient to the input is such a convolution too, of g with the reversed kernel.
 """
 
 from math import prod
@@ -17,7 +17,7 @@ from typing import NamedTuple
 from minigrad.backend import np, xp
 from minigrad.kernels.im2col import add_windows, col2im, crop, im2col, window_count, windows
 
-BLOCK_BYTES = 2**20  # columns made at a time: about the second-level cache
+BLOCK_BYTES = 2**21  # columns made at a time: about the second-level cache
 FEWEST_COLUMNS = 512  # but enough of them that reading a large weight matrix once per block costs little
 LARGE_WEIGHT = 2**15  # elements of a weight matrix that is worth reusing
 

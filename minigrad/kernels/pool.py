@@ -317,6 +317,9 @@ def window_mean(x, kernel, stride, padding, count, divisor=1):
     """Sums (*planes, *count) over the windows of x (*planes, *size), each over a divisor (number or (*count))."""
     spatial = len(kernel)
     size = x.shape[x.ndim - spatial :]
+    if kernel == size and not any(padding):  # one window: the whole plane
+        total = _wide(x.reshape(*x.shape[: x.ndim - spatial], prod(size))).sum(axis=-1)
+        return _divided(total.reshape(*total.shape, *count), divisor).astype(x.dtype, copy=False)
     out = xp(x).empty((*x.shape[: x.ndim - spatial], *count), x.dtype)
     for planes, target, extent in _plane_blocks(x, out, kernel, stride, (1,) * spatial, count):
         values = _padded(_wide(planes), size, padding, extent, 0)
@@ -338,6 +341,9 @@ def window_spread(g, size, kernel, stride, padding, divisor=1):
     spatial = len(kernel)
     count = g.shape[g.ndim - spatial :]
     out = xp(g).zeros((*g.shape[: g.ndim - spatial], *size), g.dtype)
+    if kernel == size and not any(padding):
+        out[...] = _divided(_wide(g), divisor)
+        return out
     gradients = g.reshape(-1, *count)
     done = 0
     for planes, _, extent in _plane_blocks(out, xp(g).broadcast_to(g, g.shape), kernel, stride, (1,) * spatial, count):

@@ -170,15 +170,15 @@ def _source_scale(size, out, scale, align_corners):
 
 
 @lru_cache(maxsize=512)
-def nearest_taps(size, out, scale, exact):
-    """Nearest neighbour; positions are computed in float32, as PyTorch does, so that the same ones are chosen."""
-    target = np.arange(out, dtype=np.float32)
-    if exact:
-        target += np.float32(0.5)
-    elif out in (size, 2 * size):
-        return Taps((np.arange(out) * size // out)[None], None, size)
-    ratio = np.float32(1.0 / scale) if scale else np.float32(size) / np.float32(out)
-    source = np.floor(target * ratio).astype(np.int64)
+def nearest_taps(size, out, scale, exact, wide):
+    """Nearest neighbour; ``wide``: for float64 images.
+
+    Positions are rounded to float32 before their floor is taken, as PyTorch does, so that the same ones are chosen:
+    their scale is a float64 for float64 images and a float32 for all others.
+    """
+    target = np.arange(out) + (0.5 if exact else 0.0)
+    ratio = 1.0 / scale if scale else size / out
+    source = np.floor((target * (ratio if wide else float(np.float32(ratio)))).astype(np.float32)).astype(np.int64)
     return Taps(np.minimum(source, size - 1)[None], None, size)
 
 

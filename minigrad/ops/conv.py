@@ -159,6 +159,7 @@ def _check_channels(shape, weight, bias, groups, transposed):
         )
     given = "Given transposed=1" if transposed else f"Given groups={groups}"
     given = f"{given}, weight of size {size}"
+    given_bias = given if transposed else f"Given weight of size {size}"
     channels = weight.shape[0] if transposed else weight.shape[1] * groups
     if shape[1] != channels:
         raise RuntimeError(
@@ -167,7 +168,7 @@ def _check_channels(shape, weight, bias, groups, transposed):
     outputs = weight.shape[1] * groups if transposed else weight.shape[0]
     if bias is not None and tuple(bias.shape) != (outputs,):
         raise RuntimeError(
-            f"{given}, expected bias to be 1-dimensional with {outputs} "
+            f"{given_bias}, expected bias to be 1-dimensional with {outputs} "
             f"elements, but got bias of size {list(bias.shape)} instead"
         )
 

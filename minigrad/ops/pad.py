@@ -48,7 +48,7 @@ def pad(input, pad, mode="constant", value=None):
     if mode == "constant":
         return constant_pad_nd(input, amounts, 0 if value is None else value)
     if value is not None and value != 0:
-        raise ValueError(f'Padding mode "{mode}" doesn\'t take in value argument')
+        raise RuntimeError(f'Padding mode "{mode}" doesn\'t take in value argument')
     spatial = len(amounts) // 2
     if spatial not in (1, 2, 3) or ndim not in (spatial + 1, spatial + 2):
         raise NotImplementedError(

@@ -483,7 +483,7 @@ def _adaptive_size(name, input, spatial, output_size, *, none_allowed=True):
     shape = input.array.shape
     given = tuple(output_size) if isinstance(output_size, (tuple, list)) else (output_size,) * spatial
     sizes = shape[len(shape) - spatial :]
-    if len(given) >= len(shape):
+    if isinstance(output_size, (tuple, list)) and len(given) >= len(shape):
         raise ValueError(f"Input dimension should be at least {len(given) + 1}")
     if len(given) != spatial:
         raise RuntimeError(f"{name}: internal error: output_size.size() must be {spatial}, but got {len(given)} sizes")

@@ -123,7 +123,15 @@ def interpolate(
     if 0 in shape[1:]:
         raise RuntimeError(f"Non-empty {len(shape)}D data tensor expected but got a tensor with sizes {list(shape)}")
     maps = tuple(
-        _taps(length, target, None if scales is None else scales[i], mode, bool(align_corners), antialias)
+        _taps(
+            length,
+            target,
+            None if scales is None else scales[i],
+            mode,
+            bool(align_corners),
+            antialias,
+            input.array.dtype,
+        )
         for i, (length, target) in enumerate(zip(sizes, out, strict=True))
     )
     if mode in _COPYING or kind == "f":
@@ -138,10 +146,10 @@ def interpolate(
     return wrap(xp(wide).floor(wide + np.float32(0.5)).clip(0, 255).astype(np.uint8))
 
 
-def _taps(size, out, scale, mode, align_corners, antialias):
+def _taps(size, out, scale, mode, align_corners, antialias, dtype):
     """Map of one dimension for a mode of interpolate."""
     if mode in _COPYING:
-        return kernels.nearest_taps(size, out, scale, mode == "nearest-exact")
+        return kernels.nearest_taps(size, out, scale, mode == "nearest-exact", dtype == np.float64)
     if antialias:
         return kernels.smooth_taps(size, out, scale, align_corners, "linear" if mode == "bilinear" else "cubic")
     if mode == "bicubic":
