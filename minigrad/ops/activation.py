@@ -433,7 +433,7 @@ def hardshrink(input, lambd=0.5):
 
     >>> import minigrad as mg
     >>> mg.nn.functional.hardshrink(mg.tensor([-0.2, 2.0]))
-    tensor([-0.,  2.])
+    tensor([0., 2.])
     """
     _floats("hardshrink", input)
     return hardshrink_op(input, lambd=lambd)

@@ -1,12 +1,12 @@
 """Functions of two or three tensors beyond arithmetic: atan2, hypot, copysign, xlogy, logaddexp, lerp, addcmul, …"""
 
 
-from minigrad.backend import np, xp
+from minigrad.backend import asarray_like, np, xp
 from minigrad.op import Op
 from minigrad.registry import function
 from minigrad.ops.define import alias, binary_function, require_tensor
 from minigrad.ops.masked import keep_where, zeroed
-from minigrad.ops.power import log_op
+from minigrad.ops.power import log_of
 from minigrad.ops.unary import exp2_op, exp_op
 from minigrad.tensor import Tensor
 
@@ -18,12 +18,14 @@ def _module(a, b):
 
 def _xlogy(x, y):
     module = _module(x, y)
+    y = y if hasattr(y, "dtype") else asarray_like(y, x)
     out = module.multiply(x, module.log(y))
     return module.where(module.equal(x, 0) & ~module.isnan(y), out.dtype.type(0), out)
 
 
 def _xlog1py(x, y):
     module = _module(x, y)
+    y = y if hasattr(y, "dtype") else asarray_like(y, x)
     out = module.multiply(x, module.log1p(y))
     return module.where(module.equal(x, 0) & ~module.isnan(y), out.dtype.type(0), out)
 
@@ -51,12 +53,12 @@ hypot_op = Op("hypot", [lambda g, a, out: g * (a / out), lambda g, b, out: g * (
 copysign_op = Op("copysign", [_copysign_gradient, lambda g: zeroed(g)], promote="float")
 xlogy_op = Op(
     _xlogy,
-    [lambda g, x, y: keep_where(g * log_op(y), flat_start(x, y, bound=0)), lambda g, x, y: g * x / y],
+    [lambda g, x, y: keep_where(g * log_of(y), flat_start(x, y, bound=0)), lambda g, x, y: g * x / y],
     promote="float", broadcast=True,
 )  # fmt: skip
 xlog1py_op = Op(
     _xlog1py,
-    [lambda g, x, y: keep_where(g * log_op(y + 1), flat_start(x, y, bound=-1)), lambda g, x, y: g * x / (y + 1)],
+    [lambda g, x, y: keep_where(g * log_of(y + 1), flat_start(x, y, bound=-1)), lambda g, x, y: g * x / (y + 1)],
     promote="float", broadcast=True,
 )  # fmt: skip
 logaddexp_op = Op(

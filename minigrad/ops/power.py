@@ -66,9 +66,14 @@ def _power_base_gradient(g, base, exponent):
     return keep_where(g * (exponent * power_op(base, exponent - 1)), exponent != 0)
 
 
+def log_of(value):
+    """Return the logarithm of a tensor, or of a number as a Python number (NumPy's would widen float32)."""
+    return float(np.log(value)) if isinstance(value, (int, float)) else log_op(value)
+
+
 def _power_exponent_gradient(g, base, exponent, out):
     flat = logical_and_op(base == 0, exponent >= 0)
-    return keep_where(g * (out * log_op(base)), logical_complement(flat))
+    return keep_where(g * (out * log_of(base)), logical_complement(flat))
 
 
 def _square(x):

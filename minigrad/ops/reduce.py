@@ -247,7 +247,7 @@ def logsumexp(input, dim, keepdim=False):
 
     >>> import minigrad as mg
     >>> mg.logsumexp(mg.tensor([1000.0, 1000.0]), dim=0)
-    tensor(1000.6931)
+    tensor(1000.6932)
     """
     require_tensor("logsumexp", input)
     return logsumexp_op(input, dim=reduced_dims(dim, input.array.ndim), keepdim=keepdim)

@@ -137,7 +137,7 @@ _TABLE = [
     ("expm1", expm1_op, "Return e ** input - 1, exact near zero.", "[0.0, 1.0]", "[0.0000, 1.7183]"),
     ("log", log_op, "Return the natural logarithm.", "[1.0, 10.0]", "[0.0000, 2.3026]"),
     ("log2", log2_op, "Return the logarithm to base 2.", "[1.0, 8.0]", "[0., 3.]"),
-    ("log10", log10_op, "Return the logarithm to base 10.", "[1.0, 100.0]", "[0., 2.]"),
+    ("log10", log10_op, "Return the logarithm to base 10.", "[2.0, 50.0]", "[0.3010, 1.6990]"),
     ("log1p", log1p_op, "Return log(1 + input), exact near zero.", "[0.0, 1.0]", "[0.0000, 0.6931]"),
     ("sin", sin_op, "Return the sine of angles in radians.", "[0.0, 1.0]", "[0.0000, 0.8415]"),
     ("cos", cos_op, "Return the cosine of angles in radians.", "[0.0, 1.0]", "[1.0000, 0.5403]"),

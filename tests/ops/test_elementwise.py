@@ -1,11 +1,14 @@
 """What the table of ops does not say of elementwise functions: result types, errors, operands, writing in place."""
 
+import doctest
 import math
 
 import numpy as np
 import pytest
 
 import minigrad as mg
+from minigrad.ops.special_functions import SPECIAL as SPECIAL_FUNCTIONS
+from minigrad.registry import FUNCTIONS
 
 I32, I64, U8, F16, F32, F64, B = mg.int32, mg.int64, mg.uint8, mg.float16, mg.float32, mg.float64, mg.bool
 
@@ -250,3 +253,19 @@ def test_float32_erf_is_good_to_six_units(rng):
     x = rng.uniform(-5, 5, 40_000).astype(np.float32)
     expected = np.vectorize(math.erf)(x.astype(np.float64))
     np.testing.assert_allclose(mg.erf(mg.from_numpy(x)).numpy(), expected, rtol=5e-7)
+
+
+def made_from_tables():
+    """Return {name: function} of the public functions that are made in loops, which doctest does not find by itself."""
+    functions = {name: f for name, f in FUNCTIONS.items() if f.__module__ == "minigrad.ops.define"}
+    functions |= {name: FUNCTIONS[name] for name in ("var", "std", "var_mean", "std_mean")}
+    return functions | {"special." + name: f for name, f in SPECIAL_FUNCTIONS.items()}
+
+
+@pytest.mark.parametrize("name", sorted(made_from_tables()))
+def test_examples_of_functions_made_from_tables(name):
+    test = doctest.DocTestFinder().find(made_from_tables()[name], name)[0]
+    assert test.examples, f"{name} has no example"
+    report = []
+    doctest.DocTestRunner(verbose=False).run(test, out=report.append)
+    assert not report, "".join(report)
