@@ -71,6 +71,18 @@ class ndarray:  # noqa: N801 - CuPy's name
     def real(self):
         return _wrapped(self._hidden.real, self)
 
+    @real.setter
+    def real(self, values):
+        self._hidden.real = _checked((values,))[0]
+
+    @property
+    def imag(self):
+        return _wrapped(self._hidden.imag, self)
+
+    @imag.setter
+    def imag(self, values):
+        self._hidden.imag = _checked((values,))[0]
+
     def __array__(self, *args, **kwargs):
         raise TypeError("Implicit conversion to a NumPy array is not allowed. Please use `.get()`.")
 
