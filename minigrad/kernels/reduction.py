@@ -20,7 +20,7 @@ def total(x, dim, keepdim):
 
 
 def _blocked(x, dim, keepdim):
-    """Return the sum over one long dimension in two stages: NumPy adds rows one by one, which loses float32's digits."""
+    """Return the sum over one long dimension in two stages: NumPy adds rows one by one and loses digits."""
     if x.strides[dim] == x.itemsize:  # along the innermost dimension NumPy's own summation is pairwise
         return x.sum(axis=dim, keepdims=keepdim)
     starts = np.arange(0, x.shape[dim], _BLOCK)

@@ -9,12 +9,12 @@ from minigrad.backend import np, xp
 from minigrad.inplace import assign, write_out
 from minigrad.kernels import activation as kernels
 from minigrad.op import Op
-from minigrad.registry import METHODS, function
 from minigrad.ops.clamp import clamp_number_op
 from minigrad.ops.define import require_tensor
 from minigrad.ops.masked import keep_where
 from minigrad.ops.special_functions import erf_op
 from minigrad.ops.unary import exp_op, sigmoid_op, tanh_op
+from minigrad.registry import METHODS, function
 from minigrad.tensor import Tensor
 
 _ROOT_HALF = math.sqrt(0.5)
@@ -115,7 +115,9 @@ leaky_relu_op = Op(
     name="leaky_relu",
 )
 elu_op = Op(_elu, [_elu_gradient])
-softplus_op = Op(lambda x, *, beta, threshold: kernels.softplus(x, beta, threshold), [_softplus_gradient], name="softplus")
+softplus_op = Op(
+    lambda x, *, beta, threshold: kernels.softplus(x, beta, threshold), [_softplus_gradient], name="softplus"
+)
 logsigmoid_op = Op(lambda x: kernels.logsigmoid(x), [lambda g, x: g * sigmoid_op(-x)], name="logsigmoid")
 gelu_op = Op(lambda x: kernels.gelu(x), [_gelu_gradient], name="gelu")
 gelu_tanh_op = Op(lambda x: kernels.gelu_tanh(x), [_gelu_tanh_gradient], name="gelu_tanh")

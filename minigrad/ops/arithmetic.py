@@ -3,10 +3,10 @@
 from minigrad.backend import np, xp
 from minigrad.inplace import write_out
 from minigrad.op import Op
-from minigrad.registry import function
 from minigrad.ops.core import cast
 from minigrad.ops.define import alias, binary_function, require_operand, require_tensor
 from minigrad.ops.masked import zeroed
+from minigrad.registry import function
 from minigrad.tensor import Tensor
 
 _NO_BOOL_SUBTRACTION = (
@@ -78,7 +78,11 @@ trunc_divide_op = Op(
     _trunc_divide, [lambda g: zeroed(g), lambda g: zeroed(g)], name="trunc_divide", promote="same", broadcast=True
 )
 remainder_op = Op(
-    _remainder, [lambda g: g, lambda g, a, b: -g * floor_divide_op(a, b)], name="remainder", promote="same", broadcast=True
+    _remainder,
+    [lambda g: g, lambda g, a, b: -g * floor_divide_op(a, b)],
+    name="remainder",
+    promote="same",
+    broadcast=True,
 )
 fmod_op = Op(
     _fmod, [lambda g: g, lambda g, a, b: -g * trunc_divide_op(a, b)], name="fmod", promote="same", broadcast=True

@@ -55,7 +55,11 @@ for _name, _op, _summary, _b, _result in [
     ("lcm", lcm_op, "Return the least common multiple of integers.", 4, "[12]"),
 ]:
     binary_function(
-        _op, _name, _summary, (f"mg.{_name}(mg.tensor([6]), mg.tensor([{_b}]))", f"tensor({_result})"), tensors_only=True
+        _op,
+        _name,
+        _summary,
+        (f"mg.{_name}(mg.tensor([6]), mg.tensor([{_b}]))", f"tensor({_result})"),
+        tensors_only=True,
     )
 unary_function(
     not_op, "bitwise_not", "Return the complement of the bits; of bools, their negation.",

@@ -2,10 +2,10 @@
 
 from minigrad.backend import asarray_like, np, result_dtype, xp
 from minigrad.op import Op
-from minigrad.registry import function
 from minigrad.ops.core import cast
 from minigrad.ops.define import require_tensor
 from minigrad.ops.masked import keep_where
+from minigrad.registry import function
 from minigrad.tensor import Tensor
 
 

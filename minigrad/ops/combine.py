@@ -1,13 +1,12 @@
 """Functions of two or three tensors beyond arithmetic: atan2, hypot, copysign, xlogy, logaddexp, lerp, addcmul, …"""
 
-
 from minigrad.backend import asarray_like, np, xp
 from minigrad.op import Op
-from minigrad.registry import function
 from minigrad.ops.define import alias, binary_function, require_tensor
 from minigrad.ops.masked import keep_where, zeroed
 from minigrad.ops.power import log_of
 from minigrad.ops.unary import exp2_op, exp_op
+from minigrad.registry import function
 from minigrad.tensor import Tensor
 
 
@@ -36,7 +35,11 @@ def _logaddexp(a, b):
 
 
 def _heaviside(x, values):
-    return _module(x, values).heaviside(x, values) if x.dtype.kind == "f" else xp(x).where(x == 0, values, x > 0).astype(x.dtype)
+    return (
+        _module(x, values).heaviside(x, values)
+        if x.dtype.kind == "f"
+        else xp(x).where(x == 0, values, x > 0).astype(x.dtype)
+    )
 
 
 def _copysign_gradient(g, a, out):
@@ -71,11 +74,43 @@ heaviside_op = Op(_heaviside, [None, None], broadcast=True)
 nextafter_op = Op("nextafter", [lambda g, a, b: keep_where(g, a != b), lambda g: zeroed(g)], promote="same")
 
 for _name, _op, _summary, _a, _b, _result, _options in [
-    ("atan2", atan2_op, "Return the angle of (other, input) from the positive axis.", 1.0, 1.0, "[0.7854]", {"tensors_only": True}),
-    ("hypot", hypot_op, "Return sqrt(input ** 2 + other ** 2) without overflow.", 3.0, 4.0, "[5.]", {"tensors_only": True}),
+    (
+        "atan2",
+        atan2_op,
+        "Return the angle of (other, input) from the positive axis.",
+        1.0,
+        1.0,
+        "[0.7854]",
+        {"tensors_only": True},
+    ),
+    (
+        "hypot",
+        hypot_op,
+        "Return sqrt(input ** 2 + other ** 2) without overflow.",
+        3.0,
+        4.0,
+        "[5.]",
+        {"tensors_only": True},
+    ),
     ("copysign", copysign_op, "Return the magnitude of input with the sign of other.", 3.0, -1.0, "[-3.]", {}),
-    ("xlogy", xlogy_op, "Return input * log(other), which is 0 where input is 0.", 2.0, 1.0, "[0.]", {"number_first": True}),
-    ("nextafter", nextafter_op, "Return the next number after input towards other.", 1.0, 1.0, "[1.]", {"tensors_only": True}),
+    (
+        "xlogy",
+        xlogy_op,
+        "Return input * log(other), which is 0 where input is 0.",
+        2.0,
+        1.0,
+        "[0.]",
+        {"number_first": True},
+    ),
+    (
+        "nextafter",
+        nextafter_op,
+        "Return the next number after input towards other.",
+        1.0,
+        1.0,
+        "[1.]",
+        {"tensors_only": True},
+    ),
 ]:
     binary_function(
         _op, _name, _summary, (f"mg.{_name}(mg.tensor([{_a}]), mg.tensor([{_b}]))", f"tensor({_result})"), **_options
@@ -129,7 +164,11 @@ def _lerp(start, end, weight):
     """Return start + weight * (end - start), from the nearer end."""
     near = xp(start).less(weight, 0.5)
     difference = end - start
-    return xp(start).where(near, start + weight * difference, end - difference * (1 - weight)).astype(start.dtype, copy=False)
+    return (
+        xp(start)
+        .where(near, start + weight * difference, end - difference * (1 - weight))
+        .astype(start.dtype, copy=False)
+    )
 
 
 lerp_op = Op(

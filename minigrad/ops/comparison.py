@@ -2,8 +2,8 @@
 
 from minigrad.backend import np, xp
 from minigrad.op import Op
-from minigrad.registry import function
 from minigrad.ops.define import alias, binary_function, require_tensor, unary_function
+from minigrad.registry import function
 from minigrad.tensor import wrap
 
 eq_op = Op("equal", [None, None], promote="same", name="eq")
@@ -20,8 +20,12 @@ logical_not_op = Op("logical_not", [None])
 isnan_op = Op("isnan", [None])
 isinf_op = Op("isinf", [None])
 isfinite_op = Op("isfinite", [None])
-isposinf_op = Op(lambda x: x == float("inf") if x.dtype.kind == "f" else xp(x).zeros(x.shape, bool), [None], name="isposinf")
-isneginf_op = Op(lambda x: x == -float("inf") if x.dtype.kind == "f" else xp(x).zeros(x.shape, bool), [None], name="isneginf")
+isposinf_op = Op(
+    lambda x: x == float("inf") if x.dtype.kind == "f" else xp(x).zeros(x.shape, bool), [None], name="isposinf"
+)
+isneginf_op = Op(
+    lambda x: x == -float("inf") if x.dtype.kind == "f" else xp(x).zeros(x.shape, bool), [None], name="isneginf"
+)
 signbit_op = Op(lambda x: xp(x).signbit(x) if x.dtype.kind == "f" else x < 0, [None], name="signbit")
 isreal_op = Op(lambda x: xp(x).isreal(x), [None], name="isreal")
 

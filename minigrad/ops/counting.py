@@ -5,8 +5,8 @@ import collections
 from minigrad.backend import np, xp
 from minigrad.inplace import write_out
 from minigrad.kernels import order as kernels
-from minigrad.registry import function
 from minigrad.ops.define import require_tensor
+from minigrad.registry import function
 from minigrad.tensor import Tensor, normalize_dim, wrap
 
 Histogram = collections.namedtuple("histogram", ("hist", "bin_edges"))
@@ -52,9 +52,7 @@ def unique(input, sorted=True, return_inverse=False, return_counts=False, dim=No
         return _together((flat[order][places], inverse, counts), wanted)
     dim = normalize_dim(dim, x.ndim)
     if not x.size and x.shape[dim]:
-        raise RuntimeError(
-            "There are 0 sized dimensions, and they aren't selected, so unique cannot be applied"
-        )
+        raise RuntimeError("There are 0 sized dimensions, and they aren't selected, so unique cannot be applied")
     moved = module.moveaxis(x, dim, 0)
     rows = moved.reshape(len(moved), -1) if x.size else moved.reshape(0, 1)
     order = module.lexsort(rows.T[::-1])
@@ -267,9 +265,7 @@ def bucketize(input, boundaries, *, out_int32=False, right=False):
     """
     require_tensor("bucketize", boundaries, "boundaries", 2)
     if boundaries.array.ndim != 1:
-        raise RuntimeError(
-            f"bucketize(): boundaries tensor must be 1 dimension, but got dim({boundaries.array.ndim})"
-        )
+        raise RuntimeError(f"bucketize(): boundaries tensor must be 1 dimension, but got dim({boundaries.array.ndim})")
     values = input.array if isinstance(input, Tensor) else xp(boundaries.array).asarray(input)
     found = xp(values).asarray(kernels.searchsorted(boundaries.array, values, bool(right)))
     return wrap(found.astype(np.int32 if out_int32 else np.int64, copy=False))

@@ -6,11 +6,11 @@ from minigrad.backend import np, xp
 from minigrad.kernels import cumulative as kernels
 from minigrad.kernels.scatter import scatter_add_flat
 from minigrad.op import Op
-from minigrad.registry import function
 from minigrad.ops.define import require_tensor
 from minigrad.ops.masked import keep_where
 from minigrad.ops.reduce import checked, in_dtype, spread
 from minigrad.ops.unary import exp_op
+from minigrad.registry import function
 from minigrad.tensor import normalize_dim
 
 CumMax = collections.namedtuple("cummax", ("values", "indices"))
@@ -102,9 +102,7 @@ def _logcumsumexp_gradient(g, x, out, dim):
     return keep_where(exp_op(weight) * total, weight == weight)
 
 
-logcumsumexp_op = Op(
-    lambda x, *, dim: kernels.running_logsumexp(x, dim), [_logcumsumexp_gradient], name="logcumsumexp"
-)
+logcumsumexp_op = Op(lambda x, *, dim: kernels.running_logsumexp(x, dim), [_logcumsumexp_gradient], name="logcumsumexp")
 
 
 # ---------------------------------------------------------------------- running extrema

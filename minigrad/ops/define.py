@@ -38,7 +38,9 @@ def unary_function(op, name, summary, example, *, inplace=True, method=True):
         return call(input) if out is None else write_out(out, call(input), name)
 
     public.__name__ = public.__qualname__ = name
-    public.__doc__ = _docstring(summary, "input (Tensor of any shape), out (Tensor the result is written to)", name, example)
+    public.__doc__ = _docstring(
+        summary, "input (Tensor of any shape), out (Tensor the result is written to)", name, example
+    )
     function(method=method, inplace=inplace)(public)
     if method:  # the method has no out=: the op itself serves, one call less
         METHODS[name] = call
@@ -85,7 +87,7 @@ def _docstring(summary, arguments, name, example):
     expression, result = example
     shown = expression if expression.startswith("mg.") else "mg." + expression
     return (
-        f"{summary}\n\n    Arguments: {arguments}.\n    Raises TypeError for what is no tensor, RuntimeError for dtypes or "
+        f"{summary}\n\n    Arguments: {arguments}.\n    TypeError for what is no tensor, RuntimeError for dtypes or "
         f"shapes that do not fit.\n    Source: {PAGE.format(name)}\n\n"
         f"    >>> import minigrad as mg\n    >>> {shown}\n    {result}\n    "
     )

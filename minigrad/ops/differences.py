@@ -2,12 +2,12 @@
 
 import warnings
 
-from minigrad.registry import FUNCTIONS, function
 from minigrad.ops.cumulative import cumsum_op
 from minigrad.ops.define import alias, require_tensor
 from minigrad.ops.linalg import matmul
 from minigrad.ops.reduce import mean_op, sum_op
 from minigrad.ops.shape import cat_op, permute_op, reshape_op, slice_op
+from minigrad.registry import FUNCTIONS, function
 from minigrad.tensor import Tensor, normalize_dim
 
 
@@ -153,7 +153,9 @@ def cov(input, *, correction=1, fweights=None, aweights=None):
     """
     require_tensor("cov", input)
     if input.array.ndim > 2:
-        raise RuntimeError(f"cov(): expected input to have two or fewer dimensions but got an input with {input.array.ndim}")
+        raise RuntimeError(
+            f"cov(): expected input to have two or fewer dimensions but got an input with {input.array.ndim}"
+        )
     if input.array.dtype.kind == "b":
         raise RuntimeError("cov(): bool dtype is not supported for input")
     weights = _weights(input, fweights, aweights)

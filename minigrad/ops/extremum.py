@@ -6,10 +6,10 @@ from minigrad.backend import np, xp
 from minigrad.inplace import write_out
 from minigrad.kernels import reduction
 from minigrad.op import Op
-from minigrad.registry import function
 from minigrad.ops.define import binary_function, require_tensor
 from minigrad.ops.masked import keep_where, logical_complement
 from minigrad.ops.reduce import reduced_dims, reduction_call, spread
+from minigrad.registry import function
 from minigrad.tensor import Tensor, normalize_dim
 
 Max = collections.namedtuple("max", ("values", "indices"))
@@ -32,7 +32,9 @@ def _unpick(g, index, *, shape, dim, keepdim):
     return (places == index) * g
 
 
-pick = Op(_pick, [lambda g, index, x_shape, dim, keepdim: unpick(g, index, shape=x_shape, dim=dim, keepdim=keepdim), None])
+pick = Op(
+    _pick, [lambda g, index, x_shape, dim, keepdim: unpick(g, index, shape=x_shape, dim=dim, keepdim=keepdim), None]
+)
 unpick = Op(_unpick, [lambda g, index, dim, keepdim: pick(g, index, dim=dim, keepdim=keepdim), None])
 
 

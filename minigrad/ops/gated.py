@@ -6,14 +6,13 @@ from minigrad.backend import default_generator, xp
 from minigrad.inplace import assign
 from minigrad.kernels.mask import choose
 from minigrad.op import Op
-from minigrad.registry import function
 from minigrad.ops.activation import leaky_relu
-
 from minigrad.ops.define import require_tensor
 from minigrad.ops.masked import keep_where
 from minigrad.ops.shape import reshape_op, slice_op
 from minigrad.ops.softmax import softmax_op
 from minigrad.ops.unary import log_op, sigmoid_op
+from minigrad.registry import function
 from minigrad.tensor import normalize_dim, wrap
 
 

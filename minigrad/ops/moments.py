@@ -4,12 +4,12 @@ import warnings
 
 from minigrad.backend import np, xp
 from minigrad.inplace import write_out
+from minigrad.kernels import reduction
 from minigrad.op import Op
-from minigrad.registry import function
 from minigrad.ops.define import require_tensor
 from minigrad.ops.masked import keep_where
 from minigrad.ops.reduce import mean_op, reduced_count, reduced_dims, spread
-from minigrad.kernels import reduction
+from minigrad.registry import function
 
 
 def _var(x, *, dim, correction, keepdim):
@@ -45,7 +45,7 @@ std_op = Op(_std, [_std_gradient])
 
 
 def _arguments(name, input, dim, unbiased, correction, keepdim):
-    """Return (dims, correction) of var(input, unbiased), var(input, dim, unbiased, keepdim) or var(input, dim, correction=)."""
+    """Return (dims, correction) of var(input, unbiased), var(input, dim, unbiased) or var(input, dim, correction=)."""
     require_tensor(name, input)
     if isinstance(dim, bool):
         dim, unbiased = None, dim
@@ -59,8 +59,8 @@ def _arguments(name, input, dim, unbiased, correction, keepdim):
     dims = reduced_dims(dim, input.array.ndim)
     if reduced_count(input.array.shape, dims) - correction <= 0:
         warnings.warn(
-            f"{name}(): degrees of freedom is <= 0. Correction should be strictly less than the reduction factor (input "
-            "numel divided by output numel).",
+            f"{name}(): degrees of freedom is <= 0. Correction should be strictly less than the reduction factor "
+            "(input numel divided by output numel).",
             stacklevel=4,
         )
     return dims, correction
@@ -82,7 +82,7 @@ def _function(name, op, word, with_mean):
     if "std" in name:
         example = "(tensor(1.5811), tensor(3.))" if with_mean else "tensor(1.5811)"
     public.__name__ = public.__qualname__ = name
-    public.__doc__ = f"""Return the {word}: the sum of squared deviations over n - correction{", and the mean" * with_mean}.
+    public.__doc__ = f"""Return the {word}: squared deviations summed, over n - correction{", and the mean" * with_mean}.
 
     Arguments: input (Tensor of floats), dim (int, tuple of ints, None for all), unbiased (correction 1 or 0), keepdim,
     correction (degrees of freedom subtracted, default 1).

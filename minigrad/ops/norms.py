@@ -6,7 +6,6 @@ from minigrad.backend import as_dtype, np, xp
 from minigrad.inplace import write_out
 from minigrad.kernels import reduction
 from minigrad.op import Op
-from minigrad.registry import FUNCTIONS, function
 from minigrad.ops.core import cast
 from minigrad.ops.define import require_tensor
 from minigrad.ops.extremum import ties
@@ -14,6 +13,7 @@ from minigrad.ops.masked import keep_where, zeroed
 from minigrad.ops.power import power_scalar
 from minigrad.ops.reduce import reduced_count, reduced_dims, spread, sum_op
 from minigrad.ops.unary import abs_op, sign_op
+from minigrad.registry import FUNCTIONS, function
 
 
 def _norm(x, *, p, dim, keepdim):
@@ -57,16 +57,14 @@ def vector_norm(x, ord=2, dim=None, keepdim=False, *, dtype=None):
     if dtype is not None:
         x = cast(x, dtype=as_dtype(dtype).dtype)
     if x.array.dtype.kind not in "fc":
-        raise RuntimeError(
-            f"linalg.vector_norm: Expected a floating point or complex tensor as input. Got {x.dtype}"
-        )
+        raise RuntimeError(f"linalg.vector_norm: Expected a floating point or complex tensor as input. Got {x.dtype}")
     if not isinstance(ord, (int, float)):
         raise TypeError(f"linalg.vector_norm(): ord must be a number, but got {type(ord).__name__}: {ord!r}")
     dims = reduced_dims(dim, x.array.ndim)
     if reduced_count(x.array.shape, dims) == 0 and (ord < 0 or ord == math.inf):
         raise RuntimeError(
-            f"linalg.vector_norm cannot compute the {ord} norm on an empty tensor because the operation does not have an "
-            "identity"
+            f"linalg.vector_norm cannot compute the {ord} norm on an empty tensor because the operation does not "
+            "have an identity"
         )
     return norm_op(x, p=float(ord), dim=dims, keepdim=keepdim)
 

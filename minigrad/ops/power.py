@@ -3,10 +3,10 @@
 from minigrad.backend import np, xp
 from minigrad.inplace import assign, write_out
 from minigrad.op import Op
-from minigrad.registry import function
 from minigrad.ops.core import cast
 from minigrad.ops.define import require_operand, unary_function
 from minigrad.ops.masked import keep_where, logical_complement, zeroed
+from minigrad.registry import function
 from minigrad.tensor import Tensor
 
 
@@ -81,9 +81,7 @@ def _square(x):
 
 
 power_scalar = Op(_power_scalar, [_power_scalar_gradient])
-power_op = Op(
-    _power, [_power_base_gradient, _power_exponent_gradient], name="pow", promote="same", broadcast=True
-)
+power_op = Op(_power, [_power_base_gradient, _power_exponent_gradient], name="pow", promote="same", broadcast=True)
 logical_and_op = Op(lambda a, b: (xp(a) if xp(a) is not np else xp(b)).logical_and(a, b), [None, None], name="both")
 log_op = Op("log", [lambda g, x: g / x], promote="float")
 square_op = Op(_square, [lambda g, x: g * (x * 2)], name="square")
@@ -161,13 +159,14 @@ def float_power_(self, exponent):
     return assign(self, float_power(self, exponent), "float_power_")
 
 
-unary_function(
-    square_op, "square", "Return input * input.", ("mg.square(mg.tensor([-2.0, 3.0]))", "tensor([4., 9.])")
-)
+unary_function(square_op, "square", "Return input * input.", ("mg.square(mg.tensor([-2.0, 3.0]))", "tensor([4., 9.])"))
 unary_function(sqrt_op, "sqrt", "Return the square root.", ("mg.sqrt(mg.tensor([4.0, 9.0]))", "tensor([2., 3.])"))
 unary_function(
     rsqrt_op, "rsqrt", "Return 1 / sqrt(input).", ("mg.rsqrt(mg.tensor([4.0, 16.0]))", "tensor([0.5000, 0.2500])")
 )
 unary_function(
-    reciprocal_op, "reciprocal", "Return 1 / input.", ("mg.reciprocal(mg.tensor([4.0, 2.0]))", "tensor([0.2500, 0.5000])")
+    reciprocal_op,
+    "reciprocal",
+    "Return 1 / input.",
+    ("mg.reciprocal(mg.tensor([4.0, 2.0]))", "tensor([0.2500, 0.5000])"),
 )

@@ -6,11 +6,11 @@ from minigrad.backend import as_dtype, np, xp
 from minigrad.inplace import write_out
 from minigrad.kernels import reduction
 from minigrad.op import Op
-from minigrad.registry import function
 from minigrad.ops.core import cast
 from minigrad.ops.define import require_tensor
 from minigrad.ops.masked import keep_where
 from minigrad.ops.unary import exp_op
+from minigrad.registry import function
 from minigrad.tensor import Tensor, normalize_dim, wrap
 from minigrad.variable import MODE, Node, make_variable, next_time
 
@@ -110,9 +110,7 @@ def reduction_call(op):
     return call
 
 
-sum_op = Op(
-    _sum, [lambda g, x_shape, dim, keepdim: spread(g, shape=x_shape, dim=dim, keepdim=keepdim)], name="sum"
-)
+sum_op = Op(_sum, [lambda g, x_shape, dim, keepdim: spread(g, shape=x_shape, dim=dim, keepdim=keepdim)], name="sum")
 spread = Op(_spread, [lambda g, dim, keepdim: sum_op(g, dim=dim, keepdim=keepdim)], name="spread", view=True)
 mean_op = Op(_mean, [_mean_gradient], name="mean")
 sum_op.call = reduction_call(sum_op)

@@ -4,9 +4,9 @@ import warnings
 
 from minigrad.backend import np, xp
 from minigrad.op import Op
-from minigrad.registry import function
 from minigrad.ops.reduce import checked, sum_op
 from minigrad.ops.unary import exp_op
+from minigrad.registry import function
 from minigrad.tensor import normalize_dim
 
 

@@ -5,7 +5,6 @@ import collections
 from minigrad.backend import np, xp
 from minigrad.kernels import order as kernels
 from minigrad.op import Op
-from minigrad.registry import function
 from minigrad.ops.combine import lerp_op
 from minigrad.ops.cumulative import take_along
 from minigrad.ops.define import require_tensor
@@ -13,6 +12,7 @@ from minigrad.ops.extremum import pick
 from minigrad.ops.masked import choose
 from minigrad.ops.reduce import spread
 from minigrad.ops.shape import permute_op, reshape_op
+from minigrad.registry import function
 from minigrad.tensor import Tensor, normalize_dim, wrap
 
 Sort = collections.namedtuple("sort", ("values", "indices"))
@@ -275,7 +275,6 @@ def _interpolated(ordered, ranks, dim, interpolation):
 
 def _first_dim(tensor, dim):
     """Return the tensor with dim moved to the front."""
-
 
     ndim = tensor.array.ndim
     return permute_op(tensor, dims=(dim, *[axis for axis in range(ndim) if axis != dim]))

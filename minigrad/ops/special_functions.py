@@ -3,14 +3,14 @@
 import math
 
 from minigrad.backend import np, xp
-from minigrad.kernels import special as kernels
 from minigrad.inplace import write_out
+from minigrad.kernels import special as kernels
 from minigrad.op import Op
-from minigrad.registry import function
 from minigrad.ops.combine import xlog1py_op
 from minigrad.ops.define import require_tensor, unary_function
 from minigrad.ops.power import log_op
 from minigrad.ops.unary import exp_op
+from minigrad.registry import function
 from minigrad.tensor import Tensor
 
 _TWO_OVER_ROOT_PI = 2 / math.sqrt(math.pi)
@@ -54,7 +54,9 @@ erfcx_op = Op(
     _named(kernels.erfcx, "erfcx"), [lambda g, x, out: g * (x * out * 2 - _TWO_OVER_ROOT_PI)], promote="float"
 )
 erfinv_op = Op(
-    _named(kernels.erfinv, "erfinv"), [lambda g, out: g * (exp_op(out * out) * (1 / _TWO_OVER_ROOT_PI))], promote="float"
+    _named(kernels.erfinv, "erfinv"),
+    [lambda g, out: g * (exp_op(out * out) * (1 / _TWO_OVER_ROOT_PI))],
+    promote="float",
 )
 ndtri_op = Op(
     _named(kernels.ndtri, "ndtri"), [lambda g, out: g * exp_op(out * out * 0.5 + _LOG_ROOT_TWO_PI)], promote="float"
@@ -145,8 +147,6 @@ def mvlgamma(input, p):
     for i in range(1, p):
         total = total + lgamma_op(input - i / 2)
     return total + p * (p - 1) / 4 * math.log(math.pi)
-
-
 
 
 # ---------------------------------------------------------------------- minigrad.special

@@ -6,10 +6,10 @@ from minigrad.backend import xp
 from minigrad.inplace import write_out
 from minigrad.kernels import activation as kernels
 from minigrad.op import Op
-from minigrad.registry import function
 from minigrad.ops.define import alias, require_tensor, unary_function
 from minigrad.ops.masked import keep_where, zeroed
 from minigrad.ops.power import log_op, rsqrt_op
+from minigrad.registry import function
 
 # ---------------------------------------------------------------------- exponentials and logarithms
 exp_op = Op("exp", [lambda g, out: g * out], promote="float")

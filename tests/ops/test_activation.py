@@ -43,7 +43,8 @@ def test_far_from_zero_nothing_overflows(function, left, right, dtype):
 
 
 @pytest.mark.parametrize(
-    "function", [F.relu, F.relu6, F.elu, F.gelu, F.silu, F.leaky_relu, F.hardtanh, F.softplus, F.mish, F.softshrink, mg.sigmoid]
+    "function",
+    [F.relu, F.relu6, F.elu, F.gelu, F.silu, F.leaky_relu, F.hardtanh, F.softplus, F.mish, F.softshrink, mg.sigmoid],
 )
 def test_nan_stays(function):
     assert math.isnan(function(mg.tensor([NAN, 1.0]))[0])
@@ -97,7 +98,17 @@ def test_in_place_gives_the_same_values_and_gradients(function):
 
 
 def test_names_with_an_underscore_write_in_place():
-    for function in (F.relu_, F.elu_, F.selu_, F.celu_, F.leaky_relu_, F.hardtanh_, mg.relu_, mg.selu_, mg.Tensor.relu_):
+    for function in (
+        F.relu_,
+        F.elu_,
+        F.selu_,
+        F.celu_,
+        F.leaky_relu_,
+        F.hardtanh_,
+        mg.relu_,
+        mg.selu_,
+        mg.Tensor.relu_,
+    ):
         x = mg.tensor([-1.0, 2.0])
         assert function(x) is x
         assert x[0] > -2 and x[1] >= 1 and x[0] != 1

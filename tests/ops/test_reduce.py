@@ -62,7 +62,12 @@ ERRORS = [
     ("norm 'bad'", RuntimeError, "'fro' and 'nuc'", lambda: mg.ones(3).norm("bad")),
     ("bincount below 0", RuntimeError, "non-negative", lambda: mg.bincount(mg.tensor([-1]))),
     ("histc with max < min", RuntimeError, "larger", lambda: mg.histc(mg.ones(3), 2, 1, 0)),
-    ("searchsorted sides", RuntimeError, "opposites", lambda: mg.searchsorted(mg.ones(2), mg.ones(2), right=True, side="left")),
+    (
+        "searchsorted sides",
+        RuntimeError,
+        "opposites",
+        lambda: mg.searchsorted(mg.ones(2), mg.ones(2), right=True, side="left"),
+    ),
     ("searchsorted shapes", RuntimeError, "must match", lambda: mg.searchsorted(mg.ones(2, 3), mg.ones(3, 3))),
     ("diff of a number", RuntimeError, "one-dimensional", lambda: mg.diff(mg.tensor(1.0))),
     ("cov of 3 dims", RuntimeError, "two or fewer", lambda: mg.cov(mg.ones(1, 2, 3))),
