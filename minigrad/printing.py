@@ -53,9 +53,8 @@ class _NumberFormat:
         values = values.reshape(-1)
         values = values[np.isfinite(values) & (values != 0)]
         if values.size:
-            numbers = values.tolist()
-            self._choose(numbers)
-        if _Options.sci_mode is not None:
+            self._choose(values.tolist())
+        elif _Options.sci_mode is not None:
             self.scientific = _Options.sci_mode
 
     def _choose(self, numbers):
@@ -64,7 +63,8 @@ class _NumberFormat:
         low, high = min(sizes), max(sizes)
         self.integral = all(number == math.floor(number) for number in numbers)
         wide = high / low > 1000.0 or high > 1.0e8
-        self.scientific = wide or (not self.integral and low < 1.0e-4)
+        wanted = _Options.sci_mode
+        self.scientific = wide or (not self.integral and low < 1.0e-4) if wanted is None else wanted
         digits = _Options.precision
         if self.scientific:
             lengths = [len(f"{number:.{digits}e}") for number in numbers]
@@ -158,8 +158,10 @@ def _facts(tensor):
         facts.append(f"device='{device}'")
     default = get_default_dtype()
     expected = [default]
+    if not _Options.edgeitems and tensor.numel():
+        facts.append(f"size={tuple(tensor.shape)}")
     if tensor.numel() == 0:
-        if tensor.ndim != 1:
+        if tensor.ndim != 1 or not _Options.edgeitems:
             facts.append(f"size={tuple(tensor.shape)}")
     else:
         expected += [default.to_complex()]
