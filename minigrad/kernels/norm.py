@@ -102,6 +102,8 @@ def gradients(g, x, weight, mean, rstd, axes, fixed, affine, needs):
     the weight vary, and then, of the small results, over the others.
     """
     wide = widened(g)
+    if not wide.flags.c_contiguous:  # a broadcast gradient, as of sum: products with it would take NumPy's slow path
+        wide = xp(g).ascontiguousarray(wide)
     normal = widened(x) * rstd if mean is None else widened(x) - mean
     if mean is not None:
         normal *= rstd
