@@ -32,6 +32,16 @@ from minigrad.ops.activation import (
     threshold,
     threshold_,
 )
+from minigrad.ops.adaptive_pool import (
+    adaptive_avg_pool1d,
+    adaptive_avg_pool2d,
+    adaptive_avg_pool3d,
+    adaptive_max_pool1d,
+    adaptive_max_pool2d,
+    adaptive_max_pool3d,
+    fractional_max_pool2d,
+    fractional_max_pool3d,
+)
 from minigrad.ops.attention import scaled_dot_product_attention
 from minigrad.ops.conv import (
     conv1d,
@@ -83,17 +93,9 @@ from minigrad.ops.multihead import multi_head_attention_forward
 from minigrad.ops.norm import batch_norm, group_norm, instance_norm, layer_norm, rms_norm
 from minigrad.ops.pad import pad
 from minigrad.ops.pool import (
-    adaptive_avg_pool1d,
-    adaptive_avg_pool2d,
-    adaptive_avg_pool3d,
-    adaptive_max_pool1d,
-    adaptive_max_pool2d,
-    adaptive_max_pool3d,
     avg_pool1d,
     avg_pool2d,
     avg_pool3d,
-    fractional_max_pool2d,
-    fractional_max_pool3d,
     local_response_norm,
     lp_pool1d,
     lp_pool2d,

@@ -2,18 +2,20 @@
 
 from minigrad.nn.conv import repeated
 from minigrad.nn.module import Module
-from minigrad.ops.pool import (
+from minigrad.ops.adaptive_pool import (
     adaptive_avg_pool1d,
     adaptive_avg_pool2d,
     adaptive_avg_pool3d,
     adaptive_max_pool1d,
     adaptive_max_pool2d,
     adaptive_max_pool3d,
+    fractional_max_pool2d,
+    fractional_max_pool3d,
+)
+from minigrad.ops.pool import (
     avg_pool1d,
     avg_pool2d,
     avg_pool3d,
-    fractional_max_pool2d,
-    fractional_max_pool3d,
     lp_pool1d,
     lp_pool2d,
     lp_pool3d,

@@ -2,6 +2,7 @@
 
 from minigrad.ops import (
     activation,
+    adaptive_pool,
     arithmetic,
     attention,
     bitwise,
@@ -53,6 +54,7 @@ from minigrad.ops import (
 
 __all__ = [
     "activation",
+    "adaptive_pool",
     "arithmetic",
     "attention",
     "bitwise",
