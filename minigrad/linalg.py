@@ -209,23 +209,21 @@ def qr(A, mode="reduced", *, out=None):
 function(method=True, name="qr", out=True)(lambda input, some=True: qr(input, "reduced" if some else "complete"))
 
 
+def _check_driver(name, driver):
+    if driver is not None:
+        raise RuntimeError(f"linalg.{name}: there is one driver here, as in PyTorch on CPU: leave out `driver=` (got {driver!r})")
+
+
 def svd(A, full_matrices=True, *, driver=None, out=None):
-    """Return (U, S, Vh) with A = U diag(S) Vh. The derivative is of the reduced decomposition (full_matrices=False).
+    """Return (U, S, Vh) with A = U diag(S) Vh.
+
+    The vectors that full_matrices=True adds to U or Vh are any basis of the rest: they have no gradient.
 
     Source: https://docs.pytorch.org/docs/stable/generated/torch.linalg.svd.html
     """
     _check_matrix("svd", A, square=False)
-    if driver is not None:
-        raise RuntimeError("linalg.svd: keyword argument `driver=` is only supported on CUDA inputs with cuSOLVER in PyTorch; minigrad has one driver")
-    u, s, vh = ops.svd(A)
-    rows, columns = A.array.shape[-2:]
-    if full_matrices and rows != columns:
-        if A.requires_grad:
-            raise NotImplementedError("linalg.svd: the derivative with full_matrices=True of a matrix that is not square is not supported; use full_matrices=False")
-        from minigrad.kernels.decomposition import svd as kernel
-
-        u, s, vh = (wrap(part) for part in kernel(A.array, full=True))
-    return _into(out, SVD(u, s, vh), "svd")
+    _check_driver("svd", driver)
+    return _into(out, SVD(*ops.svd(A, full=bool(full_matrices))), "svd")
 
 
 @function(method=True, out=True, name="svd")
@@ -241,7 +239,9 @@ def _legacy_svd(input, some=True, compute_uv=True):
 
 def svdvals(A, *, driver=None, out=None):
     """Return the singular values in descending order. # (…, M, N) → (…, min(M, N))"""
-    return _into(out, svd(A, full_matrices=False, driver=driver).S, "svdvals")
+    _check_matrix("svdvals", A, square=False)
+    _check_driver("svdvals", driver)
+    return _into(out, ops.singular_values(A), "svdvals")
 
 
 def _lower_symmetric(A, UPLO):
@@ -262,15 +262,24 @@ def eigh(A, UPLO="L", *, out=None):
 
 def eigvalsh(A, UPLO="L", *, out=None):
     """Return the eigenvalues of a symmetric matrix in ascending order."""
-    return _into(out, eigh(A, UPLO).eigenvalues, "eigvalsh")
+    _check_matrix("eigvalsh", A)
+    return _into(out, ops.symmetric_eigenvalues(_lower_symmetric(A, UPLO)), "eigvalsh")
 
 
-def _tolerances(A, atol, rtol, hermitian_default=False):
-    """Return (atol, rtol) with PyTorch's defaults: rtol is eps * max(M, N) unless atol is given."""
-    eps = float(np.finfo(A.array.dtype).eps)
+def _tolerances(A, atol, rtol):
+    """Return (atol, rtol), numbers or arrays (…, 1), with PyTorch's defaults: rtol is eps * max(M, N) unless atol > 0."""
+    atol, rtol = _bound(atol), _bound(rtol)
     if rtol is None:
-        rtol = 0.0 if atol is not None and float(atol) > 0 else eps * max(A.array.shape[-2:])
-    return float(atol or 0.0), float(rtol)
+        default = float(np.finfo(A.array.dtype).eps) * max(A.array.shape[-2:])
+        rtol = default if atol is None else xp(A.array).where(atol > 0, 0.0, default)
+    return 0.0 if atol is None else atol, rtol
+
+
+def _bound(value):
+    """Return a tolerance, a number or a Tensor with one per matrix, as what compares with rows of singular values."""
+    if isinstance(value, Tensor):
+        return value.array[..., None] if value.array.ndim else float(value)
+    return None if value is None else float(value)
 
 
 def pinv(A, *, atol=None, rtol=None, hermitian=False, out=None, rcond=None):
@@ -294,7 +303,7 @@ def pinverse(input, rcond=1e-15):
     return pinv(input, rtol=rcond)
 
 
-def lstsq(A, B, rcond=None, *, driver=None):
+def lstsq(A, B, rcond=None, *, driver=None, out=None):
     """Return the least-squares solution of A X = B by the pseudo-inverse, with residuals, rank and singular values.
 
     Source: https://docs.pytorch.org/docs/stable/generated/torch.linalg.lstsq.html
@@ -308,12 +317,13 @@ def lstsq(A, B, rcond=None, *, driver=None):
     rows, columns = A.array.shape[-2:]
     ranks = matrix_rank(A.detach(), rtol=rcond)
     empty = wrap(xp(A.array).zeros((0,), A.array.dtype))
-    residuals = empty
+    residuals = solution.flatten()[:0]
     if rows > columns and bool((ranks == columns).all()) and driver != "gelsy":
         residuals = ((matrix_product(A, solution) - right) ** 2).sum(-2)
     values = svdvals(A.detach()) if driver in ("gelsd", "gelss") else empty
     shown = ranks if driver != "gels" else wrap(xp(A.array).zeros((0,), np.int64))
-    return LeastSquares(solution.squeeze(-1) if vector else solution, residuals, shown, values)
+    result = LeastSquares(solution.squeeze(-1) if vector else solution, residuals, shown, values)
+    return _into(out, result, "lstsq")
 
 
 @function(method=True, out=True)
@@ -335,7 +345,7 @@ def matrix_power(input, n):
         square = matrix_product(square, square) if n else square
     if result is None:
         eye = wrap(xp(input.array).eye(input.array.shape[-1], dtype=input.array.dtype))
-        return eye.expand(input.shape).clone()
+        return input.clone().copy_(eye.expand(input.shape))
     return result
 
 
@@ -349,11 +359,11 @@ def matrix_rank(A, *, atol=None, rtol=None, tol=None, hermitian=False, out=None)
     if values.numel() == 0:
         return _into(out, wrap(xp(A.array).zeros(A.array.shape[:-2], np.int64)), "matrix_rank")
     if tol is not None:
-        threshold = tol
+        threshold = _bound(tol)
     else:
         atol, rtol = _tolerances(A, atol, rtol)
-        threshold = (values.amax(-1, keepdim=True) * rtol).clamp(min=atol)
-    return _into(out, (values > threshold).sum(-1), "matrix_rank")
+        threshold = xp(A.array).maximum(values.array.max(-1, keepdims=True) * rtol, atol)
+    return _into(out, wrap(xp(A.array).asarray((values.array > threshold).sum(-1))), "matrix_rank")
 
 
 def vector_norm(x, ord=2, dim=None, keepdim=False, *, dtype=None, out=None):

@@ -41,9 +41,9 @@ def unsafe_chunk(input, chunks, dim=0):
 
 
 @function(method=True)
-def unsafe_split(tensor, split_size, dim=0):
+def unsafe_split(input, split_size, dim=0):
     """Return :func:`split`'s parts; PyTorch leaves out a check of in-place writes here, minigrad doesn't."""
-    return FUNCTIONS["split"](tensor, split_size, dim)
+    return FUNCTIONS["split"](input, split_size, dim)
 
 
 @function(method=True)
@@ -67,9 +67,11 @@ def sum_to_size(self, *size):
     lead = len(shape) - len(size)
     if lead < 0 or any(length not in (1, shape[lead + dim]) for dim, length in enumerate(size)):
         raise RuntimeError(f"size {{{list(size)}}} is not expandable to size {{{list(shape)}}}.")
+    if size == shape and shape:
+        return self
     if self.array.dtype.kind in "bui":
         self = self.long()  # as sums are
-    return self.clone() if size == shape else sum_to(self, shape=size)
+    return sum_to(self, shape=size)
 
 
 def _reflected_division(self, other):
@@ -90,6 +92,6 @@ unary_function(
     angle_op,
     "angle",
     "Return the angle with the positive real axis: pi of negative numbers, 0 of others, NaN of NaN.",
-    ("[-1.0, 0.0, 2.0]", "[3.1416, 0.0000, 0.0000]"),
+    ("mg.angle(mg.tensor([-1.0, 0.0, 2.0]))", "tensor([3.1416, 0.0000, 0.0000])"),
     inplace=False,
 )

@@ -4,6 +4,7 @@ from minigrad.kernels import decomposition as kernels
 from minigrad.op import Op
 from minigrad.ops.linalg import matrix_product as mm
 from minigrad.ops.linalg import swap_last
+from minigrad.ops.shape import cat_op, slice_op
 
 inverse = Op(
     kernels.inverse, [lambda g, out: -mm(mm(swap_last(out), g), swap_last(out))], name="inv"
@@ -78,19 +79,50 @@ def _eigen_gradient(g, out):
 symmetric_eigen = Op(kernels.symmetric_eigen, joint=_eigen_gradient, name="eigh")
 
 
-def _qr_gradient(g, out, mode, a_shape):
+def _eigenvalues_gradient(g, a):
+    """Unlike that of the eigenvectors, finite where eigenvalues are equal."""
+    _, vectors = symmetric_eigen(a)
+    return mm(mm(vectors, diagonal_matrix(g)), swap_last(vectors))
+
+
+symmetric_eigenvalues = Op(lambda a: kernels.symmetric_eigen(a)[0], [_eigenvalues_gradient], name="eigvalsh")
+
+
+def columns(x, start, stop):
+    """Return a range of a matrix's columns. # (…, M, N) → (…, M, stop - start)"""
+    return slice_op(x, dim=x.ndim - 1, start=start, stop=stop, step=1)
+
+
+def rows(x, start, stop):
+    """Return a range of a matrix's rows. # (…, M, N) → (…, stop - start, N)"""
+    return slice_op(x, dim=x.ndim - 2, start=start, stop=stop, step=1)
+
+
+def _qr_gradient(g, a, out, mode):
     """Walter, Lehmann and Lamour, "On evaluating higher-order derivatives of the QR decomposition", 2012."""
     q, r = out
-    if a_shape[-2] < a_shape[-1] or (mode == "complete" and a_shape[-2] != a_shape[-1]):
+    size, width = a.shape[-2:]
+    if mode == "complete" and size > width:
         raise RuntimeError(
-            "linalg.qr: the derivative needs at least as many rows as columns and mode='reduced'; "
-            f"got {list(a_shape)} with mode='{mode}'"
+            "The QR decomposition is not differentiable when mode='complete' and nrows > ncols: "
+            f"linalg.qr got {list(a.shape)}; use mode='reduced'"
         )
+    if size >= width:
+        return (_tall_qr_gradient(g, q, r),)
+    # [X | Y] = Q [U | V], with X square: V = Qᵀ Y depends on X through Q only.
+    gradient_q, gradient_r = g
+    gradient_v = columns(gradient_r, size, width)
+    gradient_q = gradient_q + mm(columns(a, size, width), swap_last(gradient_v))
+    gradient_x = _tall_qr_gradient((gradient_q, columns(gradient_r, 0, size)), q, columns(r, 0, size))
+    return (cat_op(gradient_x, mm(q, gradient_v), dim=a.ndim - 1),)
+
+
+def _tall_qr_gradient(g, q, r):
     gradient_q, gradient_r = g
     m = mm(r, swap_last(gradient_r)) - mm(swap_last(gradient_q), q)
     half = lower_half(m)
     symmetric = half + swap_last(half)
-    return (swap_last(solve(r, swap_last(gradient_q + mm(q, symmetric)))),)
+    return swap_last(solve(r, swap_last(gradient_q + mm(q, symmetric))))
 
 
 def _qr(a, *, mode):
@@ -101,9 +133,13 @@ qr = Op(_qr, joint=_qr_gradient, name="qr")
 
 
 def _svd_gradient(g, out):
-    """Townsend, "Differentiating the singular value decomposition", 2016, eqs. (16)-(18)."""
-    u, s, vh = out
-    gradient_u, gradient_s, gradient_vh = g
+    """Townsend, "Differentiating the singular value decomposition", 2016, eqs. (16)-(18).
+
+    The vectors that full=True adds are any basis of the rest: gradients to them are left out, as in PyTorch.
+    """
+    (u, s, vh), (gradient_u, gradient_s, gradient_vh), count = out, g, out[1].shape[-1]
+    u, gradient_u = columns(u, 0, count), columns(gradient_u, 0, count)
+    vh, gradient_vh = rows(vh, 0, count), rows(gradient_vh, 0, count)
     v, gradient_v, row, column = swap_last(vh), swap_last(gradient_vh), as_row(s), as_column(s)
     gaps = off_diagonal_reciprocal(row * row - column * column)
     left, right = mm(swap_last(u), gradient_u), mm(vh, gradient_v)
@@ -118,11 +154,20 @@ def _svd_gradient(g, out):
     return (gradient,)
 
 
-def _svd(a):
-    return kernels.svd(a, full=False)
+def _svd(a, *, full=False):
+    return kernels.svd(a, full=full)
 
 
 svd = Op(_svd, joint=_svd_gradient, name="svd")
+
+
+def _singular_values_gradient(g, a):
+    """Unlike that of the singular vectors, finite where singular values are equal or 0."""
+    u, _, vh = svd(a)
+    return mm(mm(u, diagonal_matrix(g)), vh)
+
+
+singular_values = Op(lambda a: kernels.svd(a, full=False)[1], [_singular_values_gradient], name="svdvals")
 
 
 def _pseudo_inverse_gradient(g, a, out):

@@ -70,10 +70,21 @@ CASES = {
         case(lambda a: signless(symmetric("eigh")(a)), (2, 3, 3), domain=(-0.4, 0.4)),
     ],
     "qr": [
+        case(lambda a: signless(OPS["qr"](a + 4 * mg.eye(2, 4, dtype=a.dtype), mode="reduced")), (2, 4), domain=(-1, 1)),
+        case(lambda a: signless(OPS["qr"](a + 4 * mg.eye(2, 4, dtype=a.dtype), mode="complete")), (2, 4), domain=(-1, 1)),
         case(lambda a: signless(OPS["qr"](a + 4 * mg.eye(4, 3, dtype=a.dtype), mode="reduced")), (4, 3), domain=(-1, 1)),
         case(lambda a: signless(OPS["qr"](a + 4 * mg.eye(3, dtype=a.dtype), mode="reduced")), (2, 3, 3), domain=(-1, 1)),
     ],
+    "eigvalsh": [
+        case(symmetric("eigvalsh"), (2, 3, 3), domain=(-0.4, 0.4)),
+        case(lambda a: OPS["eigvalsh"](a * 0 + mg.eye(3, dtype=a.dtype) * 2), (3, 3), order=1),
+    ],
+    "svdvals": [
+        case(OPS["svdvals"], (3, 2), reference=lambda a: np.linalg.svd(a, compute_uv=False)),
+        case(OPS["svdvals"], (2, 3, 4), reference=lambda a: np.linalg.svd(a, compute_uv=False)),
+    ],
     "svd": [
+        case(lambda a: signless(OPS["svd"](a * mg.arange(1.0, 3.0).to(a.dtype) ** 3, full=True))[1:], (4, 2)),
         case(lambda a: OPS["svd"](a)[1], (3, 2), reference=lambda a: np.linalg.svd(a, compute_uv=False)),
         case(lambda a: signless(OPS["svd"](a + mg.diag(mg.arange(3.0).to(a.dtype) * 4))), (3, 3), domain=(-0.4, 0.4)),
         case(lambda a: signless(OPS["svd"](a * mg.arange(1.0, 3.0).to(a.dtype) ** 3)), (4, 2)),
