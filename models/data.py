@@ -105,7 +105,7 @@ def load(name, root, download=False, augment="none", image_size=None, seed=0):
             return _load_source(SOURCES[name], root or "data", download, augment, image_size)
         return _load_folder(Path(name), augment, image_size or FOLDER["image_size"], seed)
     except (OSError, RuntimeError, ValueError, ImportError) as error:
-        raise CommandError(f"--data {name}: {error}") from error
+        raise CommandError(f"--data {name}: {error}".replace("download=True", "--download")) from error
 
 
 def _load_source(source, root, download, augment, image_size):

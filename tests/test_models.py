@@ -150,6 +150,13 @@ def test_every_setting_arrives(tmp_path, arguments, capsys):
         assert str(value) in printed, (name, value)
 
 
+@pytest.mark.gpu
+@pytest.mark.skipif(not mg.cuda.is_available(), reason="needs CuPy and a GPU")
+def test_training_on_a_gpu(tmp_path):
+    assert train("--data", "digits", "--epochs", 5, "--device", "cuda", "--out", tmp_path / "run") == 0
+    assert check_written(tmp_path / "run", 5)[-1]["test_accuracy"] > 0.9
+
+
 def pictures(folder, count, seed):
     """count images per class, dark and bright ones: anyone can tell them apart."""
     image = pytest.importorskip("PIL.Image")
@@ -215,7 +222,7 @@ def test_mnist_from_its_files(data_root):
 @pytest.mark.parametrize(
     "arguments, message",
     [
-        (("--data", "mnist", "--root", "nowhere"), "--data mnist: "),
+        (("--data", "mnist", "--root", "nowhere"), "--download downloads it"),
         (("--data", "nowhere"), "--data nowhere: neither one of digits, mnist, fashion, cifar10 nor a folder"),
         (("--data", "digits", "--download"), "--download: the digits come with scikit-learn"),
         (("--data", ".", "--root", "here"), "--root: --data . is a folder and read where it is"),
