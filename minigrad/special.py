@@ -12,7 +12,9 @@ from minigrad.registry import FUNCTIONS
 
 _ALIASES = {
     "digamma": "digamma", "erf": "erf", "erfc": "erfc", "erfinv": "erfinv", "exp2": "exp2", "expit": "sigmoid",
-    "expm1": "expm1", "gammaln": "lgamma", "i0": "i0", "log1p": "log1p", "logit": "logit", "logsumexp": "logsumexp",
+    "expm1": "expm1", "gammainc": "igamma",
+    "gammaincc": "igammac",
+    "gammaln": "lgamma", "i0": "i0", "log1p": "log1p", "logit": "logit", "logsumexp": "logsumexp",
     "multigammaln": "mvlgamma", "polygamma": "polygamma", "psi": "digamma", "round": "round", "sinc": "sinc",
     "xlogy": "xlogy", "softmax": "softmax", "log_softmax": "log_softmax",
 }  # fmt: skip

@@ -65,6 +65,7 @@ _install("__ipow__", _in_place(power.pow, "__ipow__"))
 _install("__rpow__", _reflected_power)
 for _name in ("eq", "ne", "lt", "le", "gt", "ge"):
     _install(f"__{_name}__", operator_call(getattr(comparison, _name + "_op")))
+Tensor.__rdiv__ = Tensor.__rtruediv__
 Tensor.__invert__ = bitwise.invert
 Tensor.__neg__ = unary.neg_op.call
 Tensor.__pos__ = unary.positive

@@ -4,10 +4,11 @@ import math
 
 from minigrad.backend import np, xp
 from minigrad.inplace import write_out
+from minigrad.kernels import gamma as gamma_kernels
 from minigrad.kernels import special as kernels
 from minigrad.op import Op
 from minigrad.ops.combine import xlog1py_op
-from minigrad.ops.define import require_tensor, unary_function
+from minigrad.ops.define import binary_function, require_tensor, unary_function
 from minigrad.ops.power import log_op
 from minigrad.ops.unary import exp_op
 from minigrad.registry import function
@@ -29,6 +30,25 @@ def _named(kernel, name):
 
 def _polygamma(x, *, n):
     return kernels.polygamma(x, n)
+
+
+def _incomplete(upper):
+    """Return the forward of the lower or the upper regularised incomplete gamma function."""
+
+    def forward(a, x):
+        out = gamma_kernels.incomplete(a, x, upper)
+        widest = max(getattr(value, "dtype", np.dtype(np.float16)).itemsize for value in (a, x))
+        return out.astype(np.dtype(f"f{widest}"))
+
+    return forward
+
+
+def _incomplete_gradient(g, a, x):
+    return g * exp_op((a - 1) * log_op(x) - x - lgamma_op(a))
+
+
+def _order_gradient(g):
+    raise NotImplementedError("the derivative of the incomplete gamma function by its order is not implemented")
 
 
 def _zeta(s, q):
@@ -75,6 +95,16 @@ i0e_op = Op(_named(kernels.i0e, "i0e"), [lambda g, x, out: g * (i1e_op(x) - sign
 i1e_op = Op(_named(kernels.i1e, "i1e"), [lambda g, x, out: g * _i1e_slope(x, out)], promote="float")
 entr_op = Op(_entr, [lambda g, x: g * (-log_op(x) - 1)], promote="float")
 sign_of = Op(lambda x: xp(x).sign(x), [None], name="sign_of")
+igamma_op = Op(
+    _incomplete(False), [_order_gradient, _incomplete_gradient], name="igamma", promote="same", broadcast=True
+)
+igammac_op = Op(
+    _incomplete(True),
+    [_order_gradient, lambda g, a, x: -_incomplete_gradient(g, a, x)],
+    name="igammac",
+    promote="same",
+    broadcast=True,
+)
 # The quotient I_1(x) / x is 1/2 at zero: there the quotient is taken of the denominator's stand-in 1.
 one_at_zero = Op(lambda x: (x == 0).astype(x.dtype), [None], name="one_at_zero")
 
@@ -100,6 +130,19 @@ for _name, _op, _summary, _input, _result in [
     ("i0", i0_op, "Return the modified Bessel function of the first kind and order 0.", 1.0, "1.2661"),
 ]:
     unary_function(_op, _name, _summary, (f"mg.{_name}(mg.tensor({_input}))", f"tensor({_result})"))
+
+
+for _name, _op, _summary, _result in [
+    ("igamma", igamma_op, "Return the regularised lower incomplete gamma function of order input at other.", "0.5940"),
+    ("igammac", igammac_op, "Return 1 - igamma: the upper incomplete gamma function of order input at other.", "0.4060"),
+]:
+    binary_function(
+        _op,
+        _name,
+        _summary,
+        (f"mg.{_name}(mg.tensor(2.0), mg.tensor(2.0))", f"tensor({_result})"),
+        tensors_only=True,
+    )
 
 
 @function()
