@@ -153,6 +153,22 @@ def adaptive_max_pool3d(input, output_size, return_indices=False):
     return _adaptive_max_pool("adaptive_max_pool3d", 3, input, output_size, return_indices)
 
 
+def _with_indices(pool, name):
+    """Return the variant of an adaptive maximum that also returns where the maxima are."""
+
+    def with_indices(input, output_size, return_indices=False):
+        return pool(input, output_size, True)
+
+    with_indices.__name__ = with_indices.__qualname__ = name
+    with_indices.__doc__ = f"Return (values, indices) of `{pool.__name__}`, whatever return_indices says."
+    return with_indices
+
+
+adaptive_max_pool1d_with_indices = _with_indices(adaptive_max_pool1d, "adaptive_max_pool1d_with_indices")
+adaptive_max_pool2d_with_indices = _with_indices(adaptive_max_pool2d, "adaptive_max_pool2d_with_indices")
+adaptive_max_pool3d_with_indices = _with_indices(adaptive_max_pool3d, "adaptive_max_pool3d_with_indices")
+
+
 @function(name="adaptive_max_pool1d")
 def _torch_adaptive_max_pool1d(input, output_size):
     """Return `minigrad.nn.functional.adaptive_max_pool1d` with the indices, as PyTorch's top namespace does."""
@@ -245,3 +261,24 @@ def fractional_max_pool3d(
         "fractional_max_pool3d", 3, input, kernel_size, output_size, output_ratio, return_indices, _random_samples,
         (0, 1, 2),
     )  # fmt: skip
+
+
+def _fractional_with_indices(pool, name):
+    """Return the variant of a fractional maximum that also returns where the maxima are."""
+
+    def with_indices(
+        input, kernel_size, output_size=None, output_ratio=None, return_indices=False, _random_samples=None
+    ):
+        return pool(input, kernel_size, output_size, output_ratio, True, _random_samples)
+
+    with_indices.__name__ = with_indices.__qualname__ = name
+    with_indices.__doc__ = f"Return (values, indices) of `{pool.__name__}`, whatever return_indices says."
+    return with_indices
+
+
+fractional_max_pool2d_with_indices = _fractional_with_indices(
+    fractional_max_pool2d, "fractional_max_pool2d_with_indices"
+)
+fractional_max_pool3d_with_indices = _fractional_with_indices(
+    fractional_max_pool3d, "fractional_max_pool3d_with_indices"
+)

@@ -374,6 +374,19 @@ def conv_tbc(input, weight, bias, pad=0):
     return conv1d(input.permute(1, 2, 0), weight.permute(2, 1, 0), bias, padding=pad).permute(2, 0, 1)
 
 
+@function(name="convolution")
+def _torch_convolution(input, weight, bias, stride, padding, dilation, transposed, output_padding, groups):
+    """Return the convolution, or transposed convolution, over as many dimensions as the stride has."""
+    spatial = len(stride)
+    if spatial not in (1, 2, 3):
+        raise RuntimeError(f"convolution: 1, 2 or 3 dimensions are supported, but stride={list(stride)}")
+    if transposed:
+        return _conv_transpose(
+            f"conv_transpose{spatial}d", spatial, input, weight, bias, stride, padding, output_padding, groups, dilation
+        )
+    return _conv(f"conv{spatial}d", spatial, input, weight, bias, stride, padding, dilation, groups)
+
+
 # ---------------------------------------------------------------------- unfold and fold
 
 

@@ -248,7 +248,7 @@ max_pool2d_with_indices = _with_indices(max_pool2d, "max_pool2d_with_indices")
 max_pool3d_with_indices = _with_indices(max_pool3d, "max_pool3d_with_indices")
 
 
-def _torchsliding_max(pool):
+def _torch_max_pool(pool):
     """The function as it is in PyTorch's top namespace: values only."""
 
     def values(input, kernel_size, stride=(), padding=0, dilation=1, ceil_mode=False):
@@ -260,7 +260,13 @@ def _torchsliding_max(pool):
 
 
 for _pool in (max_pool1d, max_pool2d, max_pool3d):
-    _torchsliding_max(_pool)
+    _torch_max_pool(_pool)
+
+
+@function(name="max_pool1d_with_indices")
+def _torch_max_pool1d_with_indices(input, kernel_size, stride=(), padding=0, dilation=1, ceil_mode=False):
+    """Return (values, indices) of `max_pool1d`."""
+    return max_pool1d(input, kernel_size, stride, padding, dilation, ceil_mode, return_indices=True)
 
 
 # ---------------------------------------------------------------------- unpooling
