@@ -311,7 +311,7 @@ def _lies_on(out, array):
     """Return whether the result of a view operation looks at its argument's memory."""
     base = out.base
     if base is None:
-        return out is array
+        return memory_root(out) is memory_root(array)
     return base is array or base is array.base or memory_root(out) is memory_root(array)
 
 

@@ -71,6 +71,107 @@ def test_every_gradient_gives_the_cpu_values(gpu, name, case):
         np.testing.assert_allclose(on_device.cpu().numpy(), on_cpu.numpy(), rtol=1e-8, atol=1e-10)
 
 
+WRITES_THROUGH_VIEWS = {
+    "index": lambda y: y[1].mul_(3),
+    "slice": lambda y: y[:, 1::2].fill_(2),
+    "transpose": lambda y: y.t()[1].add_(2),
+    "view": lambda y: y.view(4, 3)[2].mul_(3),
+    "diagonal": lambda y: y.diagonal().mul_(5),
+    "windows": lambda y: y.unfold(1, 2, 2)[0].mul_(3),
+    "strides": lambda y: y.as_strided((2, 2), (1, 4), 1)[1].mul_(3),
+    "split": lambda y: y.split(2, 1)[0].mul_(2),
+    "mask": lambda y: y.__setitem__(y > 5, 0.0),
+    "positions": lambda y: y.__setitem__(mg.tensor([0, 2], device=y.device), 7.0),
+    "copy": lambda y: y[0].copy_(mg.ones(4, dtype=y.dtype, device=y.device)),
+}
+
+
+@pytest.mark.parametrize("name", WRITES_THROUGH_VIEWS)
+def test_writes_through_views_reach_the_graph(gpu, name):
+    found = []
+    for device in ("cpu", "cuda"):
+        x = mg.arange(12.0, dtype=mg.float64).reshape(3, 4).to(device).requires_grad_()
+        y = x * 1
+        WRITES_THROUGH_VIEWS[name](y)
+        (y * y * y).sum().backward()
+        found.append((y.detach().cpu().numpy(), x.grad.cpu().numpy()))
+    for on_cpu, on_device in zip(*found, strict=True):
+        np.testing.assert_array_equal(on_cpu, on_device)
+
+
+def test_a_saved_value_written_through_a_strided_view_is_noticed(gpu):
+    x = mg.arange(4.0).to("cuda")
+    w = mg.ones(4, device="cuda", requires_grad=True)
+    loss = (w * x).sum()
+    x.as_strided((2,), (2,), 0).zero_()
+    with pytest.raises(RuntimeError, match="modified by an inplace operation"):
+        loss.backward()
+
+
+OPTIMIZERS = [
+    value
+    for value in vars(mg.optim).values()
+    if isinstance(value, type)
+    and issubclass(value, mg.optim.Optimizer)
+    and value not in (mg.optim.Optimizer, mg.optim.SparseAdam)  # the latter wants sparse gradients
+]
+
+
+@pytest.mark.parametrize("optimizer", OPTIMIZERS, ids=lambda cls: cls.__name__)
+def test_optimizers_take_the_cpu_steps(gpu, optimizer):
+    found = []
+    for device in ("cpu", "cuda"):
+        weight = mg.nn.Parameter((mg.arange(6.0, dtype=mg.float64).reshape(2, 3) * 0.3).to(device))
+        method = optimizer([weight], lr=0.01)
+
+        def closure(weight=weight, method=method):
+            method.zero_grad()
+            loss = ((weight - 1) ** 4).sum()
+            loss.backward()
+            return loss
+
+        for _ in range(3):
+            method.step(closure)
+        method.load_state_dict(method.state_dict())
+        mg.nn.utils.clip_grad_norm_([weight], 0.5)
+        assert weight.is_cuda is (device == "cuda")
+        found.append((weight.detach().cpu().numpy(), weight.grad.cpu().numpy()))
+    for on_cpu, on_device in zip(*found, strict=True):
+        np.testing.assert_allclose(on_cpu, on_device, rtol=1e-10)
+
+
+RANDOM = {
+    "rand": lambda: mg.rand(3),
+    "randn": lambda: mg.randn(3),
+    "randint": lambda: mg.randint(0, 5, (3,)),
+    "randperm": lambda: mg.randperm(5),
+    "normal": lambda: mg.normal(mg.ones(3), 2.0),
+    "multinomial": lambda: mg.multinomial(mg.ones(4), 2),
+    "poisson": lambda: mg.poisson(mg.ones(3)),
+    "binomial": lambda: mg.binomial(mg.full((3,), 5.0), mg.full((3,), 0.5)),
+    "uniform_": lambda: mg.empty(3).uniform_(),
+    "exponential_": lambda: mg.empty(3).exponential_(),
+    "geometric_": lambda: mg.empty(3).geometric_(0.5),
+    "cauchy_": lambda: mg.empty(3).cauchy_(),
+    "log_normal_": lambda: mg.empty(3).log_normal_(),
+    "random_": lambda: mg.empty(3).random_(10),
+    "gumbel_softmax": lambda: mg.nn.functional.gumbel_softmax(mg.ones(2, 4)),
+    "trunc_normal_": lambda: mg.nn.init.trunc_normal_(mg.empty(3, 3)),
+    "orthogonal_": lambda: mg.nn.init.orthogonal_(mg.empty(3, 3)),
+}
+
+
+@pytest.mark.parametrize("name", RANDOM)
+def test_random_numbers_are_drawn_on_the_device_and_repeat(gpu, name):
+    with mg.device("cuda"):
+        mg.manual_seed(4)
+        first = RANDOM[name]()
+        mg.manual_seed(4)
+        again = RANDOM[name]()
+    assert first.is_cuda
+    np.testing.assert_array_equal(first.cpu().numpy(), again.cpu().numpy())
+
+
 def test_mixed_devices_are_named(gpu):
     a, b = mg.ones(2), mg.ones(2).to("cuda")
     for run in (lambda: a + b, lambda: b * a, lambda: mg.ones(2, 2) @ mg.ones(2, 2).to("cuda")):

@@ -1,6 +1,6 @@
 """The only part of minigrad that imports NumPy or CuPy: arrays, dtypes, devices, seeds and threads."""
 
-from minigrad.backend.arrays import asarray_like, item_of, memory_root, np, shares_memory, xp
+from minigrad.backend.arrays import asarray_like, item_of, memory_root, np, place, shares_memory, xp
 from minigrad.backend.devices import (
     array_device,
     cuda_device_count,
@@ -52,6 +52,7 @@ __all__ = [
     "memory_root",
     "move",
     "np",
+    "place",
     "promote_types",
     "result_dtype",
     "seed",

@@ -1,5 +1,7 @@
 """Raw arrays: which array module owns one, and whose memory it looks at."""
 
+import weakref
+
 import numpy as np
 
 # Array type -> array module. CuPy adds itself here the first time a GPU is asked for (see devices.py).
@@ -23,9 +25,22 @@ def asarray_like(value, array):
 def memory_root(array):
     """Return the array that owns the memory ``array`` looks at (itself when it owns it)."""
     root = array
-    while type(root.base) in ARRAY_MODULES:
-        root = root.base
-    return root
+    while True:
+        while type(root.base) in ARRAY_MODULES:
+            root = root.base
+        if type(root) is np.ndarray or id(root) not in _PLACED:
+            return root
+        root = _PLACED[id(root)][1]
+
+
+_PLACED = {}  # id of a GPU array made at an address -> (weak reference to it, the array that owns the memory)
+
+
+def place(view, owner):
+    """Remember whose memory a GPU array made at an address looks at, for CuPy leaves its base None; return the view."""
+    key = id(view)
+    _PLACED[key] = (weakref.ref(view, lambda _: _PLACED.pop(key, None)), owner)
+    return view
 
 
 def shares_memory(a, b):

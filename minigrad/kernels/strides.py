@@ -1,6 +1,6 @@
 """Views made by choosing strides."""
 
-from minigrad.backend import memory_root, np, xp
+from minigrad.backend import memory_root, np, place, xp
 
 _ndarray = np.ndarray
 
@@ -68,7 +68,7 @@ def _strided_on_gpu(x, root, shape, byte_strides, offset):
     if 0 not in shape and (start < 0 or reach > root.nbytes):
         raise ValueError("strides reach outside the memory")
     memory = root.data + start
-    return type(x)(tuple(shape), x.dtype, memptr=memory, strides=byte_strides)
+    return place(type(x)(tuple(shape), x.dtype, memptr=memory, strides=byte_strides), root)
 
 
 def restrided(x, shape, strides, offset):
