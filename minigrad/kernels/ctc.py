@@ -9,7 +9,7 @@ _IMPOSSIBLE = -float("inf")
 
 
 def extended(targets, target_lengths, blank):
-    """Return (labels (N, S), skip (N, S)): targets with blanks between; whether a label may follow the one two before."""
+    """Return (labels, skip), both (N, S): targets with blanks; whether a label may follow the one two before."""
     module = xp(targets)
     batch, longest = targets.shape
     labels = module.full((batch, 2 * longest + 1), blank, targets.dtype)

@@ -89,7 +89,8 @@ def cross_entropy_gradient(g, log_p, target, weights, valid, class_weight, smoot
     active = active.astype(log_p.dtype, copy=False)
     classes = log_p.shape[1]
     share = smoothing / classes
-    total = scale * (1 - smoothing) + active * (smoothing if class_weight is None else share * float(class_weight.sum()))
+    spread = smoothing if class_weight is None else share * float(class_weight.sum())
+    total = scale * (1 - smoothing) + active * spread
     out *= total[:, None, :]
     if class_weight is None:
         out -= (active * share)[:, None, :]

@@ -71,7 +71,13 @@ def _inplace(name, function, formula):
     forward.__doc__ = f"Return {formula}."
     extra_repr.__doc__ = "Return the settings."
     doc = f"{formula}, elementwise.\n\n    Argument: inplace (overwrite the input).\n    {_PAGE.format(name)}\n    "
-    members = {"__doc__": doc, "__module__": __name__, "__init__": __init__, "forward": forward, "extra_repr": extra_repr}
+    members = {
+        "__doc__": doc,
+        "__module__": __name__,
+        "__init__": __init__,
+        "forward": forward,
+        "extra_repr": extra_repr,
+    }
     return type(name, (Module,), {"__constants__": ["inplace"], **members})
 
 

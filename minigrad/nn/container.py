@@ -328,9 +328,7 @@ class ParameterList(Module):
     def extend(self, values):
         """Add the values of an iterable at the end; returns self."""
         if not isinstance(values, Iterable) or isinstance(values, Tensor):
-            raise TypeError(
-                f"ParameterList.extend should be called with an iterable, but got {type(values).__name__}"
-            )
+            raise TypeError(f"ParameterList.extend should be called with an iterable, but got {type(values).__name__}")
         for value in list(values):
             self.append(value)
         return self
@@ -491,12 +489,12 @@ def _update(container, items, name):
         pairs = []
         for position, pair in enumerate(items):
             if not isinstance(pair, Iterable):
-                raise TypeError(f"{name} update sequence element #{position} should be Iterable; is {type(pair).__name__}")
+                raise TypeError(
+                    f"{name} update sequence element #{position} should be Iterable; is {type(pair).__name__}"
+                )
             pair = tuple(pair)
             if len(pair) != 2:
-                raise ValueError(
-                    f"{name} update sequence element #{position} has length {len(pair)}; 2 is required"
-                )
+                raise ValueError(f"{name} update sequence element #{position} has length {len(pair)}; 2 is required")
             pairs.append(pair)
     for key, value in pairs:
         container[key] = value

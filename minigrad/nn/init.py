@@ -123,13 +123,15 @@ def trunc_normal_(tensor, mean=0.0, std=1.0, a=-2.0, b=2.0, generator=None):
 def _normal_quantile(p):
     """Return the inverse of the standard normal distribution function: Acklam's rational approximation.
 
-    Relative error below 1.2e-9, and below double precision's rounding after one Newton step would be overkill here:
-    the values are random. Source: P. J. Acklam, An algorithm for computing the inverse normal cumulative distribution.
+    Its relative error is below 1.2e-9, which is enough for random values.
+    Source: P. J. Acklam, An algorithm for computing the inverse normal cumulative distribution function.
     """
     module = xp(p)
-    a = (-39.69683028665376, 220.9460984245205, -275.9285104469687, 138.3577518672690, -30.66479806614716, 2.506628277459239)
+    a = (-39.69683028665376, 220.9460984245205, -275.9285104469687, 138.3577518672690, -30.66479806614716)
+    a += (2.506628277459239,)
     b = (-54.47609879822406, 161.5858368580409, -155.6989798598866, 66.80131188771972, -13.28068155288572, 1.0)
-    c = (-0.007784894002430293, -0.3223964580411365, -2.400758277161838, -2.549732539343734, 4.374664141464968, 2.938163982698783)
+    c = (-0.007784894002430293, -0.3223964580411365, -2.400758277161838, -2.549732539343734, 4.374664141464968)
+    c += (2.938163982698783,)
     d = (0.007784695709041462, 0.3224671290700398, 2.445134137142996, 3.754408661907416, 1.0)
     tail = 0.02425
     p = module.clip(p, 1e-300, 1 - 1e-16)
@@ -222,7 +224,7 @@ def xavier_uniform_(tensor, gain=1.0, generator=None):
 
 
 def xavier_normal_(tensor, gain=1.0, generator=None):
-    """Fill from N(0, std²), std = gain sqrt(2 / (fan_in + fan_out)); returns the tensor. Source: Glorot & Bengio 2010."""
+    """Fill from N(0, std²), std = gain sqrt(2 / (fan_in + fan_out)); returns the tensor. Source: Glorot 2010."""
     fan_in, fan_out = _calculate_fan_in_and_fan_out(tensor)
     return _normal(tensor, 0.0, gain * math.sqrt(2.0 / (fan_in + fan_out)), generator)
 

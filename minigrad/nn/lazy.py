@@ -29,9 +29,7 @@ class LazyModuleMixin:
         for name, tensor in own_state(self):
             destination[prefix + name] = tensor if is_lazy(tensor) or keep_vars else tensor.detach()
 
-    def _lazy_load_hook(
-        self, state_dict, prefix, local_metadata, strict, missing_keys, unexpected_keys, error_msgs
-    ):
+    def _lazy_load_hook(self, state_dict, prefix, local_metadata, strict, missing_keys, unexpected_keys, error_msgs):
         """Give uninitialised parameters the shapes of those about to be loaded."""
         for name, tensor in own_state(self):
             value = state_dict.get(prefix + name)
@@ -65,4 +63,3 @@ class LazyModuleMixin:
         raise RuntimeError(
             "Modules with uninitialized parameters can't be used with `DataParallel`. Run a dummy forward pass first."
         )
-

@@ -434,7 +434,9 @@ class Module(Hooks, State):
         """
         device, dtype = _parse_to(*args, **kwargs)
         if dtype is not None and not (dtype.is_floating_point or dtype.is_complex):
-            raise TypeError(f"nn.Module.to only accepts floating point or complex dtypes, but got desired dtype={dtype}")
+            raise TypeError(
+                f"nn.Module.to only accepts floating point or complex dtypes, but got desired dtype={dtype}"
+            )
         return self._apply(lambda tensor: _converted(tensor, device, dtype, only_floats=True))
 
     def cpu(self):
@@ -609,7 +611,7 @@ def _shared(tensor):
     """Return the tensor in memory that forked processes share."""
     array = tensor.array
     if not isinstance(array, np.ndarray):
-        raise RuntimeError(f"share_memory: a tensor on {tensor.device} can't be shared between processes; use .cpu() first")
+        raise RuntimeError(f"share_memory: a tensor on {tensor.device} can't be shared by processes; use .cpu() first")
     if isinstance(_owner(array), mmap.mmap) or array.size == 0:
         return tensor
     shared = np.frombuffer(mmap.mmap(-1, array.nbytes), array.dtype).reshape(array.shape)

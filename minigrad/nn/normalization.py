@@ -1,5 +1,7 @@
 """Normalisation layers: batch, instance, layer, group, root-mean-square, local response."""
 
+import warnings
+
 from minigrad.nn import init
 from minigrad.nn.factory import empty_parameter, empty_tensor, filled_tensor
 from minigrad.nn.lazy import LazyModuleMixin
@@ -247,7 +249,7 @@ class SyncBatchNorm(_BatchNorm):
         *,
         bias=True,
     ):
-        raise NotImplementedError("SyncBatchNorm needs several processes, which minigrad has not: use BatchNorm1d, 2d or 3d")
+        raise NotImplementedError("SyncBatchNorm needs several processes, which minigrad has not: use BatchNorm2d")
 
     @classmethod
     def convert_sync_batchnorm(cls, module, process_group=None):
@@ -285,13 +287,14 @@ class _InstanceNorm(_NormBase):
         unbatched = input.array.ndim == self._unbatched
         channels = input.array.shape[0 if unbatched else 1]
         if channels != self.num_features:
-            message = f"expected input's size at dim={0 if unbatched else 1} to match num_features ({self.num_features}), but got: {channels}."
+            dim = 0 if unbatched else 1
             if self.affine:
-                raise ValueError(message)
-            import warnings
-
+                raise ValueError(
+                    f"expected input's size at dim={dim} to match num_features ({self.num_features}), but got: "
+                    f"{channels}."
+                )
             warnings.warn(
-                f"input's size at dim={0 if unbatched else 1} does not match num_features. You can silence this "
+                f"input's size at dim={dim} does not match num_features. You can silence this "
                 "warning by "
                 "not passing in num_features, which is not used because affine=False",
                 stacklevel=2,
@@ -408,18 +411,16 @@ class LayerNorm(Module):
 
     __constants__ = ["normalized_shape", "eps", "elementwise_affine"]
 
-    def __init__(
-        self, normalized_shape, eps=1e-5, elementwise_affine=True, bias=True, device=None, dtype=None
-    ):
+    def __init__(self, normalized_shape, eps=1e-5, elementwise_affine=True, bias=True, device=None, dtype=None):
         super().__init__()
-        self.normalized_shape = (
-            (normalized_shape,) if isinstance(normalized_shape, int) else tuple(normalized_shape)
-        )
+        self.normalized_shape = (normalized_shape,) if isinstance(normalized_shape, int) else tuple(normalized_shape)
         self.eps = eps
         self.elementwise_affine = elementwise_affine
         make = elementwise_affine
         self.register_parameter("weight", empty_parameter(self.normalized_shape, device, dtype) if make else None)
-        self.register_parameter("bias", empty_parameter(self.normalized_shape, device, dtype) if make and bias else None)
+        self.register_parameter(
+            "bias", empty_parameter(self.normalized_shape, device, dtype) if make and bias else None
+        )
         self.reset_parameters()
 
     def reset_parameters(self):
@@ -455,9 +456,7 @@ class GroupNorm(Module):
 
     __constants__ = ["num_groups", "num_channels", "eps", "affine"]
 
-    def __init__(
-        self, num_groups, num_channels, eps=1e-5, affine=True, device=None, dtype=None, *, bias=True
-    ):
+    def __init__(self, num_groups, num_channels, eps=1e-5, affine=True, device=None, dtype=None, *, bias=True):
         super().__init__()
         if num_channels % num_groups:
             raise ValueError(f"num_channels ({num_channels}) must be divisible by num_groups ({num_groups})")
@@ -482,7 +481,8 @@ class GroupNorm(Module):
 
     def extra_repr(self):
         """Return the settings."""
-        return f"{self.num_groups}, {self.num_channels}, eps={self.eps}, affine={self.affine}, bias={self.bias is not None}"
+        sizes = f"{self.num_groups}, {self.num_channels}"
+        return f"{sizes}, eps={self.eps}, affine={self.affine}, bias={self.bias is not None}"
 
 
 class RMSNorm(Module):
@@ -501,9 +501,7 @@ class RMSNorm(Module):
 
     def __init__(self, normalized_shape, eps=None, elementwise_affine=True, device=None, dtype=None):
         super().__init__()
-        self.normalized_shape = (
-            (normalized_shape,) if isinstance(normalized_shape, int) else tuple(normalized_shape)
-        )
+        self.normalized_shape = (normalized_shape,) if isinstance(normalized_shape, int) else tuple(normalized_shape)
         self.eps = eps
         self.elementwise_affine = elementwise_affine
         weight = empty_parameter(self.normalized_shape, device, dtype) if elementwise_affine else None

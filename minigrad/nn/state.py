@@ -102,13 +102,15 @@ class State:
         return HookHandle(self._state_dict_pre_hooks, hook)
 
     def register_state_dict_post_hook(self, hook):
-        """Call hook(module, state_dict, prefix, local_metadata), which changes state_dict in place, after it is made."""
+        """Call hook(module, state_dict, prefix, local_metadata) after state_dict is made, to change it in place."""
         hook._from_public_api = True
         return HookHandle(self._state_dict_hooks, hook)
 
     def _register_state_dict_hook(self, hook):
         if getattr(hook, "_from_public_api", False):
-            raise RuntimeError("Cannot register the same function as the state dict post hook that was previously registered")
+            raise RuntimeError(
+                "Cannot register the same function as the state dict post hook that was previously registered"
+            )
         return HookHandle(self._state_dict_hooks, hook)
 
     def register_load_state_dict_pre_hook(self, hook):
@@ -236,7 +238,7 @@ def _load_one(module, name, key, tensor, value, assign):
             _assign_tensor(module, name, tensor, value)
         else:
             write_memory(tensor, move(value.array, tensor.device))
-    except Exception as error:  # noqa: BLE001: reported together with the others
+    except Exception as error:  # reported together with the others
         return (
             f'While copying the parameter named "{key}", whose dimensions in the model are {tensor.size()} and '
             f"whose dimensions in the checkpoint are {value.size()}, an exception occurred : {error.args}."

@@ -22,7 +22,8 @@ def reduction_name(reduction, size_average=None, reduce=None):
         reduce = True if reduce is None else reduce
         reduction = ("mean" if size_average else "sum") if reduce else "none"
         warnings.warn(
-            f"size_average and reduce args will be deprecated, please use reduction='{reduction}' instead.", stacklevel=3
+            f"size_average and reduce args will be deprecated, please use reduction='{reduction}' instead.",
+            stacklevel=3,
         )
     if reduction not in ("none", "mean", "sum"):
         raise ValueError(f"{reduction} is not a valid value for reduction")
@@ -94,9 +95,7 @@ def _cross_entropy_rule(
     """Return the gradient, by the fused kernel or, when the pass is itself recorded, composed of simple operations."""
     if isinstance(g, Tensor):
         return (
-            _composed_gradient(
-                g, x, target, weights, valid, class_weight, view, smoothing, reduction, divisor
-            ),
+            _composed_gradient(g, x, target, weights, valid, class_weight, view, smoothing, reduction, divisor),
             *(None,) * 5,
         )
     g = xp(log_p).asarray(_position_gradient(g, target, reduction, divisor), log_p.dtype)
@@ -117,7 +116,8 @@ def _composed_gradient(g, x, target, weights, valid, class_weight, view, smoothi
         share = smoothing / view[1]
         spread = module.full(view, share, dtype) if class_weight is None else share * class_weight[None, :, None]
         q = q + (spread if valid is None else spread * valid[:, None, :])
-    g = reshape_op(g, shape=(view[0], 1, view[2]) if reduction == "none" else ()) * (1 / divisor if reduction == "mean" else 1)
+    g = reshape_op(g, shape=(view[0], 1, view[2]) if reduction == "none" else ())
+    g = g * (1 / divisor) if reduction == "mean" else g
     p = exp_op(log_softmax_op(reshape_op(x, shape=view), dim=1))
     q = q.astype(x.array.dtype, copy=False)
     result = (p * wrap(q.sum(axis=1, keepdims=True)) - wrap(q)) * g
@@ -179,13 +179,11 @@ def _check_inputs(name, input, target):
 
 
 def _check_indices(target):
-    if target.array.dtype.kind not in "iu" or target.array.dtype.itemsize not in (1, 8) or target.array.dtype.char == "b":
+    if target.array.dtype.char not in "lqB":
         raise RuntimeError(f"expected scalar type Long but found {target.dtype}: class indices have to be int64")
 
 
-def nll_loss(
-    input, target, weight=None, size_average=None, ignore_index=-100, reduce=None, reduction="mean"
-):
+def nll_loss(input, target, weight=None, size_average=None, ignore_index=-100, reduce=None, reduction="mean"):
     """Return the negative log likelihood -weight[t] x[n, t] of the targets.
 
     Arguments: input (N, C), (N, C, d1, …) or (C,), log probabilities; target (N, d1, …) int64 class indices; weight

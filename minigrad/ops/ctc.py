@@ -8,7 +8,7 @@ from minigrad.op import Op
 from minigrad.ops.define import require_tensor
 from minigrad.ops.loss import reduced
 from minigrad.ops.masked import choose, keep_where
-from minigrad.ops.shape import stack_op
+from minigrad.ops.pieces import stack_op
 from minigrad.tensor import Tensor, wrap
 
 
@@ -27,9 +27,7 @@ def _ctc_rule(g, log_p, losses, alphas, labels, skip, input_lengths, target_leng
         composed = _composed(log_p, labels, skip, input_lengths, target_lengths)
         (gradient,) = engine.grad(composed, log_p, g * counted, create_graph=True)
         return gradient, *(None,) * 6
-    gradient = kernels.gradient(
-        g, log_p, alphas, losses, labels, skip, input_lengths, target_lengths, zero_infinity
-    )
+    gradient = kernels.gradient(g, log_p, alphas, losses, labels, skip, input_lengths, target_lengths, zero_infinity)
     return gradient, *(None,) * 6
 
 
@@ -70,13 +68,13 @@ def _lengths(name, lengths, batch):
     if array.dtype.kind not in "iu":
         raise RuntimeError(f"{name} must be integral")
     if array.reshape(-1).size != batch:
-        raise RuntimeError(f"Expected {name} to have value per batch element, but got {array.size} for a batch of {batch}")
+        raise RuntimeError(
+            f"Expected {name} to have value per batch element, but got {array.size} for a batch of {batch}"
+        )
     return array.reshape(-1).astype(np.int64)
 
 
-def ctc_loss(
-    log_probs, targets, input_lengths, target_lengths, blank=0, reduction="mean", zero_infinity=False
-):
+def ctc_loss(log_probs, targets, input_lengths, target_lengths, blank=0, reduction="mean", zero_infinity=False):
     """Return minus the log probability of the target sequence, summed over its alignments with the input.
 
     Arguments: log_probs (T, N, C) or (T, C), log probabilities; targets (N, S), or all targets in one row;

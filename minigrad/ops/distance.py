@@ -1,6 +1,5 @@
 """Distances and angles between vectors."""
 
-
 from minigrad.backend import np, xp
 from minigrad.ops.core import broadcast_to
 from minigrad.ops.define import require_tensor
@@ -76,9 +75,7 @@ def cdist(x1, x2, p=2.0, compute_mode="use_mm_for_euclid_dist_if_necessary"):
         if tensor.array.dtype.kind != "f":
             raise RuntimeError(f"cdist only supports floating-point dtypes, X{position} got: {tensor.dtype}")
         if tensor.array.ndim < 2:
-            raise RuntimeError(
-                f"cdist only supports at least 2D tensors, X{position} got: {tensor.array.ndim}D"
-            )
+            raise RuntimeError(f"cdist only supports at least 2D tensors, X{position} got: {tensor.array.ndim}D")
     if x1.array.shape[-1] != x2.array.shape[-1]:
         raise RuntimeError(
             f"X1 and X2 must have the same number of columns. X1: {x1.array.shape[-1]} X2: {x2.array.shape[-1]}"

@@ -21,7 +21,7 @@ def check_probability(p):
 
 
 def _kept(array, p, shape):
-    """Return a raw array of the shape with ones where a uniform draw keeps the element (probability 1 - p), else zeros."""
+    """Return a raw array of the shape: one where a uniform draw keeps the element (probability 1 - p), else zero."""
     draws = default_generator.on(xp(array)).random(shape, dtype="float32")
     return (draws >= p).astype(array.dtype)
 
@@ -38,7 +38,7 @@ def _dropped(name, input, p, training, inplace, shape=None):
     if not training or p == 0 or not array.size:
         return input
     if array.dtype.kind != "f":
-        raise RuntimeError(f"{name}: result type Float can't be cast to the input's type {input.dtype}: use a float tensor")
+        raise RuntimeError(f"{name}: result type Float can't be cast to {input.dtype}: use a float tensor")
     noise = xp(array).zeros((), array.dtype) if p == 1 else _kept(array, p, array.shape if shape is None else shape)
     noise *= 1 / (1 - p) if p < 1 else 0
     return _finished(apply_noise(input, wrap(noise)), input, inplace)

@@ -64,9 +64,7 @@ def _renormalise(name, weight, index, max_norm, norm_type):
         touch(weight.array)
 
 
-def embedding(
-    input, weight, padding_idx=None, max_norm=None, norm_type=2.0, scale_grad_by_freq=False, sparse=False
-):
+def embedding(input, weight, padding_idx=None, max_norm=None, norm_type=2.0, scale_grad_by_freq=False, sparse=False):
     """Return the rows of weight that input names.
 
     Arguments: input (…) int64 indices, weight (rows, D), padding_idx (a row that gets no gradient), max_norm (rows that

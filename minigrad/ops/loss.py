@@ -21,7 +21,7 @@ def reduced(losses, reduction):
     return losses.mean() if reduction == "mean" else losses.sum()
 
 
-# ---------------------------------------------------------------------- losses of the difference, or of input and target
+# ---------------------------------------------------------------------- losses as one operation
 def _fused_loss(name, value, slopes):
     """Return an op: value(x, y) per element, then reduced; slopes(x, y, …) are its derivatives by x and by y.
 
@@ -40,7 +40,8 @@ def _fused_loss(name, value, slopes):
     def rule(g, x, y, reduction, setting, needs):
         if reduction == "mean":
             g = g * (1.0 / math.prod(x.shape)) if math.prod(x.shape) else g
-        return tuple(slope * g if need else None for slope, need in zip(slopes(x, y, setting, needs), needs, strict=True))
+        by_x, by_y = slopes(x, y, setting, needs)
+        return by_x * g if needs[0] else None, by_y * g if needs[1] else None
 
     forward.__name__ = name
     return Op(forward, joint=rule, promote="same", name=name)
@@ -429,9 +430,7 @@ def gaussian_nll_loss(input, target, var, full=False, eps=1e-6, reduction="mean"
 
 
 # ---------------------------------------------------------------------- margins
-def margin_ranking_loss(
-    input1, input2, target, margin=0, size_average=None, reduce=None, reduction="mean"
-):
+def margin_ranking_loss(input1, input2, target, margin=0, size_average=None, reduce=None, reduction="mean"):
     """Return max(0, -y (x₁ - x₂) + margin) for targets y of 1 (x₁ ranks higher) and -1.
 
     Source: https://docs.pytorch.org/docs/stable/generated/torch.nn.functional.margin_ranking_loss.html
@@ -462,9 +461,7 @@ def _class_scores(name, input, target):
     return input.reshape(1, -1) if input.array.ndim < 2 else input
 
 
-def multi_margin_loss(
-    input, target, p=1, margin=1.0, weight=None, size_average=None, reduce=None, reduction="mean"
-):
+def multi_margin_loss(input, target, p=1, margin=1.0, weight=None, size_average=None, reduce=None, reduction="mean"):
     """Return Σ_{c ≠ t} weight[t] max(0, margin - x_t + x_c)^p / C.
 
     Arguments: input (N, C) or (C,), target (N,) or () int64, p (1 or 2), weight (C,), reduction.
@@ -534,9 +531,7 @@ def multilabel_margin_loss(input, target, size_average=None, reduce=None, reduct
 
 
 # ---------------------------------------------------------------------- embeddings
-def cosine_embedding_loss(
-    input1, input2, target, margin=0, size_average=None, reduce=None, reduction="mean"
-):
+def cosine_embedding_loss(input1, input2, target, margin=0, size_average=None, reduce=None, reduction="mean"):
     """Return 1 - cos(x₁, x₂) where the target is 1 and max(0, cos(x₁, x₂) - margin) where it is -1.
 
     Arguments: input1, input2 (N, D) or (D,), target (N,) or (), margin, reduction.

@@ -7,7 +7,7 @@ from minigrad.ops.attention import scaled_dot_product_attention
 from minigrad.ops.define import require_tensor
 from minigrad.ops.dropout import dropout
 from minigrad.ops.linear import linear
-from minigrad.ops.shape import cat_op
+from minigrad.ops.pieces import cat_op
 from minigrad.ops.softmax import softmax_op
 from minigrad.tensor import wrap
 

@@ -21,20 +21,18 @@ def _normalization(x, weight, bias, mean, rstd, *, view, affine, axes, eps, fixe
     return kernels.forward(x.reshape(view), weight, bias, mean if centred else None, rstd).reshape(x.shape)
 
 
-def _normalization_gradient(
-    g, x, weight, bias_shape, mean, rstd, view, affine, axes, eps, fixed, centred, needs
-):
+def _normalization_gradient(g, x, weight, bias_shape, mean, rstd, view, affine, axes, eps, fixed, centred, needs):
     """Return the gradients, by the fused kernel or, when the pass is itself recorded, composed of simple operations."""
     if isinstance(g, Tensor):
         return _composed_gradient(g, x, weight, bias_shape, mean, rstd, view, affine, axes, eps, fixed, centred, needs)
-    scale = None if weight is None else weight.reshape(affine)
+    scale, like = (None, x) if weight is None else (weight.reshape(affine), weight)
     g_x, g_weight, g_bias = kernels.gradients(
         g.reshape(view), x.reshape(view), scale, mean if centred else None, rstd, axes, fixed, affine, needs
     )
     return (
         None if g_x is None else g_x.reshape(x.shape),
         None if g_weight is None else g_weight.reshape(weight.shape).astype(weight.dtype, copy=False),
-        None if g_bias is None else g_bias.reshape(bias_shape).astype(x.dtype if weight is None else weight.dtype, copy=False),
+        None if g_bias is None else g_bias.reshape(bias_shape).astype(like.dtype, copy=False),
         None,
         None,
     )
@@ -106,7 +104,7 @@ def _check_float(name, x):
 def _check_same_dtype(name, x, *parameters):
     """RuntimeError for parameters of another dtype than the input; float16 inputs may have float32 parameters."""
     for parameter in parameters:
-        if parameter is not None and parameter.array.dtype is not x.array.dtype and parameter.array.dtype != x.array.dtype:
+        if parameter is not None and parameter.array.dtype != x.array.dtype:
             if not (x.array.dtype.char == "e" and parameter.array.dtype.char == "f"):
                 raise RuntimeError(
                     f"{name}: expected parameters of the input's dtype, but the input is {x.dtype} and a parameter "
@@ -115,9 +113,7 @@ def _check_same_dtype(name, x, *parameters):
 
 
 # ---------------------------------------------------------------------- batch and instance norm
-def batch_norm(
-    input, running_mean, running_var, weight=None, bias=None, training=False, momentum=0.1, eps=1e-05
-):
+def batch_norm(input, running_mean, running_var, weight=None, bias=None, training=False, momentum=0.1, eps=1e-05):
     """Return (x - mean) / √(var + eps) · weight + bias per channel, the statistics taken over everything else.
 
     Arguments: input (N, C, …), running_mean and running_var (C,) or None: used when not training, and otherwise
@@ -326,17 +322,13 @@ def rms_norm(input, normalized_shape, weight=None, eps=None):
 
 # ---------------------------------------------------------------------- the same under the names of minigrad itself
 @function(name="batch_norm")
-def _torch_batch_norm(
-    input, weight, bias, running_mean, running_var, training, momentum, eps, cudnn_enabled
-):
+def _torch_batch_norm(input, weight, bias, running_mean, running_var, training, momentum, eps, cudnn_enabled):
     """Batch norm with torch.batch_norm's order of arguments (cudnn_enabled only chooses a kernel there)."""
     return _batch_norm(input, running_mean, running_var, weight, bias, training, momentum, eps)
 
 
 @function(name="instance_norm")
-def _torch_instance_norm(
-    input, weight, bias, running_mean, running_var, use_input_stats, momentum, eps, cudnn_enabled
-):
+def _torch_instance_norm(input, weight, bias, running_mean, running_var, use_input_stats, momentum, eps, cudnn_enabled):
     """Instance norm with torch.instance_norm's order of arguments (cudnn_enabled only chooses a kernel there)."""
     return instance_norm(input, running_mean, running_var, weight, bias, use_input_stats, momentum, eps)
 

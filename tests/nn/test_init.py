@@ -63,9 +63,16 @@ def test_a_value_written_after_it_was_saved_is_noticed():
 
 @pytest.mark.parametrize(
     "name, param, gain",
-    [("linear", None, 1), ("conv2d", None, 1), ("tanh", None, 5 / 3), ("relu", None, math.sqrt(2)), ("selu", None, 0.75),
-     ("leaky_relu", 1, 1.0), ("leaky_relu", None, math.sqrt(2 / 1.0001))],
-)  # fmt: skip
+    [
+        ("linear", None, 1),
+        ("conv2d", None, 1),
+        ("tanh", None, 5 / 3),
+        ("relu", None, math.sqrt(2)),
+        ("selu", None, 0.75),
+        ("leaky_relu", 1, 1.0),
+        ("leaky_relu", None, math.sqrt(2 / 1.0001)),
+    ],
+)
 def test_gains(name, param, gain):
     assert init.calculate_gain(name, param) == pytest.approx(gain)
 

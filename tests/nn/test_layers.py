@@ -44,8 +44,13 @@ def test_float16_norms_compute_in_float32():
 
 @pytest.mark.parametrize(
     "layer, shape",
-    [(nn.Dropout, (50, 40)), (nn.Dropout1d, (50, 40, 3)), (nn.Dropout2d, (50, 40, 3, 2)), (nn.Dropout3d, (9, 40, 2, 2, 2))],
-)  # fmt: skip
+    [
+        (nn.Dropout, (50, 40)),
+        (nn.Dropout1d, (50, 40, 3)),
+        (nn.Dropout2d, (50, 40, 3, 2)),
+        (nn.Dropout3d, (9, 40, 2, 2, 2)),
+    ],
+)
 def test_dropout_keeps_the_mean_and_meets_the_same_noise_in_backward(layer, shape):
     x = mg.ones(*shape, requires_grad=True)
     out = layer(0.25)(x)

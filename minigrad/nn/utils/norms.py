@@ -141,9 +141,7 @@ def spectral_norm(module, name="weight", n_power_iterations=1, eps=1e-12, dim=No
     ['bias', 'weight_orig', 'weight_u', 'weight_v']
     """
     if n_power_iterations <= 0:
-        raise ValueError(
-            f"Expected n_power_iterations to be positive, but got n_power_iterations={n_power_iterations}"
-        )
+        raise ValueError(f"Expected n_power_iterations to be positive, but got n_power_iterations={n_power_iterations}")
     for hook in module._forward_pre_hooks.values():
         if isinstance(hook, SpectralNorm) and hook.name == name:
             raise RuntimeError(f"Cannot register two spectral_norm hooks on the same parameter {name}")
@@ -266,8 +264,6 @@ def parametrized_spectral_norm(module, name="weight", n_power_iterations=1, eps=
     if weight is None:
         raise ValueError(f"Module '{module}' has no parameter or buffer with name '{name}'")
     if n_power_iterations <= 0:
-        raise ValueError(
-            f"Expected n_power_iterations to be positive, but got n_power_iterations={n_power_iterations}"
-        )
+        raise ValueError(f"Expected n_power_iterations to be positive, but got n_power_iterations={n_power_iterations}")
     norm = _SpectralNorm(weight, n_power_iterations, _default_dim(module, dim), eps)
     return parametrize.register_parametrization(module, name, norm)

@@ -125,7 +125,7 @@ class ParametrizationList(ModuleList):
                 )
             for original, new in zip(self._originals(), values, strict=True):
                 if original.dtype != new.dtype:
-                    raise ValueError(f"The tensor returned by right_inverse has dtype {new.dtype}, not {original.dtype}.")
+                    raise ValueError(f"right_inverse returned a tensor of {new.dtype}, not {original.dtype}.")
                 original.data = new.detach().clone()
 
     def forward(self):
