@@ -317,3 +317,10 @@ def test_command_as_a_program(tmp_path):
     assert "epoch 1/1" in done.stderr and "%" in done.stderr
     assert re.search(r"^test accuracy \d+\.\d\d % of \d+ images after 1 epochs", done.stdout, re.MULTILINE)
     check_written(tmp_path, 1)
+
+
+@pytest.mark.parametrize("module, package", [("matplotlib", "matplotlib"), ("tqdm", "tqdm")])
+def test_a_missing_extra_is_named(monkeypatch, capsys, module, package):
+    monkeypatch.setitem(sys.modules, module, None)  # what makes an import fail
+    assert main(["train", "lenet5", "--data", "digits"]) == 2
+    assert capsys.readouterr().err.startswith(f"error: {package} is needed here: pip install -e '.[demo]'")
