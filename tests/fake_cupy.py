@@ -11,7 +11,12 @@ import types
 import numpy as np
 
 _NDARRAY_PROPERTIES = ("shape", "dtype", "ndim", "size", "itemsize", "nbytes", "strides")
-_REFUSED = ("ctypes", "__array_interface__", "tobytes", "tofile", "byteswap")
+# cupy.ndarray's methods; NumPy has more.
+_METHODS = frozenset(
+    """all any argmax argmin argpartition argsort astype choose clip compress conj conjugate copy cumprod cumsum
+    diagonal dot fill flatten item max mean min nonzero partition prod ptp put ravel repeat reshape round searchsorted
+    sort squeeze std sum swapaxes take tolist trace transpose var view""".split()
+)
 
 
 class CUDARuntimeError(RuntimeError):
@@ -127,12 +132,12 @@ class ndarray:  # noqa: N801 - CuPy's name
         return f"fake_cupy{self._hidden!r}"
 
     def __getattr__(self, name):
-        if name in _REFUSED or (name.startswith("__") and name != "__index__"):
+        if name not in _METHODS:
             raise AttributeError(f"cupy.ndarray has no {name}")
         if name == "diagonal":  # a view that can be written, unlike NumPy's
             return self._diagonal
         method = getattr(self._hidden, name)
-        return lambda *args, **kwargs: _wrapped(method(*_checked(args), **_checked(kwargs)), self)
+        return lambda *args, **kwargs: _wrapped(method(*_checked(args), **_known(name, kwargs)), self)
 
 
 def _add_properties():
@@ -199,6 +204,14 @@ def _as_strided(x, shape=None, strides=None):
     return ndarray(x.shape if shape is None else shape, x.dtype, x.data, x.strides if strides is None else strides)
 
 
+def _known(name, keywords):
+    """Return keyword arguments checked; TypeError for one that CuPy's function of that name does not have."""
+    missing = {"initial", "subok"} | ({"casting"} if name == "astype" else {"mode"} if name == "take" else set())
+    if missing & set(keywords):
+        raise TypeError(f"cupy.{name}() has no keyword {sorted(missing & set(keywords))}")
+    return _checked(keywords)
+
+
 def _wrapped(value, source=None):
     """Return GPU arrays for host arrays in a result; NumPy scalars become 0-d arrays, as in CuPy."""
     if isinstance(value, tuple):
@@ -225,7 +238,7 @@ def _function(function):
         allowed = args if function in (np.asarray, np.array, np.ascontiguousarray) else None
         host_args = _unwrapped(args) if allowed is not None else _checked(args)
         with np.errstate(all="ignore"):  # kernels on a GPU never warn
-            result = function(*host_args, **_checked(kwargs))
+            result = function(*host_args, **_known(function.__name__, kwargs))
         if out is not None and not isinstance(out, tuple):
             return out
         source = next((arg for arg in args if isinstance(arg, ndarray)), None)

@@ -20,7 +20,9 @@ def on_gpu(tensors, requires_grad=False):
 
 
 @pytest.mark.skipif(mg.cuda.is_available(), reason="this machine has a GPU")
-@pytest.mark.parametrize("ask", [lambda: mg.ones(1).to("cuda"), lambda: mg.ones(1, device="cuda:1"), lambda: mg.ones(1).cuda()])
+@pytest.mark.parametrize(
+    "ask", [lambda: mg.ones(1).to("cuda"), lambda: mg.ones(1, device="cuda:1"), lambda: mg.ones(1).cuda()]
+)
 def test_without_a_gpu_one_sentence_says_so(ask):
     with pytest.raises(RuntimeError, match=r"device 'cuda' .*(CuPy|GPU)") as caught:
         ask()
@@ -55,7 +57,10 @@ def test_every_op_gives_the_cpu_values(gpu, name, case):
 @pytest.mark.parametrize("name, case", DIFFERENTIABLE)
 def test_every_gradient_gives_the_cpu_values(gpu, name, case):
     found = []
-    for device, inputs in (("cpu", case.tensors(requires_grad=True)), ("cuda", on_gpu(case.tensors(), requires_grad=True))):
+    for device, inputs in (
+        ("cpu", case.tensors(requires_grad=True)),
+        ("cuda", on_gpu(case.tensors(), requires_grad=True)),
+    ):
         mg.manual_seed(1)
         with mg.device(device):
             outputs = tracked_outputs(case.run(*inputs))

@@ -45,7 +45,12 @@ def erf(x):
 SMOOTH = {
     "softplus": [
         *activation(F.softplus, softplus),
-        case(lambda x: F.softplus(x, beta=2, threshold=3), (3, 4), distinct=True, reference=lambda x: np.where(2 * x > 3, x, softplus(2 * x) / 2)),
+        case(
+            lambda x: F.softplus(x, beta=2, threshold=3),
+            (3, 4),
+            distinct=True,
+            reference=lambda x: np.where(2 * x > 3, x, softplus(2 * x) / 2),
+        ),
     ],
     "logsigmoid": [
         *activation(F.logsigmoid, lambda x: np.log(sigmoid(x))),
@@ -53,19 +58,28 @@ SMOOTH = {
     ],
     "gelu": activation(F.gelu, lambda x: x * (1 + erf(x / np.sqrt(2))) / 2),
     "gelu_tanh": activation(
-        lambda x: F.gelu(x, approximate="tanh"), lambda x: x / 2 * (1 + np.tanh(np.sqrt(2 / np.pi) * (x + 0.044715 * x**3)))
+        lambda x: F.gelu(x, approximate="tanh"),
+        lambda x: x / 2 * (1 + np.tanh(np.sqrt(2 / np.pi) * (x + 0.044715 * x**3))),
     ),
     "silu": activation(F.silu, lambda x: x * sigmoid(x)),
     "mish": activation(F.mish, lambda x: x * np.tanh(softplus(x))),
     "elu": [
         *activation(F.elu, elu),
         *activation(F.selu, lambda x: elu(x, SELU_ALPHA, SELU_SCALE)),
-        case(lambda x: F.celu(x, 1.5), (3, 4), distinct=True, reference=lambda x: np.where(x > 0, x, 1.5 * np.expm1(x / 1.5))),
+        case(
+            lambda x: F.celu(x, 1.5),
+            (3, 4),
+            distinct=True,
+            reference=lambda x: np.where(x > 0, x, 1.5 * np.expm1(x / 1.5)),
+        ),
     ],
 }
 
 PIECEWISE_LINEAR = {
-    "relu": [*activation(F.relu, lambda x: np.maximum(x, 0)), case(mg.relu, (5,), dtype="int64", reference=lambda x: np.maximum(x, 0))],
+    "relu": [
+        *activation(F.relu, lambda x: np.maximum(x, 0)),
+        case(mg.relu, (5,), dtype="int64", reference=lambda x: np.maximum(x, 0)),
+    ],
     "hardtanh": [
         *activation(F.hardtanh, lambda x: np.clip(x, -1, 1)),
         case(F.relu6, (3, 4), domain=(-9, 9), distinct=True, reference=lambda x: np.clip(x, 0, 6)),
@@ -84,7 +98,12 @@ PIECEWISE_LINEAR = {
 }
 
 MASKS = {
-    "step": [case(op("step", at=0, low=0.25, high=1), (6,), order=0, reference=lambda x: np.where(x > 0, 1, 0.25))],
+    "gelu_slope": [
+        case(
+            op("gelu_slope"), (6,),
+            reference=lambda x: (1 + erf(x / np.sqrt(2))) / 2 + x * np.exp(-x * x / 2) / np.sqrt(2 * np.pi),
+        )
+    ],
     "strictly_between": [case(op("strictly_between", low=-1, high=1), (6,), dtype="int64", reference=lambda x: x == 0)],
     "outside": [case(op("outside", limit=1), (6,), dtype="int64", domain=(-4, 4), reference=lambda x: abs(x) > 1)],
     "not_linear": [case(op("not_linear"), (5,), dtype="bool", domain=(-1, 1), reference=np.logical_not)],

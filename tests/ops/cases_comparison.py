@@ -44,14 +44,22 @@ def logical(name, reference):
 
 def bitwise(name, reference):
     """Return the cases of a function of the bits of two tensors."""
-    return [*integers(name, reference), case(getattr(mg, name), (3, 1), (4,), dtype="bool", domain=(-1, 1), reference=reference)]
+    return [
+        *integers(name, reference),
+        case(getattr(mg, name), (3, 1), (4,), dtype="bool", domain=(-1, 1), reference=reference),
+    ]
 
 
 def tested(name, reference):
     """Return the cases of a property of numbers: of special ones, of integers, of no number at all."""
     function = getattr(mg, name)
     return [
-        case(lambda x: function(x * 0 + mg.tensor(SPECIAL, dtype=x.dtype)), (6,), order=0, reference=lambda x: reference(np.array(SPECIAL))),
+        case(
+            lambda x: function(x * 0 + mg.tensor(SPECIAL, dtype=x.dtype)),
+            (6,),
+            order=0,
+            reference=lambda x: reference(np.array(SPECIAL)),
+        ),
         case(function, (2, 3), dtype="int64", reference=lambda x: reference(x.astype(float))),
         case(function, (0,), order=0, reference=reference),
         case(function, (), order=0, reference=reference),
@@ -80,10 +88,18 @@ CASES = {
     "signbit": tested("signbit", np.signbit),
     "isreal": tested("isreal", np.isreal),
     "isclose": [
-        case(lambda a, b: mg.isclose(a, b, atol=1.0, rtol=0.1), (4, 1), (5,), order=0, reference=lambda a, b: np.isclose(a, b, 0.1, 1.0)),
+        case(
+            lambda a, b: mg.isclose(a, b, atol=1.0, rtol=0.1),
+            (4, 1),
+            (5,),
+            order=0,
+            reference=lambda a, b: np.isclose(a, b, 0.1, 1.0),
+        ),
         case(mg.isclose, (9,), (9,), dtype="int64", reference=np.isclose),
         case(
-            lambda a: mg.isclose(a * float("nan"), a * float("nan"), equal_nan=True), (3,), order=0,
+            lambda a: mg.isclose(a * float("nan"), a * float("nan"), equal_nan=True),
+            (3,),
+            order=0,
             reference=lambda a: np.ones(3, bool),
         ),
     ],

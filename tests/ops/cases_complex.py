@@ -6,10 +6,19 @@ import minigrad as mg
 from tests.ops.table import case
 
 CASES = {
-    "complex": [case(lambda a, b: mg.view_as_real(mg.complex(a, b)), (2, 3), (3,), reference=lambda a, b: np.stack([a, a * 0 + b], -1))],
+    "complex": [
+        case(
+            lambda a, b: mg.view_as_real(mg.complex(a, b)),
+            (2, 3),
+            (3,),
+            reference=lambda a, b: np.stack([a, a * 0 + b], -1),
+        )
+    ],
     "real": [case(lambda a, b: mg.complex(a, b).real * 2, (2, 3), (2, 3), reference=lambda a, b: a * 2)],
     "imag": [case(lambda a, b: mg.complex(a, b).imag * 3, (2, 3), (2, 3), reference=lambda a, b: b * 3)],
     "conj": [case(lambda a, b: mg.complex(a, b).conj().imag * b, (2, 3), (2, 3), reference=lambda a, b: -b * b)],
-    "view_as_real": [case(lambda x: mg.view_as_real(mg.view_as_complex(x.contiguous())), (3, 2), reference=lambda x: x)],
+    "view_as_real": [
+        case(lambda x: mg.view_as_real(mg.view_as_complex(x.contiguous())), (3, 2), reference=lambda x: x)
+    ],
     "view_as_complex": [case(lambda x: mg.view_as_complex(x.contiguous()).imag, (3, 2), reference=lambda x: x[:, 1])],
 }

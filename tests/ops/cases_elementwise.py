@@ -98,7 +98,9 @@ POWERS = {
     "pow": [
         *binary("pow", np.power, domain=(0.3, 2)),
         case(lambda p: mg.pow(2.5, p), (4,), reference=lambda p: 2.5**p),
-        case(lambda x: mg.pow(x, mg.tensor([0, 1, 2, 3])), (4,), domain=(-2, -0.5), reference=lambda x: x ** np.arange(4)),
+        case(
+            lambda x: mg.pow(x, mg.tensor([0, 1, 2, 3])), (4,), domain=(-2, -0.5), reference=lambda x: x ** np.arange(4)
+        ),
         case(lambda a, b: mg.pow(a, b), (4,), (4,), dtype="int64", domain=(2, 5), reference=np.power),
     ],
     "both": [case(op("both"), (4,), (3, 1), dtype="bool", domain=(-1, 1), reference=np.logical_and)],
@@ -123,28 +125,64 @@ ARITHMETIC = {
     "div": [
         *binary("div", np.divide, domain=(0.5, 2)),
         case(lambda a: 2 / a, (3,), domain=(0.5, 2), reference=lambda a: 2 / a),
-        case(lambda a, b, c: mg.addcdiv(a, b, c, value=2), (3,), (2, 1), (), domain=(0.5, 2), reference=lambda a, b, c: a + 2 * b / c),
+        case(
+            lambda a, b, c: mg.addcdiv(a, b, c, value=2),
+            (3,),
+            (2, 1),
+            (),
+            domain=(0.5, 2),
+            reference=lambda a, b, c: a + 2 * b / c,
+        ),
     ],
     "floor_divide": [
         *binary("floor_divide", np.floor_divide, domain=(0.55, 0.95)),
         case(mg.floor_divide, (8,), (), dtype="int64", domain=(-9, -2), reference=np.floor_divide),
     ],
     "trunc_divide": [
-        case(lambda a, b: mg.div(a, b, rounding_mode="trunc"), (2, 3), (3,), domain=(0.55, 0.95), reference=lambda a, b: np.trunc(a / b)),
         case(
-            lambda a, b: mg.div(a - 20, b, rounding_mode="trunc"), (8,), (), dtype="int64", domain=(2, 40),
+            lambda a, b: mg.div(a, b, rounding_mode="trunc"),
+            (2, 3),
+            (3,),
+            domain=(0.55, 0.95),
+            reference=lambda a, b: np.trunc(a / b),
+        ),
+        case(
+            lambda a, b: mg.div(a - 20, b, rounding_mode="trunc"),
+            (8,),
+            (),
+            dtype="int64",
+            domain=(2, 40),
             reference=lambda a, b: np.trunc((a - 20) / b),
         ),
     ],
     "remainder": [
         *binary("remainder", np.remainder, domain=(0.55, 0.95)),
-        case(lambda a, b: mg.remainder(-a * 3.3, b), (2, 3), (3,), domain=(1.1, 1.2), reference=lambda a, b: np.remainder(-a * 3.3, b)),
+        case(
+            lambda a, b: mg.remainder(-a * 3.3, b),
+            (2, 3),
+            (3,),
+            domain=(1.1, 1.2),
+            reference=lambda a, b: np.remainder(-a * 3.3, b),
+        ),
         case(mg.remainder, (8,), (), dtype="int64", domain=(-9, -2), reference=np.remainder),
     ],
     "fmod": [
         *binary("fmod", np.fmod, domain=(0.55, 0.95)),
-        case(lambda a, b: mg.fmod(-a * 3.3, b), (2, 3), (3,), domain=(1.1, 1.2), reference=lambda a, b: np.fmod(-a * 3.3, b)),
-        case(lambda a, b: mg.fmod(a - 20, b), (8,), (), dtype="int64", domain=(2, 40), reference=lambda a, b: np.fmod(a - 20, b)),
+        case(
+            lambda a, b: mg.fmod(-a * 3.3, b),
+            (2, 3),
+            (3,),
+            domain=(1.1, 1.2),
+            reference=lambda a, b: np.fmod(-a * 3.3, b),
+        ),
+        case(
+            lambda a, b: mg.fmod(a - 20, b),
+            (8,),
+            (),
+            dtype="int64",
+            domain=(2, 40),
+            reference=lambda a, b: np.fmod(a - 20, b),
+        ),
     ],
 }
 
@@ -170,7 +208,11 @@ TWO_OR_THREE = {
         case(op("xlog1py"), (2, 3), (3,), domain=(0.3, 2), reference=lambda x, y: x * np.log1p(y)),
         case(op("xlog1py"), (2, 1), (4, 1, 3), domain=(0.3, 2), reference=lambda x, y: x * np.log1p(y)),
     ],
-    "flat_start": [case(op("flat_start", bound=0), (4,), (4,), dtype="int64", order=0, reference=lambda x, y: ~((x == 0) & (y <= 0)))],
+    "flat_start": [
+        case(
+            op("flat_start", bound=0), (4,), (4,), dtype="int64", order=0, reference=lambda x, y: ~((x == 0) & (y <= 0))
+        )
+    ],
     "heaviside": [case(mg.heaviside, (3, 4), (4,), dtype="int64", domain=(-2, 2), reference=np.heaviside)],
     "lerp": [
         case(mg.lerp, (2, 3), (3,), (2, 1), domain=(0.05, 0.45), reference=lambda a, b, w: a + w * (b - a)),
@@ -204,7 +246,8 @@ BOUNDS = {
     "nan_to_num": [
         case(mg.nan_to_num, (2, 3), reference=np.nan_to_num),
         case(
-            spoiled(lambda x: mg.nan_to_num(x, 1.5, 2.5, -2.5), NAN, INF, -INF), (5,),
+            spoiled(lambda x: mg.nan_to_num(x, 1.5, 2.5, -2.5), NAN, INF, -INF),
+            (5,),
             reference=lambda x: np.array([1.5, 2.5, -2.5, *x[3:]]),
         ),
     ],
@@ -238,7 +281,11 @@ EXTREMA = {
     ],
     "share": [
         case(
-            lambda a, b: OPS["share"](a < b, a == b, dtype=np.dtype("float64")), (9,), (9,), dtype="int64", reference=_shares
+            lambda a, b: OPS["share"](a < b, a == b, dtype=np.dtype("float64")),
+            (9,),
+            (9,),
+            dtype="int64",
+            reference=_shares,
         )
     ],
     "first_wins": [
@@ -250,11 +297,15 @@ EXTREMA = {
 MASKS = {
     "keep_where": [
         case(lambda x: OPS["keep_where"](x, x > 0), (3, 4), distinct=True, reference=lambda x: np.where(x > 0, x, 0)),
-        case(lambda x: OPS["keep_where"](x, mg.tensor([True, False])), (3, 1), reference=lambda x: x * np.array([1, 0])),
+        case(
+            lambda x: OPS["keep_where"](x, mg.tensor([True, False])), (3, 1), reference=lambda x: x * np.array([1, 0])
+        ),
     ],
     "choose": [
         case(
-            lambda a, b: OPS["choose"](mg.tensor([True, False, True]), a, b), (2, 3), (2, 1),
+            lambda a, b: OPS["choose"](mg.tensor([True, False, True]), a, b),
+            (2, 3),
+            (2, 1),
             reference=lambda a, b: np.where([True, False, True], a, b),
         )
     ],

@@ -56,9 +56,16 @@ SLICES = {
     ],
     "copy_slices": [
         case(lambda x, v: assigned(x, 1, v), (3, 2), (2,), reference=lambda x, v: assigned(x, 1, v)),
-        case(lambda x, v: assigned(x, (..., slice(0, None, 2)), v), (2, 3), (), reference=lambda x, v: assigned(x, np.s_[..., ::2], v)),
+        case(
+            lambda x, v: assigned(x, (..., slice(0, None, 2)), v),
+            (2, 3),
+            (),
+            reference=lambda x, v: assigned(x, np.s_[..., ::2], v),
+        ),
     ],
-    "clear_slice": [case(op("clear_slice", index=(slice(1, None), 0)), (3, 2), reference=lambda x: assigned(x, np.s_[1:, 0], 0))],
+    "clear_slice": [
+        case(op("clear_slice", index=(slice(1, None), 0)), (3, 2), reference=lambda x: assigned(x, np.s_[1:, 0], 0))
+    ],
 }
 
 ROWS_BY_INDEX = {
@@ -77,54 +84,111 @@ ROWS_BY_INDEX = {
         case(indexed("index_transposed", PLACES, shape=(2, 3), dim=1), (2, 2, 3)),
     ],
     "index_add": [
-        case(lambda x, v: mg.index_add(x, 0, mg.tensor(ROWS), v), (3, 2), (4, 2), reference=lambda x, v: x + np.array([v[1], v[3], v[0] + v[2]])),
+        case(
+            lambda x, v: mg.index_add(x, 0, mg.tensor(ROWS), v),
+            (3, 2),
+            (4, 2),
+            reference=lambda x, v: x + np.array([v[1], v[3], v[0] + v[2]]),
+        ),
         case(lambda x, v: mg.index_add(x, 1, mg.tensor([0, 0]), v, alpha=0.5), (2, 3), (2, 2)),
     ],
     "index_copy": [
-        case(lambda x, v: mg.index_copy(x, 0, mg.tensor([2, 0]), v), (3, 2), (2, 2), reference=lambda x, v: assigned(x, [2, 0], v)),
-        case(lambda x, v: mg.index_copy(x, 1, mg.tensor([1]), v), (2, 3), (2, 1), reference=lambda x, v: assigned(x, np.s_[:, [1]], v)),
+        case(
+            lambda x, v: mg.index_copy(x, 0, mg.tensor([2, 0]), v),
+            (3, 2),
+            (2, 2),
+            reference=lambda x, v: assigned(x, [2, 0], v),
+        ),
+        case(
+            lambda x, v: mg.index_copy(x, 1, mg.tensor([1]), v),
+            (2, 3),
+            (2, 1),
+            reference=lambda x, v: assigned(x, np.s_[:, [1]], v),
+        ),
     ],
     "index_fill": [
-        case(lambda x: mg.index_fill(x, 1, mg.tensor([2, 0]), 1.5), (2, 3), reference=lambda x: assigned(x, np.s_[:, [2, 0]], 1.5))
+        case(
+            lambda x: mg.index_fill(x, 1, mg.tensor([2, 0]), 1.5),
+            (2, 3),
+            reference=lambda x: assigned(x, np.s_[:, [2, 0]], 1.5),
+        )
     ],
 }
 
 PLACES_BY_INDEX = {
     "gather": [
-        case(lambda x: mg.gather(x, 0, mg.tensor(PLACES)), (3, 3), reference=lambda x: np.take_along_axis(x, np.array(PLACES), 0)),
+        case(
+            lambda x: mg.gather(x, 0, mg.tensor(PLACES)),
+            (3, 3),
+            reference=lambda x: np.take_along_axis(x, np.array(PLACES), 0),
+        ),
         case(lambda x: mg.gather(x, 1, mg.tensor([[1]])), (2, 3), reference=lambda x: x[:1, 1:2]),
         case(lambda x: mg.take_along_dim(x, mg.tensor([[1, 0]]), 1), (2, 3), reference=lambda x: x[:, [1, 0]]),
     ],
     "gather_transposed": [case(indexed("gather_transposed", PLACES, shape=(3, 3), dim=1), (2, 3))],
     "scatter": [
         case(lambda x, v: mg.scatter(x, 0, mg.tensor(DISTINCT), v), (3, 3), (2, 3)),
-        case(lambda x, v: mg.scatter(x, 1, mg.tensor([[2], [0]]), v), (2, 3), (3, 2), reference=lambda x, v: assigned(x, ([0, 1], [2, 0]), v[:2, 0])),
+        case(
+            lambda x, v: mg.scatter(x, 1, mg.tensor([[2], [0]]), v),
+            (2, 3),
+            (3, 2),
+            reference=lambda x, v: assigned(x, ([0, 1], [2, 0]), v[:2, 0]),
+        ),
     ],
     "scatter_fill": [
-        case(lambda x: mg.scatter(x, 1, mg.tensor([[2], [0]]), 1.5), (2, 3), reference=lambda x: assigned(x, ([0, 1], [2, 0]), 1.5))
+        case(
+            lambda x: mg.scatter(x, 1, mg.tensor([[2], [0]]), 1.5),
+            (2, 3),
+            reference=lambda x: assigned(x, ([0, 1], [2, 0]), 1.5),
+        )
     ],
     "scatter_add": [
-        case(lambda x, v: mg.scatter_add(x, 0, mg.tensor(PLACES), v), (3, 3), (2, 3), reference=accumulated(np.add, 0, PLACES)),
-        case(lambda x, v: mg.scatter_reduce(x, 1, mg.tensor(PLACES), v, "sum"), (3, 3), (2, 4), reference=accumulated(np.add, 1, PLACES)),
+        case(
+            lambda x, v: mg.scatter_add(x, 0, mg.tensor(PLACES), v),
+            (3, 3),
+            (2, 3),
+            reference=accumulated(np.add, 0, PLACES),
+        ),
+        case(
+            lambda x, v: mg.scatter_reduce(x, 1, mg.tensor(PLACES), v, "sum"),
+            (3, 3),
+            (2, 4),
+            reference=accumulated(np.add, 1, PLACES),
+        ),
         case(lambda x, v: mg.scatter_reduce(x, 0, mg.tensor(PLACES), v, "mean", include_self=False), (3, 3), (2, 3)),
-        case(lambda x, v: mg.scatter_add(x, 0, mg.tensor(ROWS), v), (3,), (4,), dtype="int64", reference=lambda x, v: x + np.array([v[1], v[3], v[0] + v[2]])),
+        case(
+            lambda x, v: mg.scatter_add(x, 0, mg.tensor(ROWS), v),
+            (3,),
+            (4,),
+            dtype="int64",
+            reference=lambda x, v: x + np.array([v[1], v[3], v[0] + v[2]]),
+        ),
     ],
     "scatter_reduce": [
         case(
-            lambda x, v: mg.scatter_reduce(x, 0, mg.tensor(PLACES), v, "amax"), (3, 3), (2, 3),
+            lambda x, v: mg.scatter_reduce(x, 0, mg.tensor(PLACES), v, "amax"),
+            (3, 3),
+            (2, 3),
             reference=accumulated(np.maximum, 0, PLACES),
         ),
         case(lambda x, v: mg.scatter_reduce(x, 1, mg.tensor(PLACES), v, "amin", include_self=False), (2, 3), (2, 3)),
         case(lambda x, v: mg.index_reduce(x, 0, mg.tensor(ROWS), v, "amin"), (3, 2), (4, 2)),
         case(
-            lambda x, v: mg.scatter_reduce(x, 1, mg.tensor(PLACES), v, "amin"), (2, 3), (2, 3), dtype="int64",
-            domain=(-9, 9), reference=accumulated(np.minimum, 1, PLACES),
+            lambda x, v: mg.scatter_reduce(x, 1, mg.tensor(PLACES), v, "amin"),
+            (2, 3),
+            (2, 3),
+            dtype="int64",
+            domain=(-9, 9),
+            reference=accumulated(np.minimum, 1, PLACES),
         ),
     ],
     "same_as": [case(op("same_as"), (9,), (9,), dtype="int64", reference=np.equal)],
     "scatter_prod": [
         case(
-            lambda x, v: mg.scatter_reduce(x, 1, mg.tensor(PLACES), v, "prod"), (2, 3), (2, 3), domain=(0.4, 2),
+            lambda x, v: mg.scatter_reduce(x, 1, mg.tensor(PLACES), v, "prod"),
+            (2, 3),
+            (2, 3),
+            domain=(0.4, 2),
             reference=accumulated(np.multiply, 1, PLACES),
         ),
         case(lambda x, v: mg.scatter(x, 0, mg.tensor(PLACES), v, reduce="multiply"), (3, 3), (2, 3), domain=(-2, -0.4)),

@@ -119,7 +119,10 @@ CASES = {
         ),
         case(lambda x: F.cross_entropy(x, mg.tensor(SOME_IGNORED), weight_like(x)), (4, 3)),
         case(lambda x: F.cross_entropy(x, mg.tensor(SPATIAL), reduction="none"), (2, 3, 3)),
-        case(lambda x: F.cross_entropy(x, mg.tensor(SPATIAL), weight_like(x), reduction="sum", label_smoothing=0.2), (2, 3, 3)),
+        case(
+            lambda x: F.cross_entropy(x, mg.tensor(SPATIAL), weight_like(x), reduction="sum", label_smoothing=0.2),
+            (2, 3, 3),
+        ),
         case(lambda x: F.cross_entropy(x, mg.tensor(1), label_smoothing=0.1), (3,)),
     ],
     "mse_loss": [

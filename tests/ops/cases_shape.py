@@ -62,7 +62,11 @@ VIEWS = {
         case(mg.trace, (3, 3), reference=np.trace),
     ],
     "undiagonal": [
-        case(op("undiagonal", shape=(3, 4), offset=1, dim1=0, dim2=1), (3,), reference=lambda g: np.eye(3, 4, 1) * g[:, None]),
+        case(
+            op("undiagonal", shape=(3, 4), offset=1, dim1=0, dim2=1),
+            (3,),
+            reference=lambda g: np.eye(3, 4, 1) * g[:, None],
+        ),
         case(op("undiagonal", shape=(2, 2, 3), offset=0, dim1=0, dim2=1), (3, 2)),
     ],
     "unfold_windows": [
@@ -77,13 +81,21 @@ VIEWS = {
     ],
     "unslice": [
         case(op("unslice", shape=(5, 2), dim=0, start=1, stop=5, step=2), (2, 2)),
-        case(op("unslice", shape=(2, 3), dim=1, start=0, stop=2, step=1), (2, 2), reference=lambda g: np.pad(g, ((0, 0), (0, 1)))),
+        case(
+            op("unslice", shape=(2, 3), dim=1, start=0, stop=2, step=1),
+            (2, 2),
+            reference=lambda g: np.pad(g, ((0, 0), (0, 1))),
+        ),
     ],
     "select": [
         case(lambda x: mg.select(x, 1, -1), (2, 3, 2), reference=lambda x: x[:, -1]),
         case(lambda x: mg.select(x, 0, 1), (3,), reference=lambda x: x[1]),
     ],
-    "unselect": [case(op("unselect", shape=(2, 3), dim=1, index=2), (2,), reference=lambda g: np.pad(g[:, None], ((0, 0), (2, 0))))],
+    "unselect": [
+        case(
+            op("unselect", shape=(2, 3), dim=1, index=2), (2,), reference=lambda g: np.pad(g[:, None], ((0, 0), (2, 0)))
+        )
+    ],
 }
 
 JOINED = {
@@ -131,7 +143,11 @@ REORDERED = {
     ],
     "sum_even_dims": [case(op("sum_even_dims"), (2, 3, 2, 4), reference=lambda x: x.sum((0, 2)))],
     "spread_even_dims": [
-        case(op("spread_even_dims", shape=(2, 3, 2, 4)), (3, 4), reference=lambda g: np.broadcast_to(g[:, None], (2, 3, 2, 4)))
+        case(
+            op("spread_even_dims", shape=(2, 3, 2, 4)),
+            (3, 4),
+            reference=lambda g: np.broadcast_to(g[:, None], (2, 3, 2, 4)),
+        )
     ],
 }
 
@@ -141,7 +157,11 @@ COPIES = {
     "to_device": [case(lambda x: OPS["to_device"](x, target=x.device, source=x.device), (2, 3), reference=np.copy)],
     "to_memory_format": [
         case(lambda x: x.to(memory_format=mg.channels_last), (2, 3, 2, 2), reference=np.copy),
-        case(lambda x: x.mT.contiguous(memory_format=mg.channels_last), (1, 2, 2, 3), reference=lambda x: x.swapaxes(2, 3)),
+        case(
+            lambda x: x.mT.contiguous(memory_format=mg.channels_last),
+            (1, 2, 2, 3),
+            reference=lambda x: x.swapaxes(2, 3),
+        ),
     ],
     "fill": [
         case(op("fill", value=2.5), (2, 3), reference=lambda x: np.full_like(x, 2.5)),

@@ -79,10 +79,20 @@ CASES = {
     "i0e": [case(op("i0e"), (2, 3), domain=(-4, 4), distinct=True, reference=lambda x: np.exp(-abs(x)) * np.i0(x))],
     "i1e": [case(op("i1e"), (2, 3), domain=(-4, 4), distinct=True, reference=lambda x: np.exp(-abs(x)) * bessel(x, 1))],
     "igamma": [
-        case(lambda x: mg.igamma(mg.full_like(x, 2).detach(), x), (2, 5), domain=(0.3, 6), reference=lambda x: 1 - (1 + x) * np.exp(-x))
+        case(
+            lambda x: mg.igamma(mg.full_like(x, 2).detach(), x),
+            (2, 5),
+            domain=(0.3, 6),
+            reference=lambda x: 1 - (1 + x) * np.exp(-x),
+        )
     ],
     "igammac": [
-        case(lambda x: mg.igammac(mg.full_like(x, 2).detach(), x), (2, 5), domain=(0.3, 6), reference=lambda x: (1 + x) * np.exp(-x))
+        case(
+            lambda x: mg.igammac(mg.full_like(x, 2).detach(), x),
+            (2, 5),
+            domain=(0.3, 6),
+            reference=lambda x: (1 + x) * np.exp(-x),
+        )
     ],
     "entr": [case(op("entr"), (2, 3), domain=(0.2, 2), reference=lambda x: -x * np.log(x))],
     "zeta": [

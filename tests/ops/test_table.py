@@ -90,7 +90,9 @@ def test_float32_stays_float32(name, case):
         node.op.name for part in (out if isinstance(out, tuple) else (out,)) if part.dtype == np.float64
     )
     try:
-        gradients = mg.autograd.grad(tracked, inputs, [mg.ones_like(t) for t in tracked], create_graph=True, allow_unused=True)
+        gradients = mg.autograd.grad(
+            tracked, inputs, [mg.ones_like(t) for t in tracked], create_graph=True, allow_unused=True
+        )
     finally:
         MODE.on_record = None
     assert not widest, f"float64 inside the gradient: {widest}"
