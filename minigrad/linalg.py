@@ -5,16 +5,19 @@ import math
 
 from minigrad.backend import FLOAT_CODES, np, xp
 from minigrad.kernels.decomposition import LinAlgError
-from minigrad.registry import function
 from minigrad.ops import decomposition as ops
+from minigrad.ops.factors import householder_product, lu, lu_factor, lu_factor_ex
+from minigrad.ops.factors import lu_solve_factored as lu_solve
+from minigrad.ops.factors import matrix_exponential as matrix_exp
 from minigrad.ops.linalg import cross as _cross
 from minigrad.ops.linalg import matmul, matrix_product
 from minigrad.ops.linalg import multi_dot as _multi_dot
+from minigrad.registry import function
 from minigrad.tensor import Tensor, normalize_dim, wrap
 
 __all__ = [
-    "LinAlgError", "cholesky", "cholesky_ex", "cond", "cross", "det", "diagonal", "eigh", "eigvalsh", "inv", "inv_ex",
-    "lstsq", "matmul", "matrix_norm", "matrix_power", "matrix_rank", "multi_dot", "norm", "pinv", "qr", "slogdet",
+    "LinAlgError", "cholesky", "cholesky_ex", "cond", "cross", "det", "diagonal", "eigh", "eigvalsh", "householder_product", "inv",
+    "inv_ex", "lstsq", "lu", "lu_factor", "lu_factor_ex", "lu_solve", "matmul", "matrix_exp", "matrix_norm", "matrix_power", "matrix_rank", "multi_dot", "norm", "pinv", "qr", "slogdet",
     "solve", "solve_ex", "solve_triangular", "svd", "svdvals", "tensorinv", "tensorsolve", "vander", "vecdot",
     "vector_norm",
 ]  # fmt: skip
@@ -46,7 +49,9 @@ def _check_matrix(name, a, square=True):
             f"linalg.{name}: A must be batches of square matrices, but they are {a.shape[-2]} by {a.shape[-1]} matrices"
         )
     if a.array.dtype.char not in "fd":
-        raise RuntimeError(f"linalg.{name}: Expected a floating point tensor as input (float32 or float64). Got {a.dtype.name}")
+        raise RuntimeError(
+            f"linalg.{name}: Expected a floating point tensor as input (float32 or float64). Got {a.dtype.name}"
+        )
 
 
 @function(out=True, method=True)
@@ -134,7 +139,9 @@ def solve(A, B, *, left=True, out=None):
     """
     _check_matrix("solve", A)
     if A.array.dtype != B.array.dtype:
-        raise RuntimeError(f"linalg.solve: Expected A and B to have the same dtype, but found A of type {A.dtype} and B of type {B.dtype}")
+        raise RuntimeError(
+            f"linalg.solve: Expected A and B to have the same dtype, but found A of type {A.dtype} and B of type {B.dtype}"
+        )
     vector = B.array.ndim == 1 or (A.array.ndim - 1 == B.array.ndim and A.array.shape[:-1] == B.array.shape)
     right = B.unsqueeze(-1) if vector else B
     if not left and vector:
@@ -199,7 +206,9 @@ def qr(A, mode="reduced", *, out=None):
     """
     _check_matrix("qr", A, square=False)
     if mode not in ("reduced", "complete", "r"):
-        raise RuntimeError(f"qr received unrecognized mode '{mode}' but expected one of 'reduced' (default), 'r', or 'complete'")
+        raise RuntimeError(
+            f"qr received unrecognized mode '{mode}' but expected one of 'reduced' (default), 'r', or 'complete'"
+        )
     q, r = ops.qr(A, mode="complete" if mode == "complete" else "reduced")
     if mode == "r":
         q = wrap(xp(A.array).zeros((0,), A.array.dtype))
@@ -211,7 +220,9 @@ function(method=True, name="qr", out=True)(lambda input, some=True: qr(input, "r
 
 def _check_driver(name, driver):
     if driver is not None:
-        raise RuntimeError(f"linalg.{name}: there is one driver here, as in PyTorch on CPU: leave out `driver=` (got {driver!r})")
+        raise RuntimeError(
+            f"linalg.{name}: there is one driver here, as in PyTorch on CPU: leave out `driver=` (got {driver!r})"
+        )
 
 
 def svd(A, full_matrices=True, *, driver=None, out=None):
@@ -310,7 +321,9 @@ def lstsq(A, B, rcond=None, *, driver=None, out=None):
     """
     _check_matrix("lstsq", A, square=False)
     if driver not in (None, "gelsy", "gelsd", "gelss", "gels"):
-        raise RuntimeError(f"linalg.lstsq: parameter `driver` should be one of (gels, gelsy, gelsd, gelss), but got {driver}")
+        raise RuntimeError(
+            f"linalg.lstsq: parameter `driver` should be one of (gels, gelsy, gelsd, gelss), but got {driver}"
+        )
     vector = A.array.ndim == B.array.ndim + 1
     right = B.unsqueeze(-1) if vector else B
     solution = matrix_product(pinv(A, rtol=rcond), right)
@@ -382,7 +395,9 @@ def matrix_norm(A, ord="fro", dim=(-2, -1), keepdim=False, *, dtype=None, out=No
     Source: https://docs.pytorch.org/docs/stable/generated/torch.linalg.matrix_norm.html
     """
     if A.array.dtype.char not in FLOAT_CODES:
-        raise RuntimeError(f"linalg.matrix_norm: Expected a floating point or complex tensor as input. Got {A.dtype.name}")
+        raise RuntimeError(
+            f"linalg.matrix_norm: Expected a floating point or complex tensor as input. Got {A.dtype.name}"
+        )
     dims = [normalize_dim(d, A.array.ndim) for d in dim]
     if len(dims) != 2 or dims[0] == dims[1]:
         raise RuntimeError(f"linalg.matrix_norm: dim must be a 2-tuple of different dimensions. Got {dim}")
@@ -399,7 +414,7 @@ def matrix_norm(A, ord="fro", dim=(-2, -1), keepdim=False, *, dtype=None, out=No
     elif ord in (1, -1, math.inf, -math.inf):
         summed, rest = (dims[0], dims[1]) if abs(ord) == 1 else (dims[1], dims[0])
         sums = A.abs().sum(summed, keepdim=True)
-        result = (sums.amax((dims[0], dims[1])) if ord > 0 else sums.amin((dims[0], dims[1])))
+        result = sums.amax((dims[0], dims[1])) if ord > 0 else sums.amin((dims[0], dims[1]))
     else:
         raise RuntimeError(f"linalg.matrix_norm: Order {ord} not supported.")
     if keepdim:
@@ -413,10 +428,14 @@ def norm(A, ord=None, dim=None, keepdim=False, *, out=None, dtype=None):
 
     Source: https://docs.pytorch.org/docs/stable/generated/torch.linalg.norm.html
     """
-    matrix = isinstance(ord, str) or (dim is not None and not isinstance(dim, int) and len(dim) == 2 and ord is not None)
+    matrix = isinstance(ord, str) or (
+        dim is not None and not isinstance(dim, int) and len(dim) == 2 and ord is not None
+    )
     if ord is not None and dim is None:
         if A.array.ndim not in (1, 2):
-            raise RuntimeError(f"linalg.norm: If dim is not specified but ord is, the input must be 1D or 2D. Got {A.array.ndim}D.")
+            raise RuntimeError(
+                f"linalg.norm: If dim is not specified but ord is, the input must be 1D or 2D. Got {A.array.ndim}D."
+            )
         matrix = A.array.ndim == 2
     if matrix:
         return matrix_norm(A, ord, dim if dim is not None else (-2, -1), keepdim, dtype=dtype, out=out)
@@ -482,7 +501,9 @@ def tensorinv(A, ind=2, *, out=None):
         raise RuntimeError("linalg.tensorinv: Expected a strictly positive integer for 'ind'")
     first, rest = A.array.shape[:ind], A.array.shape[ind:]
     if math.prod(first) != math.prod(rest):
-        raise RuntimeError(f"linalg.tensorinv: Expected self to satisfy the requirement prod(self.shape[ind:]) == prod(self.shape[:ind]), but got {math.prod(rest)} != {math.prod(first)}")
+        raise RuntimeError(
+            f"linalg.tensorinv: Expected self to satisfy the requirement prod(self.shape[ind:]) == prod(self.shape[:ind]), but got {math.prod(rest)} != {math.prod(first)}"
+        )
     return _into(out, inv(A.reshape(math.prod(first), -1)).reshape(*rest, *first), "tensorinv")
 
 
@@ -492,7 +513,9 @@ def tensorsolve(A, B, dims=None, *, out=None):
         A = A.movedim(tuple(dims), tuple(range(A.array.ndim - len(dims), A.array.ndim)))
     shape = A.array.shape[B.array.ndim :]
     if math.prod(shape) != B.array.size:
-        raise RuntimeError(f"linalg.tensorsolve: Expected self to satisfy the requirement prod(self.shape[other.ndim:]) == prod(self.shape[:other.ndim]), but got {math.prod(shape)} != {B.array.size}")
+        raise RuntimeError(
+            f"linalg.tensorsolve: Expected self to satisfy the requirement prod(self.shape[other.ndim:]) == prod(self.shape[:other.ndim]), but got {math.prod(shape)} != {B.array.size}"
+        )
     return _into(out, solve(A.reshape(B.array.size, -1), B.reshape(-1)).reshape(shape), "tensorsolve")
 
 

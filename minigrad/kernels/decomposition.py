@@ -1,5 +1,7 @@
 """Matrix inverses and decompositions by LAPACK (NumPy) or cuSOLVER (CuPy)."""
 
+import math
+
 from minigrad.backend import np, xp
 
 
@@ -83,3 +85,66 @@ def off_diagonal_reciprocal(x):
     module = xp(x)
     eye = module.eye(x.shape[-1], dtype=bool)
     return module.where(eye, 0, 1 / module.where(eye, 1, x)).astype(x.dtype)
+
+
+def lu(a, *, pivot=True):
+    """Return (P, L, U, pivots) with A = P L U; pivots are LAPACK's, from 1. # (…, M, M), (…, M, K), (…, K, N), (…, K)"""
+    module = xp(a)
+    batch, (m, n) = a.shape[:-2], a.shape[-2:]
+    count = min(m, n)
+    work = a.reshape((math.prod(batch), m, n)).copy()
+    places = module.arange(work.shape[0])
+    order = module.broadcast_to(module.arange(m), (work.shape[0], m)).copy()
+    pivots = module.empty((work.shape[0], count), "int32")
+    for k in range(count):
+        chosen = module.abs(work[:, k:, k]).argmax(axis=1) + k if pivot else module.full(work.shape[0], k)
+        pivots[:, k] = chosen + 1
+        for rows in (work, order):
+            kept = rows[places, chosen].copy()
+            rows[places, chosen] = rows[:, k]
+            rows[:, k] = kept
+        head = work[:, k, k][:, None]
+        work[:, k + 1 :, k] /= module.where(head == 0, 1, head)
+        work[:, k + 1 :, k + 1 :] -= work[:, k + 1 :, k, None] * work[:, k, None, k + 1 :]
+    lower = module.tril(work[:, :, :count], -1) + module.eye(m, count, dtype=a.dtype)
+    upper = module.triu(work[:, :count])
+    permutation = (order[:, None, :] == module.arange(m)[:, None]).astype(a.dtype)
+    parts = (permutation, lower, upper, pivots)
+    return tuple(part.reshape(batch + part.shape[1:]) for part in parts)
+
+
+def permutation_of(pivots, size, dtype):
+    """Return the permutation matrices P that LAPACK's pivots (from 1) stand for. # (…, K) → (…, size, size)"""
+    module = xp(pivots)
+    flat = pivots.reshape((math.prod(pivots.shape[:-1]), pivots.shape[-1]))
+    places = module.arange(flat.shape[0])
+    order = module.broadcast_to(module.arange(size), (flat.shape[0], size)).copy()
+    for k in range(flat.shape[1]):
+        chosen = flat[:, k] - 1
+        kept = order[places, chosen].copy()
+        order[places, chosen] = order[:, k]
+        order[:, k] = kept
+    matrices = (order[:, None, :] == module.arange(size)[:, None]).astype(dtype)
+    return matrices.reshape((*pivots.shape[:-1], size, size))
+
+
+def householder(a):
+    """Return LAPACK's (a, tau) of the QR decomposition: R above the diagonal, the reflections' vectors below it."""
+    module = xp(a)
+    batch, (m, n) = a.shape[:-2], a.shape[-2:]
+    work, taus = a.reshape((math.prod(batch), m, n)).copy(), module.zeros((math.prod(batch), min(m, n)), a.dtype)
+    for k in range(min(m, n)):
+        column = work[:, k:, k]
+        head, rest = column[:, 0].copy(), (column[:, 1:] ** 2).sum(axis=1)
+        length = -module.copysign(module.sqrt(head**2 + rest), head)
+        still = rest == 0  # nothing below the diagonal: no reflection
+        length = module.where(still, head, length)
+        tau = module.where(still, 0, (length - head) / module.where(length == 0, 1, length))
+        vectors = column / module.where(still, 1, head - length)[:, None]
+        vectors[:, 0] = 1
+        vectors = module.where(still[:, None], module.arange(m - k) == 0, vectors).astype(a.dtype)
+        inner = (vectors[:, :, None] * work[:, k:, k:]).sum(axis=1, keepdims=True)
+        work[:, k:, k:] -= tau[:, None, None] * vectors[:, :, None] * inner
+        work[:, k + 1 :, k] = vectors[:, 1:]
+        taus[:, k] = tau
+    return work.reshape(a.shape), taus.reshape(batch + (min(m, n),))

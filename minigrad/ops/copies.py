@@ -4,9 +4,10 @@ import math
 
 from minigrad.backend import xp
 from minigrad.op import Op
+from minigrad.ops import reorder, shape, split
+from minigrad.ops.arguments import check_tensor, ints_of
 from minigrad.ops.core import sum_to
 from minigrad.ops.define import unary_function
-from minigrad.ops.shape import check_tensor, ints_of
 from minigrad.registry import FUNCTIONS, function
 from minigrad.tensor import Tensor
 
@@ -23,12 +24,19 @@ def _register_copy(name, view):
         return tuple([part.clone() for part in found]) if isinstance(found, tuple) else found.clone()
 
     copy.__name__ = copy.__qualname__ = name
-    copy.__doc__ = f"Return a copy of what ``{name.removesuffix('_copy')}`` shows of the tensor, not a view.\n\nSource: {PAGE}"
+    copy.__doc__ = (
+        f"Return a copy of what ``{name.removesuffix('_copy')}`` shows of the tensor, not a view.\n\nSource: {PAGE}"
+    )
     function(out=True)(copy)
 
 
-for _name in ("diagonal", "permute", "select", "split", "split_with_sizes", "squeeze", "t", "transpose", "unbind", "unsqueeze"):
-    _register_copy(_name + "_copy", FUNCTIONS[_name])
+for _module, _names in (
+    (reorder, "diagonal"),
+    (shape, "permute squeeze t transpose unsqueeze"),
+    (split, "select split split_with_sizes unbind"),
+):
+    for _name in _names.split():
+        _register_copy(_name + "_copy", getattr(_module, _name))
 for _name in ("detach", "expand", "unfold", "view"):
     _register_copy(_name + "_copy", getattr(Tensor, _name))
 _register_copy("alias_copy", lambda input: input)

@@ -4,7 +4,7 @@ from minigrad.backend import xp
 from minigrad.kernels.scatter import scatter_add_flat
 from minigrad.kernels.strides import memory_positions, reach_of, restrided
 from minigrad.op import Op
-from minigrad.ops.shape import check_tensor, ints_of
+from minigrad.ops.arguments import check_tensor, ints_of
 from minigrad.registry import function
 
 
@@ -91,7 +91,9 @@ def _geometry(input, size, stride, storage_offset):
         )
     offset = input.storage_offset() if storage_offset is None else int(storage_offset)
     if any(stride < 0 for stride in strides):
-        raise RuntimeError(f"as_strided: Negative strides are not supported at the moment, got strides: {list(strides)}")
+        raise RuntimeError(
+            f"as_strided: Negative strides are not supported at the moment, got strides: {list(strides)}"
+        )
     if any(length < 0 for length in shape):
         raise RuntimeError(f"Trying to create tensor with negative dimension {min(shape)}: {list(shape)}")
     if offset < 0:
