@@ -1,5 +1,5 @@
 """Tools around training: data loading and checkpointing."""
 
-from minigrad.utils import data
+from minigrad.utils import checkpoint, data
 
-__all__ = ["data"]
+__all__ = ["checkpoint", "data"]
