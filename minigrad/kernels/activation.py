@@ -7,18 +7,27 @@ from minigrad.backend import np, xp
 from minigrad.kernels import special
 from minigrad.kernels.mask import choose, keep
 
+_BLOCK = 16384
+
 
 def in_single(function):
-    """Compute float16 in float32; functions get arrays, never NumPy's scalars."""
+    """Compute float16 in float32, and large arrays block by block so that the passes stay in the cache.
+
+    Functions get arrays, never NumPy's scalars; what follows x are numbers.
+    """
 
     @functools.wraps(function)
-    def run(x, *args, **params):
+    def run(x, *args):
         module = xp(x)
         x = module.asarray(x)
-        if x.dtype.char != "e":
-            return function(x, *args, **params)
-        args = [a.astype(np.float32) if hasattr(a, "dtype") and a.dtype.char == "e" else a for a in args]
-        return module.asarray(function(x.astype(np.float32), *args, **params)).astype(np.float16)
+        if x.dtype.char == "e":
+            return run(x.astype(np.float32), *args).astype(np.float16)
+        if x.size <= _BLOCK or module is not np or not x.flags.c_contiguous:
+            return module.asarray(function(x, *args))
+        flat, out = x.reshape(-1), np.empty(x.size, x.dtype)
+        for start in range(0, x.size, _BLOCK):
+            out[start : start + _BLOCK] = function(flat[start : start + _BLOCK], *args)
+        return out.reshape(x.shape)
 
     return run
 
@@ -55,6 +64,21 @@ def gelu(x):
     out += 1
     out *= 0.5
     out *= x
+    return out
+
+
+@in_single
+def gelu_slope(x):
+    """Return the derivative of gelu: the normal distribution function plus x times its density."""
+    out = special.erf(x * math.sqrt(0.5))
+    out += 1
+    out *= 0.5
+    density = x * x
+    density *= -0.5
+    density = xp(x).exp(density)
+    density *= x
+    density *= 1 / math.sqrt(2 * math.pi)
+    out += density
     return out
 
 

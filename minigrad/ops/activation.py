@@ -11,13 +11,11 @@ from minigrad.kernels import activation as kernels
 from minigrad.op import Op
 from minigrad.ops.clamp import clamp_number_op
 from minigrad.ops.define import require_tensor
-from minigrad.ops.masked import keep_where
-from minigrad.ops.special_functions import erf_op
+from minigrad.ops.masked import choose, keep_where
 from minigrad.ops.unary import exp_op, sigmoid_op, tanh_op
 from minigrad.registry import METHODS, function
 from minigrad.tensor import Tensor
 
-_ROOT_HALF = math.sqrt(0.5)
 _DENSITY_AT_ZERO = 1 / math.sqrt(2 * math.pi)
 _GELU_SCALE = math.sqrt(2 / math.pi)
 SELU_ALPHA = 1.6732632423543772848170429916717
@@ -25,11 +23,6 @@ SELU_SCALE = 1.0507009873554804934193349852946
 
 
 # ---------------------------------------------------------------------- slopes of piecewise linear functions
-def _step(x, *, at, low, high):
-    """Return low where x <= at and high elsewhere, in x's dtype."""
-    return ((x > at) * (high - low) + low).astype(x.dtype)
-
-
 def _between(x, *, low, high):
     return (x > low) & (x < high)
 
@@ -38,7 +31,6 @@ def _outside(x, *, limit):
     return ~((x >= -limit) & (x <= limit))
 
 
-step = Op(_step, [None])
 strictly_between = Op(_between, [None], name="strictly_between")
 outside = Op(_outside, [None])
 
@@ -78,9 +70,10 @@ def _softplus_gradient(g, x, beta, threshold):
 not_linear = Op(lambda mask: ~mask, [None], name="not_linear")
 
 
-def _gelu_gradient(g, x):
-    distribution = (erf_op(x * _ROOT_HALF) + 1) * 0.5
-    return g * (distribution + x * (exp_op(x * x * -0.5) * _DENSITY_AT_ZERO))
+def _gelu_slope_gradient(g, x):
+    x = clamp_number_op(x, low=-15, high=15)  # the slope is flat beyond; float16 would overflow
+    square = x * x
+    return g * (exp_op(square * -0.5) * _DENSITY_AT_ZERO * (2 - square))
 
 
 def _gelu_tanh_gradient(g, x):
@@ -111,7 +104,7 @@ hardtanh_op = Op(
 )
 leaky_relu_op = Op(
     lambda x, *, slope: kernels.leaky_relu(x, slope),
-    [lambda g, x, slope: g * step(x, at=0, low=slope, high=1)],
+    [lambda g, x, slope: choose(above(x, limit=0), g, g * slope)],
     name="leaky_relu",
 )
 elu_op = Op(_elu, [_elu_gradient])
@@ -119,7 +112,8 @@ softplus_op = Op(
     lambda x, *, beta, threshold: kernels.softplus(x, beta, threshold), [_softplus_gradient], name="softplus"
 )
 logsigmoid_op = Op(lambda x: kernels.logsigmoid(x), [lambda g, x: g * sigmoid_op(-x)], name="logsigmoid")
-gelu_op = Op(lambda x: kernels.gelu(x), [_gelu_gradient], name="gelu")
+gelu_op = Op(lambda x: kernels.gelu(x), [lambda g, x: g * gelu_slope(x)], name="gelu")
+gelu_slope = Op(lambda x: kernels.gelu_slope(x), [_gelu_slope_gradient], name="gelu_slope")
 gelu_tanh_op = Op(lambda x: kernels.gelu_tanh(x), [_gelu_tanh_gradient], name="gelu_tanh")
 silu_op = Op(lambda x: kernels.silu(x), [_silu_gradient], name="silu")
 mish_op = Op(lambda x: kernels.mish(x), [_mish_gradient], name="mish")

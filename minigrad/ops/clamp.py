@@ -19,7 +19,10 @@ def _clamp(x, low, high):
 def _number_clamp(x, *, low, high):
     low = None if low is None else asarray_like(low, x)
     high = None if high is None else asarray_like(high, x)
-    return _clamp(x, low, high)
+    if low is None or high is None or not x.ndim:
+        return _clamp(x, low, high)
+    out = xp(x).maximum(x, low)
+    return xp(x).minimum(out, high, out=out)
 
 
 def _inside(x, low, high):

@@ -138,8 +138,8 @@ def _nonempty(name, input, dims):
         return
     if dims is None:
         raise RuntimeError(
-            f"{name}(): Expected reduction dim to be specified for input.numel() == 0. Specify the reduction dim with the "
-            "'dim' argument."
+            f"{name}(): Expected reduction dim to be specified for input.numel() == 0. Specify the reduction dim "
+            "with the 'dim' argument."
         )
     for dim in dims:
         if shape[dim] == 0:

@@ -82,7 +82,7 @@ def _function(name, op, word, with_mean):
     if "std" in name:
         example = "(tensor(1.5811), tensor(3.))" if with_mean else "tensor(1.5811)"
     public.__name__ = public.__qualname__ = name
-    public.__doc__ = f"""Return the {word}: squared deviations summed, over n - correction{", and the mean" * with_mean}.
+    public.__doc__ = f"""Return the {word}: squared deviations over n - correction{", and the mean" * with_mean}.
 
     Arguments: input (Tensor of floats), dim (int, tuple of ints, None for all), unbiased (correction 1 or 0), keepdim,
     correction (degrees of freedom subtracted, default 1).

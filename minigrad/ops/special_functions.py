@@ -134,7 +134,7 @@ for _name, _op, _summary, _input, _result in [
 
 for _name, _op, _summary, _result in [
     ("igamma", igamma_op, "Return the regularised lower incomplete gamma function of order input at other.", "0.5940"),
-    ("igammac", igammac_op, "Return 1 - igamma: the upper incomplete gamma function of order input at other.", "0.4060"),
+    ("igammac", igammac_op, "Return 1 - igamma, the upper incomplete gamma function.", "0.4060"),
 ]:
     binary_function(
         _op,
