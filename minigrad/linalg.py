@@ -16,8 +16,9 @@ from minigrad.registry import function
 from minigrad.tensor import Tensor, normalize_dim, wrap
 
 __all__ = [
-    "LinAlgError", "cholesky", "cholesky_ex", "cond", "cross", "det", "diagonal", "eigh", "eigvalsh", "householder_product", "inv",
-    "inv_ex", "lstsq", "lu", "lu_factor", "lu_factor_ex", "lu_solve", "matmul", "matrix_exp", "matrix_norm", "matrix_power", "matrix_rank", "multi_dot", "norm", "pinv", "qr", "slogdet",
+    "LinAlgError", "cholesky", "cholesky_ex", "cond", "cross", "det", "diagonal", "eigh", "eigvalsh",
+    "householder_product", "inv", "inv_ex", "lstsq", "lu", "lu_factor", "lu_factor_ex", "lu_solve", "matmul",
+    "matrix_exp", "matrix_norm", "matrix_power", "matrix_rank", "multi_dot", "norm", "pinv", "qr", "slogdet",
     "solve", "solve_ex", "solve_triangular", "svd", "svdvals", "tensorinv", "tensorsolve", "vander", "vecdot",
     "vector_norm",
 ]  # fmt: skip
@@ -140,7 +141,8 @@ def solve(A, B, *, left=True, out=None):
     _check_matrix("solve", A)
     if A.array.dtype != B.array.dtype:
         raise RuntimeError(
-            f"linalg.solve: Expected A and B to have the same dtype, but found A of type {A.dtype} and B of type {B.dtype}"
+            f"linalg.solve: Expected A and B to have the same dtype, but found A of type {A.dtype} and B of type "
+            f"{B.dtype}"
         )
     vector = B.array.ndim == 1 or (A.array.ndim - 1 == B.array.ndim and A.array.shape[:-1] == B.array.shape)
     right = B.unsqueeze(-1) if vector else B
@@ -278,7 +280,7 @@ def eigvalsh(A, UPLO="L", *, out=None):
 
 
 def _tolerances(A, atol, rtol):
-    """Return (atol, rtol), numbers or arrays (…, 1), with PyTorch's defaults: rtol is eps * max(M, N) unless atol > 0."""
+    """Return (atol, rtol), numbers or arrays (…, 1); by default rtol is eps * max(M, N) unless atol > 0, else 0."""
     atol, rtol = _bound(atol), _bound(rtol)
     if rtol is None:
         default = float(np.finfo(A.array.dtype).eps) * max(A.array.shape[-2:])
@@ -502,7 +504,8 @@ def tensorinv(A, ind=2, *, out=None):
     first, rest = A.array.shape[:ind], A.array.shape[ind:]
     if math.prod(first) != math.prod(rest):
         raise RuntimeError(
-            f"linalg.tensorinv: Expected self to satisfy the requirement prod(self.shape[ind:]) == prod(self.shape[:ind]), but got {math.prod(rest)} != {math.prod(first)}"
+            f"linalg.tensorinv: Expected self to satisfy the requirement prod(self.shape[ind:]) == "
+            f"prod(self.shape[:ind]), but got {math.prod(rest)} != {math.prod(first)}"
         )
     return _into(out, inv(A.reshape(math.prod(first), -1)).reshape(*rest, *first), "tensorinv")
 
@@ -514,7 +517,8 @@ def tensorsolve(A, B, dims=None, *, out=None):
     shape = A.array.shape[B.array.ndim :]
     if math.prod(shape) != B.array.size:
         raise RuntimeError(
-            f"linalg.tensorsolve: Expected self to satisfy the requirement prod(self.shape[other.ndim:]) == prod(self.shape[:other.ndim]), but got {math.prod(shape)} != {B.array.size}"
+            f"linalg.tensorsolve: Expected self to satisfy the requirement prod(self.shape[other.ndim:]) == "
+            f"prod(self.shape[:other.ndim]), but got {math.prod(shape)} != {B.array.size}"
         )
     return _into(out, solve(A.reshape(B.array.size, -1), B.reshape(-1)).reshape(shape), "tensorsolve")
 

@@ -88,7 +88,7 @@ def off_diagonal_reciprocal(x):
 
 
 def lu(a, *, pivot=True):
-    """Return (P, L, U, pivots) with A = P L U; pivots are LAPACK's, from 1. # (…, M, M), (…, M, K), (…, K, N), (…, K)"""
+    """Return (P, L, U, pivots) with A = P L U. # (…, M, M), (…, M, K), (…, K, N), (…, K); pivots count from 1"""
     module = xp(a)
     batch, (m, n) = a.shape[:-2], a.shape[-2:]
     count = min(m, n)

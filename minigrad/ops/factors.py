@@ -148,7 +148,8 @@ def lu_unpack(LU_data, LU_pivots, unpack_data=True, unpack_pivots=True):
     if LU_pivots.array.dtype != "int32":
         raise RuntimeError(
             "torch.lu_unpack: LU_pivots is expected to be a contiguous tensor of torch.int32 dtype.\n"
-            f"Note: this function is intended to be used with the output produced by torch.linalg.lu_factor; got {LU_pivots.dtype}"
+            "Note: this function is intended to be used with the output produced by torch.linalg.lu_factor; "
+            f"got {LU_pivots.dtype}"
         )
     array = LU_data.array
     size, width = array.shape[-2:]
@@ -244,8 +245,8 @@ def householder_product(A, tau, *, out=None):
         )
     if A.array.ndim - tau.array.ndim != 1 or A.shape[:-2] != tau.shape[:-1]:
         raise RuntimeError(
-            "torch.linalg.householder_product: Expected batch dimensions of tau to be equal to input.shape[:-2], but got "
-            f"{list(tau.shape[:-1])} and {list(A.shape[:-2])}"
+            "torch.linalg.householder_product: Expected batch dimensions of tau to be equal to input.shape[:-2], "
+            f"but got {list(tau.shape[:-1])} and {list(A.shape[:-2])}"
         )
     start = wrap(xp(A.array).eye(size, width, dtype=A.array.dtype)).expand(A.shape)
     result = _reflected(A, tau, start, range(tau.shape[-1] - 1, -1, -1))

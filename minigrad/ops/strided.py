@@ -76,8 +76,8 @@ def as_strided(input, size, stride, storage_offset=None):
     source = (array.shape, tuple(input.stride()), input.storage_offset())
     if restrided(array, *view) is None:
         raise RuntimeError(
-            f"setStorage: sizes {list(view[0])}, strides {list(view[1])}, storage offset {view[2]} are out of bounds for the "
-            f"storage of a tensor with sizes {list(array.shape)}, strides {list(source[1])}, storage offset {source[2]}"
+            f"setStorage: sizes {list(view[0])}, strides {list(view[1])}, storage offset {view[2]} are out of bounds for "
+            f"the storage of a tensor with sizes {list(array.shape)}, strides {list(source[1])}, storage offset {source[2]}"
         )
     return as_strided_op(input, view=view, source=source)
 
@@ -87,7 +87,8 @@ def _geometry(input, size, stride, storage_offset):
     shape, strides = ints_of((tuple(size),), "size"), ints_of((tuple(stride),), "stride")
     if len(shape) != len(strides):
         raise RuntimeError(
-            f"mismatch in length of strides and shape: {len(shape)} sizes {list(shape)}, {len(strides)} strides {list(strides)}"
+            f"mismatch in length of strides and shape: {len(shape)} sizes {list(shape)}, {len(strides)} strides "
+            f"{list(strides)}"
         )
     offset = input.storage_offset() if storage_offset is None else int(storage_offset)
     if any(stride < 0 for stride in strides):
@@ -132,7 +133,8 @@ def as_strided_scatter(input, src, size, stride, storage_offset=None):
     shape, strides, offset = _geometry(input, size, stride, storage_offset)
     if tuple(src.shape) != shape:
         raise RuntimeError(
-            f"expected src to have a size equal to the slice of self. src size = {list(src.shape)}, slice size = {list(shape)}"
+            f"expected src to have a size equal to the slice of self. src size = {list(src.shape)}, "
+            f"slice size = {list(shape)}"
         )
     copy = _same_geometry(input)
     shift = 0 if storage_offset is None else offset - input.storage_offset()
