@@ -170,7 +170,7 @@ def _gradients(outputs, leaves, directions, create_graph, strict, name):
 
 def _rows(out, leaves, create_graph, strict):
     """Return, for each leaf, d out / d leaf. # out.shape + leaf.shape"""
-    from minigrad.ops.shape import stack
+    from minigrad.ops.join import stack
 
     flat = out.reshape(-1)
     rows = [

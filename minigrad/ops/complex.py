@@ -119,7 +119,9 @@ def view_as_complex(input):
     """Return a real tensor whose last dimension holds pairs as a view of complex numbers."""
     array = input.array
     if array.dtype.char not in "fd":
-        raise RuntimeError(f"view_as_complex is only supported for half, float and double tensors, but got a tensor of {input.dtype}")
+        raise RuntimeError(
+            f"view_as_complex is only supported for half, float and double tensors, but got a tensor of {input.dtype}"
+        )
     if array.ndim == 0:
         raise RuntimeError("Input tensor must have one or more dimensions")
     if array.shape[-1] != 2:

@@ -19,9 +19,10 @@ from minigrad.backend import (
 from minigrad.backend.devices import pinned_copy
 from minigrad.inplace import check_writable, overwrite_tensor
 from minigrad.op import Op
-from minigrad.registry import FUNCTIONS, METHODS, function
-from minigrad.ops.core import broadcast_to, cast
-from minigrad.ops.creation import as_fill_value, from_numpy
+from minigrad.ops.arguments import as_int, check_tensor
+from minigrad.ops.core import cast
+from minigrad.ops.creation import as_fill_value
+from minigrad.ops.from_data import from_numpy
 from minigrad.ops.layout import (
     channels_last,
     channels_last_3d,
@@ -32,7 +33,8 @@ from minigrad.ops.layout import (
     preserve_format,
     strided,
 )
-from minigrad.ops.shape import as_int, check_tensor, clone_op, expanded_shape, reshape_op
+from minigrad.ops.shape import clone_op, expanded_shape, reshape_op
+from minigrad.registry import FUNCTIONS, METHODS, function
 from minigrad.tensor import Tensor, as_device, wrap
 from minigrad.variable import MODE, is_tracked, touch
 
@@ -229,7 +231,9 @@ def view_as_dtype(tensor, new):
     if new == array.dtype:
         return reshape_op(tensor, shape=array.shape)
     if is_tracked(tensor) and MODE.grad and new.char in FLOAT_CODES and new.itemsize != array.itemsize:
-        raise RuntimeError(f"view(dtype): bytes seen as another dtype have no gradient; detach() the {tensor.dtype} tensor first")
+        raise RuntimeError(
+            f"view(dtype): bytes seen as another dtype have no gradient; detach() the {tensor.dtype} tensor first"
+        )
     if new.itemsize != array.itemsize:
         if array.ndim == 0:
             raise RuntimeError(
@@ -414,7 +418,9 @@ def is_complex(input):
 def is_nonzero(input):
     """Return whether the single element of a tensor is not zero."""
     if input.array.size != 1:
-        raise RuntimeError(f"Boolean value of Tensor with {'no' if not input.array.size else 'more than one'} value is ambiguous")
+        raise RuntimeError(
+            f"Boolean value of Tensor with {'no' if not input.array.size else 'more than one'} value is ambiguous"
+        )
     return input.array.item() != 0
 
 
@@ -538,7 +544,9 @@ def set_default_tensor_type(t):
     elif getattr(t, "legacy_type", None) is not None:
         name, on_cuda = t.legacy_type.name, t.on_cuda
     else:
-        raise TypeError(f"invalid type object: only floating-point types are supported as the default type, but got {t!r}")
+        raise TypeError(
+            f"invalid type object: only floating-point types are supported as the default type, but got {t!r}"
+        )
     set_default_dtype(as_dtype(name))
     set_default_device("cuda" if on_cuda else "cpu")
 

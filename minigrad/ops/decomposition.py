@@ -4,7 +4,7 @@ from minigrad.kernels import decomposition as kernels
 from minigrad.op import Op
 from minigrad.ops.linalg import matrix_product as mm
 from minigrad.ops.linalg import swap_last
-from minigrad.ops.shape import cat_op, slice_op
+from minigrad.ops.pieces import cat_op, slice_op
 
 inverse = Op(
     kernels.inverse, [lambda g, out: -mm(mm(swap_last(out), g), swap_last(out))], name="inv"

@@ -5,8 +5,9 @@ import warnings
 from minigrad.ops.cumulative import cumsum_op
 from minigrad.ops.define import alias, require_tensor
 from minigrad.ops.linalg import matmul
+from minigrad.ops.pieces import cat_op, slice_op
 from minigrad.ops.reduce import mean_op, sum_op
-from minigrad.ops.shape import cat_op, permute_op, reshape_op, slice_op
+from minigrad.ops.shape import permute_op, reshape_op
 from minigrad.registry import FUNCTIONS, function
 from minigrad.tensor import Tensor, normalize_dim
 

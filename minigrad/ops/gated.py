@@ -9,7 +9,8 @@ from minigrad.op import Op
 from minigrad.ops.activation import leaky_relu
 from minigrad.ops.define import require_tensor
 from minigrad.ops.masked import keep_where
-from minigrad.ops.shape import reshape_op, slice_op
+from minigrad.ops.pieces import slice_op
+from minigrad.ops.shape import reshape_op
 from minigrad.ops.softmax import softmax_op
 from minigrad.ops.unary import log_op, sigmoid_op
 from minigrad.registry import function

@@ -8,9 +8,9 @@ from minigrad.backend import asarray_like, np, xp
 from minigrad.kernels.scatter import scatter_add_flat
 from minigrad.op import Op
 from minigrad.ops.define import require_tensor
-from minigrad.ops.index import where_op
 from minigrad.ops.masked import keep_where, zeroed
 from minigrad.ops.shape import reshape_op
+from minigrad.ops.where import where_op
 from minigrad.registry import function
 from minigrad.tensor import wrap
 

@@ -73,7 +73,9 @@ def check_rank(chosen, ndim):
     check_memory_format(chosen)
     rank = _RANKS.get(chosen.name)
     if rank is not None and ndim != rank:
-        raise RuntimeError(f"required rank {rank} tensor to use {chosen.name} format, but this one has {ndim} dimensions")
+        raise RuntimeError(
+            f"required rank {rank} tensor to use {chosen.name} format, but this one has {ndim} dimensions"
+        )
 
 
 def permuted_empty(shape, dtype, chosen, module=np):

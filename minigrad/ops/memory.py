@@ -1,8 +1,9 @@
 """Memory: its order, what PyTorch calls storage, and functions of a tensor's single elements."""
 
 from minigrad.backend import array_device, memory_root, np, xp
+from minigrad.ops.arguments import ints_of
 from minigrad.ops.creation import empty
-from minigrad.ops.shape import expanded_shape, ints_of, inverse_permutation
+from minigrad.ops.shape import expanded_shape, inverse_permutation
 from minigrad.ops.strided import as_strided
 from minigrad.registry import function
 from minigrad.tensor import Tensor, memory_start, wrap
@@ -152,7 +153,9 @@ def _each(tensor, function, others, name):
     """Write function of the elements of CPU tensors into the first."""
     if tensor.is_cuda:
         raise TypeError(f"{name} is only implemented on CPU tensors")
-    values = [function(*items) for items in zip(*[t.array.reshape(-1).tolist() for t in (tensor, *others)], strict=True)]
+    values = [
+        function(*items) for items in zip(*[t.array.reshape(-1).tolist() for t in (tensor, *others)], strict=True)
+    ]
     return tensor.copy_(wrap(np.array(values, dtype=tensor.array.dtype).reshape(tensor.array.shape)))
 
 

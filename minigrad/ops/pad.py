@@ -5,9 +5,9 @@ import math
 from minigrad.kernels import pad as kernels
 from minigrad.kernels.resample import pad_taps
 from minigrad.op import Op
+from minigrad.ops.arguments import ints_of
 from minigrad.ops.define import require_tensor
 from minigrad.ops.resample import resample
-from minigrad.ops.shape import ints_of
 from minigrad.registry import function
 
 # The gradient of padding is cropping, which is padding by negative amounts.

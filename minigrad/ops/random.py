@@ -3,22 +3,20 @@
 import math
 
 from minigrad.backend import (
-    array_device,
     as_dtype,
     default_float,
     default_generator,
     get_default_device,
-    move,
     np,
     xp,
 )
 from minigrad.backend.devices import module_for
 from minigrad.inplace import check_writable, overwrite_tensor, write_out
 from minigrad.op import Op
-from minigrad.registry import function
-from minigrad.ops.creation import _named_size, finish, made_like, sizes_of
+from minigrad.ops.creation import finish, made_like, named_size, sizes_of
 from minigrad.ops.layout import check_layout
-from minigrad.tensor import Tensor, as_device, normalize_dim, wrap
+from minigrad.registry import function
+from minigrad.tensor import Tensor, as_device, wrap
 from minigrad.variable import MODE, is_tracked
 
 # A random fill cuts the graph: what was there before has gradient zero.
@@ -49,7 +47,9 @@ def _check_float(dtype, name):
 def _check_generator(generator, target, name):
     """RuntimeError for a generator of another device."""
     if generator is not None and generator.device.type != target.type:
-        raise RuntimeError(f"{name}(): Expected a '{target.type}' device type for generator but found '{generator.device.type}'")
+        raise RuntimeError(
+            f"{name}(): Expected a '{target.type}' device type for generator but found '{generator.device.type}'"
+        )
 
 
 def _drawn(name, kind, shape, dtype, device, generator):
@@ -81,7 +81,7 @@ def _constructor(name, kind, summary):
         **named,
     ):
         if named:
-            size = _named_size(name, size, named)
+            size = named_size(name, size, named)
         if layout is not None:
             check_layout(layout)
         if names is not None:
@@ -400,7 +400,7 @@ def _in_place(implementation):
 def _floats_for(self, name):
     dtype = self.array.dtype
     if dtype.kind not in "fc":
-        raise NotImplementedError(f'"{name}" not implemented for \'{self.dtype}\'')
+        raise NotImplementedError(f"\"{name}\" not implemented for '{self.dtype}'")
     return dtype
 
 
@@ -449,7 +449,7 @@ def random_(self, from_=None, to=None, *, generator=None, **named):
         raise TypeError(f"random_() got an unexpected keyword argument '{next(iter(named))}'")
     dtype = self.array.dtype
     if dtype.kind == "c":
-        raise NotImplementedError("\"random_\" not implemented for complex types")
+        raise NotImplementedError('"random_" not implemented for complex types')
     if low is not None and to is None and "from" not in named:
         low, to = 0, low
     largest = {"e": 1 << 11, "f": 1 << 24, "d": 1 << 53}.get(dtype.char)

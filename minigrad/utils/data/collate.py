@@ -4,7 +4,7 @@ import collections.abc
 import copy
 
 from minigrad.backend import cupy_module, from_numpy_dtype, np
-from minigrad.ops.shape import stack
+from minigrad.ops.join import stack
 from minigrad.tensor import Tensor, data_array, wrap
 from minigrad.variable import is_tracked
 
