@@ -5,6 +5,7 @@ with one int per spatial dimension and ``count`` is the number of windows along 
 after the other, so that a k x k window costs 2k passes instead of k * k.
 """
 
+from functools import lru_cache
 from itertools import product
 from math import prod
 
@@ -363,6 +364,7 @@ def window_spread(g, size, kernel, stride, padding, divisor=1):
     return out
 
 
+@lru_cache(maxsize=256)
 def window_divisor(size, kernel, stride, padding, count, include_padding):
     """Number of places that each window counts in a mean: an int, or (*count) floats where windows differ."""
     total = 1
