@@ -484,17 +484,17 @@ def diagonal(A, *, offset=0, dim1=-2, dim2=-1):
 
 
 @function(method=True, out=True)
-def cholesky_solve(input, L, upper=False):
-    """Return X with A X = input, given the Cholesky factor L of A."""
-    lower = ops.swap_last(L) if upper else L
+def cholesky_solve(input, input2, upper=False):
+    """Return X with A X = input, given the Cholesky factor input2 of A."""
+    lower = ops.swap_last(input2) if upper else input2
     return solve_triangular(ops.swap_last(lower), solve_triangular(lower, input, upper=False), upper=True)
 
 
 @function(method=True, out=True)
-def cholesky_inverse(L, upper=False):
-    """Return the inverse of the matrix whose Cholesky factor is L."""
-    eye = wrap(xp(L.array).eye(L.array.shape[-1], dtype=L.array.dtype))
-    return cholesky_solve(eye.expand(L.shape), L.triu() if upper else L.tril(), upper)
+def cholesky_inverse(input, upper=False):
+    """Return the inverse of the matrix whose Cholesky factor is the input."""
+    eye = wrap(xp(input.array).eye(input.array.shape[-1], dtype=input.array.dtype))
+    return cholesky_solve(eye.expand(input.shape), input.triu() if upper else input.tril(), upper)
 
 
 def tensorinv(A, ind=2, *, out=None):

@@ -79,7 +79,7 @@ def sum_to_size(self, *size):
         return self
     if self.array.dtype.kind in "bui":
         self = self.long()  # as sums are
-    return sum_to(self, shape=size)
+    return self.clone() if size == shape else sum_to(self, shape=size)
 
 
 def _reflected_division(self, other):

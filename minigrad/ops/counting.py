@@ -154,7 +154,7 @@ def histc(input, bins=100, min=0, max=0):
 
 
 @function(method=True)
-def histogram(input, bins, *, range=None, weight=None, density=False, out=None):
+def histogram(input, bins=100, *, range=None, weight=None, density=False, out=None):
     """Return (hist, bin_edges): counts, or weights, or densities, of the elements in each bin.
 
     Arguments: input (float Tensor), bins (int: equal bins over range or the data's limits; or Tensor of edges), range

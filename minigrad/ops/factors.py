@@ -255,18 +255,19 @@ def householder_product(A, tau, *, out=None):
 
 
 @function(name="orgqr", method=True)
-def orgqr(input, tau, *, out=None):
-    """Return linalg.householder_product(input, tau)."""
-    return householder_product(input, tau, out=out)
+def orgqr(input, input2, *, out=None):
+    """Return linalg.householder_product(input, input2)."""
+    return householder_product(input, input2, out=out)
 
 
 @function(method=True, out=True)
-def ormqr(input, tau, other, left=True, transpose=False):
-    """Return Q other (other Q with left=False; Qᵀ with transpose=True), Q the product of geqrf's reflections.
+def ormqr(input, input2, input3, left=True, transpose=False):
+    """Return Q input3 (input3 Q with left=False; Qᵀ with transpose=True); input and input2 are geqrf's a and tau.
 
     Source: https://docs.pytorch.org/docs/stable/generated/torch.ormqr.html
     """
     check_floating("ormqr", input)
+    tau, other = input2, input3
     size = other.shape[-2] if left else other.shape[-1]
     if input.shape[-2] != size:
         raise RuntimeError(f"torch.ormqr: other.shape[{-2 if left else -1}] must be equal to input.shape[-2]")

@@ -168,7 +168,7 @@ def _check_bounds(low, high, dtype, name):
 
 @function()
 def randint(
-    low, high=None, size=None, *, generator=None, out=None, dtype=None, layout=None, device=None, requires_grad=False,
+    low=None, high=None, size=None, *, generator=None, out=None, dtype=None, layout=None, device=None, requires_grad=False,
     pin_memory=False,
 ):  # fmt: skip
     """Return a tensor of integers uniform on [low, high): ``randint(high, size)`` or ``randint(low, high, size)``.
@@ -179,13 +179,11 @@ def randint(
     >>> bool((mg.randint(10, (100,)) < 10).all())
     True
     """
-    if size is None:
-        if isinstance(high, (tuple, list)):  # randint(high, size)
-            low, high, size = 0, low, high
-        else:
-            raise TypeError("randint(): missing the argument 'size'")
-    elif high is None:
-        low, high = 0, low
+    if size is None:  # randint(high, size)
+        low, high, size = None, low, high
+    low, high = (0, low) if high is None else (0 if low is None else low, high)
+    if high is None or not isinstance(size, (tuple, list)):
+        raise TypeError("randint(): expected (high, size) or (low, high, size), with ints and a tuple of ints")
     check_layout(layout)
     low, high = _integer_bound(low, "randint"), _integer_bound(high, "randint")
     dtype = (out.dtype if out is not None else np.dtype(np.int64)) if dtype is None else dtype
@@ -201,12 +199,14 @@ def randint(
 
 @function()
 def randint_like(
-    input, low, high=None, *, generator=None, dtype=None, layout=None, device=None, requires_grad=False, pin_memory=False,
-    memory_format=None,
+    input, low=None, high=None, *, generator=None, dtype=None, layout=None, device=None, requires_grad=False,
+    pin_memory=False, memory_format=None,
 ):  # fmt: skip
     """Return integers uniform on [low, high), or [0, low), with the input's shape, dtype and device unless given."""
     check_layout(layout)
-    low, high = (0, low) if high is None else (low, high)
+    low, high = (0, low) if high is None else (0 if low is None else low, high)
+    if high is None:
+        raise TypeError("randint_like(): missing the argument 'high'")
     low, high = _integer_bound(low, "randint_like"), _integer_bound(high, "randint_like")
     _check_bounds(low, high, input.array.dtype if dtype is None else as_dtype(dtype).dtype, "random_")
 

@@ -150,14 +150,14 @@ def tile(input, *dims, **named):
 
 
 @function(method=True)
-def repeat_interleave(input, repeats=None, dim=None, *, output_size=None):
+def repeat_interleave(input=None, repeats=None, dim=None, *, output_size=None):
     """Return each element ``repeats`` times in a row: along a dimension, or flattened.
 
-    ``repeats`` is an int, or integer tensor with one count an element. ``repeat_interleave(counts)`` returns the indices
-    0 … n - 1, each as often as its count says.
+    ``repeats`` is an int, or integer tensor with one count an element. ``repeat_interleave(counts)`` returns the
+    indices 0 … n - 1, each as often as its count says.
     """
-    if repeats is None:
-        counts = input
+    if repeats is None or input is None:
+        counts = input if repeats is None else repeats
         if counts.array.ndim != 1 or counts.array.dtype not in (np.int64, np.int32):
             raise RuntimeError("repeat_interleave only accepts 1D vectors of int32 or int64 as repeat")
         indices = _repeated_indices(counts, counts.array.size, output_size)

@@ -25,7 +25,7 @@ def _number(value, name, argument):
 
 @function()
 def arange(
-    start, end=None, step=1, *, out=None, dtype=None, layout=None, device=None, requires_grad=False, pin_memory=False
+    start=None, end=None, step=1, *, out=None, dtype=None, layout=None, device=None, requires_grad=False, pin_memory=False
 ):
     """Return the numbers start, start + step, … below end: ceil((end - start) / step) of them.
 
@@ -37,8 +37,7 @@ def arange(
     tensor([1, 2, 3])
     """
     check_layout(layout)
-    if end is None:
-        start, end = 0, start
+    start, end = (0, start) if end is None else (0 if start is None else start, end)
     start, end, step = (_number(v, "arange", n) for v, n in ((start, "start"), (end, "end"), (step, "step")))
     if step == 0:
         raise RuntimeError("arange(): step must be nonzero")
@@ -76,7 +75,8 @@ def _all_ints(*values):
 def range(start, end=None, step=1, *, out=None, dtype=None, layout=None, device=None, requires_grad=False):  # noqa: A001
     """Return start, start + step, … up to and including end, as floats; deprecated in favour of arange."""
     warnings.warn(
-        "minigrad.range is deprecated, as PyTorch's is, because its behavior is inconsistent with Python's range builtin. "
+        "minigrad.range is deprecated, as PyTorch's is, because its behavior is inconsistent with Python's range "
+        "builtin. "
         "Instead, use minigrad.arange, which produces values in [start, end).",
         stacklevel=2,
     )
@@ -232,15 +232,17 @@ def _triangle(row, col, offset, dtype, device, layout, pick, name):
 
 
 @function()
-def tril_indices(row, col, offset=0, *, dtype=None, device=None, layout=None):
+def tril_indices(row, col, offset=0, *, dtype=None, device=None, layout=None, requires_grad=False, pin_memory=False):
     """Return the (row, column) indices, (2, N), of the lower triangle of a row×col matrix."""
-    return _triangle(row, col, offset, dtype, device, layout, lambda m, ones, k: m.tril(ones, k), "tril_indices")
+    indices = _triangle(row, col, offset, dtype, device, layout, lambda m, ones, k: m.tril(ones, k), "tril_indices")
+    return finish(indices.array, requires_grad, pin_memory)
 
 
 @function()
-def triu_indices(row, col, offset=0, *, dtype=None, device=None, layout=None):
+def triu_indices(row, col, offset=0, *, dtype=None, device=None, layout=None, requires_grad=False, pin_memory=False):
     """Return the (row, column) indices, (2, N), of the upper triangle of a row×col matrix."""
-    return _triangle(row, col, offset, dtype, device, layout, lambda m, ones, k: m.triu(ones, k), "triu_indices")
+    indices = _triangle(row, col, offset, dtype, device, layout, lambda m, ones, k: m.triu(ones, k), "triu_indices")
+    return finish(indices.array, requires_grad, pin_memory)
 
 
 @function()
@@ -265,7 +267,7 @@ def _vander_power(x, count, increasing):
 
 
 @function()
-def vander(x, N=None, *, increasing=False):  # noqa: N803 - PyTorch's name
+def vander(x, N=None, increasing=False):  # noqa: N803 - PyTorch's name
     """Return the matrix of powers of a 1-dimensional tensor, highest first unless increasing."""
     if x.array.ndim != 1:
         raise RuntimeError("x must be a one-dimensional tensor.")
