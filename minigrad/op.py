@@ -143,8 +143,8 @@ class Op:
                 edges.append(arg.node or arg)
             else:
                 edges.append(None)
-        if not recorded:
-            return self._wrapped(out, args[0])
+        if not recorded or (hasattr(out, "dtype") and out.dtype.char not in FLOAT_CODES):
+            return self._wrapped(out, args[0])  # integers, made by a cast or a copy, have no gradient
         node = _new(Node)
         node.op = self
         node.number = next_time()
@@ -381,7 +381,13 @@ def _one_with_params(op):
             out = xp(out).asarray(out)
         if view:
             return view_result(op, x, array, out, params)
-        if type(x) is not Tensor and x._requires_grad and differentiable and MODE.grad:
+        if (
+            type(x) is not Tensor
+            and x._requires_grad
+            and differentiable
+            and MODE.grad
+            and out.dtype.char in FLOAT_CODES  # a cast to integers has no gradient
+        ):
             node = _new(Node)
             node.op = op
             node.number = next_time()
@@ -527,8 +533,14 @@ def _pair(op):
             raise explained(op, [x, y], error) from error.__cause__
         edge_a = (a.node or a) if diff_a and type(a) is not Tensor and a._requires_grad else None
         edge_b = (b.node or b) if diff_b and type(b) is not Tensor and b._requires_grad else None
-        if type(out) is not _ndarray or (edge_a is None and edge_b is None) or not MODE.grad:
-            return op._wrapped(out, a) if not is_recorded(op, a, b) else op.record((a, b), (x, y), NO_PARAMS, out)
+        if type(out) is not _ndarray:
+            if type(out) is tuple:
+                return op.record((a, b), (x, y), NO_PARAMS, out) if is_recorded(op, a, b) else op._wrapped(out, a)
+            out = xp(out).asarray(out)
+        if (edge_a is None and edge_b is None) or not MODE.grad:
+            result = _new(Tensor)
+            result.array = out
+            return result
         node = _new(Node)
         node.op = op
         node.number = next_time()

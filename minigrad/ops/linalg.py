@@ -65,19 +65,8 @@ def _times(name, a, b):
     return matrix_product(a, b)
 
 
-@function(method=True, out=True)
-def matmul(input, other):
-    """Return the matrix product, with vectors and batches as in PyTorch.
-
-    1-d · 1-d is the dot product; a 1-d argument is a row on the left and a column on the right; further leading
-    dimensions are batches and broadcast. RuntimeError for lengths or dtypes that do not fit.
-    Arguments: input (…, N, K) or (K,); other (…, K, M) or (K,).
-    Source: https://docs.pytorch.org/docs/stable/generated/torch.matmul.html
-
-    >>> import minigrad as mg
-    >>> mg.matmul(mg.ones(2, 3), mg.ones(3))
-    tensor([3., 3.])
-    """
+def _product(input, other):
+    """Return the matrix product of tensors of any numbers of dimensions; see matmul."""
     if not isinstance(input, Tensor) or not isinstance(other, Tensor):
         _check_operands("matmul", input, other)
     x, y = input.array, other.array
@@ -101,16 +90,32 @@ def matmul(input, other):
     return _times("matmul", input, other)
 
 
+@function(method=True, out=True)
+def matmul(input, other):
+    """Return the matrix product, with vectors and batches as in PyTorch.
+
+    1-d · 1-d is the dot product; a 1-d argument is a row on the left and a column on the right; further leading
+    dimensions are batches and broadcast. RuntimeError for lengths or dtypes that do not fit.
+    Arguments: input (…, N, K) or (K,); other (…, K, M) or (K,).
+    Source: https://docs.pytorch.org/docs/stable/generated/torch.matmul.html
+
+    >>> import minigrad as mg
+    >>> mg.matmul(mg.ones(2, 3), mg.ones(3))
+    tensor([3., 3.])
+    """
+    return _product(input, other)
+
+
 def _matmul_operator(self, other):
     if not isinstance(other, Tensor):
         return NotImplemented
-    return matmul(self, other)
+    return _product(self, other)
 
 
 def _right_matmul_operator(self, other):
     if not isinstance(other, Tensor):
         return NotImplemented
-    return matmul(other, self)
+    return _product(other, self)
 
 
 Tensor.__matmul__ = _matmul_operator
