@@ -174,7 +174,7 @@ def memory_reserved(device=None):
 def max_memory_allocated(device=None):
     """Return the most bytes of GPU memory ever reserved for tensors since the last reset; 0 without a GPU.
 
-    CuPy keeps no peak of the bytes in use; what its pool holds bounds it from above, since blocks are reused and the pool
+    CuPy keeps no peak of the bytes in use; what its pool holds bounds it from above: blocks are reused, and the pool
     only shrinks in empty_cache().
     """
     if not is_available():

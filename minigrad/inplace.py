@@ -207,7 +207,8 @@ def check_no_overlap(array):
     if not writeable or (repeats and array.size):
         raise RuntimeError(
             "unsupported operation: more than one element of the written-to tensor refers to a single memory location"
-            f"{'' if writeable else ', or its memory is read-only'}. Please clone() the tensor before performing the operation."
+            f"{'' if writeable else ', or its memory is read-only'}. Please clone() the tensor before performing "
+            "the operation."
         )
 
 

@@ -440,7 +440,7 @@ def _binary(op, numpy_forward, operator=False):
 
     ``operator``: the call serves as a method such as ``__add__``, which returns NotImplemented for unknown operands.
     """
-    forward, differentiable = op.forward, op.differentiable
+    forward = op.forward
     # What each of the two rules asks for, so that what only an unused rule needs is not saved.
     wants = [rule.wants if rule is not None else () for rule in op.rules]
     x_for_a, x_for_b = (("array", 0) in wanted for wanted in wants)

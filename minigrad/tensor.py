@@ -394,6 +394,8 @@ def _nested_array(data, dtype=None):
     except ValueError as error:
         raise ValueError(f"expected sequences of equal length at every depth: {error}") from None
     if array.dtype.kind in "OUSMm":
+        if array.dtype.kind == "O" and not _culprit(data):
+            raise RuntimeError("Overflow when unpacking long long: a value does not fit int64")
         raise TypeError(f"new(): invalid data type '{_culprit(data)}'")
     if dtype is not None:
         return array.astype(dtype, copy=False)

@@ -20,7 +20,7 @@ def scatter_add_flat(out, index, values):
 
 
 def take(x, index, dim):
-    """Return x at the indices along a dimension, which index's dimensions replace; negative indices count from the end."""
+    """Return x at the indices along a dimension, which index's dimensions replace; negative ones count from the end."""
     if dim == 0 or not x.flags.c_contiguous or xp(x) is not np:
         return x[index] if dim == 0 else x[(slice(None),) * dim + (index,)]
     return x.take(index, axis=dim)
@@ -36,7 +36,7 @@ def take_add(g, index, shape, dim):
 def index_add(out, index, values, dim):
     """Add values at the indices along a dimension of out, in place; indices that repeat add up.
 
-    Arguments: index (integers in [-n, n) of any shape, n the length of dim), values (index's dimensions in place of dim).
+    Arguments: index (integers in [-n, n) of any shape; n: length of dim), values (index's dimensions in place of dim).
     """
     module = xp(out)
     length = out.shape[dim]
@@ -74,7 +74,7 @@ def index_add(out, index, values, dim):
 
 
 def along(index, dim):
-    """Return the tuple of index arrays with which x[...] reads at ``index`` along a dimension and in place elsewhere."""
+    """Return the tuple of arrays with which x[...] reads at ``index`` along a dimension and in place elsewhere."""
     module, ndim = xp(index), index.ndim
     mesh = []
     for axis, length in enumerate(index.shape):

@@ -72,7 +72,7 @@ def _strided_on_gpu(x, root, shape, byte_strides, offset):
 
 
 def restrided(x, shape, strides, offset):
-    """Return the view of x's memory with a shape, strides and offset from the memory's start; None if it reaches outside."""
+    """Return the view of x's memory with a shape, strides and offset from its start; None if it reaches outside."""
     root = memory_root(x)
     address = (lambda array: array.ctypes.data) if type(x) is _ndarray else (lambda array: array.data.ptr)
     own = (address(x) - address(root)) // x.itemsize

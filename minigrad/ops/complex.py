@@ -49,11 +49,13 @@ def _check_parts(first, second, name, arguments):
     for position, value in enumerate((first, second)):
         if not isinstance(value, Tensor):
             raise TypeError(
-                f"{name}(): argument '{arguments[position]}' (position {position + 1}) must be Tensor, not {type(value).__name__}"
+                f"{name}(): argument '{arguments[position]}' (position {position + 1}) must be Tensor, not "
+                f"{type(value).__name__}"
             )
     if first.array.dtype.char not in "efd" or first.array.dtype != second.array.dtype:
         raise RuntimeError(
-            f"Expected both inputs to be Half, Float or Double tensors of one type but got {first.dtype} and {second.dtype}"
+            f"Expected both inputs to be Half, Float or Double tensors of one type but got {first.dtype} and "
+            f"{second.dtype}"
         )
 
 

@@ -88,10 +88,10 @@ def to_memory_format(tensor, memory_format):
 
 @function(method=True, public=False)
 def to(self, *args, dtype=None, device=None, non_blocking=False, copy=False, memory_format=None, other=None):
-    """Return the tensor with another dtype and/or device: ``to(dtype)``, ``to(device)``, ``to(device, dtype)``, ``to(other)``.
+    """Return the tensor with another dtype and/or device: ``to(dtype)``, ``to(device, dtype)``, ``to(other)``.
 
-    The tensor itself is returned where nothing changes, unless ``copy``. A device comes with RuntimeError where there is
-    no such GPU. Source: https://docs.pytorch.org/docs/stable/generated/torch.Tensor.to.html
+    The tensor itself is returned where nothing changes, unless ``copy``. RuntimeError where there is no such GPU.
+    Source: https://docs.pytorch.org/docs/stable/generated/torch.Tensor.to.html
     """
     if len(args) == 1 and not (non_blocking or copy or memory_format or other is not None):
         first = args[0]
@@ -115,8 +115,8 @@ def to(self, *args, dtype=None, device=None, non_blocking=False, copy=False, mem
         non_blocking = args.pop(0)
     if args:
         copy = args.pop(0)
-    if args:
-        raise TypeError("to() received too many arguments: expected dtype, device or tensor, non_blocking, copy")
+    if args or not isinstance(non_blocking, bool) or not isinstance(copy, bool):
+        raise TypeError("to() received wrong arguments: expected dtype, device or tensor, non_blocking, copy")
     if other is not None:
         device, dtype = other.device, other.dtype
     numpy_dtype = None if dtype is None else as_dtype(dtype).dtype
@@ -246,7 +246,8 @@ def view_as_dtype(tensor, new):
             )
         if array.strides[-1] != array.itemsize:
             raise RuntimeError(
-                f"self.stride(-1) must be 1 to view {tensor.dtype} as {from_numpy_dtype(new)} (different element sizes), but "
+                f"self.stride(-1) must be 1 to view {tensor.dtype} as {from_numpy_dtype(new)} (different element "
+                "sizes), but "
                 f"got {array.strides[-1] // array.itemsize}"
             )
     tensor._mark_aliased()
@@ -300,7 +301,8 @@ def _written(tensor, array):
     except ValueError as error:
         if "read-only" in str(error):
             raise RuntimeError(
-                "unsupported operation: more than one element of the written-to tensor refers to a single memory location, "
+                "unsupported operation: more than one element of the written-to tensor refers to a single memory "
+                "location, "
                 "or its memory is read-only. Please clone() the tensor before performing the operation."
             ) from None
         raise
@@ -359,7 +361,7 @@ def set_(self, source=None):
 
 @function(method=True, public=False)
 def resize_(self, *sizes, memory_format=None):
-    """Change the shape in place, keeping the first elements in memory; new ones are uninitialised. Returns the tensor."""
+    """Change the shape in place, keeping the first elements; new ones are uninitialised. Returns the tensor."""
     shape = tuple(sizes[0]) if len(sizes) == 1 and not isinstance(sizes[0], int) else sizes
     shape = tuple([as_int(length, "resize_()") for length in shape])
     if self.requires_grad:

@@ -204,7 +204,7 @@ def empty(
     memory_format=None,
     **named,
 ):
-    """Return an uninitialised tensor of the given size (ints or one tuple); keywords as for zeros, and memory_format."""
+    """Return an uninitialised tensor of the given size; keywords as for zeros, and memory_format."""
     if named:
         size = named_size("empty", size, named)
     check_layout(layout)
@@ -401,7 +401,7 @@ def new_tensor(self, data, *, dtype=None, device=None, requires_grad=False, layo
 
 @function(method=True, public=False)
 def new_empty_strided(self, size, stride, dtype=None, layout=None, device=None, requires_grad=False, pin_memory=False):
-    """Return an uninitialised tensor with the given size and strides, of this tensor's dtype and device unless given."""
+    """Return an uninitialised tensor with the given size and strides, of this one's dtype and device unless given."""
     dtype, device = self.dtype if dtype is None else dtype, self.device if device is None else device
     return empty_strided(
         size, stride, dtype=dtype, device=device, layout=layout, requires_grad=requires_grad, pin_memory=pin_memory

@@ -126,7 +126,8 @@ def frombuffer(buffer, *, dtype, count=-1, offset=0, requires_grad=False):
         )
     if count > 0 and offset + count * chosen.itemsize > size:
         raise ValueError(
-            f"requested buffer length ({count} * {chosen.itemsize} bytes) after offset ({offset} bytes) must not be greater "
+            f"requested buffer length ({count} * {chosen.itemsize} bytes) after offset ({offset} bytes) must not be "
+            "greater "
             f"than actual buffer length ({size} bytes)"
         )
     array = np.frombuffer(buffer, chosen, count, offset)

@@ -381,7 +381,8 @@ def _assignment_error(array, value, error):
     """Return the error for a value that can't be stored."""
     if "read-only" in str(error):
         return RuntimeError(
-            "unsupported operation: more than one element of the written-to tensor refers to a single memory location, or "
+            "unsupported operation: more than one element of the written-to tensor refers to a single memory "
+            "location, or "
             "its memory is read-only. Please clone() the tensor before performing the operation."
         )
     if isinstance(error, OverflowError) or not hasattr(value, "shape") or value.ndim == 0:
@@ -441,5 +442,6 @@ def broadcast_value(value, shape):
         return broadcast_to(value, shape=shape)
     except (ValueError, RuntimeError):
         raise RuntimeError(
-            f"shape mismatch: value tensor of shape {list(own)} cannot be broadcast to indexing result of shape {list(shape)}"
+            f"shape mismatch: value tensor of shape {list(own)} cannot be broadcast to indexing result of shape "
+            f"{list(shape)}"
         ) from None

@@ -56,7 +56,8 @@ def _slices_arguments(input, dim, index, source, name):
         error = IndexError if values.array.ndim != x.array.ndim and name == "index_copy" else RuntimeError
         raise error(
             f"{name}(): Source/destination tensor must have same slice shapes: expected a source of shape "
-            f"{list(expected or ())} for self {list(input.shape)} and {places.array.size} indices, got {list(source.shape)}"
+            f"{list(expected or ())} for self {list(input.shape)} and {places.array.size} indices, got "
+            f"{list(source.shape)}"
         )
     return dim, x, places, values
 
@@ -86,7 +87,8 @@ def index_fill(input, dim, index, value):
     if isinstance(value, Tensor):
         if value.array.ndim:
             raise RuntimeError(
-                f"index_fill_ only supports a 0-dimensional value tensor, but got tensor with {value.array.ndim} dimension(s)."
+                f"index_fill_ only supports a 0-dimensional value tensor, but got tensor with {value.array.ndim} "
+                "dimension(s)."
             )
         value = cast(value, dtype=x.array.dtype) if value.array.dtype != x.array.dtype else value
         mask = xp(x.array).zeros(x.array.shape[dim : dim + 1] + (1,) * (x.array.ndim - dim - 1), "bool")
@@ -176,7 +178,7 @@ def put(input, index, source, accumulate=False):
 
 @function(method=True)
 def take_along_dim(input, indices, dim=None, *, out=None):
-    """Return the input's values at indices along a dimension, the other dimensions broadcast; flattened if dim is None."""
+    """Return the values at indices along a dimension, the other dimensions broadcast; flattened if dim is None."""
     if not isinstance(indices, Tensor) or indices.array.dtype.kind not in "iu":
         raise RuntimeError("take_along_dim(): dtype of indices should be Long")
     if dim is None:

@@ -54,7 +54,8 @@ def _careful_cat(tensors, dim):
         for where, (a, b) in enumerate(zip(shape, other, strict=True)):
             if where != dim and a != b:
                 raise RuntimeError(
-                    f"Sizes of tensors must match except in dimension {dim}. Expected size {a} but got size {b} for tensor "
+                    f"Sizes of tensors must match except in dimension {dim}. Expected size {a} but got size {b} for "
+                    "tensor "
                     f"number {position} in the list."
                 )
     result = cat_op(*filled, dim=dim)
@@ -95,7 +96,8 @@ def stack(tensors, dim=0, *, axis=None):
     for position, tensor in enumerate(tensors):
         if tensor.array.shape != shape:
             raise RuntimeError(
-                f"stack expects each tensor to be equal size, but got {list(shape)} at entry 0 and {list(tensor.shape)} at "
+                f"stack expects each tensor to be equal size, but got {list(shape)} at entry 0 and "
+                f"{list(tensor.shape)} at "
                 f"entry {position}"
             )
     return stack_op(*tensors, dim=dim)

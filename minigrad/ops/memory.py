@@ -28,7 +28,8 @@ def empty_permuted(
     order = ints_of((tuple(physical_layout),), "empty_permuted()")
     if len(order) != len(size):
         raise RuntimeError(
-            f"Number of dimensions in size does not match the length of the physical_layout; i.e. len(size) = {len(size)} "
+            "Number of dimensions in size does not match the length of the physical_layout; i.e. len(size) = "
+            f"{len(size)} "
             f"is not equal to len(physical_layout) = {len(order)}"
         )
     if sorted(order) != list(range(len(order))):

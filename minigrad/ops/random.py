@@ -168,8 +168,8 @@ def _check_bounds(low, high, dtype, name):
 
 @function()
 def randint(
-    low=None, high=None, size=None, *, generator=None, out=None, dtype=None, layout=None, device=None, requires_grad=False,
-    pin_memory=False,
+    low=None, high=None, size=None, *, generator=None, out=None, dtype=None, layout=None, device=None,
+    requires_grad=False, pin_memory=False,
 ):  # fmt: skip
     """Return a tensor of integers uniform on [low, high): ``randint(high, size)`` or ``randint(low, high, size)``.
 

@@ -156,6 +156,8 @@ def repeat_interleave(input=None, repeats=None, dim=None, *, output_size=None):
     ``repeats`` is an int, or integer tensor with one count an element. ``repeat_interleave(counts)`` returns the
     indices 0 … n - 1, each as often as its count says.
     """
+    if repeats is None and input is None:
+        raise TypeError("repeat_interleave(): missing the argument 'repeats'")
     if repeats is None or input is None:
         counts = input if repeats is None else repeats
         if counts.array.ndim != 1 or counts.array.dtype not in (np.int64, np.int32):

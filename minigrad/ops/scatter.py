@@ -65,13 +65,15 @@ def _check_sizes(index_shape, shape, dim, name, what):
     """RuntimeError where an index reaches further than what it reads or writes, along any dimension but dim."""
     if len(index_shape) != len(shape):
         raise RuntimeError(
-            f"Index tensor must have the same number of dimensions as {what} tensor: {name}() got {list(index_shape)} and "
+            f"Index tensor must have the same number of dimensions as {what} tensor: {name}() got "
+            f"{list(index_shape)} and "
             f"{list(shape)}"
         )
     for axis, (length, limit) in enumerate(zip(index_shape, shape, strict=True)):
         if axis != dim and length > limit:
             raise RuntimeError(
-                f"Size does not match at dimension {axis} expected index {list(index_shape)} to be no larger than {what} "
+                f"Size does not match at dimension {axis} expected index {list(index_shape)} to be no larger than "
+                f"{what} "
                 f"{list(shape)} apart from dimension {dim}"
             )
 

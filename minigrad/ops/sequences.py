@@ -25,7 +25,8 @@ def _number(value, name, argument):
 
 @function()
 def arange(
-    start=None, end=None, step=1, *, out=None, dtype=None, layout=None, device=None, requires_grad=False, pin_memory=False
+    start=None, end=None, step=1, *, out=None, dtype=None, layout=None, device=None, requires_grad=False,
+    pin_memory=False,
 ):
     """Return the numbers start, start + step, … below end: ceil((end - start) / step) of them.
 

@@ -36,7 +36,8 @@ def _invalid_shape(x, shape):
         return RuntimeError("only one dimension can be inferred")
     if unknown and x.size == 0:
         return RuntimeError(
-            f"cannot reshape tensor of 0 elements into shape {list(shape)} because the unspecified dimension size -1 can be "
+            f"cannot reshape tensor of 0 elements into shape {list(shape)} because the unspecified dimension size "
+            "-1 can be "
             "any value and is ambiguous"
         )
     return RuntimeError(f"shape '{list(shape)}' is invalid for input of size {x.size}")
@@ -291,7 +292,8 @@ def unflatten(input, dim, sizes):
         sizes = tuple([shape[dim] // known if size == -1 else size for size in sizes])
     elif known != shape[dim]:
         raise RuntimeError(
-            f"unflatten: Provided sizes {list(sizes)} don't multiply up to the size of dim {dim} ({shape[dim]}) in the input tensor"
+            f"unflatten: Provided sizes {list(sizes)} don't multiply up to the size of dim {dim} ({shape[dim]}) in "
+            "the input tensor"
         )
     return view_op(input, shape=shape[:dim] + sizes + shape[dim + 1 :])
 
@@ -429,7 +431,8 @@ def movedim(input, source, destination):
     targets = (destination,) if isinstance(destination, int) else tuple(destination)
     if len(sources) != len(targets):
         raise RuntimeError(
-            f"movedim: Invalid source or destination dims: source ({list(sources)} dims) should contain the same number of "
+            f"movedim: Invalid source or destination dims: source ({list(sources)} dims) should contain the same "
+            "number of "
             f"dims as destination ({list(targets)} dims)"
         )
     sources = [normalize_dim(dim, ndim) for dim in sources]
@@ -468,7 +471,8 @@ def _reversed_dims(self):
         return view_result(transpose_op, self, array, array.T, {"dim0": 0, "dim1": 1})
     if ndim != 1:
         warnings.warn(
-            "The use of `x.T` on tensors of dimension other than 2 to reverse their shape is deprecated and it will throw an "
+            "The use of `x.T` on tensors of dimension other than 2 to reverse their shape is deprecated and it "
+            "will throw an "
             "error in a future release. Consider `x.mT` to transpose batches of matrices or "
             "`x.permute(*minigrad.arange(x.ndim - 1, -1, -1))` to reverse the dimensions of a tensor.",
             stacklevel=2,
@@ -507,7 +511,8 @@ def expanded_shape(shape, sizes, name="expand"):
     lead = len(sizes) - len(shape)
     if lead < 0:
         raise RuntimeError(
-            f"{name}({list(shape)}, size={list(sizes)}): the number of sizes provided ({len(sizes)}) must be greater or "
+            f"{name}({list(shape)}, size={list(sizes)}): the number of sizes provided ({len(sizes)}) must be "
+            "greater or "
             f"equal to the number of dimensions in the tensor ({len(shape)})"
         )
     result = []
@@ -516,7 +521,8 @@ def expanded_shape(shape, sizes, name="expand"):
         if size == -1:
             if length is None:
                 raise RuntimeError(
-                    f"{name}({list(shape)}, size={list(sizes)}): The expanded size of the tensor (-1) isn't allowed in a "
+                    f"{name}({list(shape)}, size={list(sizes)}): The expanded size of the tensor (-1) isn't allowed "
+                    "in a "
                     f"leading, non-existing dimension {position}"
                 )
             size = length

@@ -38,7 +38,8 @@ def split(tensor, split_size_or_sections=None, dim=0, *, split_size=None):
             )
         if sum(sizes) != length:
             raise RuntimeError(
-                f"split_with_sizes expects split_sizes to sum exactly to {length} (input tensor's size at dimension {dim}), "
+                f"split_with_sizes expects split_sizes to sum exactly to {length} (input tensor's size at dimension "
+                f"{dim}), "
                 f"but got split_sizes={list(sizes)}"
             )
         return _views(split_op, tensor, dim=dim, sizes=sizes)
@@ -85,11 +86,13 @@ def tensor_split(input, indices_or_sections=None, dim=0, *, indices=None, sectio
     if isinstance(given, Tensor):
         if given.is_cuda or given.array.dtype != np.int64:
             raise RuntimeError(
-                f"tensor_split expected tensor_indices_or_sections to have dtype of long and be on cpu, but got {given.dtype}"
+                "tensor_split expected tensor_indices_or_sections to have dtype of long and be on cpu, but got "
+                f"{given.dtype}"
             )
         if given.array.ndim > 1:
             raise RuntimeError(
-                f"tensor_split expected tensor_indices_or_sections to be a zero-dimensional or one-dimensional tensor, but "
+                "tensor_split expected tensor_indices_or_sections to be a zero-dimensional or one-dimensional "
+                "tensor, but "
                 f"got a tensor with {given.array.ndim} dims"
             )
         given = given.tolist()
@@ -114,14 +117,16 @@ def _split_along(name, dim, least):
         ndim = input.array.ndim
         if ndim < least:
             raise RuntimeError(
-                f"torch.{name} requires a tensor with at least {least} dimension, but got a tensor with {ndim} dimensions!"
+                f"torch.{name} requires a tensor with at least {least} dimension, but got a tensor with {ndim} "
+                "dimensions!"
             )
         where = dim if not (name == "hsplit" and ndim == 1) else 0
         if isinstance(given, int):
             length = input.array.shape[where]
             if given == 0 or length % given:
                 raise RuntimeError(
-                    f"torch.{name} attempted to split along dimension {where}, but the size of the dimension {length} is not "
+                    f"torch.{name} attempted to split along dimension {where}, but the size of the dimension "
+                    f"{length} is not "
                     f"divisible by the split_size {given}!"
                 )
         return tensor_split(input, given, where)

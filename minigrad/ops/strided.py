@@ -76,7 +76,8 @@ def as_strided(input, size, stride, storage_offset=None):
     source = (array.shape, tuple(input.stride()), input.storage_offset())
     if restrided(array, *view) is None:
         raise RuntimeError(
-            f"setStorage: sizes {list(view[0])}, strides {list(view[1])}, storage offset {view[2]} are out of bounds for "
+            f"setStorage: sizes {list(view[0])}, strides {list(view[1])}, storage offset {view[2]} are out of "
+            "bounds for "
             f"the storage of a tensor of shape {list(array.shape)}, strides {list(source[1])} and offset {source[2]}"
         )
     return as_strided_op(input, view=view, source=source)

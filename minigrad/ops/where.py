@@ -52,7 +52,8 @@ def masked_fill(input, mask, value):
     if isinstance(value, Tensor):
         if value.array.ndim:
             raise RuntimeError(
-                f"masked_fill_ only supports a 0-dimensional value tensor, but got tensor with {value.array.ndim} dimension(s)."
+                f"masked_fill_ only supports a 0-dimensional value tensor, but got tensor with {value.array.ndim} "
+                "dimension(s)."
             )
         if value.array.dtype.kind == "c" and dtype.kind != "c":
             raise RuntimeError(f"value cannot be converted to type {input.dtype} without overflow")
@@ -82,7 +83,8 @@ def _common_shape(a, b, name):
         return np.broadcast_shapes(a.array.shape, b.array.shape)
     except ValueError:
         raise RuntimeError(
-            f"{name}: The size of tensor a {list(a.shape)} must match the size of tensor b {list(b.shape)}, or one of them "
+            f"{name}: The size of tensor a {list(a.shape)} must match the size of tensor b {list(b.shape)}, or one "
+            "of them "
             "must be 1, in every dimension"
         ) from None
 
@@ -100,7 +102,8 @@ def masked_scatter(input, mask, source):
     positions = xp(mask.array).flatnonzero(xp(mask.array).broadcast_to(mask.array, shape))
     if positions.size > source.array.size:
         raise RuntimeError(
-            f"masked_scatter: expected self and source to have same number of elements: the mask has {positions.size} true "
+            "masked_scatter: expected self and source to have same number of elements: the mask has "
+            f"{positions.size} true "
             f"elements, the source only {source.array.size}"
         )
     flat = reshape_op(source, shape=(source.array.size,))
@@ -114,7 +117,8 @@ def _as_condition(condition):
     array = condition.array
     if array.dtype == np.uint8:
         warnings.warn(
-            "where received a uint8 condition tensor. This behavior is deprecated and will be removed in a future version. "
+            "where received a uint8 condition tensor. This behavior is deprecated and will be removed in a future "
+            "version. "
             "Use a boolean condition instead.",
             stacklevel=3,
         )

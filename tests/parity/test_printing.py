@@ -35,7 +35,9 @@ def random_array(rng, numbers, kind, shape, dtype):
             return (values + 1j * numbers.standard_normal(shape)).astype(dtype)
         if dtype == "bool":
             return values > 0
-        return values.astype(dtype) if dtype.startswith("float") else np.clip(np.nan_to_num(values), 0, 120).astype(dtype)
+        if not dtype.startswith("float"):
+            values = np.clip(np.nan_to_num(values), 0, 120)
+        return values.astype(dtype)
 
 
 def texts(seed):
