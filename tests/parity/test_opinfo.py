@@ -10,7 +10,22 @@ from tests.parity.convert import Unsupported  # noqa: E402
 from tests.parity.opinfo import Checker, find, op_db, operator_name  # noqa: E402
 
 # Intended differences: operator -> (checks that differ, why). An entry that differs no longer fails.
-KNOWN_DIFFERENCES = {}
+KNOWN_DIFFERENCES = {
+    "as_strided_scatter": ({"grad"}, "PyTorch gives the input the gradient of the elements that were replaced"),
+    "cat": ({"error_inputs"}, "an out= that can't be resized is replaced"),
+    "gather": (
+        {"error_inputs"},
+        "out= may have another dtype and share the inputs' memory: results are copied into it",
+    ),
+    "grid_sampler_2d": ({"value"}, "float16 bicubic: both round the coordinates, differently"),
+    "index_select": ({"error_inputs"}, "out= may share an input's memory: results are copied into it"),
+    "kthvalue": ({"error_inputs"}, "out= may share an input's memory: results are copied into it"),
+    "linalg.norm/subgradients_at_zero": ({"gradgrad"}, "0, not NaN, at the zero vector"),
+    "masked_select": ({"error_inputs"}, "out= may share an input's memory: results are copied into it"),
+    "narrow_copy": ({"error_inputs"}, "IndexError for a dimension out of range, as everywhere else"),
+    "take": ({"error_inputs"}, "out= may share an input's memory: results are copied into it"),
+    "aminmax": ({"error_inputs"}, "out= may have another dtype"),
+}
 
 
 def present():
@@ -23,6 +38,7 @@ def present():
 
 
 OPERATORS = list(present())
+DTYPES = ("float32", "float64", "int64", "float16", "bool")
 
 
 @pytest.fixture(autouse=True, scope="module")
@@ -36,7 +52,7 @@ def one_thread():
 @pytest.mark.parametrize("op", OPERATORS, ids=operator_name)
 def test_operator(op):
     """Values, dtypes, views, variants, out=, gradients to second order and errors agree with PyTorch."""
-    report = Checker(op, minigrad, max_samples=5, seconds=20.0).run()
+    report = Checker(op, minigrad, dtypes=DTYPES, max_samples=4, seconds=20.0).run()
     checks, reason = KNOWN_DIFFERENCES.get(operator_name(op), ((), ""))
     unexpected = [str(mismatch) for mismatch in report.mismatches if mismatch.check not in checks]
     assert not unexpected, "\n".join(unexpected[:20])

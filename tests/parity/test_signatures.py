@@ -82,7 +82,7 @@ def literal(node):
     try:
         return ast.literal_eval(node)
     except ValueError:
-        return Ellipsis         # an expression: its value is not compared
+        return Ellipsis  # an expression: its value is not compared
 
 
 @pytest.mark.parametrize("function, arguments", list(overloads()))
@@ -103,7 +103,7 @@ def difference(function, parameters):
     signature = inspect.signature(function)
     kinds = {one.kind for one in signature.parameters.values()}
     if inspect.Parameter.VAR_POSITIONAL in kinds and inspect.Parameter.VAR_KEYWORD in kinds:
-        return None             # dispatches by itself; the operator database calls it
+        return None  # dispatches by itself; the operator database calls it
     self_name = next(iter(signature.parameters), None)
     by_name, in_order = {}, []
     for index, (name, default, keyword_only) in enumerate(parameters):
@@ -120,7 +120,8 @@ def difference(function, parameters):
                 return f"called with keywords {list(names)}: {error}"
     if inspect.Parameter.VAR_POSITIONAL not in kinds:
         try:
-            by_keyword = {name: None for name, default in by_name.items() if default is MISSING and name not in in_order}
+            required = (name for name, default in by_name.items() if default is MISSING)
+            by_keyword = dict.fromkeys(name for name in required if name not in in_order)
             bound = list(signature.bind(*in_order, **by_keyword).arguments.items())[: len(in_order)]
         except TypeError as error:
             return f"called with {len(in_order)} positional arguments {in_order}: {error}"
