@@ -224,6 +224,13 @@ def numpy_index(arrays, ndim):
     return tuple(index)
 
 
+def _check_bounds(array, length, dim):
+    """IndexError for an index array that reaches outside a dimension. On a GPU looking would stop the queue."""
+    if xp(array) is np and array.size and not (array.min() >= -length and array.max() < length):
+        bad = array[(array < -length) | (array >= length)].flat[0]
+        raise IndexError(f"index {bad} is out of bounds for dimension {dim} with size {length}")
+
+
 def _merged(arrays, shape):
     """Return index arrays as one: (dimensions they stand for, positions in those dimensions counted row-major).
 
@@ -238,9 +245,7 @@ def _merged(arrays, shape):
                 indices.append(index)
         else:
             length = shape[dim]
-            if module is np and array.size and not (array.min() >= -length and array.max() < length):
-                bad = array[(array < -length) | (array >= length)].flat[0]
-                raise IndexError(f"index {bad} is out of bounds for dimension {dim} with size {length}")
+            _check_bounds(array, length, dim)
             dims.append(dim)
             indices.append(module.where(array < 0, array + length, array))
     try:
@@ -370,6 +375,9 @@ def _store(array, basic, arrays, value):
             array[basic] = value
         else:
             target = array[basic]
+            for dim, index in arrays:  # NumPy would find out after it has written some elements
+                if index.dtype.kind != "b":
+                    _check_bounds(index, target.shape[dim], dim)
             target[numpy_index(arrays, target.ndim)] = value
     except (ValueError, OverflowError, TypeError) as error:
         if isinstance(error, IndexError):

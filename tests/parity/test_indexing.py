@@ -146,9 +146,10 @@ def write(seed):
     if own_error is not None and error is None and found.numel() == 0:
         return "stricter"
     same_error(error, own_error, what)
-    np.testing.assert_array_equal(own_x.detach().numpy(), x.detach().numpy(), err_msg=what)
-    if error is not None:
+    if error is not None:  # PyTorch may have written some elements by then
+        np.testing.assert_array_equal(own_x.detach().numpy(), array * 2 if tracked else array, err_msg=what)
         return "error"
+    np.testing.assert_array_equal(own_x.detach().numpy(), x.detach().numpy(), err_msg=what)
     if tracked:
         (x * x).sum().backward()
         (own_x * own_x).sum().backward()
