@@ -317,8 +317,11 @@ class Checker:
         torch.manual_seed(0)
         np.random.seed(0)
         random.seed(0)
-        make = self.op.reference_inputs if self.thorough and not requires_grad else self.op.sample_inputs
-        made = itertools.islice(make("cpu", dtype, requires_grad=requires_grad), 1000 if self.thorough else 300)
+        # The functions behind op.sample_inputs(), which re-seeds and looks at the call stack for every sample.
+        make = self.op.sample_inputs_func
+        if self.thorough and not requires_grad and self.op.reference_inputs_func is not None:
+            make = self.op.reference_inputs_func
+        made = itertools.islice(make(self.op, "cpu", dtype, requires_grad), 1000 if self.thorough else 300)
         made = [sample for sample in made if self.size(sample) <= MAXIMUM_ELEMENTS]
         if len(made) <= count:
             return made
