@@ -254,15 +254,32 @@ def _scatter_prod_gradients(g, x, index, source, dim, needs):
 
 
 def _others_product_gradients(g, x, index, source, dim, needs):
-    """Return the second-order terms, valid where no factor is zero: d(P/a)/db = P/(a·b)."""
-    product = scatter_prod(x, index, source, dim=dim)
-    g_x, g_source = g
-    weighted = g_x / x
-    spread = gather_op(product, index, dim=dim)
-    total = scatter_add_op(weighted, index, g_source / source, dim=dim)  # sum over all factors of one place
-    x_gradient = product / x * (total - weighted)
-    source_gradient = spread / source * (gather_op(total, index, dim=dim) - g_source / source)
-    return x_gradient, None, source_gradient
+    """Return for each factor the sum over the others of their g times the product of all but the two.
+
+    With the product P of the factors that are not 0 and their number of zeros, that product is P / (a b) if a and b
+    are the only zeros, else 0.
+    """
+    zero_x, zero_source = same_as(x, x * 0), same_as(source, source * 0)
+    x, source = x + zero_x, source + zero_source  # zeros become ones
+    g_x, g_source = g[0] / x, g[1] / source
+    places = (
+        scatter_prod(x, index, source, dim=dim),
+        scatter_add_op(zero_x, index, zero_source, dim=dim),
+        scatter_add_op(g_x * (1 - zero_x), index, g_source * (1 - zero_source), dim=dim),
+        scatter_add_op(g_x * zero_x, index, g_source * zero_source, dim=dim),
+    )
+    gathered = [gather_op(place, index, dim=dim) for place in places] if needs[2] else None
+    return (
+        _all_but_two(x, zero_x, g_x, *places) if needs[0] else None,
+        None,
+        _all_but_two(source, zero_source, g_source, *gathered) if needs[2] else None,
+    )
+
+
+def _all_but_two(factor, is_zero, weight, product, zeros, total, total_at_zeros):
+    others = zeros - is_zero  # how many of the other factors are 0
+    none, one = same_as(others, others * 0), same_as(others, others * 0 + 1)
+    return product / factor * (none * (total - weight * (1 - is_zero)) + one * (total_at_zeros - weight * is_zero))
 
 
 scatter_prod = Op(_scatter_prod_forward, joint=_scatter_prod_gradients, name="scatter_prod")
