@@ -544,7 +544,8 @@ def group_is_gone(process):
 
 @pytest.mark.parametrize("persistent", [False, True])
 def test_ctrl_c(persistent):
-    process = start_program("for batch in loader: print('batch', flush=True)", persistent)
+    # Slow enough not to be done before the signal arrives.
+    process = start_program("import time\nfor batch in loader: print('batch', flush=True); time.sleep(0.5)", persistent)
     process.stdout.readline()
     os.killpg(process.pid, signal.SIGINT)
     _, errors = process.communicate(timeout=30)
@@ -564,7 +565,7 @@ def test_a_program_may_end_in_the_middle(persistent):
 
 
 def test_a_killed_program_leaves_nothing():
-    process = start_program("for batch in loader: print('batch', flush=True)")
+    process = start_program("import time\nfor batch in loader: print('batch', flush=True); time.sleep(0.5)")
     process.stdout.readline()
     os.kill(process.pid, signal.SIGKILL)
     process.communicate(timeout=30)
