@@ -115,6 +115,12 @@ ROWS_BY_INDEX = {
     ],
 }
 
+
+def with_zeros(x, source):
+    """Return x with products at PLACES, some of whose factors are 0."""
+    return mg.scatter_reduce(x, 1, mg.tensor(PLACES), source * mg.tensor([0.0, 1.0, 1.0]), "prod")
+
+
 PLACES_BY_INDEX = {
     "gather": [
         case(
@@ -192,6 +198,9 @@ PLACES_BY_INDEX = {
             reference=accumulated(np.multiply, 1, PLACES),
         ),
         case(lambda x, v: mg.scatter(x, 0, mg.tensor(PLACES), v, reduce="multiply"), (3, 3), (2, 3), domain=(-2, -0.4)),
+        # Two and one zeros among the factors of a place.
+        case(lambda x, v: with_zeros(x * 0, v) + x, (2, 3), (2, 3)),
+        case(lambda x, v: with_zeros(x, v), (2, 3), (2, 3)),
         case(lambda v: mg.scatter_reduce(mg.zeros(3, dtype=v.dtype), 0, mg.tensor(ROWS), v, "prod"), (4,), order=1),
     ],
     "product_of_others": [
