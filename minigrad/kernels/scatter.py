@@ -70,7 +70,7 @@ def index_add(out, index, values, dim):
         return
     # Equal indices lie side by side after sorting: their rows are summed in one pass.
     sums = np.add.reduceat(rows.take(order, axis=dim), starts, axis=dim)
-    out[place + (ordered[starts],)] += sums
+    out[place + (ordered[starts],)] += sums.astype(out.dtype, copy=False)
 
 
 def along(index, dim):

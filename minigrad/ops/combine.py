@@ -35,11 +35,7 @@ def _logaddexp(a, b):
 
 
 def _heaviside(x, values):
-    return (
-        _module(x, values).heaviside(x, values)
-        if x.dtype.kind == "f"
-        else xp(x).where(x == 0, values, x > 0).astype(x.dtype)
-    )
+    return _module(x, values).where(x == 0, values, x > 0).astype(x.dtype)  # of NaN: 0, as in PyTorch
 
 
 def _copysign_gradient(g, a, out):
