@@ -299,6 +299,8 @@ def _memories(roots):
 def _accumulate_into(tensor, gradient, seen):
     """Add a gradient to ``tensor.grad``: in place on plain values, as a new tensor when it is part of a graph."""
     previous = tensor._grad
+    if previous is None and isinstance(gradient, Tensor):
+        gradient = gradient.clone()  # a recorded gradient may be a view, or belong to others too
     gradient = _as_result(gradient, tensor.array, seen) if previous is None else _as_tensor(gradient)
     if previous is None:
         tensor._grad = gradient

@@ -49,6 +49,13 @@ def test_gradients_of_leaves_do_not_share_memory():
     assert b.grad.item() == 1.0 and seed.item() == 1.0
 
 
+def test_recorded_gradients_can_be_written():
+    x, y = leaf([1.0, 2.0]), leaf([1.0, 2.0])
+    (x + y).sum().backward(create_graph=True)
+    x.grad.detach_().zero_()
+    assert x.grad.tolist() == [0.0, 0.0] and y.grad.tolist() == [1.0, 1.0]
+
+
 def test_gradient_is_written_in_place_when_it_exists():
     x = leaf([1.0, 2.0])
     (x * x).sum().backward()
