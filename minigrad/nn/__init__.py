@@ -16,7 +16,10 @@ from minigrad.nn.loss import *
 from minigrad.nn.module import Module
 from minigrad.nn.normalization import *
 from minigrad.nn.padding import *
+from minigrad.nn.parallel import *
 from minigrad.nn.parameter import Buffer, Parameter, UninitializedBuffer, UninitializedParameter
 from minigrad.nn.pooling import *
+from minigrad.nn.rnn import *
 from minigrad.nn.sparse import *
+from minigrad.nn.transformer import *
 from minigrad.nn.upsampling import *

@@ -54,7 +54,53 @@ def ctc(x):
     return F.ctc_loss(x.log_softmax(2), targets, mg.tensor([6, 5]), mg.tensor([3, 2]), reduction="none")
 
 
+def sequence(kind, lengths=None, **settings):
+    """Run a recurrent layer with fixed weights over x, packed if there are lengths, from a state h (and c = h / 2)."""
+
+    def run(x, h):
+        layer = getattr(mg.nn, kind)(3, 2, **settings).to(x.device, x.dtype).requires_grad_(False)
+        for number, weight in enumerate(layer.parameters()):
+            weight.copy_(mg.cos(mg.arange(weight.numel()) + number).view_as(weight))
+        x = x if lengths is None else mg.nn.utils.rnn.pack_padded_sequence(x, lengths, enforce_sorted=False)
+        output, state = layer(x, (h, h / 2) if kind == "LSTM" else h)
+        output = output if lengths is None else mg.nn.utils.rnn.pad_packed_sequence(output)[0]
+        return (output, *state) if kind == "LSTM" else (output, state)
+
+    return run
+
+
+def step(name):
+    return lambda *inputs: OPS[name](*inputs)
+
+
+def sigmoid(x):
+    return 1 / (1 + np.exp(-x))
+
+
+def lstm_step(gates, c):
+    i, f, g, o = np.split(gates, 4, 1)
+    opened = sigmoid(i), sigmoid(f), np.tanh(g), sigmoid(o)
+    new_c = opened[1] * c + opened[0] * opened[2]
+    return opened[3] * np.tanh(new_c), new_c, np.concatenate(opened, 1)
+
+
+def gru_step(x_gates, h_gates, h):
+    (xr, xz, xn), (hr, hz, hn) = np.split(x_gates, 3, 1), np.split(h_gates, 3, 1)
+    r, z = sigmoid(xr + hr), sigmoid(xz + hz)
+    n = np.tanh(xn + r * hn)
+    return (1 - z) * n + z * h, np.concatenate([r, z, n], 1)
+
+
 CASES = {
+    "lstm_step": [
+        case(step("lstm_step"), (3, 8), (3, 2), reference=lstm_step),
+        case(sequence("LSTM"), (4, 2, 3), (1, 2, 2)),
+        case(sequence("LSTM", lengths=[2, 4], bidirectional=True), (4, 2, 3), (2, 2, 2)),
+    ],
+    "gru_step": [
+        case(step("gru_step"), (3, 6), (3, 6), (3, 2), reference=gru_step),
+        case(sequence("GRU"), (4, 2, 3), (1, 2, 2)),
+    ],
     "linear": [
         case(F.linear, (4, 3), (2, 3), (2,), reference=lambda x, w, b: x @ w.T + b),
         case(F.linear, (2, 4, 3), (2, 3), reference=lambda x, w: x @ w.T),

@@ -25,7 +25,9 @@ _PATHS = {
     "padding": "padding",
     "pixelshuffle": "upsampling",
     "pooling": "pooling",
+    "rnn": "rnn",
     "sparse": "sparse",
+    "transformer": "transformer",
     "upsampling": "upsampling",
 }
 

@@ -3,7 +3,7 @@
 Source: https://docs.pytorch.org/docs/stable/nn.html#utilities
 """
 
-from minigrad.nn.utils import parametrizations, parametrize
+from minigrad.nn.utils import parametrizations, parametrize, rnn
 from minigrad.nn.utils.clip_grad import (
     clip_grad_norm,
     clip_grad_norm_,
