@@ -16,7 +16,7 @@ KNOWN_DIFFERENCES = {}
 # Layers that PyTorch has and minigrad does not.
 ABSENT = set(
     """
-    GRU GRUCell LinearCrossEntropyLoss LSTM LSTMCell RNN RNNCell Transformer TransformerDecoderLayer TransformerEncoder
+    LinearCrossEntropyLoss Transformer TransformerDecoderLayer TransformerEncoder
     TransformerEncoderLayer
     """.split()
 )
