@@ -10,7 +10,22 @@ import warnings
 # silenced: NumPy's error state is left to the user.
 warnings.filterwarnings("ignore", category=RuntimeWarning, module=r"minigrad(\.|$)")
 
-from minigrad import autograd, ops, utils, vision  # noqa: E402
+# PyTorch's submodules that programs reach as attributes of the package.
+from minigrad import (  # noqa: E402
+    accelerator,
+    autograd,
+    backends,
+    cuda,
+    linalg,
+    nn,
+    ops,
+    optim,
+    random,
+    special,
+    utils,
+    vision,
+)
+from minigrad.absent import explain as _explain_absent  # noqa: E402
 from minigrad.autograd import (  # noqa: E402
     enable_grad,
     inference_mode,
@@ -37,8 +52,6 @@ from minigrad.backend import (  # noqa: E402
     set_default_dtype,
     set_num_threads,
 )
-from minigrad.ops.legacy import legacy_types as _legacy_types  # noqa: E402
-from minigrad.registry import FUNCTIONS as _FUNCTIONS  # noqa: E402
 from minigrad.ops.layout import (  # noqa: E402
     channels_last,
     channels_last_3d,
@@ -48,16 +61,19 @@ from minigrad.ops.layout import (  # noqa: E402
     preserve_format,
     strided,
 )
+from minigrad.ops.legacy import legacy_types as _legacy_types  # noqa: E402
+from minigrad.registry import FUNCTIONS as _FUNCTIONS  # noqa: E402
 from minigrad.tensor import Size, Tensor  # noqa: E402
 from minigrad.typeinfo import finfo, iinfo  # noqa: E402
 from minigrad.variable import Parameter, Variable  # noqa: E402
 from minigrad.version import __version__  # noqa: E402
-
-# PyTorch's submodules that programs reach as attributes of the package.
-from minigrad import accelerator, backends, cuda, linalg, nn, optim, random, special, utils  # noqa: E402, I001
 
 e, inf, nan, pi, newaxis = _math.e, _math.inf, _math.nan, _math.pi, None
 
 globals().update(DTYPES)  # minigrad.float32, minigrad.long, …
 globals().update(_legacy_types("minigrad", False))  # minigrad.FloatTensor, …
 globals().update(_FUNCTIONS)  # every public function registered in ops/
+
+
+def __getattr__(name):
+    raise AttributeError(_explain_absent(name))

@@ -1,0 +1,40 @@
+"""What PyTorch has and minigrad has not, and what to use instead."""
+
+_SPARSE = "NumPy has no sparse arrays; use dense tensors"
+_COMPILED = "there is nothing to compile; call the function or module itself"
+_ALONE = "minigrad runs in one process; use it without"
+
+# Name -> why it is absent and what to do.
+ABSENT = {
+    "bfloat16": "NumPy has no bfloat16; use float16 or float32",
+    "BFloat16Tensor": "NumPy has no bfloat16; use HalfTensor or FloatTensor",
+    "compile": _COMPILED,
+    "jit": _COMPILED,
+    "fx": _COMPILED,
+    "_dynamo": _COMPILED,
+    "distributed": _ALONE,
+    "multiprocessing": "use Python's multiprocessing; DataLoader has worker processes of its own",
+    "sparse": _SPARSE,
+    "sparse_coo_tensor": _SPARSE,
+    "sparse_csr_tensor": _SPARSE,
+    "quantization": "there are no quantized types; use float16 or float32",
+    "qint8": "there are no quantized types; use int8",
+    "quint8": "there are no quantized types; use uint8",
+    "complex32": "NumPy has no half-precision complex type; use complex64",
+    "save": "pickle, or numpy.savez on state_dict() values; PyTorch's file format is not written yet",
+    "load": "pickle, or numpy.load; PyTorch's file format is not read yet",
+    "onnx": "exporting models is not supported yet",
+    "hub": "nothing is downloaded; build the model and load_state_dict() its weights",
+    "fft": "Fourier transforms are not supported yet; use numpy.fft on .numpy()",
+    "distributions": "use randn, bernoulli, multinomial and log_softmax",
+    "autocast": "mixed precision is not supported yet; convert with .half() or .float()",
+    "amp": "mixed precision is not supported yet; convert with .half() or .float()",
+    "func": "use minigrad.autograd.functional and autograd.grad",
+    "vmap": "write the batch dimension out; most functions broadcast",
+}
+
+
+def explain(name):
+    """Return the message of the AttributeError for a name that minigrad does not have."""
+    reason = ABSENT.get(name)
+    return f"module 'minigrad' has no attribute '{name}'" + (f": {reason}." if reason else "")
