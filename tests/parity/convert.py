@@ -135,12 +135,30 @@ class Converter:
         return value
 
     def layer(self, value):
-        """Rebuild a parameterless layer from its constructor's arguments, which it keeps as attributes."""
-        names = list(inspect.signature(type(value).__init__).parameters)[1:]
-        arguments = {name: self(getattr(value, name)) for name in names if hasattr(value, name)}
+        """Rebuild a layer from its constructor's arguments, which layers keep as attributes, and give it the state."""
         if self.module is torch:
             return value
-        return resolve(self.module.nn, type(value).__name__)(**arguments)
+        if isinstance(value, torch.nn.TransformerEncoderLayer):
+            arguments = {
+                "d_model": value.linear1.in_features,
+                "nhead": value.self_attn.num_heads,
+                "dim_feedforward": value.linear1.out_features,
+                "dropout": value.dropout.p,
+                "activation": resolve(self.module.nn.functional, value.activation.__name__),
+                "layer_norm_eps": value.norm1.eps,
+                "batch_first": value.self_attn.batch_first,
+                "norm_first": value.norm_first,
+                "bias": value.linear1.bias is not None,
+            }
+        else:
+            names = list(inspect.signature(type(value).__init__).parameters)[1:]
+            arguments = {name: self(getattr(value, name)) for name in names if hasattr(value, name)}
+            if "bias" in arguments:
+                arguments["bias"] = value.bias is not None
+        result = resolve(self.module.nn, type(value).__name__)(**arguments)
+        if value.state_dict():
+            result.load_state_dict(Converter(self.module, requires_grad=False)(dict(value.state_dict())))
+        return result
 
 
 def from_array(module, array):

@@ -14,12 +14,7 @@ LAYERS = dict(every_info())
 KNOWN_DIFFERENCES = {}
 
 # Layers that PyTorch has and minigrad does not.
-ABSENT = set(
-    """
-    LinearCrossEntropyLoss Transformer TransformerDecoderLayer TransformerEncoder
-    TransformerEncoderLayer
-    """.split()
-)
+ABSENT = {"LinearCrossEntropyLoss"}
 
 
 @pytest.fixture(autouse=True, scope="module")
