@@ -86,7 +86,8 @@ def grad(
         gradient = found.get(target)
         if gradient is None and not allow_unused:
             raise RuntimeError(
-                f"One of the differentiated Tensors (inputs[{position}], shape {list(tensor.shape)}) appears to not have "
+                f"One of the differentiated Tensors (inputs[{position}], shape {list(tensor.shape)}) appears to "
+                "not have "
                 "been used in the graph. Set allow_unused=True if this is the desired behavior."
             )
         if gradient is None:
@@ -145,7 +146,8 @@ def _root_gradient(tensor, gradient, create_graph):
         raise TypeError(f"gradients can be either Tensors or None, but got {type(gradient).__name__}")
     if gradient.array.shape != array.shape:
         raise RuntimeError(
-            f"Mismatch in shape: grad_output[0] has a shape of {gradient.shape} and output[0] has a shape of {tensor.shape}."
+            f"Mismatch in shape: grad_output[0] has a shape of {gradient.shape} and output[0] has a shape of "
+            f"{tensor.shape}."
         )
     if gradient.array.dtype != array.dtype:
         if create_graph and is_tracked(gradient):
@@ -322,7 +324,9 @@ def _check_nan(node, gradients):
         for part in parts:
             array = part.array if isinstance(part, Tensor) else part
             if array is not None and bool(xp(array).isnan(array).any()):
-                where = "" if node.traceback is None else "\nTraceback of the forward call that caused it:\n" + node.traceback
+                where = ""
+                if node.traceback is not None:
+                    where = "\nTraceback of the forward call that caused it:\n" + node.traceback
                 if MODE.first_nan is not None:
                     name, made_at = MODE.first_nan
                     where += f"\nThe first NaN was made in the forward pass already, by '{name}', called at:\n{made_at}"

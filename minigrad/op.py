@@ -151,7 +151,8 @@ class Op:
         node.edges = tuple(edges)
         node.params = params
         keep = (self.keep,) * len(arrays) if self.variadic else self.keep
-        node.saved = tuple([array if how == "array" else kept(array, how) for array, how in zip(arrays, keep, strict=False)])
+        pairs = zip(arrays, keep, strict=False)
+        node.saved = tuple([array if how == "array" else kept(array, how) for array, how in pairs])
         if type(out) is tuple:
             out = tuple(xp(part).asarray(part) for part in out)
             node.out = out if self.keep_out else None
@@ -191,9 +192,8 @@ class Op:
                     gradients.append(rule.tracked(node, gradient, needs) if graph else rule.raw(node, gradient, needs))
         if not self.broadcast:
             return gradients
-        return [
-            None if g is None or edge is None else _unbroadcast(g, edge) for g, edge in zip(gradients, edges, strict=True)
-        ]
+        pairs = zip(gradients, edges, strict=True)
+        return [None if g is None or edge is None else _unbroadcast(g, edge) for g, edge in pairs]
 
     def free(self, node):
         """Drop the values a node saved; the graph above them stays, and says so when it is walked again."""
@@ -208,7 +208,8 @@ class Op:
 
     def _check_unchanged(self, node):
         """RuntimeError if an array this node saved was written in place since."""
-        values = node.saved if node.out is None else (*node.saved, *(node.out if type(node.out) is tuple else (node.out,)))
+        out = node.out if type(node.out) is tuple else (node.out,)
+        values = (*node.saved, *out)
         saved_at = node.saved_at or node.number
         for value in values:
             if hasattr(value, "flags") and hasattr(value, "base") and written_since(value, saved_at):
@@ -315,7 +316,8 @@ def _lies_on(out, array):
     return base is array or base is array.base or memory_root(out) is memory_root(array)
 
 
-# ---------------------------------------------------------------------- the fast path: one or two tensors, no parameters
+# ---------------------------------------------------------------------- the fast path: one or two tensors, no
+# parameters
 def _unary(op, numpy_forward):
     """Return the call of an op of one tensor and no parameters."""
     forward, keep_x, keep_out, differentiable = op.forward, op.keep[0] == "array", op.keep_out, op.differentiable

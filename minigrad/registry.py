@@ -44,7 +44,9 @@ def _in_place(implementation, public_name):
         return CENTRAL["assign"](self, implementation(self, *args, **kwargs), public_name)
 
     written.__name__ = written.__qualname__ = public_name
-    written.__doc__ = f"In-place variant of {implementation.__name__}: writes the result into this tensor and returns it."
+    written.__doc__ = (
+        f"In-place variant of {implementation.__name__}: writes the result into this tensor and returns it."
+    )
     return written
 
 

@@ -49,7 +49,8 @@ class Rule:
         return self.function(gradient, *values)
 
 
-# How each kind of rule parameter is read from a node, on raw arrays: (index or default, name) -> (node, needs) -> value.
+# How each kind of rule parameter is read from a node, on raw arrays: (index or default, name) -> (node, needs) ->
+# value.
 _READERS = {
     "array": lambda index, name: lambda node, needs: node.saved[index],
     "out": lambda index, name: lambda node, needs: node.out,

@@ -16,7 +16,6 @@ from minigrad.backend import (
     move,
     np,
     to_numpy,
-    xp,
 )
 
 _new = object.__new__
@@ -270,7 +269,9 @@ class Tensor:
         if self.array.ndim == 0:
             return format(self.item(), spec)
         if spec:
-            raise TypeError(f"unsupported format string passed to Tensor.__format__: {spec!r} for shape {self.array.shape}")
+            raise TypeError(
+                f"unsupported format string passed to Tensor.__format__: {spec!r} for shape {self.array.shape}"
+            )
         return repr(self)
 
     def __repr__(self):
@@ -415,7 +416,12 @@ def _without_tensors(data):
     """Replace tensors in nested sequences by their values."""
     if isinstance(data, Tensor):
         return to_numpy(data.array) if data.array.ndim else data.array.item()
-    if isinstance(data, (list, tuple, range)) or (hasattr(data, "__len__") and hasattr(data, "__getitem__") and not hasattr(data, "__array__") and not isinstance(data, (str, bytes, dict))):
+    if isinstance(data, (list, tuple, range)) or (
+        hasattr(data, "__len__")
+        and hasattr(data, "__getitem__")
+        and not hasattr(data, "__array__")
+        and not isinstance(data, (str, bytes, dict))
+    ):
         return [_without_tensors(item) if not isinstance(item, (int, float)) else item for item in data]
     return data
 

@@ -72,7 +72,8 @@ class Node:
 
     def name(self):
         """Return PyTorch's kind of name for the operation, such as ``AddBackward0``."""
-        return getattr(self.op, "node_name", None) or "".join(p.capitalize() for p in self.op.name.split("_")) + "Backward0"
+        given = getattr(self.op, "node_name", None)
+        return given or "".join(part.capitalize() for part in self.op.name.split("_")) + "Backward0"
 
     def __repr__(self):
         return f"<{self.name()} object at {hex(id(self))}>"
@@ -182,7 +183,9 @@ class Variable(Tensor):
         if volatile:
             import warnings
 
-            warnings.warn("volatile was removed and now has no effect. Use `with minigrad.no_grad():` instead.", stacklevel=2)
+            warnings.warn(
+                "volatile was removed and now has no effect. Use `with minigrad.no_grad():` instead.", stacklevel=2
+            )
         self = _new(cls)
         if isinstance(data, Tensor):
             data._mark_aliased()
@@ -232,7 +235,8 @@ class Variable(Tensor):
             return memo[id(self)]
         if not self.is_leaf:
             raise RuntimeError(
-                "Only Tensors created explicitly by the user (graph leaves) support the deepcopy protocol at the moment; "
+                "Only Tensors created explicitly by the user (graph leaves) support the deepcopy protocol at the "
+                "moment; "
                 "use .detach().clone() on this one"
             )
         clone = _new(type(self) if type(self) is not View else Variable)

@@ -380,6 +380,14 @@ def test_grad_fn_names_and_edges():
     assert x.grad_fn is None
 
 
+BINARY = {
+    "+": lambda a, b: a + b,
+    "*": lambda a, b: a * b * 0.5,
+    "-": lambda a, b: a - b,
+    "s": lambda a, b: mg.sin(a),
+}
+
+
 @given(st.lists(st.sampled_from("+*-s"), min_size=1, max_size=8), st.integers(0, 2**31))
 def test_random_graphs_agree_with_finite_differences(program, seed):
     rng = np.random.default_rng(seed)
@@ -389,8 +397,7 @@ def test_random_graphs_agree_with_finite_differences(program, seed):
         picks = np.random.default_rng(seed)
         for letter in program:
             left, right = (values[picks.integers(len(values))] for _ in range(2))
-            made = {"+": lambda: left + right, "*": lambda: left * right * 0.5, "-": lambda: left - right, "s": lambda: mg.sin(left)}
-            values.append(made[letter]())
+            values.append(BINARY[letter](left, right))
         return values[-1]
 
     inputs = [leaf(rng.standard_normal(shape), mg.float64) for shape in ((2, 1), (1, 3))]
@@ -410,3 +417,94 @@ def test_variable_of_2018():
     assert not plain.requires_grad
     with pytest.warns(UserWarning, match="volatile"):
         mg.autograd.Variable(mg.ones(1), volatile=True)
+
+
+@pytest.mark.parametrize(
+    "write",
+    [
+        lambda y: y.mul_(3),
+        lambda y: y.__setitem__(0, 7.0),
+        lambda y: y.view(-1).mul_(3),
+        lambda y: y[:1].zero_(),
+        lambda y: y.unsqueeze_(0),
+    ],
+)
+def test_retain_grad_stays_with_the_tensor_over_in_place_writes(write):
+    x = leaf([1.0, 2.0])
+    y = x * 2
+    y.retain_grad()
+    write(y)
+    assert y.retains_grad
+    (y * 5).sum().backward()
+    assert y.grad.flatten().tolist() == [5.0, 5.0]
+
+
+def test_retain_grad_of_a_view_stays_over_a_write_to_its_base():
+    y = leaf([1.0, 2.0]) * 2
+    part = y[:1]
+    part.retain_grad()
+    y.mul_(3)
+    assert part.retains_grad
+    (part * 5).sum().backward()
+    assert part.grad.tolist() == [5.0]
+
+
+def test_a_hook_may_not_change_the_dtype():
+    x = leaf([1.0])
+    x.register_hook(lambda grad: grad.double())
+    with pytest.raises(RuntimeError, match="type"):
+        x.sum().backward()
+
+
+def test_the_gradient_of_a_non_leaf_warns():
+    x = leaf([1.0])
+    y = x * 2
+    with pytest.warns(UserWarning, match="not a leaf"):
+        assert y.grad is None
+    y.retain_grad()
+    assert y.grad is None and x.grad is None  # no warning
+
+
+def test_closing_a_generator_runs_in_its_mode():
+    seen = []
+
+    @mg.no_grad()
+    def numbers():
+        try:
+            yield 1
+        finally:
+            seen.append(mg.is_grad_enabled())
+
+    generator = numbers()
+    next(generator)
+    generator.close()
+    assert seen == [False] and mg.is_grad_enabled()
+
+
+def test_a_pickled_non_leaf_comes_back_as_a_leaf():
+    y = pickle.loads(pickle.dumps(leaf([1.0]) * 2))
+    assert y.tolist() == [2.0] and y.requires_grad and y.is_leaf
+
+
+class Marked(mg.Tensor):
+    """A user's subclass."""
+
+    def hello(self):
+        return "hello"
+
+
+def test_a_subclass_of_tensor_computes_and_receives_gradients():
+    x = Marked([1.0, 2.0])
+    assert x.hello() == "hello" and (x + 1).sum().item() == 5.0 and not x.requires_grad
+    assert mg.nn.functional.relu(x).tolist() == [1.0, 2.0]
+    x.requires_grad_()
+    (x * x).sum().backward()
+    assert x.requires_grad and x.is_leaf and x.grad.tolist() == [2.0, 4.0]
+    clone = copy.deepcopy(x)
+    assert type(clone) is Marked and clone.grad.tolist() == [2.0, 4.0]
+    other = mg.ones(2).as_subclass(Marked)
+    other[0] = 3.0
+    assert type(other) is Marked and (other * 2).tolist() == [6.0, 2.0]
+    tracked = (x * 2).as_subclass(Marked)
+    tracked.sum().backward()
+    assert type(tracked) is Marked and x.grad.tolist() == [4.0, 6.0]

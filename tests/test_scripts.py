@@ -87,8 +87,8 @@ def test_program_of_today(tmp_path):
     test_loader = DataLoader(test_set, batch_size=64)
 
     model = nn.Sequential(
-        nn.Linear(2, 32), nn.BatchNorm1d(32), nn.GELU(), nn.Dropout(0.1), nn.Linear(32, 32), nn.LayerNorm(32), nn.SiLU(),
-        nn.Linear(32, 3),
+        nn.Linear(2, 32), nn.BatchNorm1d(32), nn.GELU(), nn.Dropout(0.1),
+        nn.Linear(32, 32), nn.LayerNorm(32), nn.SiLU(), nn.Linear(32, 3),
     ).to(device)  # fmt: skip
     criterion = nn.CrossEntropyLoss(label_smoothing=0.05)
     optimizer = optim.AdamW(model.parameters(), lr=1e-2, weight_decay=1e-2)
@@ -154,7 +154,8 @@ def test_program_with_its_own_training_parts():
     seen = []
     handle = model[0].register_forward_hook(lambda module, args, output: seen.append(tuple(output.shape)))
     optimizer = optim.Adam(
-        [{"params": model[0].parameters(), "lr": 1e-3}, {"params": model[2].parameters(), "lr": 5e-2}], betas=(0.9, 0.99)
+        [{"params": model[0].parameters(), "lr": 1e-3}, {"params": model[2].parameters(), "lr": 5e-2}],
+        betas=(0.9, 0.99),
     )
     data, target = blobs(96)
     for _ in range(30):

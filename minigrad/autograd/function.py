@@ -3,8 +3,8 @@
 import functools
 import weakref
 
-from minigrad.rules import all_outputs, output_of, alias_node
 from minigrad.ops.core import sum_to
+from minigrad.rules import alias_node, all_outputs, output_of
 from minigrad.tensor import Tensor, wrap
 from minigrad.variable import MODE, Node, is_tracked, make_variable, next_time, promote, touch, written_since
 
@@ -27,7 +27,9 @@ class FunctionCtx:
         """Keep tensors (or None) for backward; a change in place before that is noticed."""
         for tensor in tensors:
             if tensor is not None and not isinstance(tensor, Tensor):
-                raise TypeError(f"save_for_backward can only save variables, but argument is of type {type(tensor).__name__}")
+                raise TypeError(
+                    f"save_for_backward can only save variables, but argument is of type {type(tensor).__name__}"
+                )
         self._to_save = tensors
 
     def save_for_forward(self, *tensors):
@@ -177,7 +179,9 @@ def _record(cls, ctx, args, result):
     node.op = _FunctionOp(cls, ctx)
     node.number = next_time()
     node.params = {}
-    node.edges = tuple((arg.node or arg) if needed else None for arg, needed in zip(args, ctx.needs_input_grad, strict=True))
+    node.edges = tuple(
+        (arg.node or arg) if needed else None for arg, needed in zip(args, ctx.needs_input_grad, strict=True)
+    )
     node.saved, node.out = (), None
     only = len(outputs) == 1
     first = tensors[0].array
@@ -250,14 +254,19 @@ class _FunctionOp:
                 f"function {self.node_name} returned an incorrect number of gradients (expected {len(node.edges)}, "
                 f"got {len(results)})"
             )
-        return tuple(self._checked(result, edge, index, graph) for index, (result, edge) in enumerate(zip(results, node.edges, strict=True)))
+        return tuple(
+            self._checked(result, edge, index, graph)
+            for index, (result, edge) in enumerate(zip(results, node.edges, strict=True))
+        )
 
     def _checked(self, result, edge, index, graph):
         """Return one gradient as the engine wants it, of its input's shape."""
         if edge is None or result is None:
             return None
         if not isinstance(result, Tensor):
-            raise TypeError(f"function {self.node_name}: expected a Tensor or None as gradient {index}, got {type(result).__name__}")
+            raise TypeError(
+                f"function {self.node_name}: expected a Tensor or None as gradient {index}, got {type(result).__name__}"
+            )
         shape = tuple(edge.shape) if type(edge) is Node else edge.array.shape
         value = result if graph else result.array
         if result.array.shape == shape:
@@ -268,7 +277,8 @@ class _FunctionOp:
         )
         if not fits:
             raise RuntimeError(
-                f"Function {self.node_name} returned an invalid gradient at index {index} - got {list(result.shape)} but "
+                f"Function {self.node_name} returned an invalid gradient at index {index} - got "
+                f"{list(result.shape)} but "
                 f"expected shape compatible with {list(shape)}"
             )
         return sum_to(value, shape=shape)

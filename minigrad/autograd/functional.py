@@ -34,7 +34,10 @@ def jvp(func, inputs, v=None, create_graph=False, strict=False):
     _, leaves = _leaves(inputs, create_graph)
     if v is None:
         if len(leaves) != 1 or leaves[0].numel() != 1:
-            raise RuntimeError("The vector v can only be None if the input to the user-provided function is a single Tensor with a single element.")
+            raise RuntimeError(
+                "The vector v can only be None if the input to the user-provided function is a single Tensor "
+                "with a single element."
+            )
         v = leaves[0].detach() * 0 + 1
     outputs = func(*leaves)
     results = _as_tuple(outputs)
@@ -44,7 +47,9 @@ def jvp(func, inputs, v=None, create_graph=False, strict=False):
     if not pairs:
         product = tuple(_like(out) for out in results)
     else:
-        values = engine.grad([g for g, _ in pairs], dummies, [d for _, d in pairs], create_graph=create_graph, allow_unused=True)
+        values = engine.grad(
+            [g for g, _ in pairs], dummies, [d for _, d in pairs], create_graph=create_graph, allow_unused=True
+        )
         product = tuple(_like(out) if value is None else value for value, out in zip(values, results, strict=True))
     return _plain(outputs, create_graph), product[0] if isinstance(outputs, Tensor) else product
 
@@ -83,7 +88,12 @@ def hessian(func, inputs, create_graph=False, strict=False, vectorize=False, out
     """
 
     def gradient(*values):
-        return jacobian(lambda *args: _scalar(func(*args)), values if len(values) > 1 else values[0], create_graph=True, strict=strict)
+        return jacobian(
+            lambda *args: _scalar(func(*args)),
+            values if len(values) > 1 else values[0],
+            create_graph=True,
+            strict=strict,
+        )
 
     return jacobian(gradient, inputs, create_graph, strict, vectorize, outer_jacobian_strategy)
 
@@ -126,7 +136,10 @@ def _leaves(inputs, create_graph):
     values = _as_tuple(inputs)
     for position, value in enumerate(values):
         if not isinstance(value, Tensor):
-            raise TypeError(f"The inputs given must be either a Tensor or a tuple of Tensors but the value at index {position} has type {type(value).__name__}.")
+            raise TypeError(
+                "The inputs given must be either a Tensor or a tuple of Tensors but the value at index "
+                f"{position} has type {type(value).__name__}."
+            )
     if create_graph:
         leaves = [value.view_as(value) if value.requires_grad else value.detach().requires_grad_() for value in values]
     else:
@@ -143,13 +156,18 @@ def _plain(outputs, create_graph):
 
 def _scalar(output):
     if not isinstance(output, Tensor) or output.numel() != 1:
-        raise RuntimeError("The function given to hessian, vhp and hvp should return a single Tensor with a single element.")
+        raise RuntimeError(
+            "The function given to hessian, vhp and hvp should return a single Tensor with a single element."
+        )
     return output.reshape(())
 
 
 def _check_direction(name, v, results):
     if v is None and (len(results) != 1 or results[0].numel() != 1):
-        raise RuntimeError(f"{name}: The vector v can only be None if the user-provided function returns a single Tensor with a single element.")
+        raise RuntimeError(
+            f"{name}: The vector v can only be None if the user-provided function returns a single Tensor with a "
+            "single element."
+        )
     if v is not None:
         for direction, result in zip(_as_tuple(v), results, strict=True):
             if direction.shape != result.shape:
@@ -162,9 +180,14 @@ def _gradients(outputs, leaves, directions, create_graph, strict, name):
     found = [None] * len(leaves)
     if kept:
         grads = None if directions is None else [d for _, d in kept]
-        found = engine.grad([o for o, _ in kept], leaves, grads, create_graph=create_graph, retain_graph=True, allow_unused=True)
+        found = engine.grad(
+            [o for o, _ in kept], leaves, grads, create_graph=create_graph, retain_graph=True, allow_unused=True
+        )
     if strict and any(value is None for value in found):
-        raise RuntimeError(f"{name}: the output of the user-provided function is independent of input {found.index(None)}. This is not allowed in strict mode.")
+        raise RuntimeError(
+            f"{name}: the output of the user-provided function is independent of input {found.index(None)}. This "
+            "is not allowed in strict mode."
+        )
     return tuple(_like(leaf) if value is None else value for value, leaf in zip(found, leaves, strict=True))
 
 
@@ -173,10 +196,10 @@ def _rows(out, leaves, create_graph, strict):
     from minigrad.ops.join import stack
 
     flat = out.reshape(-1)
-    rows = [
-        _gradients((flat[index],), leaves, None, create_graph, strict, "jacobian") for index in range(flat.numel())
-    ]
+    rows = [_gradients((flat[index],), leaves, None, create_graph, strict, "jacobian") for index in range(flat.numel())]
     return tuple(
-        stack([row[position] for row in rows]).reshape((*out.shape, *leaf.shape)) if rows else _like(leaf).new_zeros((*out.shape, *leaf.shape))
+        stack([row[position] for row in rows]).reshape((*out.shape, *leaf.shape))
+        if rows
+        else _like(leaf).new_zeros((*out.shape, *leaf.shape))
         for position, leaf in enumerate(leaves)
     )

@@ -136,7 +136,10 @@ class _Check:
         self.eps, self.atol, self.rtol, self.nondet_tol, self.check_dtypes = eps, atol, rtol, nondet_tol, check_dtypes
         self.tracked = [x for x in inputs if isinstance(x, Tensor) and is_tracked(x)]
         if not self.tracked:
-            raise ValueError("gradcheck expects at least one input tensor to require gradient, but none of them have requires_grad=True.")
+            raise ValueError(
+                "gradcheck expects at least one input tensor to require gradient, but none of them have "
+                "requires_grad=True."
+            )
         for x in self.tracked:
             if x.array.dtype.itemsize < 8:
                 warnings.warn(
@@ -144,8 +147,12 @@ class _Check:
                     "This check will likely fail if all the inputs are not of double precision.",
                     stacklevel=4,
                 )
-            if x.array.size and any(step == 0 and length > 1 for step, length in zip(x.array.strides, x.array.shape, strict=True)):
-                raise RuntimeError("gradcheck: an input has elements that share memory (expand); pass a contiguous copy")
+            if x.array.size and any(
+                step == 0 and length > 1 for step, length in zip(x.array.strides, x.array.shape, strict=True)
+            ):
+                raise RuntimeError(
+                    "gradcheck: an input has elements that share memory (expand); pass a contiguous copy"
+                )
 
     def run(self, fast_mode, check_undefined):
         """Compare every output's Jacobian with finite differences."""
@@ -176,13 +183,19 @@ class _Check:
         """Return the outputs' values as flat float64 arrays."""
         outputs = self.func(*self.inputs)
         outputs = (outputs,) if isinstance(outputs, Tensor) else tuple(outputs)
-        return [to_numpy(o.array).astype(np.float64).ravel() for o in outputs if isinstance(o, Tensor) and o.array.dtype.kind in "f"]
+        return [
+            to_numpy(o.array).astype(np.float64).ravel()
+            for o in outputs
+            if isinstance(o, Tensor) and o.array.dtype.kind in "f"
+        ]
 
     def _expect_no_dependence(self):
         for x in self.tracked:
             for jacobian in self._all_numeric(x):
                 if np.any(jacobian != 0):
-                    raise GradcheckError("Numerical gradient for function expected to be zero: the outputs do not require grad")
+                    raise GradcheckError(
+                        "Numerical gradient for function expected to be zero: the outputs do not require grad"
+                    )
 
     def _all_numeric(self, x):
         return [self._numeric_jacobian(number, x) for number in range(len(self._values()))]
@@ -191,7 +204,11 @@ class _Check:
         second = self._analytic_jacobian(out)
         for a, b in zip(first, second, strict=True):
             if np.max(np.abs(a - b), initial=0.0) > self.nondet_tol:
-                raise GradcheckError(f"Backward is not reentrant, i.e., running backward with same input and grad_output multiple times gives different values, although analytical gradient matches numerical gradient (output {number})")
+                raise GradcheckError(
+                    "Backward is not reentrant, i.e., running backward with same input and grad_output multiple "
+                    "times gives different values, although analytical gradient matches numerical gradient "
+                    f"(output {number})"
+                )
 
     def _gradients(self, out, direction):
         """Return the gradients of <out, direction> with respect to the tracked inputs, zeros where there is none."""
@@ -200,7 +217,9 @@ class _Check:
             if g is None:
                 continue
             if g.array.shape != x.array.shape:
-                raise GradcheckError(f"Analytical gradient has incorrect size: {list(g.shape)} for an input of {list(x.shape)}")
+                raise GradcheckError(
+                    f"Analytical gradient has incorrect size: {list(g.shape)} for an input of {list(x.shape)}"
+                )
             if self.check_dtypes and g.array.dtype != x.array.dtype:
                 raise GradcheckError(f"Analytical gradient has incorrect type: {g.dtype} for an input of {x.dtype}")
         return [
@@ -215,7 +234,9 @@ class _Check:
             direction = xp(out.array).zeros(out.array.shape, out.array.dtype)
             direction.reshape(-1)[index] = 1
             rows.append(self._gradients(out, direction))
-        return [np.array([row[p] for row in rows]).reshape(out.array.size, x.array.size) for p, x in enumerate(self.tracked)]
+        return [
+            np.array([row[p] for row in rows]).reshape(out.array.size, x.array.size) for p, x in enumerate(self.tracked)
+        ]
 
     def _numeric_jacobian(self, number, x):
         """Return d out / d x by central differences. # (out.size, x.size)"""
@@ -259,9 +280,12 @@ class _Check:
                 right /= max(np.linalg.norm(right), 1e-300)
                 numeric = float(left.ravel() @ self._directional(number, x, right))
                 value = float(analytic[position] @ right.ravel())
-                if not np.isclose(value, numeric, rtol=self.rtol, atol=self.atol * np.sqrt(max(out.array.size, 1)), equal_nan=True):
+                if not np.isclose(
+                    value, numeric, rtol=self.rtol, atol=self.atol * np.sqrt(max(out.array.size, 1)), equal_nan=True
+                ):
                     raise GradcheckError(
-                        f"Jacobian mismatch (fast mode) for output {number} with respect to input {position}: numerical {numeric}, analytical {value}"
+                        f"Jacobian mismatch (fast mode) for output {number} with respect to input {position}: "
+                        f"numerical {numeric}, analytical {value}"
                     )
 
     def _directional(self, number, x, direction):
@@ -281,7 +305,9 @@ class _Check:
     def _check_single_outputs(self, outputs):
         """Gradients must come out, and add up, when outputs are used one at a time."""
         directions = [xp(o.array).ones(o.array.shape, o.array.dtype) for o in outputs]
-        together = engine.grad(outputs, self.tracked, [wrap(d) for d in directions], retain_graph=True, allow_unused=True)
+        together = engine.grad(
+            outputs, self.tracked, [wrap(d) for d in directions], retain_graph=True, allow_unused=True
+        )
         parts = [self._gradients(out, direction) for out, direction in zip(outputs, directions, strict=True)]
         for position, whole in enumerate(together):
             total = sum(part[position] for part in parts)

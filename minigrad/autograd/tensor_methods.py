@@ -104,7 +104,9 @@ def set_grad(self, value):
     """Set ``.grad``: None or a Tensor of this shape, dtype and device."""
     if value is not None:
         if not isinstance(value, Tensor):
-            raise TypeError(f"assigned grad expected to be a Tensor or None but got grad of type {type(value).__name__}")
+            raise TypeError(
+                f"assigned grad expected to be a Tensor or None but got grad of type {type(value).__name__}"
+            )
         if value is self:
             raise RuntimeError("can't assign Variable as its own grad")
         if value.array.shape != self.array.shape:
@@ -114,7 +116,9 @@ def set_grad(self, value):
         if value.array.dtype != self.array.dtype:
             raise RuntimeError(f"assigned grad has data of a different type: {value.dtype} for {self.dtype}")
         if type(value.array) is not type(self.array):
-            raise RuntimeError(f"assigned grad has data located on a different device: {value.device}, not {self.device}")
+            raise RuntimeError(
+                f"assigned grad has data located on a different device: {value.device}, not {self.device}"
+            )
     promote(self)
     self._grad = value
 
@@ -140,6 +144,14 @@ for _cls in (Tensor, Variable):
     _cls.grad = _cls.grad.setter(set_grad)
     _cls.grad = _cls.grad.deleter(lambda self: set_grad(self, None))
 Tensor.data = property(get_data, set_data, doc=get_data.__doc__)
-for _method in (backward, detach, detach_, requires_grad_, retain_grad, register_hook, register_post_accumulate_grad_hook):
+for _method in (
+    backward,
+    detach,
+    detach_,
+    requires_grad_,
+    retain_grad,
+    register_hook,
+    register_post_accumulate_grad_hook,
+):
     METHODS[_method.__name__] = _method
     setattr(Tensor, _method.__name__, _method)

@@ -76,7 +76,8 @@ class Generator:
         if len(data) != 64:
             raise RuntimeError(f"set_state expected a state of 64 bytes from get_state, but got {len(data)}")
         seed, state, increment, has_half, half = (
-            int.from_bytes(data[start:stop], "little") for start, stop in ((0, 8), (8, 24), (24, 40), (40, 48), (48, 56))
+            int.from_bytes(data[start:stop], "little")
+            for start, stop in ((0, 8), (8, 24), (24, 40), (40, 48), (48, 56))
         )
         self._seed = seed
         self._start(seed)

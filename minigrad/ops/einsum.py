@@ -2,8 +2,8 @@
 
 import math
 
-from minigrad.registry import function
 from minigrad.ops.linalg import _check_operands, matrix_product
+from minigrad.registry import function
 from minigrad.tensor import Tensor
 
 _LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
@@ -28,7 +28,9 @@ def einsum(*args):
     sizes = _sizes(labels, operands)
     for label in output:
         if label not in sizes:
-            raise RuntimeError(f"einsum(): output subscript {label} does not appear in the equation for any input operand")
+            raise RuntimeError(
+                f"einsum(): output subscript {label} does not appear in the equation for any input operand"
+            )
     if len(set(output)) != len(output):
         raise RuntimeError("einsum(): output subscripts appear more than once in the output")
     terms = [_diagonal(operand, term) for operand, term in zip(operands, labels, strict=True)]
@@ -59,7 +61,8 @@ def _parse(args):
     terms = [_term(text) for text in left.split(",")]
     if len(terms) != len(operands):
         raise RuntimeError(
-            f"einsum(): {'more' if len(operands) > len(terms) else 'fewer'} operands were provided than specified in the "
+            f"einsum(): {'more' if len(operands) > len(terms) else 'fewer'} operands were provided than specified "
+            "in the "
             f"equation ({len(operands)} for {len(terms)} terms)"
         )
     return terms, _term(right) if arrow else None, operands
@@ -119,7 +122,8 @@ def _sizes(labels, operands):
             known = sizes.get(label, 1)
             if known != 1 and length not in (1, known):
                 raise RuntimeError(
-                    f"einsum(): subscript {label} has size {length} for an operand of shape {list(operand.shape)} which "
+                    f"einsum(): subscript {label} has size {length} for an operand of shape {list(operand.shape)} "
+                    "which "
                     f"does not broadcast with previously seen size {known}"
                 )
             sizes[label] = length if known == 1 else known

@@ -32,7 +32,8 @@ def _check_operands(name, *tensors):
     for other in tensors[1:]:
         if other.array.dtype != first.array.dtype:
             raise RuntimeError(
-                f"{name}: expected m1 and m2 to have the same dtype, but got: {first.dtype.name} != {other.dtype.name}; "
+                f"{name}: expected m1 and m2 to have the same dtype, but got: {first.dtype.name} != "
+                f"{other.dtype.name}; "
                 "convert one with .to(dtype)"
             )
         if type(other.array) is not type(first.array):
@@ -56,7 +57,8 @@ def _times(name, a, b):
     if x.shape[-1] != y.shape[-2]:
         if x.ndim == 2 and y.ndim == 2:
             raise RuntimeError(
-                f"{name}: mat1 and mat2 shapes cannot be multiplied ({x.shape[0]}x{x.shape[1]} and {y.shape[0]}x{y.shape[1]})"
+                f"{name}: mat1 and mat2 shapes cannot be multiplied ({x.shape[0]}x{x.shape[1]} and "
+                f"{y.shape[0]}x{y.shape[1]})"
             )
         raise RuntimeError(
             f"{name}: Expected size for first two dimensions of batch2 tensor to be: [.., {x.shape[-1]}] but got: "
@@ -160,7 +162,9 @@ def mv(input, vec):
     _check_ndim("mv", input, 2, "self")
     _check_ndim("mv", vec, 1, "vec")
     if input.array.shape[1] != vec.array.shape[0]:
-        raise RuntimeError(f"size mismatch, got input ({input.shape[0]}), mat ({list(input.shape)}), vec ({vec.shape[0]})")
+        raise RuntimeError(
+            f"size mismatch, got input ({input.shape[0]}), mat ({list(input.shape)}), vec ({vec.shape[0]})"
+        )
     return _times("mv", input, vec.unsqueeze(1)).squeeze(-1)
 
 
@@ -175,7 +179,8 @@ def dot(input, tensor):
         raise RuntimeError(f"1D tensors expected, but got {input.array.ndim}D and {tensor.array.ndim}D tensors")
     if input.array.shape != tensor.array.shape:
         raise RuntimeError(
-            f"inconsistent tensor size, expected tensor [{input.shape[0]}] and src [{tensor.shape[0]}] to have the same "
+            f"inconsistent tensor size, expected tensor [{input.shape[0]}] and src [{tensor.shape[0]}] to have "
+            "the same "
             "number of elements"
         )
     return matrix_product(input.unsqueeze(0), tensor.unsqueeze(1)).reshape(())
@@ -224,7 +229,9 @@ def _scaled_sum(name, input, beta, product, alpha):
     """Return beta * input + alpha * product; input is not looked at when beta is 0."""
     if product.array.dtype.kind in "iu":
         if name == "addmm" and (isinstance(beta, float) or isinstance(alpha, float)):
-            raise RuntimeError(f"{name}: For integral input tensors, beta and alpha must not be floating point numbers.")
+            raise RuntimeError(
+                f"{name}: For integral input tensors, beta and alpha must not be floating point numbers."
+            )
         beta, alpha = int(beta), int(alpha)
     if input.array.dtype != product.array.dtype:
         raise RuntimeError(
@@ -235,7 +242,9 @@ def _scaled_sum(name, input, beta, product, alpha):
     try:
         expanded = input.expand(product.shape)
     except RuntimeError as error:
-        raise RuntimeError(f"{name}: input of shape {list(input.shape)} does not fit {list(product.shape)}: {error}") from None
+        raise RuntimeError(
+            f"{name}: input of shape {list(input.shape)} does not fit {list(product.shape)}: {error}"
+        ) from None
     if beta == 0:
         return product
     return expanded + product if beta == 1 else expanded * beta + product
@@ -361,7 +370,8 @@ def tensordot(a, b, dims=2, out=None):
             a, b = a.sum(left, keepdim=True, dtype=a.dtype), b.sum(right, keepdim=True, dtype=b.dtype)
         elif a.array.shape[left] != b.array.shape[right]:
             raise RuntimeError(
-                f"contracted dimensions need to match, but first has size {a.shape[left]} in dim {left} and second has size "
+                f"contracted dimensions need to match, but first has size {a.shape[left]} in dim {left} and "
+                "second has size "
                 f"{b.shape[right]} in dim {right}"
             )
     free_a = [d for d in range(a.array.ndim) if d not in dims_a]
@@ -429,5 +439,7 @@ def cross(input, other, dim=None):
     a, b = broadcast_tensors(input, other)
     dim = normalize_dim(dim, a.array.ndim)
     if input.array.shape[dim - a.array.ndim] != 3 or other.array.shape[dim - a.array.ndim] != 3:
-        raise RuntimeError(f"linalg.cross: inputs dimension {dim} must have length 3. Got {list(input.shape)}, {list(other.shape)}")
+        raise RuntimeError(
+            f"linalg.cross: inputs dimension {dim} must have length 3. Got {list(input.shape)}, {list(other.shape)}"
+        )
     return a.roll(-1, dim) * b.roll(-2, dim) - a.roll(-2, dim) * b.roll(-1, dim)

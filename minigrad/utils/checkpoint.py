@@ -53,7 +53,9 @@ def checkpoint_sequential(functions, segments, input, use_reentrant=None, **kwar
     """
     functions = list(functions.children()) if hasattr(functions, "children") else list(functions)
     if not 1 <= segments <= len(functions):
-        raise ValueError(f"segments must be between 1 and the number of functions, {len(functions)}, but got {segments}")
+        raise ValueError(
+            f"segments must be between 1 and the number of functions, {len(functions)}, but got {segments}"
+        )
     length = len(functions) // segments
     for start in range(0, length * (segments - 1), length):
         input = checkpoint(_chain(functions[start : start + length]), input, use_reentrant=use_reentrant, **kwargs)

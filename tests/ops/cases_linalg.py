@@ -51,7 +51,10 @@ CASES = {
         case(lambda a, b: mg.einsum("bij,bjk->bik", a, b), (2, 2, 3), (2, 3, 2), reference=np.matmul),
         case(lambda a: mg.einsum("ii->", a + 0) * mg.einsum("ij->", a @ a), (3, 3)),
         case(
-            lambda a, b, c: mg.einsum("...i,ij,...j->...", a, b, c), (2, 3), (3, 2), (2, 2),
+            lambda a, b, c: mg.einsum("...i,ij,...j->...", a, b, c),
+            (2, 3),
+            (3, 2),
+            (2, 2),
             reference=lambda a, b, c: np.einsum("...i,ij,...j->...", a, b, c),
         ),
         case(lambda a, b: mg.tensordot(a, b, ([0, 2], [1, 0])), (2, 3, 2), (2, 2, 4)),
@@ -62,7 +65,9 @@ CASES = {
         case(well_conditioned("solve"), (3, 3), (3, 2)),
         case(well_conditioned("solve"), (2, 3, 3), (3, 1)),
     ],
-    "det": [case(well_conditioned("det"), (2, 3, 3), domain=(-1, 1), reference=lambda a: np.linalg.det(a + 4 * np.eye(3)))],
+    "det": [
+        case(well_conditioned("det"), (2, 3, 3), domain=(-1, 1), reference=lambda a: np.linalg.det(a + 4 * np.eye(3)))
+    ],
     "slogdet": [case(well_conditioned("slogdet"), (2, 3, 3), domain=(-1, 1))],
     "cholesky": [case(symmetric("cholesky", 8.0), (2, 3, 3), domain=(-1, 1))],
     "eigh": [
@@ -76,10 +81,18 @@ CASES = {
         case(lambda a: OPS["lu"](a.flip(0) + a, pivot=False)[1:3], (3, 3), domain=(1, 2), order=0),
     ],
     "qr": [
-        case(lambda a: signless(OPS["qr"](a + 4 * mg.eye(2, 4, dtype=a.dtype), mode="reduced")), (2, 4), domain=(-1, 1)),
-        case(lambda a: signless(OPS["qr"](a + 4 * mg.eye(2, 4, dtype=a.dtype), mode="complete")), (2, 4), domain=(-1, 1)),
-        case(lambda a: signless(OPS["qr"](a + 4 * mg.eye(4, 3, dtype=a.dtype), mode="reduced")), (4, 3), domain=(-1, 1)),
-        case(lambda a: signless(OPS["qr"](a + 4 * mg.eye(3, dtype=a.dtype), mode="reduced")), (2, 3, 3), domain=(-1, 1)),
+        case(
+            lambda a: signless(OPS["qr"](a + 4 * mg.eye(2, 4, dtype=a.dtype), mode="reduced")), (2, 4), domain=(-1, 1)
+        ),
+        case(
+            lambda a: signless(OPS["qr"](a + 4 * mg.eye(2, 4, dtype=a.dtype), mode="complete")), (2, 4), domain=(-1, 1)
+        ),
+        case(
+            lambda a: signless(OPS["qr"](a + 4 * mg.eye(4, 3, dtype=a.dtype), mode="reduced")), (4, 3), domain=(-1, 1)
+        ),
+        case(
+            lambda a: signless(OPS["qr"](a + 4 * mg.eye(3, dtype=a.dtype), mode="reduced")), (2, 3, 3), domain=(-1, 1)
+        ),
     ],
     "eigvalsh": [
         case(symmetric("eigvalsh"), (2, 3, 3), domain=(-0.4, 0.4)),
