@@ -53,6 +53,7 @@ def grad(
     grad_outputs=None,
     retain_graph=None,
     create_graph=False,
+    only_inputs=True,
     allow_unused=None,
     is_grads_batched=False,
     materialize_grads=False,
@@ -60,7 +61,7 @@ def grad(
     """Return the gradients of the outputs' sum with respect to the inputs, as a tuple; ``.grad`` is left alone.
 
     Arguments as for backward; allow_unused (return None for an input that no output depends on, instead of raising
-    RuntimeError), materialize_grads (return zeros there).
+    RuntimeError), materialize_grads (return zeros there), only_inputs (old; False is the same, and warns).
     Source: https://docs.pytorch.org/docs/stable/generated/torch.autograd.grad.html
 
     >>> import minigrad as mg
@@ -68,6 +69,13 @@ def grad(
     >>> mg.autograd.grad(x * x, x)
     (tensor(6.),)
     """
+    if not only_inputs:
+        warnings.warn(
+            "only_inputs argument is deprecated and is ignored now (defaults to True). To accumulate gradient for other "
+            "parts of the graph, please use autograd.backward.",
+            FutureWarning,
+            stacklevel=2,
+        )
     if is_grads_batched:
         raise NotImplementedError("autograd.grad(is_grads_batched=True) is not supported: call grad once per row")
     if materialize_grads and allow_unused is False:
@@ -75,7 +83,7 @@ def grad(
     allow_unused = bool(materialize_grads) if allow_unused is None else allow_unused
     outputs, inputs = _as_tuple(outputs), _as_tuple(inputs)
     if not inputs:
-        raise ValueError("grad requires non-empty inputs.")
+        raise RuntimeError("`inputs` argument to `grad()` cannot be empty.")
     targets = [_target(tensor) for tensor in inputs]
     keep_graph = create_graph if retain_graph is None else retain_graph
     roots = _root_gradients(outputs, grad_outputs, create_graph)
@@ -120,6 +128,9 @@ def _root_gradients(tensors, gradients, create_graph):
     if gradients is None or isinstance(gradients, Tensor):
         gradients = (gradients,) * len(tensors) if gradients is None else (gradients,)
     gradients = tuple(gradients)
+    for gradient in gradients:
+        if gradient is not None and not isinstance(gradient, Tensor):
+            raise TypeError(f"gradients can be either Tensors or None, but got {type(gradient).__name__}")
     if len(gradients) != len(tensors):
         raise RuntimeError(f"got {len(tensors)} tensors and {len(gradients)} gradients")
     roots = []
@@ -142,8 +153,6 @@ def _root_gradient(tensor, gradient, create_graph):
                 "pass the gradient of the result, or reduce it first (for example with .sum())"
             )
         gradient = wrap(xp(array).ones_like(array))
-    if not isinstance(gradient, Tensor):
-        raise TypeError(f"gradients can be either Tensors or None, but got {type(gradient).__name__}")
     if gradient.array.shape != array.shape:
         raise RuntimeError(
             f"Mismatch in shape: grad_output[0] has a shape of {gradient.shape} and output[0] has a shape of "
@@ -264,6 +273,8 @@ def _run_hooks(hooks, gradient, create_graph):
             raise TypeError(f"a tensor hook must return a Tensor or None, but got {type(after).__name__}")
         if after.array.shape != before.array.shape:
             raise RuntimeError(f"hook has changed the size of value: {list(before.shape)} to {list(after.shape)}")
+        if after.array.dtype != before.array.dtype:
+            raise RuntimeError(f"hook has changed the type of value: {before.dtype} to {after.dtype}")
         gradient = after if create_graph else after.array
     return gradient
 

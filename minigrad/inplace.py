@@ -14,7 +14,7 @@ from minigrad.op import Op
 from minigrad.operands import CENTRAL
 from minigrad.rules import alias_node
 from minigrad.tensor import Tensor, data_pointer
-from minigrad.variable import MODE, Node, View, is_tracked, promote, touch
+from minigrad.variable import MODE, Node, View, is_tracked, promote, rebind, touch
 
 
 def _positions(view, base):
@@ -133,18 +133,16 @@ def overwrite_tensor(tensor, value):
         own = value._base is None and not value._aliased and array.base is None and is_tracked(value)
         tensor.array = array if own else array.copy()
         promote(tensor)
-        tensor.node = _node_of(value)
-        tensor._requires_grad = is_tracked(value)
+        rebind(tensor, _node_of(value))
         return tensor
     _keep_old_values(value, tensor.array)
     write_memory(tensor, value.array)
     if base is None:
         promote(tensor)
-        tensor.node = _node_of(value)
-        tensor._requires_grad = is_tracked(value)
+        rebind(tensor, _node_of(value))
         tensor._generation += 1
         return tensor
-    _rewrite_base(tensor, base, value)
+    rewrite_base(tensor, base, value)
     return tensor
 
 
@@ -180,13 +178,12 @@ def _node_of(value):
     return value.node or alias_node(value, value.array.shape)
 
 
-def _rewrite_base(view, base, value):
+def rewrite_base(view, base, value):
     """Record that the memory of base now holds value where view looks."""
     promote(base)
     arrays = (base.array, value.array, _positions(view.array, base.array))
     recorded = overwrite_positions.record((base, value, None), arrays, {}, base.array)
-    base._requires_grad = is_tracked(recorded)
-    base.node = recorded.node if is_tracked(recorded) else None
+    rebind(base, recorded.node if is_tracked(recorded) else None)
     base._generation += 1
 
 

@@ -151,11 +151,15 @@ def output_of(node, index, array):
 
 
 def all_outputs(node, gradients, graph):
-    """Return the gradients of all outputs of an op with several: zeros for those nothing depended on."""
+    """Return the gradients of all outputs of an op with several: zeros for those nothing depended on.
+
+    Outputs of a user's Function that are no tensors get None.
+    """
     complete = []
-    for index, (shape, dtype, module) in enumerate(node.shape):
+    for index, description in enumerate(node.shape):
         gradient = gradients.get(index)
-        if gradient is None:
+        if gradient is None and description is not None:
+            shape, dtype, module = description
             zeros = module.zeros(shape, dtype)
             gradient = wrap(zeros) if graph else zeros
         complete.append(gradient)

@@ -76,6 +76,9 @@ class Tensor:
         chosen = default_float() if dtype is None else as_dtype(dtype).numpy
         self = _new(cls)
         self.array = _legacy_array(args, chosen, target)
+        if cls is not Tensor:  # a user's subclass takes part in graphs as it is: see variable.py
+            self.node = self._grad = None
+            self._requires_grad = False
         return self
 
     # ------------------------------------------------------------------ what it is
@@ -242,13 +245,19 @@ class Tensor:
         return bool(self.array.item())
 
     def __float__(self):
-        return float(self.item())
+        return float(self._scalar())
 
     def __int__(self):
-        return int(self.item())
+        return int(self._scalar())
 
     def __complex__(self):
-        return complex(self.item())
+        return complex(self._scalar())
+
+    def _scalar(self):
+        """Return the single element; ValueError, as PyTorch's conversions to Python numbers raise, if there are more."""
+        if self.array.size != 1:
+            raise ValueError("only one element tensors can be converted to Python scalars")
+        return self.array.item()
 
     def __index__(self):
         if self.array.dtype.kind not in "iub" or self.array.size != 1:
@@ -283,6 +292,8 @@ class Tensor:
     def __copy__(self):
         clone = _new(Tensor)
         clone.array = self.array
+        self._mark_aliased()
+        clone._aliased = True
         return clone
 
     def __deepcopy__(self, memo):

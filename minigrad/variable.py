@@ -3,10 +3,11 @@
 import copy
 import itertools
 import threading
+import warnings
 import weakref
 
 from minigrad.backend import FLOAT_CODES, device, memory_root, move, to_numpy
-from minigrad.tensor import Tensor, data_array, wrap
+from minigrad.tensor import Tensor, data_array
 
 _new = object.__new__
 
@@ -32,19 +33,20 @@ class Clock:
     """When memory was last written in place, anywhere: nodes younger than that need no further check."""
 
     last_write = 0
+    prune_at = 100_000  # entries of _WRITES
 
 
 _WRITES = {}  # id of the array owning the memory -> (time of the last write, weak reference to the owner)
-_PRUNE_AT = 100_000
 
 
 def touch(array):
     """Note that the memory of a raw array has just been written in place."""
     root = memory_root(array)
     Clock.last_write = now = next_time()
-    if len(_WRITES) >= _PRUNE_AT:
+    if len(_WRITES) >= Clock.prune_at:
         for key in [key for key, (_, owner) in list(_WRITES.items()) if owner() is None]:
-            del _WRITES[key]
+            _WRITES.pop(key, None)
+        Clock.prune_at = max(100_000, 2 * len(_WRITES))
     _WRITES[id(root)] = (now, weakref.ref(root))
 
 
@@ -153,6 +155,23 @@ def make_variable(array, node):
     return variable
 
 
+def rebind(tensor, node):
+    """Make node the origin of a tensor that was written in place (None: it is part of no graph any more)."""
+    before = tensor.node
+    tensor.node = node
+    tensor._requires_grad = node is not None
+    move_retained(tensor, before, node)
+
+
+def move_retained(tensor, before, node):
+    """Let retain_grad, asked for at the node a tensor had before, go on to the node it has now."""
+    if before is None or before.retained is None or before is node or before.retained() is not tensor:
+        return
+    if node is not None:
+        node.retained, node.observed = before.retained, True
+    before.retained = None
+
+
 def promote(tensor, requires_grad=False):
     """Turn a plain Tensor into a Variable, in place: the same object, never the other way."""
     if type(tensor) is Tensor:
@@ -190,6 +209,7 @@ class Variable(Tensor):
         if isinstance(data, Tensor):
             data._mark_aliased()
             self.array = data.array
+            self._aliased = True
         else:
             self.array = data_array([] if data is None else data)
         if requires_grad:
@@ -216,7 +236,13 @@ class Variable(Tensor):
 
     @property
     def grad(self):
-        """The gradient accumulated by backward; None before."""
+        """The gradient accumulated by backward; None before. Of a non-leaf only retain_grad() keeps it."""
+        if self._grad is None and self._requires_grad and self.node is not None and self.node.retained is None:
+            warnings.warn(
+                "The .grad attribute of a Tensor that is not a leaf Tensor is being accessed. It won't be populated by "
+                "backward(): call .retain_grad() on the tensor first, or look at the leaf.",
+                stacklevel=2,
+            )
         return self._grad
 
     @property
@@ -228,6 +254,8 @@ class Variable(Tensor):
         clone = _new(type(self) if type(self) is not View else Variable)
         clone.array, clone.node = self.array, self.node
         clone._grad, clone._requires_grad = self._grad, self._requires_grad
+        self._mark_aliased()
+        clone._aliased = True
         return clone
 
     def __deepcopy__(self, memo):
@@ -247,9 +275,7 @@ class Variable(Tensor):
         return clone
 
     def __reduce_ex__(self, protocol):
-        if not self.is_leaf:
-            raise RuntimeError("can't pickle a tensor that is not a graph leaf; use .detach() first")
-        kind = "Parameter" if isinstance(self, Parameter) else "Variable"
+        kind = Variable if type(self) is View else type(self)
         return rebuild_variable, (
             kind, to_numpy(self.array), str(self.device), self._requires_grad, self._user_attributes()
         )  # fmt: skip
@@ -291,9 +317,11 @@ class View(Variable):
 
     def _follow(self):
         base = self._base
+        before = self._view_node
         self._seen = base._generation
         self._view_node = View.read_from_base(self, base) if is_tracked(base) else None
         self._view_tracked = self._view_node is not None
+        move_retained(self, before, self._view_node)
 
     @property
     def node(self):
@@ -322,6 +350,16 @@ class View(Variable):
         raise NotImplementedError
 
 
+def become_own_base(view):
+    """Let a view that starts a graph or a memory of its own stop following its base."""
+    node, tracked = view.node, view._requires_grad
+    view.__class__ = Variable
+    for name in ("_base", "_view_node", "_view_tracked", "_seen"):
+        view.__dict__.pop(name, None)
+    view.node, view._requires_grad = node, tracked
+    view._aliased = True
+
+
 def view_on(array, source, node):
     """Return the View of a raw array that lies on the memory of the tensor source, made by a node (or None)."""
     root = source._base
@@ -342,8 +380,34 @@ def view_on(array, source, node):
 
 
 def rebuild_variable(kind, array, device_name, requires_grad, attributes):
-    """Return the Variable or Parameter that was pickled."""
-    cls = Parameter if kind == "Parameter" else Variable
-    variable = cls(wrap(move(array, device(device_name))), requires_grad)
+    """Return the Variable, Parameter or other kind of them that was pickled, as a leaf."""
+    variable = new_leaf(kind, move(array, device(device_name)), requires_grad)
     variable.__dict__.update(attributes)
     return variable
+
+
+def new_leaf(cls, array, requires_grad=False):
+    """Return a tensor of a class (Variable, or a user's subclass of Tensor) on a raw array, without calling it."""
+    leaf = _new(cls)
+    leaf.array = array
+    leaf.node = None
+    leaf._grad = None
+    leaf._requires_grad = requires_grad
+    return leaf
+
+
+_GRAPH_ATTRIBUTES = (
+    "requires_grad", "grad_fn", "is_leaf", "grad", "retains_grad", "__copy__", "__deepcopy__", "__reduce_ex__",
+)  # fmt: skip
+
+
+def _take_part_in_graphs(cls, **kwargs):
+    """Give a user's subclass of Tensor what a Variable has, for its objects can't be promoted to one."""
+    super(Tensor, cls).__init_subclass__(**kwargs)
+    if not issubclass(cls, Variable):
+        for name in _GRAPH_ATTRIBUTES:
+            if all(name not in base.__dict__ for base in cls.__mro__[: cls.__mro__.index(Tensor)]):
+                setattr(cls, name, Variable.__dict__[name])
+
+
+Tensor.__init_subclass__ = classmethod(_take_part_in_graphs)

@@ -1,5 +1,7 @@
 """In-place writes: memory, views, gradients, and the errors that keep a gradient from being silently wrong."""
 
+import copy
+
 import numpy as np
 import pytest
 
@@ -232,3 +234,44 @@ def test_shape_changes_in_place():
     assert mg.arange(6).resize_(2, 2).tolist() == [[0, 1], [2, 3]] and mg.zeros(2).resize_(3, 3).shape == (3, 3)
     with pytest.raises(RuntimeError, match="require grad"):
         leaf(2).resize_(3)
+
+
+def parameter_data(x):
+    return mg.nn.Parameter(x).data
+
+
+def given_data(x):
+    y = mg.zeros(3)
+    y.data = x
+    return y
+
+
+@pytest.mark.parametrize(
+    "alias",
+    [
+        lambda x: x.detach(),
+        lambda x: x.data,
+        lambda x: x.numpy() is not None and mg.from_numpy(x.numpy()),
+        lambda x: mg.Variable(x),
+        lambda x: x.view(3)[:],
+        copy.copy,
+        parameter_data,
+        given_data,
+    ],
+)
+def test_a_tracked_value_is_written_through_to_every_tensor_of_the_memory(alias):
+    x = mg.ones(3)
+    other = alias(x)
+    p = mg.full((3,), 3.0, requires_grad=True)
+    other.mul_(p)
+    assert x.tolist() == other.tolist() == [3.0, 3.0, 3.0]
+    other.sum().backward()
+    assert p.grad.tolist() == [1.0, 1.0, 1.0]
+
+
+def test_data_given_to_a_view_takes_it_from_its_base():
+    x = mg.ones(4)
+    view = x[:2]
+    view.data = mg.zeros(3)
+    view.add_(mg.ones(3, requires_grad=True))
+    assert view.tolist() == [1.0, 1.0, 1.0] and view.requires_grad and x.tolist() == [1.0] * 4

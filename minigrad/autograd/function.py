@@ -1,12 +1,15 @@
 """Function: operations with a gradient written by the user."""
 
 import functools
+import inspect
 import weakref
 
+from minigrad.backend import xp
+from minigrad.inplace import check_writable, rewrite_base
 from minigrad.ops.core import sum_to
 from minigrad.rules import alias_node, all_outputs, output_of
 from minigrad.tensor import Tensor, wrap
-from minigrad.variable import MODE, Node, is_tracked, make_variable, next_time, promote, touch, written_since
+from minigrad.variable import MODE, Node, is_tracked, make_variable, next_time, promote, rebind, touch, written_since
 
 _new = object.__new__
 
@@ -149,23 +152,35 @@ class Function:
     vjp = backward
 
     @classmethod
-    def apply(cls, *args):
-        """Run forward on the arguments and record the operation."""
+    def apply(cls, *args, **kwargs):
+        """Run forward on the arguments and record the operation; keywords and defaults count as inputs too."""
+        uses_setup = cls.setup_context is not Function.setup_context
+        if uses_setup or kwargs:
+            args = _bound(cls.forward, args if uses_setup else (None, *args), kwargs)[0 if uses_setup else 1 :]
         tracked = MODE.grad and any(isinstance(arg, Tensor) and is_tracked(arg) for arg in args)
         ctx = FunctionCtx(tuple(isinstance(arg, Tensor) and is_tracked(arg) for arg in args))
         before = MODE.grad
         MODE.grad = False
         try:
-            if cls.setup_context is Function.setup_context:
-                result = cls.forward(ctx, *args)
-            else:
+            if uses_setup:
                 result = cls.forward(*args)
                 cls.setup_context(ctx, args, result)
+            else:
+                result = cls.forward(ctx, *args)
         finally:
             MODE.grad = before
         for tensor in ctx._dirty:
             touch(tensor.array)
         return _record(cls, ctx, args, result) if tracked else result
+
+
+def _bound(forward, args, kwargs):
+    """Return all arguments of a call of forward by position, with its defaults."""
+    bound = inspect.signature(forward).bind(*args, **kwargs)
+    bound.apply_defaults()
+    if bound.kwargs:
+        raise TypeError(f"Function.apply() can't pass the keyword-only arguments {list(bound.kwargs)} of forward")
+    return bound.args
 
 
 def _record(cls, ctx, args, result):
@@ -190,13 +205,12 @@ def _record(cls, ctx, args, result):
     if MODE.on_record is not None:
         MODE.on_record(node, tuple(tensor.array for tensor in tensors))
     recorded = tuple(_tracked_output(node, ctx, args, index, out, only) for index, out in enumerate(outputs))
+    ctx._dirty = ctx._non_differentiable = ()  # the outputs lead to the node, the node to ctx: no cycle
     return recorded[0] if single else recorded
 
 
 def _description(out):
     """Return (shape, dtype, array module) of an output; None for what is no tensor."""
-    from minigrad.backend import xp
-
     return (out.array.shape, out.array.dtype, xp(out.array)) if isinstance(out, Tensor) else None
 
 
@@ -208,11 +222,12 @@ def _tracked_output(node, ctx, args, index, out, only):
         return out
     variable = make_variable(out.array, node) if only else output_of(node, index, out.array)
     if any(out is other for other in ctx._dirty):
-        from minigrad.inplace import check_writable
-
-        check_writable(out, type(node.op).__name__)
+        check_writable(out, node.op.name)
+        if out._base is not None:
+            rewrite_base(out, out._base, variable)
+            return out
         promote(out)
-        out.node, out._requires_grad = variable.node, True
+        rebind(out, variable.node)
         out._generation += 1
         return out
     if any(out is arg for arg in args):
@@ -237,9 +252,7 @@ class _FunctionOp:
 
         if type(gradient) is dict:
             if self.ctx.materialize_grads:
-                shapes = node.shape
-                node_like = _Outputs(tuple(item or ((), float, _numpy()) for item in shapes))
-                gradients = all_outputs(node_like, gradient, graph)
+                gradients = all_outputs(node, gradient, graph)
             else:
                 gradients = [gradient.get(index) for index in range(len(node.shape))]
         else:
@@ -287,19 +300,6 @@ class _FunctionOp:
         """Drop the saved tensors."""
         if self.ctx._saved:
             self.ctx._saved = None
-
-
-class _Outputs:
-    """The part of a node that completing missing gradients looks at."""
-
-    def __init__(self, shape):
-        self.shape = shape
-
-
-def _numpy():
-    from minigrad.backend import np
-
-    return np
 
 
 def once_differentiable(backward):

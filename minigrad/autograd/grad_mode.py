@@ -57,7 +57,8 @@ class _Switch:
                     value = yield item
                     resume = generator.send
                 except GeneratorExit:
-                    generator.close()
+                    with self._clone():
+                        generator.close()
                     raise
                 except BaseException as error:
                     value, resume = error, generator.throw

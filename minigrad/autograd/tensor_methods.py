@@ -5,8 +5,18 @@ import weakref
 
 from minigrad import engine
 from minigrad.registry import METHODS
+from minigrad.rules import alias_node
 from minigrad.tensor import Tensor, wrap
-from minigrad.variable import RemovableHandle, Variable, check_can_require_grad, is_tracked, promote, touch
+from minigrad.variable import (
+    RemovableHandle,
+    Variable,
+    become_own_base,
+    check_can_require_grad,
+    is_tracked,
+    new_leaf,
+    promote,
+    touch,
+)
 
 
 def backward(self, gradient=None, retain_graph=None, create_graph=False, inputs=None):
@@ -17,7 +27,9 @@ def backward(self, gradient=None, retain_graph=None, create_graph=False, inputs=
 def detach(self):
     """Return a tensor on the same memory that the graph does not know."""
     self._mark_aliased()
-    return wrap(self.array)
+    result = wrap(self.array)
+    result._aliased = True
+    return result
 
 
 def detach_(self):
@@ -28,6 +40,25 @@ def detach_(self):
         self.node = None
         self._requires_grad = False
     return self
+
+
+def as_subclass(self, cls):
+    """Return the tensor as an object of a subclass of Tensor: on the same memory, or a tracked copy of a tracked one.
+
+    The results of operations on it are ordinary tensors. TypeError for what is no subclass.
+    Source: https://docs.pytorch.org/docs/stable/generated/torch.Tensor.as_subclass.html
+    """
+    if not (isinstance(cls, type) and issubclass(cls, Tensor)):
+        raise TypeError(f"as_subclass(): expected a subclass of Tensor, but got {cls!r}")
+    tracked = is_tracked(self)
+    if not tracked:
+        self._mark_aliased()
+    result = new_leaf(cls, self.array.copy() if tracked else self.array, tracked)
+    if tracked:
+        result.node = alias_node(self.node or self, self.array.shape)
+    else:
+        result._aliased = True
+    return result
 
 
 def requires_grad_(self, requires_grad=True):
@@ -53,8 +84,7 @@ def set_requires_grad(self, value):
         )
     promote(self)
     if self._base is not None:  # a view that becomes a leaf of its own stops following its base
-        self.__class__ = Variable
-        del self._base
+        become_own_base(self)
     self.node = None
     self._requires_grad = value
 
@@ -135,7 +165,10 @@ def set_data(self, value):
     if self.requires_grad:
         check_can_require_grad(value.array)
     value._mark_aliased()
+    if self._base is not None:
+        become_own_base(self)
     self.array = value.array
+    self._aliased = True
     touch(self.array)
 
 
@@ -148,6 +181,7 @@ for _method in (
     backward,
     detach,
     detach_,
+    as_subclass,
     requires_grad_,
     retain_grad,
     register_hook,

@@ -9,7 +9,7 @@ from minigrad.op import Op, view_result
 from minigrad.ops.core import broadcast_to, cast
 from minigrad.ops.shape import permute_op, reshape_op
 from minigrad.tensor import Tensor, wrap
-from minigrad.variable import MODE, is_tracked, promote, touch
+from minigrad.variable import MODE, is_tracked, promote, rebind, touch
 
 # ---------------------------------------------------------------------- ops: slices and places
 _ALL = slice(None)
@@ -432,8 +432,7 @@ def _write_tracked(self, basic, arrays, value):
 
 def _rebind(owner, recorded):
     """Give a tensor whose memory was written the node that wrote it."""
-    owner._requires_grad = is_tracked(recorded)
-    owner.node = recorded.node if is_tracked(recorded) else None
+    rebind(owner, recorded.node if is_tracked(recorded) else None)
     if owner._aliased:
         owner._generation += 1
 

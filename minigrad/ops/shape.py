@@ -11,7 +11,7 @@ from minigrad.ops.arguments import check_tensors, dims_of, ints_of
 from minigrad.ops.core import broadcast_to as broadcast_op
 from minigrad.registry import METHODS, function
 from minigrad.tensor import Tensor, normalize_dim, wrap
-from minigrad.variable import MODE, View, is_tracked
+from minigrad.variable import MODE, View, is_tracked, rebind
 
 _ndarray = np.ndarray
 
@@ -341,8 +341,8 @@ def _reshaped_in_place(name, implementation):
             if type(self) is View:
                 raise RuntimeError(f"{name}: a view can't change its shape in place while it is recorded")
             changed = implementation(self, *args, **kwargs)
-            node = changed.node
-            self.array, self.node = changed.array, node
+            self.array = changed.array
+            rebind(self, changed.node)
             return self
         self.array = implementation(wrap(self.array), *args, **kwargs).array
         return self

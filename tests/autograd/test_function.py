@@ -253,3 +253,76 @@ def test_gradient_of_a_graph_inside_forward():
     x = leaf([3.0])
     Inner.apply(x).backward()
     assert x.grad.item() == 6.0
+
+
+class Double(Function):
+    """Doubles its input in place."""
+
+    @staticmethod
+    def forward(ctx, x):
+        x.mul_(2)
+        ctx.mark_dirty(x)
+        return x
+
+    @staticmethod
+    def backward(ctx, grad):
+        return grad * 2
+
+
+def test_mark_dirty_of_a_view_rewrites_its_base():
+    x = leaf([1.0, 1.0, 1.0])
+    base = x * 1
+    part = base[:2]
+    out = Double.apply(part)
+    (out.sum() + (base * base).sum()).backward()
+    assert out is part and base.tolist() == [2.0, 2.0, 1.0]
+    assert x.grad.tolist() == [10.0, 10.0, 2.0]
+
+
+def test_mark_dirty_leaves_no_cycle():
+    base = leaf([1.0]) * 1
+    out = Double.apply(base)
+    gone = weakref.ref(out)
+    gc.disable()
+    try:
+        del base, out
+        assert gone() is None
+    finally:
+        gc.enable()
+
+
+def test_outputs_that_are_no_tensors_get_none():
+    seen = []
+
+    class Labelled(Function):
+        @staticmethod
+        def forward(ctx, x):
+            return x * 2, "label", x * 3
+
+        @staticmethod
+        def backward(ctx, *grads):
+            seen.extend(None if grad is None else grad.tolist() for grad in grads)
+            return grads[0] * 2
+
+    x = leaf([1.0])
+    Labelled.apply(x)[0].sum().backward()
+    assert seen == [[1.0], None, [0.0]]
+
+
+def test_setup_context_sees_defaults_and_keywords():
+    class Scale(Function):
+        @staticmethod
+        def forward(x, factor=3.0):
+            return x * factor
+
+        @staticmethod
+        def setup_context(ctx, inputs, output):
+            _, ctx.factor = inputs
+
+        @staticmethod
+        def backward(ctx, grad):
+            return grad * ctx.factor, None
+
+    x = leaf([1.0])
+    (Scale.apply(x) + Scale.apply(x, 4.0) + Scale.apply(x, factor=5.0)).sum().backward()
+    assert x.grad.tolist() == [12.0]
