@@ -2,7 +2,6 @@
 
 from minigrad import printing
 from minigrad.backend import (
-    FLOAT_CODES,
     array_device,
     as_dtype,
     asarray_like,
@@ -33,7 +32,7 @@ from minigrad.ops.layout import (
     preserve_format,
     strided,
 )
-from minigrad.ops.shape import clone_op, expanded_shape, reshape_op
+from minigrad.ops.shape import clone_op, contiguous_op, expanded_shape, reshape_op
 from minigrad.registry import FUNCTIONS, METHODS, function
 from minigrad.tensor import Tensor, as_device, wrap
 from minigrad.variable import MODE, is_tracked, touch
@@ -224,37 +223,17 @@ def type_as(self, other):
     return convert(self, other.array.dtype, other.device)
 
 
-def view_as_dtype(tensor, new):
-    """Return a view of a tensor's bytes as another dtype."""
-    new = as_dtype(new).dtype
-    array = tensor.array
-    if new == array.dtype:
-        return reshape_op(tensor, shape=array.shape)
-    if is_tracked(tensor) and MODE.grad and new.char in FLOAT_CODES and new.itemsize != array.itemsize:
-        raise RuntimeError(
-            f"view(dtype): bytes seen as another dtype have no gradient; detach() the {tensor.dtype} tensor first"
-        )
-    if new.itemsize != array.itemsize:
-        if array.ndim == 0:
-            raise RuntimeError(
-                f"self.dim() cannot be 0 to view {tensor.dtype} as {from_numpy_dtype(new)} (different element sizes)"
-            )
-        if array.shape[-1] * array.itemsize % new.itemsize:
-            raise RuntimeError(
-                f"self.size(-1) must be divisible by {new.itemsize // array.itemsize} to view {tensor.dtype} as "
-                f"{from_numpy_dtype(new)} (different element sizes), but got {array.shape[-1]}"
-            )
-        if array.strides[-1] != array.itemsize:
-            raise RuntimeError(
-                f"self.stride(-1) must be 1 to view {tensor.dtype} as {from_numpy_dtype(new)} (different element "
-                "sizes), but "
-                f"got {array.strides[-1] // array.itemsize}"
-            )
-    tensor._mark_aliased()
-    return wrap(array.view(new))
-
-
 # ---------------------------------------------------------------------- copies
+@function(method=True, public=False)
+def contiguous(self, memory_format=None):
+    """Return the tensor itself if its elements lie in order without gaps, else a copy that does."""
+    if memory_format is not None and memory_format is not contiguous_format:
+        return to_memory_format(self, memory_format)
+    if self.array.flags.c_contiguous:
+        return self
+    return contiguous_op(self)
+
+
 @function(method=True)
 def clone(input, *, memory_format=None):
     """Return a copy of the tensor; gradients flow through.

@@ -1,6 +1,8 @@
 """How elements lie in memory: layouts and memory formats by PyTorch's names."""
 
-from minigrad.backend import np, xp
+from minigrad.backend import FLOAT_CODES, from_numpy_dtype, np, xp
+from minigrad.tensor import wrap
+from minigrad.variable import MODE, is_tracked
 
 
 class layout:  # noqa: N801 - PyTorch's name
@@ -85,3 +87,30 @@ def permuted_empty(shape, dtype, chosen, module=np):
     check_rank(chosen, len(shape))
     moved = (shape[0], *shape[2:], shape[1])
     return module.moveaxis(module.empty(moved, dtype), -1, 1)
+
+
+def view_as_dtype(tensor, new):
+    """Return a view of a tensor's bytes as another dtype than its own."""
+    array = tensor.array
+    if is_tracked(tensor) and MODE.grad and new.char in FLOAT_CODES and new.itemsize != array.itemsize:
+        raise RuntimeError(
+            f"view(dtype): bytes seen as another dtype have no gradient; detach() the {tensor.dtype} tensor first"
+        )
+    if new.itemsize != array.itemsize:
+        if array.ndim == 0:
+            raise RuntimeError(
+                f"self.dim() cannot be 0 to view {tensor.dtype} as {from_numpy_dtype(new)} (different element sizes)"
+            )
+        if array.shape[-1] * array.itemsize % new.itemsize:
+            raise RuntimeError(
+                f"self.size(-1) must be divisible by {new.itemsize // array.itemsize} to view {tensor.dtype} as "
+                f"{from_numpy_dtype(new)} (different element sizes), but got {array.shape[-1]}"
+            )
+        if array.strides[-1] != array.itemsize:
+            raise RuntimeError(
+                f"self.stride(-1) must be 1 to view {tensor.dtype} as {from_numpy_dtype(new)} (different element "
+                "sizes), but "
+                f"got {array.strides[-1] // array.itemsize}"
+            )
+    tensor._mark_aliased()
+    return wrap(array.view(new))

@@ -3,12 +3,13 @@
 import math
 import warnings
 
-from minigrad.backend import np, xp
+from minigrad.backend import as_dtype, np, xp
 from minigrad.inplace import check_writable
 from minigrad.kernels.strides import broadcast_view, strided_view
 from minigrad.op import Op, view_result
 from minigrad.ops.arguments import check_tensors, dims_of, ints_of
 from minigrad.ops.core import broadcast_to as broadcast_op
+from minigrad.ops.layout import view_as_dtype
 from minigrad.registry import METHODS, function
 from minigrad.tensor import Tensor, normalize_dim, wrap
 from minigrad.variable import MODE, View, is_tracked, rebind
@@ -212,9 +213,10 @@ def view(self, *shape, **named):
     if named and "dtype" in named:
         shape = (named.pop("dtype"),)
     if len(shape) == 1 and not isinstance(shape[0], (int, tuple, list)) and not hasattr(shape[0], "__index__"):
-        from minigrad.ops.convert import view_as_dtype
-
-        return view_as_dtype(self, shape[0])
+        new = as_dtype(shape[0]).dtype
+        if new != self.array.dtype:
+            return view_as_dtype(self, new)
+        shape = self.array.shape or ((),)
     array = self.array
     if shape and not named:
         try:
@@ -270,7 +272,8 @@ def ravel(input):
     """Return the elements in one dimension, as a view where possible."""
     if input.array.ndim == 1 and input.array.flags.c_contiguous:
         return input
-    return reshape_op(contiguous(input), shape=(input.array.size,))
+    flat = input if input.array.flags.c_contiguous else contiguous_op(input)
+    return reshape_op(flat, shape=(input.array.size,))
 
 
 @function(method=True)
@@ -618,20 +621,6 @@ def unfold(self, dimension, size, step):
     if step <= 0:
         raise RuntimeError(f"step is {step} but must be > 0")
     return windows(self, dim=dim, size=size, step=step)
-
-
-@function(method=True, public=False)
-def contiguous(self, memory_format=None):
-    """Return the tensor itself if its elements lie in order without gaps, else a copy that does."""
-    if memory_format is not None:
-        from minigrad.ops.convert import to_memory_format
-        from minigrad.ops.layout import contiguous_format
-
-        if memory_format is not contiguous_format:
-            return to_memory_format(self, memory_format)
-    if self.array.flags.c_contiguous:
-        return self
-    return contiguous_op(self)
 
 
 for _name, _implementation in (
