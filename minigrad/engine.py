@@ -4,6 +4,7 @@ A node's number grows with time and every node is newer than its inputs, so a he
 after all its consumers: no recursion, no separate sort. Gradients are raw arrays, or Variables under create_graph.
 """
 
+import warnings
 from heapq import heappop, heappush
 
 from minigrad.backend import memory_root, xp

@@ -1,6 +1,5 @@
 """Linear algebra under PyTorch's names (torch.linalg): real matrices and batches of them."""
 
-import collections
 import math
 
 from minigrad.backend import FLOAT_CODES, np, xp
@@ -12,6 +11,7 @@ from minigrad.ops.factors import matrix_exponential as matrix_exp
 from minigrad.ops.linalg import cross as _cross
 from minigrad.ops.linalg import matmul, matrix_product
 from minigrad.ops.linalg import multi_dot as _multi_dot
+from minigrad.ops.results import named_result
 from minigrad.registry import function
 from minigrad.tensor import Tensor, normalize_dim, wrap
 
@@ -25,7 +25,7 @@ __all__ = [
 
 
 def _results(name, *fields):
-    return collections.namedtuple(name, fields)
+    return named_result(name, fields)
 
 
 SVD = _results("svd", "U", "S", "Vh")

@@ -1,6 +1,6 @@
 """Automatic differentiation under PyTorch's names."""
 
-from minigrad.autograd import tensor_methods  # noqa: F401 - puts backward, detach, … on Tensor
+from minigrad.autograd import functional, tensor_methods  # noqa: F401 - the latter puts backward, detach, … on Tensor
 from minigrad.autograd.anomaly_mode import (
     detect_anomaly,
     is_anomaly_check_nan_enabled,
@@ -28,6 +28,7 @@ __all__ = [
     "backward",
     "detect_anomaly",
     "enable_grad",
+    "functional",
     "grad",
     "gradcheck",
     "gradgradcheck",

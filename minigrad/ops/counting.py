@@ -1,15 +1,14 @@
 """Counting and finding: unique, bincount, histc, histogram, searchsorted, bucketize, isin."""
 
-import collections
-
 from minigrad.backend import np, xp
 from minigrad.inplace import write_out
 from minigrad.kernels import order as kernels
 from minigrad.ops.define import require_tensor
+from minigrad.ops.results import named_result
 from minigrad.registry import function
 from minigrad.tensor import Tensor, normalize_dim, wrap
 
-Histogram = collections.namedtuple("histogram", ("hist", "bin_edges"))
+Histogram = named_result("histogram", ("hist", "bin_edges"))
 
 
 def _together(values, wanted):

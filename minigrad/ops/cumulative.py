@@ -1,7 +1,5 @@
 """Running sums, products, maxima and minima; the product over a dimension."""
 
-import collections
-
 from minigrad.backend import np, xp
 from minigrad.kernels import cumulative as kernels
 from minigrad.kernels.scatter import scatter_add_flat
@@ -10,11 +8,12 @@ from minigrad.ops.define import require_tensor
 from minigrad.ops.masked import keep_where
 from minigrad.ops.reduce import checked, in_dtype, spread
 from minigrad.ops.unary import exp_op
+from minigrad.ops.results import named_result
 from minigrad.registry import function
 from minigrad.tensor import normalize_dim
 
-CumMax = collections.namedtuple("cummax", ("values", "indices"))
-CumMin = collections.namedtuple("cummin", ("values", "indices"))
+CumMax = named_result("cummax", ("values", "indices"))
+CumMin = named_result("cummin", ("values", "indices"))
 
 
 # ---------------------------------------------------------------------- scans out of differentiable pieces

@@ -1,7 +1,5 @@
 """Maxima and minima: over everything, over dimensions, of two tensors; and where they are."""
 
-import collections
-
 from minigrad.backend import np, xp
 from minigrad.inplace import write_out
 from minigrad.kernels import reduction
@@ -9,12 +7,13 @@ from minigrad.op import Op
 from minigrad.ops.define import binary_function, require_tensor
 from minigrad.ops.masked import keep_where, logical_complement
 from minigrad.ops.reduce import reduced_dims, reduction_call, spread
+from minigrad.ops.results import named_result
 from minigrad.registry import function
 from minigrad.tensor import Tensor, normalize_dim
 
-Max = collections.namedtuple("max", ("values", "indices"))
-Min = collections.namedtuple("min", ("values", "indices"))
-AMinMax = collections.namedtuple("aminmax", ("min", "max"))
+Max = named_result("max", ("values", "indices"))
+Min = named_result("min", ("values", "indices"))
+AMinMax = named_result("aminmax", ("min", "max"))
 
 
 # ---------------------------------------------------------------------- one value of several: along one dimension

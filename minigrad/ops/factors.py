@@ -1,6 +1,5 @@
 """LU and Householder factors, the matrix exponential, and randomised low-rank factors."""
 
-import collections
 import math
 
 from minigrad.backend import FLOAT_CODES, xp
@@ -12,15 +11,16 @@ from minigrad.ops.linalg import matrix_product as mm
 from minigrad.ops.linalg import swap_last
 from minigrad.ops.pieces import cat_op
 from minigrad.ops.reorder import tril_op, triu_op
+from minigrad.ops.results import named_result
 from minigrad.registry import FUNCTIONS, function
 from minigrad.tensor import Tensor, wrap
 
-LU = collections.namedtuple("lu", ("P", "L", "U"))
-LUFactor = collections.namedtuple("lu_factor", ("LU", "pivots"))
-LUFactorWithInfo = collections.namedtuple("lu_factor_ex", ("LU", "pivots", "info"))
-LUUnpacked = collections.namedtuple("lu_unpack", ("P", "L", "U"))
-Householder = collections.namedtuple("geqrf", ("a", "tau"))
-TriangularSolve = collections.namedtuple("triangular_solve", ("solution", "cloned_coefficient"))
+LU = named_result("lu", ("P", "L", "U"))
+LUFactor = named_result("lu_factor", ("LU", "pivots"))
+LUFactorWithInfo = named_result("lu_factor_ex", ("LU", "pivots", "info"))
+LUUnpacked = named_result("lu_unpack", ("P", "L", "U"))
+Householder = named_result("geqrf", ("a", "tau"))
+TriangularSolve = named_result("triangular_solve", ("solution", "cloned_coefficient"))
 
 
 def _square_lu_gradient(gradient_l, gradient_u, lower, upper):

@@ -1,7 +1,5 @@
 """Order: sort, topk, kthvalue, median, mode, quantile."""
 
-import collections
-
 from minigrad.backend import np, xp
 from minigrad.kernels import order as kernels
 from minigrad.op import Op
@@ -12,15 +10,16 @@ from minigrad.ops.extremum import pick
 from minigrad.ops.masked import choose
 from minigrad.ops.reduce import spread
 from minigrad.ops.shape import permute_op, reshape_op
+from minigrad.ops.results import named_result
 from minigrad.registry import function
 from minigrad.tensor import Tensor, normalize_dim, wrap
 
-Sort = collections.namedtuple("sort", ("values", "indices"))
-TopK = collections.namedtuple("topk", ("values", "indices"))
-KthValue = collections.namedtuple("kthvalue", ("values", "indices"))
-Median = collections.namedtuple("median", ("values", "indices"))
-NanMedian = collections.namedtuple("nanmedian", ("values", "indices"))
-Mode = collections.namedtuple("mode", ("values", "indices"))
+Sort = named_result("sort", ("values", "indices"))
+TopK = named_result("topk", ("values", "indices"))
+KthValue = named_result("kthvalue", ("values", "indices"))
+Median = named_result("median", ("values", "indices"))
+NanMedian = named_result("nanmedian", ("values", "indices"))
+Mode = named_result("mode", ("values", "indices"))
 
 
 # ---------------------------------------------------------------------- ops: the order has no gradient, the values do
