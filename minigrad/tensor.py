@@ -254,7 +254,7 @@ class Tensor:
         return complex(self._scalar())
 
     def _scalar(self):
-        """Return the single element; ValueError, as PyTorch's conversions to Python numbers raise, if there are more."""
+        """Return the single element for a conversion to a Python number; ValueError where there are more."""
         if self.array.size != 1:
             raise ValueError("only one element tensors can be converted to Python scalars")
         return self.array.item()

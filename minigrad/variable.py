@@ -270,7 +270,8 @@ class Variable(Tensor):
         clone = _new(type(self) if type(self) is not View else Variable)
         clone.array, clone.node, clone._requires_grad = self.array.copy(), None, self._requires_grad
         memo[id(self)] = clone
-        clone._grad = copy.deepcopy(self._grad, memo)
+        # As in PyTorch a copied Parameter starts without a gradient.
+        clone._grad = None if isinstance(self, Parameter) else copy.deepcopy(self._grad, memo)
         clone.__dict__.update(copy.deepcopy(self._user_attributes(), memo))
         return clone
 

@@ -5,8 +5,8 @@ import random as python_random
 import weakref
 
 from minigrad.backend import default_generator
-from minigrad.tensor import Tensor
-from minigrad.variable import MODE, next_time, written_since
+from minigrad.tensor import Tensor, wrap
+from minigrad.variable import MODE, is_tracked, make_variable, next_time, written_since
 
 
 class CheckpointError(RuntimeError):
@@ -42,7 +42,7 @@ def checkpoint(
     if determinism_check not in ("default", "none"):
         raise ValueError(f"determinism_check must be 'default' or 'none', but got {determinism_check!r}")
     block = _Block(function, args, kwargs, preserve_rng_state, context_fn, determinism_check == "default", debug)
-    return block.run_first()
+    return block.run_first(args, kwargs)
 
 
 def checkpoint_sequential(functions, segments, input, use_reentrant=None, **kwargs):
@@ -73,6 +73,27 @@ def _chain(functions):
     return run
 
 
+def _snapshot(value):
+    """Return an argument with the tensors in it as they are now; leaves that require grad stay themselves."""
+    if isinstance(value, Tensor):
+        if not is_tracked(value):
+            return wrap(value.array) if type(value) is Tensor else value
+        return value if value.node is None else make_variable(value.array, value.node)
+    if type(value) in (list, tuple):
+        return type(value)([_snapshot(item) for item in value])
+    if type(value) is dict:
+        return {key: _snapshot(item) for key, item in value.items()}
+    return value
+
+
+def _tensors_in(value):
+    """Return the tensors in an argument of tensors, lists, tuples and dicts."""
+    if isinstance(value, Tensor):
+        return [value]
+    items = value.values() if type(value) is dict else value if type(value) in (list, tuple) else ()
+    return [tensor for item in items for tensor in _tensors_in(item)]
+
+
 def _copy_saved(node, twin):
     """Give a node what its twin of the second run saved; a twin inside a nested block has yet to compute it."""
     node.saved, node.out, node.saved_at = twin.saved, twin.out, twin.number
@@ -97,19 +118,22 @@ class _Block:
     """One checkpointed call: the nodes it recorded, and how to compute their saved values again."""
 
     def __init__(self, function, args, kwargs, preserve_rng_state, context_fn, check, debug):
-        self.function, self.args, self.kwargs = function, args, kwargs
+        self.function = function
+        # The tensors as they are now: a tracked one written in place later is given a new array and node.
+        self.args, self.kwargs = _snapshot(args), _snapshot(kwargs)
+        self.inputs = [(tensor, tensor.array) for tensor in _tensors_in((self.args, self.kwargs))]
         self.check, self.debug = check, debug
         self.contexts = (_NoContext(), _NoContext()) if context_fn is None else context_fn()
         self.rng = (default_generator.state_bytes(), python_random.getstate()) if preserve_rng_state else None
         self.started = next_time()
         self.records = []  # (weak reference to the node, operation name, shape)
 
-    def run_first(self):
+    def run_first(self, args, kwargs):
         """Run the function, dropping what its nodes save."""
         with self.contexts[0]:
-            return self._run(self._drop)
+            return self._run(self._drop, args, kwargs)
 
-    def _run(self, on_record):
+    def _run(self, on_record, args, kwargs):
         """Run the function with an observer of the nodes it records."""
         previous = MODE.on_record
 
@@ -120,7 +144,7 @@ class _Block:
 
         MODE.on_record = observe
         try:
-            return self.function(*self.args, **self.kwargs)
+            return self.function(*args, **kwargs)
         finally:
             MODE.on_record = previous
 
@@ -143,7 +167,7 @@ class _Block:
                 default_generator.set_state_bytes(self.rng[0])
                 python_random.setstate(self.rng[1])
             with self.contexts[1]:
-                result = self._run(fresh.append)
+                result = self._run(fresh.append, self.args, self.kwargs)
         finally:
             MODE.grad = grad
             if self.rng is not None:
@@ -158,8 +182,8 @@ class _Block:
         self.records = []
 
     def _expect_unchanged_inputs(self):
-        for value in (*self.args, *self.kwargs.values()):
-            if isinstance(value, Tensor) and written_since(value.array, self.started):
+        for value, array in self.inputs:
+            if value.array is not array or written_since(array, self.started):
                 raise RuntimeError(
                     f"checkpoint: an input of shape {list(value.shape)} was modified by an inplace operation before "
                     "backward, so that the block can't be computed again; clone() it first"

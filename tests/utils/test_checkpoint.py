@@ -1,5 +1,6 @@
 """Checkpointing computes again what it did not keep."""
 
+import numpy as np
 import pytest
 
 import minigrad as mg
@@ -121,3 +122,32 @@ def test_arguments_are_checked():
         checkpoint(mg.exp, mg.ones(1), use_reentrant=3)
     with pytest.raises(ValueError, match="determinism_check"):
         checkpoint(mg.exp, mg.ones(1), determinism_check="maybe")
+
+
+@pytest.mark.parametrize("nested", [False, True])
+def test_an_input_written_in_place_afterwards_keeps_its_old_value(nested):
+    x = mg.ones(3, requires_grad=True)
+    h = x * 2
+    if nested:
+        y = checkpoint(lambda items: items[0]["h"].exp(), [{"h": h}])
+    else:
+        y = checkpoint(lambda t: t.exp(), h)
+    h.mul_(3)
+    y.sum().backward()
+    np.testing.assert_allclose(x.grad.numpy(), 2 * np.exp([2.0] * 3), rtol=1e-6)
+
+
+def test_an_input_written_in_place_inside_the_block():
+    x = mg.ones(3, requires_grad=True)
+    y = checkpoint(lambda t: t.mul_(2).exp() * t, x * 2)
+    y.sum().backward()
+    u = 4.0
+    np.testing.assert_allclose(x.grad.numpy(), [4 * (np.exp(u) * u + np.exp(u))] * 3, rtol=1e-6)
+
+
+def test_data_given_to_a_leaf_afterwards_is_noticed():
+    x = mg.ones(3, requires_grad=True)
+    y = checkpoint(lambda t: t.exp(), x)
+    x.data = mg.zeros(3)
+    with pytest.raises(RuntimeError, match="modified"):
+        y.sum().backward()
