@@ -15,6 +15,7 @@ from minigrad.backend import (
     get_default_device,
     move,
     np,
+    storable,
     to_numpy,
 )
 
@@ -410,6 +411,9 @@ def _nested_array(data, dtype=None):
             raise RuntimeError("Overflow when unpacking long long: a value does not fit int64")
         raise TypeError(f"new(): invalid data type '{_culprit(data)}'")
     if dtype is not None:
+        if dtype.kind in "iu" and array.size and (array.dtype.kind == "f" or dtype.itemsize < 8):
+            for extreme in (array.min(), array.max()):
+                storable(extreme.item(), dtype)
         return array.astype(dtype, copy=False)
     if array.size == 0 and not isinstance(data, (np.ndarray, np.generic)):
         return array.astype(default_float())

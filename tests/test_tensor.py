@@ -400,3 +400,43 @@ def test_nothing_warns_without_reason():
         assert mg.eye(2).T.mT.shape == (2, 2)
         mg.zeros(3)[mg.tensor([True, False, True])]
         mg.cat([mg.zeros(0), mg.zeros(2)])
+
+
+@pytest.mark.parametrize(
+    "write",
+    [
+        lambda: mg.tensor([1, 300], dtype=mg.uint8),
+        lambda: mg.tensor(-129, dtype=mg.int8),
+        lambda: mg.tensor([1e10], dtype=mg.int32),
+        lambda: mg.tensor([float("nan")], dtype=mg.int64),
+        lambda: mg.full((2,), 300, dtype=mg.uint8),
+        lambda: mg.zeros(2, dtype=mg.uint8).fill_(300),
+        lambda: mg.zeros(2, dtype=mg.int8).fill_(float("inf")),
+        lambda: mg.zeros(2, dtype=mg.uint8).masked_fill_(mg.tensor([True, False]), 300),
+        lambda: mg.zeros(2, dtype=mg.uint8).index_fill_(0, mg.tensor([0]), 300),
+        lambda: mg.zeros(2, dtype=mg.uint8).scatter_(0, mg.tensor([0]), 300),
+        lambda: mg.zeros(2, dtype=mg.uint8).__setitem__(0, 300),
+        lambda: mg.zeros(2).fill_(1j),
+    ],
+)
+def test_a_number_that_the_dtype_does_not_hold_is_refused(write):
+    with pytest.raises(RuntimeError, match="without overflow"):
+        write()
+
+
+def test_negative_numbers_wrap_around_in_unsigned_dtypes():
+    x = mg.zeros(5, dtype=mg.uint8)
+    x[0] = -1
+    x[1:2].fill_(-2)
+    x.masked_fill_(mg.tensor([False, False, True, False, False]), -3)
+    x.index_fill_(0, mg.tensor([3]), -4)
+    x[4] = 2.9
+    assert x.tolist() == [255, 254, 253, 252, 2]
+    assert mg.tensor([-1], dtype=mg.uint8).tolist() == [255]
+
+
+def test_conversions_to_python_numbers_want_one_element():
+    for convert in (float, int, complex):
+        assert convert(mg.tensor([2.0])) == 2
+        with pytest.raises(ValueError, match="one element"):
+            convert(mg.ones(2))

@@ -24,6 +24,7 @@ from minigrad.backend.dtypes import (
     promote_types,
     result_dtype,
     set_default_dtype,
+    storable,
 )
 from minigrad.backend.rng import Generator, default_generator, initial_seed, manual_seed, seed
 from minigrad.backend.threads import get_num_threads, set_num_threads

@@ -5,6 +5,8 @@ NumPy and PyTorch agree within a category (bool, integer, floating, complex) and
 an array of its own category (https://docs.pytorch.org/docs/stable/tensor_attributes.html#type-promotion-doc).
 """
 
+import math
+
 from minigrad.backend.arrays import np
 
 FLOAT_CODES = frozenset("efdFD")  # dtype.char of the floating and complex types
@@ -161,6 +163,25 @@ def can_cast(from_, to):
     if source.kind == "i" and target.kind == "u" or source.kind != "b" and target.kind == "b":
         return source.kind == "i" and target.kind == "u"
     return _CATEGORY[source.kind] <= _CATEGORY[target.kind]
+
+
+def storable(value, dtype):
+    """Return a Python number as a NumPy dtype can hold it; RuntimeError where it can't.
+
+    As in C a negative integer wraps around in an unsigned dtype, and a float loses its fraction in an integer one.
+    """
+    fits = not isinstance(value, complex) or dtype.kind == "c"
+    if fits and dtype.kind in "iu" and isinstance(value, (int, float)):
+        fits = isinstance(value, int) or math.isfinite(value)
+        if fits:
+            limits = np.iinfo(dtype)
+            value = int(value)
+            fits = limits.min <= value <= limits.max
+            if not fits and dtype.kind == "u" and -limits.max <= value < 0:
+                return value + limits.max + 1
+    if not fits:
+        raise RuntimeError(f"value cannot be converted to type {dtype} without overflow: {value}")
+    return value
 
 
 def _scalar_dtype(value):

@@ -13,6 +13,7 @@ from minigrad.backend import (
     result_dtype,
     set_default_device,
     set_default_dtype,
+    storable,
     xp,
 )
 from minigrad.backend.devices import pinned_copy
@@ -301,9 +302,7 @@ def fill_(self, value):
         if isinstance(value, Tensor):
             return copy_(self, value)
         return overwrite_tensor(self, _filled(self, value=as_fill_value(value, "fill_")))
-    number = as_fill_value(value, "fill_")
-    if isinstance(number, complex) and self.array.dtype.kind != "c":
-        raise RuntimeError(f"value cannot be converted to type {self.dtype} without overflow")
+    number = storable(as_fill_value(value, "fill_"), self.array.dtype)
     return _written(self, number if self.array.dtype.kind == "f" else asarray_like(number, self.array))
 
 

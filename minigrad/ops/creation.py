@@ -1,8 +1,16 @@
 """Making tensors: filled with a number, and like others."""
 
-import math
 
-from minigrad.backend import array_device, as_dtype, default_float, from_numpy_dtype, get_default_device, move, np
+from minigrad.backend import (
+    array_device,
+    as_dtype,
+    default_float,
+    from_numpy_dtype,
+    get_default_device,
+    move,
+    np,
+    storable,
+)
 from minigrad.backend.devices import module_for, pinned_copy
 from minigrad.inplace import write_out
 from minigrad.kernels.strides import strided_view
@@ -91,19 +99,7 @@ def fill_value(value, name="full"):
 
 def filled(module, shape, dtype, value):
     """Return a raw array full of one number; RuntimeError where the dtype can't hold it."""
-    if isinstance(value, complex) and dtype.kind != "c":
-        raise RuntimeError(f"value cannot be converted to type {dtype} without overflow: {value}")
-    if dtype.kind in "iu" and isinstance(value, (int, float)):
-        if isinstance(value, float) and not math.isfinite(value):
-            raise RuntimeError(f"value cannot be converted to type {dtype} without overflow: {value}")
-        limits = np.iinfo(dtype)
-        value = int(value)
-        if not limits.min <= value <= limits.max:
-            if dtype.kind == "u" and -limits.max <= value < 0:  # as in C: negative numbers wrap around
-                value += limits.max + 1
-            else:
-                raise RuntimeError(f"value cannot be converted to type {dtype} without overflow: {value}")
-    return module.full(shape, value, dtype)
+    return module.full(shape, storable(value, dtype), dtype)
 
 
 def _inferred(value):

@@ -2,7 +2,7 @@
 
 import warnings
 
-from minigrad.backend import array_device, asarray_like, move, np, xp
+from minigrad.backend import array_device, asarray_like, move, np, storable, xp
 from minigrad.inplace import _positions, check_writable, overwrite_positions
 from minigrad.kernels import scatter as kernels
 from minigrad.op import Op, view_result
@@ -336,7 +336,7 @@ def _value_array(value, self):
             array = array.real
         return array if type(array) is type(self.array) else move(array, array_device(self.array))
     if isinstance(value, (int, float, complex, np.generic)):
-        return value
+        return storable(value, self.array.dtype) if self.array.dtype.kind in "iu" else value
     raise TypeError(f"can't assign a {type(value).__name__} to a {self.type()}")
 
 

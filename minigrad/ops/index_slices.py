@@ -1,6 +1,6 @@
 """One index for whole slices, or for positions: index_select, index_add, index_put, take and their relatives."""
 
-from minigrad.backend import np, xp
+from minigrad.backend import np, storable, xp
 from minigrad.inplace import add_positions, overwrite_positions, write_out
 from minigrad.ops.core import broadcast_to, cast
 from minigrad.ops.index import broadcast_value, index_add_op, index_copy_op, index_fill_op, numpy_index, parse, take_op
@@ -96,7 +96,7 @@ def index_fill(input, dim, index, value):
         out = where_op(wrap(mask), value, x)
     else:
         check_scalar(value, input, "index_fill")
-        out = index_fill_op(x, places, dim=dim, value=value)
+        out = index_fill_op(x, places, dim=dim, value=storable(value, x.array.dtype))
     return same_shape(out, input)
 
 

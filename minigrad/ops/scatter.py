@@ -1,6 +1,6 @@
 """gather, scatter and their relatives: one index for every element."""
 
-from minigrad.backend import np, xp
+from minigrad.backend import np, storable, xp
 from minigrad.kernels import scatter as kernels
 from minigrad.op import Op
 from minigrad.ops.index_checks import check_range, check_same_dtype, index_of
@@ -174,8 +174,7 @@ def check_scalar(value, tensor, name):
     """RuntimeError for a number of a higher category than the tensor it is written into."""
     if not isinstance(value, (int, float, complex, np.generic)):
         raise TypeError(f"{name}(): argument 'value' must be Number or Tensor, not {type(value).__name__}")
-    if isinstance(value, complex) and tensor.array.dtype.kind != "c":
-        raise RuntimeError(f"value cannot be converted to type {tensor.dtype} without overflow")
+    storable(value, tensor.array.dtype)
 
 
 @function(method=True, inplace=True, out=True)

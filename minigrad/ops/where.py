@@ -2,7 +2,7 @@
 
 import warnings
 
-from minigrad.backend import asarray_like, np, result_dtype, xp
+from minigrad.backend import asarray_like, np, result_dtype, storable, xp
 from minigrad.inplace import assign, overwrite_positions, write_out
 from minigrad.op import Op
 from minigrad.ops.arguments import as_int
@@ -62,9 +62,7 @@ def masked_fill(input, mask, value):
             value = value.to(input.device)
     else:
         check_scalar(value, input, "masked_fill")
-        if dtype.kind in "iu" and isinstance(value, float) and not np.isfinite(value):
-            raise RuntimeError(f"value cannot be converted to type {dtype} without overflow")
-        value = wrap(asarray_like(value, input.array))
+        value = wrap(asarray_like(storable(value, dtype), input.array))
     return where_op(mask, value, input)
 
 
