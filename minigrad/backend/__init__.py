@@ -1,6 +1,6 @@
 """The only part of minigrad that imports NumPy or CuPy: arrays, dtypes, devices, seeds and threads."""
 
-from minigrad.backend.arrays import asarray_like, item_of, memory_root, np, place, shares_memory, xp
+from minigrad.backend.arrays import asarray_like, memory_root, np, place, xp
 from minigrad.backend.devices import (
     array_device,
     cuda_device_count,
@@ -48,7 +48,6 @@ __all__ = [
     "get_default_dtype",
     "get_num_threads",
     "initial_seed",
-    "item_of",
     "manual_seed",
     "memory_root",
     "move",
@@ -60,7 +59,6 @@ __all__ = [
     "set_default_device",
     "set_default_dtype",
     "set_num_threads",
-    "shares_memory",
     "to_numpy",
     "xp",
 ]

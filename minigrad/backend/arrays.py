@@ -41,13 +41,3 @@ def place(view, owner):
     key = id(view)
     _PLACED[key] = (weakref.ref(view, lambda _: _PLACED.pop(key, None)), owner)
     return view
-
-
-def shares_memory(a, b):
-    """Return whether two raw arrays are views of one memory."""
-    return memory_root(a) is memory_root(b)
-
-
-def item_of(array):
-    """Return the single element of an array as a Python scalar."""
-    return array.item()

@@ -29,11 +29,6 @@ def _xlog1py(x, y):
     return module.where(module.equal(x, 0) & ~module.isnan(y), out.dtype.type(0), out)
 
 
-def _logaddexp(a, b):
-    """Return log(exp(a) + exp(b)); both operands may be inf of one sign."""
-    return _module(a, b).logaddexp(a, b)
-
-
 def _heaviside(x, values):
     return _module(x, values).where(x == 0, values, x > 0).astype(x.dtype)  # of NaN: 0, as in PyTorch
 

@@ -1,10 +1,14 @@
 """The operators of Tensor: + - * / // % ** & | ^ << >> ~ and the comparisons, reflected and in place."""
 
+from minigrad.backend import np
 from minigrad.inplace import assign
 from minigrad.op import operator_call
 from minigrad.operands import is_operand
 from minigrad.ops import arithmetic, bitwise, comparison, power, unary
 from minigrad.tensor import Tensor
+from minigrad.variable import touch
+
+_REAL_FLOATS = frozenset("efd")  # dtype.char
 
 
 def _reflected(op):
@@ -37,6 +41,26 @@ def _in_place(call, name):
     return method
 
 
+def _in_place_ufunc(op, name):
+    """Return the method for ``self OP= other`` of a ufunc that needs no new array where nothing is recorded."""
+    ufunc, general = op.numpy_forward, _in_place(op.call, name)
+
+    def method(self, other):
+        x = self.array
+        if type(self) is Tensor and type(x) is np.ndarray and x.dtype.char in _REAL_FLOATS and 0 not in x.strides:
+            y = other.array if type(other) is Tensor and other.array.dtype == x.dtype else other
+            if type(y) is float or type(y) is int or (type(y) is np.ndarray and y is not other):
+                try:
+                    ufunc(x, y, out=x)
+                except (ValueError, OverflowError):
+                    return general(self, other)  # which explains it
+                touch(x)
+                return self
+        return general(self, other)
+
+    return method
+
+
 def _install(symbol, method):
     method.__name__ = method.__qualname__ = symbol
     setattr(Tensor, symbol, method)
@@ -59,7 +83,9 @@ _BINARY = [
 for _name, _op in _BINARY:
     _install(f"__{_name}__", operator_call(_op))
     _install(f"__r{_name}__", _reflected(_op))
-    _install(f"__i{_name}__", _in_place(_op.call, f"__i{_name}__"))
+    _symbol = f"__i{_name}__"
+    _arithmetic = _name in ("add", "sub", "mul", "truediv")
+    _install(_symbol, _in_place_ufunc(_op, _symbol) if _arithmetic else _in_place(_op.call, _symbol))
 _install("__pow__", _forward(power.pow))
 _install("__ipow__", _in_place(power.pow, "__ipow__"))
 _install("__rpow__", _reflected_power)
