@@ -1,4 +1,16 @@
-"""Whether GPUs can be used at all."""
+"""GPUs: whether they can be used at all, and PyTorch's switches of matrix products.
+
+Products on a GPU are cuBLAS's in the arrays' own precision: the switches are kept for programs that set them, and
+change nothing.
+"""
+
+import types
+
+matmul = types.SimpleNamespace(
+    allow_tf32=False,
+    allow_fp16_reduced_precision_reduction=True,
+    allow_bf16_reduced_precision_reduction=True,
+)
 
 
 def is_built():
