@@ -29,6 +29,8 @@ from minigrad.absent import explain as _explain_absent  # noqa: E402
 from minigrad.autograd import (  # noqa: E402
     enable_grad,
     inference_mode,
+    is_anomaly_check_nan_enabled,
+    is_anomaly_enabled,
     is_grad_enabled,
     is_inference_mode_enabled,
     no_grad,

@@ -157,7 +157,7 @@ def collate_float_fn(batch, *, collate_fn_map=None):
     """Return Python floats as a float64 tensor."""
     if set(map(type, batch)) == {float}:
         return wrap(np.array(batch))
-    return wrap(data_array(batch, np.float64))
+    return wrap(data_array(batch, np.dtype(np.float64)))
 
 
 def collate_int_fn(batch, *, collate_fn_map=None):
