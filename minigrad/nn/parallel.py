@@ -22,10 +22,13 @@ class DataParallel(Module):
         super().__init__()
         if device_ids is not None and len(device_ids) > 1:
             raise RuntimeError(
-                f"DataParallel: batches are not split over several devices, but device_ids is {list(device_ids)}; name one"
+                f"DataParallel: batches are not split over several devices, but device_ids is {list(device_ids)}; "
+                "name one"
             )
         if output_device is not None and device_ids and output_device != device_ids[0]:
-            raise RuntimeError(f"DataParallel: output_device {output_device} is not the module's device {device_ids[0]}")
+            raise RuntimeError(
+                f"DataParallel: output_device {output_device} is not the module's device {device_ids[0]}"
+            )
         self.module = module
         self.device_ids = list(device_ids or ())
         self.output_device = output_device

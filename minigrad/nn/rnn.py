@@ -131,7 +131,8 @@ class RNNBase(Module):
         """ValueError or RuntimeError for an input of another dtype or size."""
         if input.dtype != self.weight_ih_l0.dtype:
             raise ValueError(
-                f"RNN input dtype ({input.dtype}) does not match weight dtype ({self.weight_ih_l0.dtype}). Convert input: "
+                f"RNN input dtype ({input.dtype}) does not match weight dtype ({self.weight_ih_l0.dtype}). "
+                "Convert input: "
                 f"input.to({self.weight_ih_l0.dtype}), or convert model: model.to({input.dtype})"
             )
         expected = 2 if batch_sizes is not None else 3

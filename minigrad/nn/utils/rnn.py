@@ -39,7 +39,8 @@ class PackedSequence(_Fields):
             data, batch_sizes = data
         if batch_sizes.device.type != "cpu":
             raise ValueError(
-                "batch_sizes should always be on CPU. Instances of PackedSequence should never be created manually. They "
+                "batch_sizes should always be on CPU. Instances of PackedSequence should never be created "
+                "manually. They "
                 f"should be instantiated by functions like pack_sequence. Got {batch_sizes.device}"
             )
         if unsorted_indices is None:
@@ -144,13 +145,16 @@ def pack_padded_sequence(input, lengths, batch_first=False, enforce_sorted=True)
     if not input.numel():
         raise RuntimeError("Cannot pack empty tensors.")
     if lengths.shape != (count,):
-        raise RuntimeError(f"Expected `len(lengths)` to be equal to batch_size, but got {lengths.size} (batch_size={count})")
+        raise RuntimeError(
+            f"Expected `len(lengths)` to be equal to batch_size, but got {lengths.size} (batch_size={count})"
+        )
     order = np.arange(count) if enforce_sorted else np.argsort(-lengths, kind="stable")
     lengths = lengths[order]
     if (np.diff(lengths) > 0).any():
         raise RuntimeError(
             "`lengths` array must be sorted in decreasing order when `enforce_sorted` is True. You can pass "
-            "`enforce_sorted=False` to pack_padded_sequence and/or pack_sequence to sidestep this requirement if you do "
+            "`enforce_sorted=False` to pack_padded_sequence and/or pack_sequence to sidestep this requirement if "
+            "you do "
             "not need ONNX exportability."
         )
     if lengths[-1] <= 0:
@@ -210,7 +214,9 @@ def pad_sequence(sequences, batch_first=False, padding_value=0.0, padding_side="
             [ 3, -1]])
     """
     if not hasattr(sequences, "__iter__"):
-        raise RuntimeError(f"pad_sequence: Expected iterable for input sequences, but got arg of type: {type(sequences)}")
+        raise RuntimeError(
+            f"pad_sequence: Expected iterable for input sequences, but got arg of type: {type(sequences)}"
+        )
     if padding_side not in ("left", "right"):
         raise RuntimeError(f"Expected padding_side to be one of left or right, but got {padding_side}.")
     sequences = list(sequences)
