@@ -11,9 +11,16 @@ from models.common import CommandError
 COMMANDS = {"train": train}
 
 
+class Parser(argparse.ArgumentParser):
+    """A parser whose complaints are one line, without the usage before it."""
+
+    def error(self, message):
+        self.exit(2, f"error: {message} (see {self.prog} --help)\n")
+
+
 def parser():
-    top = argparse.ArgumentParser(prog="python -m models", description=f"Networks: {', '.join(models.list())}.")
-    commands = top.add_subparsers(dest="command", metavar="COMMAND", required=True)
+    top = Parser(prog="python -m models", description=f"Networks: {', '.join(models.list())}.")
+    commands = top.add_subparsers(dest="command", metavar="{" + ",".join(COMMANDS) + "}", required=True)
     for name, module in COMMANDS.items():
         sub = commands.add_parser(
             name, help=module.HELP, description=module.HELP, formatter_class=argparse.RawDescriptionHelpFormatter

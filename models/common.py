@@ -10,13 +10,14 @@ class CommandError(Exception):
     """What the user can mend: printed as one line, exit code 2."""
 
 
-def require(module):
-    """Import a module of the demo extra, or say how to install it."""
+def require(module, otherwise=""):
+    """Import a module of the demo extra, or say how to install it, or what to do otherwise."""
     try:
         return importlib.import_module(module)
     except ImportError as error:
         package = {"PIL": "pillow", "sklearn": "scikit-learn"}.get(module.split(".")[0], module.split(".")[0])
-        raise CommandError(f"{package} is needed here: pip install -e '.[demo]' ({error})") from error
+        mend = f"pip install -e '.[demo]' {otherwise}".rstrip()
+        raise CommandError(f"{package} is needed here: {mend} ({error})") from error
 
 
 @contextlib.contextmanager

@@ -1,4 +1,5 @@
 """The image sets that the commands know by name, and folders of the user's own."""
+import contextlib
 import dataclasses
 from collections.abc import Callable
 from pathlib import Path
@@ -108,6 +109,28 @@ def load(name, root, download=False, augment="none", image_size=None, seed=0):
         raise CommandError(f"--data {name}: {error}".replace("download=True", "--download")) from error
 
 
+class UnreadableImage(RuntimeError):
+    """A file of a folder is no image: the last line of the message says which."""
+
+
+def _open_image(path):
+    try:
+        return datasets.folder.default_loader(path)
+    except RuntimeError as error:
+        raise UnreadableImage(str(error)) from error
+
+
+@contextlib.contextmanager
+def readable():
+    """A block that reads images: an unreadable one ends it with a CommandError that names the file."""
+    try:
+        yield
+    except UnreadableImage as error:
+        # From a worker process the message is a whole traceback, with the exception's own line last.
+        reason = str(error).strip().splitlines()[-1].removeprefix(f"{__name__}.{UnreadableImage.__name__}: ")
+        raise CommandError(f"{reason}; mend or remove it") from error
+
+
 def _load_source(source, root, download, augment, image_size):
     size = image_size or source.image_size
     fit = [transforms.Resize((size, size))] if size != source.side else []
@@ -125,14 +148,14 @@ def _load_folder(folder, augment, size, seed):
     for_training, for_test = pipelines(fit, size, FOLDER["mean"], FOLDER["std"], augment)
     test_folder = next((folder / name for name in ("test", "val") if (folder / name).is_dir()), None)
     if (folder / "train").is_dir() and test_folder:
-        train = datasets.ImageFolder(folder / "train", transform=for_training)
-        test = datasets.ImageFolder(test_folder, transform=for_test)
+        train = datasets.ImageFolder(folder / "train", transform=for_training, loader=_open_image)
+        test = datasets.ImageFolder(test_folder, transform=for_test, loader=_open_image)
         if train.classes != test.classes:
             differing = ", ".join(sorted(set(train.classes) ^ set(test.classes)))
             raise CommandError(f"--data {folder}: train and {test_folder.name} differ in classes: {differing}")
     else:
-        train = datasets.ImageFolder(folder, transform=for_training)
-        test = datasets.ImageFolder(folder, transform=for_test)
+        train = datasets.ImageFolder(folder, transform=for_training, loader=_open_image)
+        test = datasets.ImageFolder(folder, transform=for_test, loader=_open_image)
         train, test = _split(train, test, seed)
         if not len(train) or not len(test):
             raise CommandError(f"--data {folder}: too few images to hold some out for the test")

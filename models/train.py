@@ -69,6 +69,8 @@ def _number(kind, least, strictly=False):
         value = kind(text)
         if not (value > least if strictly else value >= least):
             raise argparse.ArgumentTypeError(f"{text} is not {'more than' if strictly else 'at least'} {least}")
+        if value == math.inf:
+            raise argparse.ArgumentTypeError(f"{text} is not finite")
         return value
 
     parse.__name__ = kind.__name__
@@ -97,19 +99,19 @@ def add_arguments(parser):
     add("--augment", choices=image_sets.AUGMENTATIONS, help="random changes to the training images")
     add("--workers", type=_number(int, 0), default=0, metavar="N", help="loader processes (default: 0)")
     add = parser.add_argument_group("training (defaults depend on the data)").add_argument
-    add("--epochs", type=_number(int, 1), metavar="N")
-    add("--batch-size", type=_number(int, 1), metavar="N")
-    add("--optimizer", choices=OPTIMIZERS)
+    add("--epochs", type=_number(int, 1), metavar="N", help="passes over the training images")
+    add("--batch-size", type=_number(int, 1), metavar="N", help="training images per step")
+    add("--optimizer", choices=OPTIMIZERS, help="what turns gradients into steps")
     add("--lr", type=_number(float, 0, strictly=True), metavar="RATE", help="learning rate, the schedule's highest")
     add("--momentum", type=_number(float, 0), metavar="M", help="for sgd (default 0.9) and rmsprop (default 0)")
     add("--weight-decay", type=_number(float, 0), metavar="W", help="default: the optimizer's own")
     add("--schedule", choices=SCHEDULES, help="of the learning rate, per batch")
-    add("--seed", type=_number(int, 0), default=0, metavar="N", help="default: 0")
+    add("--seed", type=_number(int, 0), default=0, metavar="N", help="of all random numbers (default: 0)")
     add = parser.add_argument_group("the rest").add_argument
     add("--option", type=_option, action="append", default=[], metavar="NAME=VALUE",
         help="an argument of the network, e.g. activation=tanh; may be given several times")
     add("--device", default="cpu", metavar="cpu|cuda|cuda:N", help="default: cpu")
-    add("--threads", type=_number(int, 1), default=1, metavar="N", help="of the CPU; large networks gain by more (1)")
+    add("--threads", type=_number(int, 1), default=1, metavar="N", help="CPU threads (default: 1)")
     add("--out", metavar="DIR", help="where the pictures go (default: runs/MODEL-DATA)")
     add("--no-progress", action="store_true", help="no progress bar")
 
@@ -141,10 +143,15 @@ def open_device(name):
 
 def build_model(name, options, images):
     settings = {"num_classes": len(images.classes), "in_channels": images.channels, "image_size": images.image_size}
+    taken = ", ".join(option for option, _ in options if option in settings)
+    if taken:
+        raise CommandError(f"--option {taken}: the images decide that (and --image-size)")
     try:
-        return models.build(name, **(settings | dict(options)))
-    except (ValueError, TypeError) as error:
+        return models.build(name, **settings, **dict(options))
+    except ValueError as error:
         raise CommandError(str(error)) from error
+    except TypeError as error:
+        raise CommandError(f"--option: {error}") from error
 
 
 def build_optimizer(arguments, parameters):
@@ -168,9 +175,11 @@ def open_folder(path):
 def progress(batches, shown, title):
     if not shown:
         return batches
-    # On a terminal the bar is redrawn often and wiped; in a log it appears every few seconds.
+    # On a terminal the bar is redrawn often and wiped; in a log it appears every few seconds, for long epochs only.
     live = sys.stderr.isatty()
-    return require("tqdm").tqdm(batches, desc=title, leave=False, ascii=not live, mininterval=0.1 if live else 5.0)
+    pause = 0.1 if live else 5.0
+    bar = require("tqdm", "or give --no-progress").tqdm
+    return bar(batches, desc=title, leave=False, ascii=not live, mininterval=pause, delay=0 if live else pause)
 
 
 def train_epoch(model, batches, loss_of, optimizer, scheduler, device):
@@ -216,7 +225,7 @@ class Run:
         self.arguments = arguments
         self.shows_progress = not arguments.no_progress
         if self.shows_progress:
-            require("tqdm")
+            require("tqdm", "or give --no-progress")
         require("matplotlib")
         minigrad.set_num_threads(arguments.threads)
         minigrad.manual_seed(arguments.seed)
@@ -267,12 +276,14 @@ class Run:
         started = time.perf_counter()
         batches = progress(self.batches, self.shows_progress, title)
         try:
-            train_loss = train_epoch(self.model, batches, loss_of, self.optimizer, self.scheduler, self.device)
+            with image_sets.readable():
+                train_loss = train_epoch(self.model, batches, loss_of, self.optimizer, self.scheduler, self.device)
         finally:
             if self.shows_progress:
                 batches.close()
         trained = time.perf_counter()
-        test_loss, self.predicted, self.actual = evaluate(self.model, self.test_batches, loss_of, self.device)
+        with image_sets.readable():
+            test_loss, self.predicted, self.actual = evaluate(self.model, self.test_batches, loss_of, self.device)
         entry = {
             "epoch": number,
             "train_loss": train_loss,
@@ -308,7 +319,7 @@ class Run:
             [self.predicted[index] for index in shown],
             [self.actual[index] for index in shown],
             self.images.classes,
-            f"{title}: the first {len(first)} test images, then mistakes; "
+            f"{title}: the first {len(first)} test images{', then mistakes' if len(shown) > len(first) else ''}; "
             f"{len(wrong)} of {len(self.predicted):,} are wrong",
             grid,
         )
@@ -333,7 +344,7 @@ def run(arguments):
         last = job.history[-1]
         print(
             f"test accuracy {100 * last['test_accuracy']:.2f} % of {len(job.actual):,} images "
-            f"after {last['epoch']} epochs, {seconds:.1f} s"
+            f"after {last['epoch']} {'epoch' if last['epoch'] == 1 else 'epochs'}, {seconds:.1f} s"
         )
         print("wrote " + ", ".join(str(path) for path in written))
     return 130 if interrupted else 0

@@ -147,6 +147,9 @@ class Optimizer:
                 "params argument given to the optimizer should be an iterable of Tensors or dicts, "
                 f"but got {type(params).__name__}; put the parameter in a list"
             )
+        if not hasattr(params, "__iter__"):
+            mend = "; give its .parameters()" if hasattr(params, "parameters") else ""
+            raise TypeError(f"'{type(params).__name__}' object is not iterable{mend}")
         self.state = defaultdict(dict)
         self.param_groups = []
         groups = list(params)

@@ -28,9 +28,9 @@ def data_roots(root):
 
 
 def not_found(name, looked, how):
-    """Return the error that a dataset's files are missing: which paths were looked at, and how to get them."""
+    """Return the error that a dataset's files are missing: how to get them, and which paths were looked at."""
     places = "".join(f"\n  {path}" for path in looked) or "\n  (nowhere: no root and no MINIGRAD_DATA)"
-    return RuntimeError(f"{name}: dataset not found. Looked at:{places}\n{how}")
+    return RuntimeError(f"{name}: dataset not found. {how} Looked at:{places}")
 
 
 @contextlib.contextmanager

@@ -26,7 +26,9 @@ def find_classes(directory):
     """
     classes = sorted(entry.name for entry in os.scandir(directory) if entry.is_dir())
     if not classes:
-        raise FileNotFoundError(f"Couldn't find any class folder in {directory}.")
+        raise FileNotFoundError(
+            f"Couldn't find any class folder in {directory}. It needs one folder per class with its files."
+        )
     return classes, {name: number for number, name in enumerate(classes)}
 
 
