@@ -29,7 +29,7 @@ def classifier_of_old():
 
     class Net(nn.Module):
         def __init__(self):
-            super(Net, self).__init__()
+            super(Net, self).__init__()  # noqa: UP008 - as it was written then
             self.conv1 = nn.Conv2d(1, 4, kernel_size=3)
             self.bn = nn.BatchNorm2d(4)
             self.fc = nn.Linear(36, 3)
@@ -60,7 +60,7 @@ def gradient_penalty():
     optimizer = optim.Adam(critic.parameters(), lr=0.01, betas=(0.5, 0.9))
     real, fake = waves(5, 1, 8, 8), waves(5, 1, 8, 8, shift=2.0)
     losses = []
-    for step in range(3):
+    for _ in range(3):
         alpha = (torch.arange(5.0) / 5).view(5, 1, 1, 1).expand_as(real)
         between = (alpha * real + (1 - alpha) * fake).requires_grad_(True)
         scores = critic(between)
@@ -94,7 +94,7 @@ def learning_to_learn():
         for _ in range(2):
             loss = F.mse_loss(predict(x, fast), torch.sin(x + task))
             gradients = torch.autograd.grad(loss, fast, create_graph=True)
-            fast = [w - 0.3 * g for w, g in zip(fast, gradients)]
+            fast = [w - 0.3 * g for w, g in zip(fast, gradients, strict=True)]
         total = total + F.mse_loss(predict(x + 0.1, fast), torch.sin(x + 0.1 + task))
     total.backward()
     return [total.item(), *[w.grad.norm().item() for w in weights]]
@@ -238,7 +238,7 @@ def style_by_lbfgs():
         optimizer.zero_grad()
         out = net(image)
         loss = F.mse_loss(out, wanted_content)
-        for found, wanted in zip((out, features[0]), wanted_gram):
+        for found, wanted in zip((out, features[0]), wanted_gram, strict=True):
             loss = loss + 1e6 * F.mse_loss(gram(found), wanted)
         loss.backward()
         losses.append(loss.item())
@@ -266,7 +266,7 @@ def deep_q():
         loss.backward()
         torch.nn.utils.clip_grad_value_(policy.parameters(), 0.1)
         optimizer.step()
-        for slow, fast in zip(target.parameters(), policy.parameters()):
+        for slow, fast in zip(target.parameters(), policy.parameters(), strict=True):
             slow.data.mul_(0.9).add_(fast.data, alpha=0.1)
     return [loss.item(), sum(p.abs().sum() for p in target.parameters()).item()]
 

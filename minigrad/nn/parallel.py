@@ -8,8 +8,8 @@ __all__ = ["DataParallel"]
 class DataParallel(Module):
     """Holds a module as ``module`` and calls it on the device it is on; no batch is split over several devices.
 
-    Arguments: module, device_ids (at most one device: RuntimeError for more), output_device (the same), dim (along which
-    PyTorch splits batches; the result does not depend on it).
+    Arguments: module, device_ids (at most one device: RuntimeError for more), output_device (the same), dim (along
+    which PyTorch splits batches; the result does not depend on it).
     Source: https://docs.pytorch.org/docs/stable/generated/torch.nn.DataParallel.html
 
     >>> import minigrad as mg

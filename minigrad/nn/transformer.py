@@ -14,7 +14,13 @@ from minigrad.nn.normalization import LayerNorm
 from minigrad.ops.activation import gelu, relu
 from minigrad.tensor import as_device, wrap
 
-__all__ = ["Transformer", "TransformerDecoder", "TransformerDecoderLayer", "TransformerEncoder", "TransformerEncoderLayer"]
+__all__ = [
+    "Transformer",
+    "TransformerDecoder",
+    "TransformerDecoderLayer",
+    "TransformerEncoder",
+    "TransformerEncoderLayer",
+]
 
 
 def _activation(activation):
@@ -285,8 +291,8 @@ class Transformer(Module):
     """An encoder of the source, and a decoder of the target that attends to it.
 
     Arguments: d_model (E), nhead, num_encoder_layers, num_decoder_layers, dim_feedforward, dropout, activation,
-    custom_encoder, custom_decoder (modules in their place), layer_norm_eps, batch_first, norm_first, bias, device, dtype.
-    Source: Vaswani et al. 2017; https://docs.pytorch.org/docs/stable/generated/torch.nn.Transformer.html
+    custom_encoder, custom_decoder (modules in their place), layer_norm_eps, batch_first, norm_first, bias, device,
+    dtype. Source: Vaswani et al. 2017; https://docs.pytorch.org/docs/stable/generated/torch.nn.Transformer.html
 
     >>> import minigrad as mg
     >>> model = mg.nn.Transformer(8, 2, 1, 1, 16)

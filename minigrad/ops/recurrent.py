@@ -1,6 +1,7 @@
 """Recurrent cells, and layers that run them over sequences."""
 
 from minigrad.backend import xp
+from minigrad.kernels import recurrent as kernels
 from minigrad.kernels.activation import sigmoid
 from minigrad.op import Op
 from minigrad.ops.activation import relu
@@ -10,6 +11,7 @@ from minigrad.ops.linear import linear
 from minigrad.ops.pieces import cat_op, slice_op, split_op, stack_op, unbind_op
 from minigrad.ops.unary import tanh_op
 from minigrad.registry import function
+from minigrad.tensor import Tensor
 
 
 def _part(x, index, count):
@@ -19,20 +21,12 @@ def _part(x, index, count):
 
 
 # ---------------------------------------------------------------------- one step
-def _lstm_step(gates, c):
-    """Return the new h and c and the opened gates i, f, g, o, side by side. # gates: (N, 4H), c: (N, H)"""
-    module, size = xp(gates), c.shape[-1]
-    opened = sigmoid(gates)
-    module.tanh(gates[..., 2 * size : 3 * size], out=opened[..., 2 * size : 3 * size])
-    new_c = opened[..., size : 2 * size] * c
-    new_c += opened[..., :size] * opened[..., 2 * size : 3 * size]
-    return opened[..., 3 * size :] * module.tanh(new_c), new_c, opened
-
-
 def _lstm_gradients(g, c, out):
     """The opened gates are a result of their own, so that this rule can be differentiated again."""
     _, new_c, opened = out
     g_h, g_c, g_opened = g
+    if not isinstance(opened, Tensor):  # an ordinary backward pass: the same formula in fewer passes over memory
+        return kernels.lstm_gradients(g_h, g_c, g_opened, c, new_c, opened)
     i, f, n, o = (_part(opened, index, 4) for index in range(4))
     squashed = tanh_op(new_c)
     g_c = g_c + g_h * o * (1 - squashed * squashed)
@@ -41,7 +35,7 @@ def _lstm_gradients(g, c, out):
     return g_opened * slope, g_c * f
 
 
-lstm_step = Op(_lstm_step, joint=_lstm_gradients, name="lstm_step")
+lstm_step = Op(kernels.lstm_step, joint=_lstm_gradients, name="lstm_step")
 
 
 def _gru_step(x_gates, h_gates, h):
@@ -164,7 +158,8 @@ def _run(step, gates, start, weights, reverse):
     for x_gates in reversed(gates) if reverse else gates:
         running = x_gates.shape[0]
         if running > count:  # backwards in time, longer sequences have begun
-            state = tuple([cat_op(s, _rows(first, count, running), dim=0) for s, first in zip(state, start, strict=True)])
+            begun = [_rows(first, count, running) for first in start]
+            state = tuple([cat_op(*parts, dim=0) for parts in zip(state, begun, strict=True)])
         elif running < count:
             ended.append(tuple([_rows(part, running, count) for part in state]))
             state = tuple([_rows(part, 0, running) for part in state])

@@ -108,7 +108,7 @@ def _indices(values, like):
 
 
 def _scattered(data, rows, shape, padding_value):
-    """Return a tensor of a shape with data's elements in the given rows of its first two dimensions, padding elsewhere."""
+    """Return a tensor of a shape: data's elements in the given rows of its first two dimensions, padding elsewhere."""
     padded = data.new_full((shape[0] * shape[1], *data.shape[1:]), padding_value)
     return padded.index_copy(0, _indices(rows, data), data).reshape(*shape, *data.shape[1:])
 
