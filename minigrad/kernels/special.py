@@ -363,6 +363,16 @@ _STIRLING = (1 / 12, -1 / 360, 1 / 1260, -1 / 1680, 1 / 1188, -691 / 360360, 1 /
 _BERNOULLI = (1 / 6, -1 / 30, 1 / 42, -1 / 30, 5 / 66, -691 / 2730, 7 / 6, -3617 / 510, 43867 / 798, -174611 / 330)
 
 
+def stirling_tail(x):
+    """Return log(gamma(x)) - (x - 1/2) log(x) + x - log(2 pi) / 2 for x >= 10."""
+    inverse = 1 / x
+    square = inverse * inverse
+    tail = xp(x).zeros_like(x)
+    for c in _STIRLING[::-1]:
+        tail = tail * square + c
+    return tail * inverse
+
+
 def _lgamma_positive(x):
     """Return log(gamma(x)) for x > 0: Stirling's series, after x has been raised above 10."""
     module = xp(x)
@@ -372,12 +382,7 @@ def _lgamma_positive(x):
         rising = shifted < 10
         product *= choose(rising, shifted, module.ones_like(x))
         shifted += rising
-    inverse = 1 / shifted
-    square = inverse * inverse
-    tail = module.zeros_like(x)
-    for c in _STIRLING[::-1]:
-        tail = tail * square + c
-    value = (shifted - 0.5) * module.log(shifted) - shifted + (0.5 * math.log(2 * math.pi) + tail * inverse)
+    value = (shifted - 0.5) * module.log(shifted) - shifted + (0.5 * math.log(2 * math.pi) + stirling_tail(shifted))
     value = choose(x == np.inf, x, value)
     near = value - choose(small, module.log(product), module.zeros_like(x))
     return choose((x == 1) | (x == 2), module.zeros_like(x), near)
@@ -425,25 +430,36 @@ def digamma(x):
 
 
 def zeta(s, q):
-    """Return the Hurwitz zeta function sum_k (q + k)^-s for s > 1, by the Euler-Maclaurin formula; inputs broadcast."""
+    """Return the Hurwitz zeta function sum_k (q + k)^-s for s > 1; inputs broadcast; q < 0 needs a whole s."""
     module = xp(s) if xp(s) is not np else xp(q)
     s, q = module.broadcast_arrays(module.asarray(s, np.float64), module.asarray(q, np.float64))
-    s, q = s.copy(), q.copy()
-    integer = q == module.floor(q)
+    whole = q == module.floor(q)
+    pole, below = (q <= 0) & whole, (q < 0) & ~whole
+    total = _zeta_positive(s, module.where(q > 0, q, 1.0))
+    if bool(below.any()):
+        # The terms with q + k < 0 are those of -q - floor(-q), up to the sign, as far as -q.
+        size = module.where(below, -q, 0.5)
+        fraction = size - module.floor(size)
+        sign = module.where(module.remainder(s, 2) == 0, 1.0, -1.0)
+        mirrored = sign * (_zeta_positive(s, fraction) - _zeta_positive(s, size + 1)) + _zeta_positive(s, 1 - fraction)
+        total = module.where(below, module.where(s == module.floor(s), mirrored, np.nan), total)
+    total = module.where(pole, np.inf, module.where(module.isnan(q) | (q == np.inf), np.nan, total))
+    return module.where(s == 1, np.inf, module.where(s < 1, np.nan, total))
+
+
+def _zeta_positive(s, q):
+    """Return the Hurwitz zeta function for s > 1 and q > 0: twelve terms, then the Euler-Maclaurin formula."""
+    module = xp(s)
     start, total = q.copy(), module.zeros_like(q)
-    steps = max(12, int(module.max(module.where(module.isfinite(q), 10 - q, 0))) + 1) if q.size else 0
-    for _ in range(min(steps, 100_000)):
-        rising = start < 10
-        total += module.where(rising, module.power(start, -s), 0)
-        start += rising
-    total += module.power(start, 1 - s) / (s - 1) + 0.5 * module.power(start, -s)
+    for _ in range(12):
+        total += module.power(start, -s)
+        start += 1
+    tail = module.power(start, 1 - s) / (s - 1) + 0.5 * module.power(start, -s)
     factor = s * module.power(start, -s - 1)
     for k, bernoulli in enumerate(_BERNOULLI):
-        total += factor * (bernoulli / math.factorial(2 * k + 2))
+        tail += factor * (bernoulli / math.factorial(2 * k + 2))
         factor *= (s + 2 * k + 1) * (s + 2 * k + 2) / (start * start)
-    total = module.where((q <= 0) & integer, np.inf, total)
-    total = module.where(s == 1, np.inf, total)
-    return module.where((s < 1) | ((q < 0) & ~integer & (s != module.floor(s))), np.nan, total)
+    return total + module.where(s == np.inf, 0.0, tail)
 
 
 def polygamma(x, n):
@@ -464,7 +480,8 @@ def _trigamma(x):
     low = x < 0.5
     positive = zeta(module.asarray(2.0), choose(low, 1 - x, x))
     sine = module.sin(math.pi * (x - module.rint(x)))
-    return choose(low, (math.pi / sine) ** 2 - positive, positive)
+    value = choose(low, (math.pi / sine) ** 2 - positive, positive)
+    return choose(x == np.inf, module.zeros_like(x), value)
 
 
 # ---------------------------------------------------------------------- modified Bessel functions

@@ -5,7 +5,7 @@ The functions have torch.nn.functional's signatures; those that PyTorch has at i
 
 import math
 
-from minigrad.backend import np, xp
+from minigrad.backend import asarray_like, np, xp
 from minigrad.inplace import assign, write_out
 from minigrad.kernels import activation as kernels
 from minigrad.op import Op
@@ -27,11 +27,16 @@ def _between(x, *, low, high):
     return (x > low) & (x < high)
 
 
+def _not_beyond(x, *, low, high):
+    return ~((x <= low) | (x >= high))
+
+
 def _outside(x, *, limit):
     return ~((x >= -limit) & (x <= limit))
 
 
 strictly_between = Op(_between, [None], name="strictly_between")
+not_beyond = Op(_not_beyond, [None], name="not_beyond")
 outside = Op(_outside, [None])
 
 
@@ -58,7 +63,7 @@ def _elu(x, *, alpha, scale, input_scale):
 def _elu_gradient(g, x, alpha, scale, input_scale):
     negative = x <= 0
     slope = exp_op(keep_where(x, negative) * input_scale) * (alpha * scale * input_scale)
-    return keep_where(g, x > 0) * scale + keep_where(g, negative) * slope
+    return keep_where(g, not_linear(negative)) * scale + keep_where(g, negative) * slope
 
 
 def _softplus_gradient(g, x, beta, threshold):
@@ -95,12 +100,13 @@ def _mish_gradient(g, x):
 
 def _hardswish_gradient(g, x):
     curved = keep_where(x / 3 + 0.5, strictly_between(x, low=-3, high=3))
-    return g * curved + keep_where(g, at_least(x, limit=3))
+    return g * curved + keep_where(g, not_less(x, limit=3))
 
 
-relu_op = Op(_relu, [lambda g, out: keep_where(g, out > 0)])
+# NaN is not 0: its gradient passes, here and where a rule says "not beyond", as in PyTorch.
+relu_op = Op(_relu, [lambda g, out: keep_where(g, out != 0)])
 hardtanh_op = Op(
-    _hardtanh, [lambda g, x, low, high: keep_where(g, strictly_between(x, low=low, high=high))], name="hardtanh"
+    _hardtanh, [lambda g, x, low, high: keep_where(g, not_beyond(x, low=low, high=high))], name="hardtanh"
 )
 leaky_relu_op = Op(
     lambda x, *, slope: kernels.leaky_relu(x, slope),
@@ -135,14 +141,31 @@ softshrink_op = Op(
 )
 threshold_op = Op(
     lambda x, *, limit, value: kernels.threshold(x, limit, value),
-    [lambda g, x, limit: keep_where(g, above(x, limit=limit))],
+    [lambda g, x, limit: keep_where(g, not_linear(not_above(x, limit=limit)))],
     name="threshold",
 )
 above = Op(lambda x, *, limit: x > limit, [None], name="above")
-at_least = Op(lambda x, *, limit: x >= limit, [None], name="at_least")
+not_less = Op(lambda x, *, limit: ~(x < limit), [None], name="not_less")
+not_above = Op(lambda x, *, limit: x <= limit, [None], name="not_above")
 
 
 # ---------------------------------------------------------------------- public functions
+def _threshold(input, limit, value):
+    """Return input, and value where input <= limit; integers compare with, and take, truncated numbers."""
+    array = input.array
+    if array.dtype.kind in "iu":
+        limit, value = (_as_integer(number, input) for number in (limit, value))
+    return threshold_op(input, limit=limit, value=value)
+
+
+def _as_integer(number, input):
+    """Return a number as an integer of the input's dtype, negative ones wrapped; RuntimeError where it is too big."""
+    bounds = np.iinfo(input.array.dtype)
+    if not math.isfinite(number) or not min(bounds.min, -bounds.max) <= int(number) <= bounds.max:
+        raise RuntimeError(f"value cannot be converted to type {input.dtype} without overflow")
+    return asarray_like(int(number), input.array).item()
+
+
 def _floats(name, input):
     """TypeError unless input is a Tensor, NotImplementedError unless it holds floats."""
     require_tensor(name, input)
@@ -405,7 +428,7 @@ def threshold(input, threshold, value, inplace=False):
     tensor([9., 2.])
     """
     require_tensor("threshold", input)
-    return _given(input, threshold_op(input, limit=threshold, value=value), inplace, "threshold_")
+    return _given(input, _threshold(input, threshold, value), inplace, "threshold_")
 
 
 def logsigmoid(input, *, out=None):
@@ -482,7 +505,8 @@ def _torch_celu(input, alpha=1.0):
 @function(name="threshold")
 def _torch_threshold(input, threshold, value):
     """Return input, and value where input <= threshold; see nn.functional.threshold."""
-    return _given(input, threshold_op(input, limit=threshold, value=value), False, "threshold")
+    require_tensor("threshold", input)
+    return _threshold(input, threshold, value)
 
 
 Tensor.relu = METHODS["relu"] = relu_op.call

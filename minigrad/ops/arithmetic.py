@@ -211,10 +211,24 @@ def div(input, other, *, rounding_mode=None, out=None):
     return result if out is None else write_out(out, result, "div")
 
 
-binary_function(
-    floor_divide_op, "floor_divide", "Return input / other rounded towards -inf.",
-    ("mg.floor_divide(mg.tensor([-7, 7]), 2)", "tensor([-4,  3])"), number_first=True,
-)  # fmt: skip
+@function(method=True, inplace=True)
+def floor_divide(input, other, *, out=None):
+    """Return input / other rounded towards -inf.
+
+    Arguments: input, other (Tensor or number; shapes broadcast, dtypes are promoted), out (Tensor the result is written
+    to). RuntimeError for shapes that do not fit and for an integer division by zero.
+    Source: https://docs.pytorch.org/docs/stable/generated/torch.floor_divide.html
+
+    >>> import minigrad as mg
+    >>> mg.floor_divide(mg.tensor([-7, 7]), 2)
+    tensor([-4,  3])
+    """
+    if not isinstance(input, Tensor) or not isinstance(other, Tensor):
+        input, other = _operands("floor_divide", input, other)
+    result = floor_divide_op.call(input, other)
+    return result if out is None else write_out(out, result, "floor_divide")
+
+
 binary_function(
     remainder_op, "remainder", "Return input - other * floor(input / other): Python's %, with the divisor's sign.",
     ("mg.remainder(mg.tensor([-3.0, 3.0]), 2)", "tensor([1., 1.])"), number_first=True,

@@ -71,8 +71,14 @@ def convert(tensor, numpy_dtype=None, target=None, copy=False, memory_format=Non
     if numpy_dtype is not None and result.array.dtype != numpy_dtype:
         result = cast(result, dtype=numpy_dtype)
     if memory_format is not None and memory_format is not preserve_format:
-        result = to_memory_format(result, memory_format)
+        # Without another reason for a copy, strides that are in no channels-last order pass for contiguous.
+        if copy or result is not tensor or memory_format is not contiguous_format or _lies_channels_last(tensor.array):
+            result = to_memory_format(result, memory_format)
     return clone_op(result) if copy and result is tensor else result
+
+
+def _lies_channels_last(array):
+    return any(is_channels_last(array, chosen) for chosen in (channels_last, channels_last_3d))
 
 
 def to_memory_format(tensor, memory_format):

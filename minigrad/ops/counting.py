@@ -126,7 +126,8 @@ def _bin_numbers(x, bins, low, high):
     """Return the bin of each element between the limits; the last bin includes its right edge."""
     module = xp(x)
     inside = x[(x >= low) & (x <= high)]
-    number = ((inside - low) / (high - low) * bins).astype(np.int64)
+    wide = inside.astype(np.float32) if x.dtype.char == "e" else inside
+    number = ((wide - low) / (high - low) * bins).astype(np.int64)
     return module.minimum(number, bins - 1), inside
 
 
@@ -181,12 +182,22 @@ def histogram(input, bins=100, *, range=None, weight=None, density=False, out=No
         if range is not None and range[0] > range[1]:
             raise RuntimeError(f"torch.histogram(): min should not exceed max, but got {range[0]} and {range[1]}")
         low, high = _limits(x, *((0.0, 0.0) if range is None else range), 0.5) if x.size or range else (0.0, 1.0)
-        edges = module.linspace(low, high, bins + 1, dtype=x.dtype)
+        edges = _equal_edges(x, bins, low, high)
     hist = _counts(x, edges, None if weight is None else weight.array.reshape(-1))
     if density:
         hist = hist / (hist.sum() * module.diff(edges))
     result = Histogram(wrap(hist.astype(x.dtype)), wrap(edges))
     return result if out is None else write_out(out, result, "histogram")
+
+
+def _equal_edges(x, bins, low, high):
+    """Return the edges of equal bins, counted from both ends in the dtype of x, where PyTorch's rounding puts them."""
+    module = xp(x)
+    low, high = (module.asarray(limit, x.dtype) for limit in (low, high))
+    step = (high - low) / module.asarray(bins, x.dtype)
+    numbers = module.arange(bins + 1, dtype=x.dtype)
+    half = (bins + 1) // 2
+    return module.concatenate([low + step * numbers[:half], high - step * (bins - numbers[half:])])
 
 
 def _counts(x, edges, weight):

@@ -166,13 +166,12 @@ def _line(module, start, end, count, dtype):
     """Return evenly spaced numbers, computed from both ends so that each is symmetric to its mirror image."""
     if count == 1:
         return module.full(1, start, dtype)
-    if dtype.kind in "iu":  # PyTorch steps in float32 here, then truncates
+    if dtype.kind in "iu":  # truncated; one division per element, so that whole numbers come out whole
         start, end = int(start), int(end)
-        step = np.float32(end - start) / np.float32(count - 1) if count > 1 else np.float32(0)
-        wide = np.dtype("float32")
-    else:
-        wide = np.dtype("complex128") if dtype.kind == "c" else np.dtype("float64")
-        step = (end - start) / max(count - 1, 1)
+        numbers = module.arange(count, dtype="float64")
+        return module.trunc(start + (end - start) * numbers / max(count - 1, 1)).astype(dtype)
+    wide = np.dtype("complex128") if dtype.kind == "c" else np.dtype("float64")
+    step = (end - start) / max(count - 1, 1)
     numbers = module.arange(count, dtype=wide)
     half = count // 2
     line = module.empty(count, wide)

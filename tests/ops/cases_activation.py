@@ -108,7 +108,9 @@ MASKS = {
     "outside": [case(op("outside", limit=1), (6,), dtype="int64", domain=(-4, 4), reference=lambda x: abs(x) > 1)],
     "not_linear": [case(op("not_linear"), (5,), dtype="bool", domain=(-1, 1), reference=np.logical_not)],
     "above": [case(op("above", limit=0), (9,), dtype="int64", reference=lambda x: x > 0)],
-    "at_least": [case(op("at_least", limit=0), (9,), dtype="int64", reference=lambda x: x >= 0)],
+    "not_less": [case(op("not_less", limit=0), (9,), dtype="int64", reference=lambda x: x >= 0)],
+    "not_above": [case(op("not_above", limit=0), (9,), dtype="int64", reference=lambda x: x <= 0)],
+    "not_beyond": [case(op("not_beyond", low=-1, high=1), (6,), dtype="int64", reference=lambda x: x == 0)],
     "positive_part": [case(op("positive_part"), (9,), dtype="int64", reference=lambda x: x > 0)],
     "rest_part": [case(op("rest_part"), (9,), dtype="int64", reference=lambda x: x <= 0)],
 }

@@ -50,6 +50,32 @@ def test_nan_stays(function):
     assert math.isnan(function(mg.tensor([NAN, 1.0]))[0])
 
 
+@pytest.mark.parametrize(
+    "function",
+    [F.relu, mg.relu, F.relu_, F.relu6, F.elu, F.selu, F.celu, F.hardtanh, F.hardswish, lambda x: F.threshold(x, 0, 1)],
+)
+def test_gradients_pass_at_nan(function):
+    x = mg.tensor([NAN], requires_grad=True)
+    function(x * 1).backward()
+    assert x.grad.item() == pytest.approx(1.0507009873554805 if function is F.selu else 1)
+
+
+def test_gradients_stop_at_nan_where_pytorch_stops_them():
+    x = mg.tensor([NAN], requires_grad=True)
+    F.hardsigmoid(x).backward()
+    assert x.grad.item() == 0
+
+
+def test_threshold_of_integers_truncates_and_wraps():
+    x = mg.tensor([0, 1, 200], dtype=mg.uint8)
+    assert F.threshold(x, 0.15, -9).tolist() == [247, 1, 200]
+    assert F.threshold(x, 1, 2.7).tolist() == [2, 2, 200]
+    assert mg.threshold(x, -3, 4).tolist() == [4, 4, 4]
+    for arguments in ((0.15, 300), (300, 4), (0.5, NAN)):
+        with pytest.raises(RuntimeError, match="without overflow"):
+            F.threshold(x, *arguments)
+
+
 KINKS = [  # function, where, slope there
     ("relu", F.relu, 0.0, 0),
     ("relu6", F.relu6, 6.0, 0),

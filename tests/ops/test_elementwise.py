@@ -1,5 +1,6 @@
 """What the table of ops does not say of elementwise functions: result types, errors, operands, writing in place."""
 
+import decimal
 import doctest
 import math
 
@@ -248,6 +249,79 @@ def test_special_kernels_reach_float64(name, rng):
     reference, low, high = SPECIAL[name]
     x = rng.uniform(low, high, 40_000)  # several blocks
     np.testing.assert_allclose(getattr(special, name)(x), getattr(scipy_special, reference)(x), rtol=2e-13)
+
+
+def test_hurwitz_zeta_reaches_float64(rng):
+    scipy_special = pytest.importorskip("scipy.special")
+    from minigrad.kernels import special
+
+    s, q = rng.uniform(1.05, 40, 20_000), 10 ** rng.uniform(-2, 3, 20_000)
+    np.testing.assert_allclose(special.zeta(s, q), scipy_special.zeta(s, q), rtol=1e-13)
+    # Left of zero: by the recurrence from the right.
+    q = -rng.uniform(0, 9, 1000)
+    expected = scipy_special.zeta(5, q + 9) + sum((q + k) ** -5 for k in range(9))
+    np.testing.assert_allclose(special.zeta(np.array(5.0), q), expected, rtol=1e-11)
+
+
+def test_polygamma_and_zeta_at_the_ends():
+    x = mg.tensor([math.inf, -math.inf, NAN, -1.0, 0.0, -1e10], dtype=F64)
+    np.testing.assert_equal(mg.polygamma(4, x).numpy(), [NAN, -math.inf, NAN, -math.inf, -math.inf, -math.inf])
+    assert mg.polygamma(1, x)[0] == 0
+    q = mg.tensor([math.inf, NAN, 0.0, -2.0], dtype=F64)
+    np.testing.assert_equal(mg.special.zeta(2.0, q).numpy(), [NAN, NAN, math.inf, math.inf])
+    assert mg.special.zeta(mg.tensor(math.inf), 1.0) == 1
+    assert mg.polygamma(4, mg.tensor(-700000.5, dtype=F64)).item() == pytest.approx(0, abs=1e-8)
+
+
+def incomplete_gamma_exactly(a, x):
+    """Return P(a, x) from its series, in 50 digits."""
+    with decimal.localcontext() as context:
+        context.prec = 50
+        a, x = decimal.Decimal(a), decimal.Decimal(x)
+        n, term = a, 1 / a
+        total = term
+        while term > total * decimal.Decimal("1e-30"):
+            n += 1
+            term *= x / n
+            total += term
+        log_gamma = (a - decimal.Decimal("0.5")) * a.ln() - a + decimal.Decimal("0.91893853320467274178032973640561763986")
+        inverse = 1 / a
+        log_gamma += inverse / 12 - inverse**3 / 360 + inverse**5 / 1260 - inverse**7 / 1680 + inverse**9 / 1188
+        return float(total * (a * x.ln() - x - log_gamma).exp())
+
+
+@pytest.mark.parametrize(
+    "a, x",
+    [(1e5, 9.9e4), (1e5, 1.001e5), (1e4, 1e4), (1e4, 6e3), (1000.0, 900.0), (150.0, 110.0), (101.0, 71.0), (90.0, 80.0)],
+)
+def test_incomplete_gamma_of_large_orders(a, x):
+    expected = incomplete_gamma_exactly(a, x)
+    lower, upper = (f(mg.tensor(a, dtype=F64), mg.tensor(x, dtype=F64)).item() for f in (mg.igamma, mg.igammac))
+    assert lower == pytest.approx(expected, rel=1e-12, abs=1e-300)
+    assert upper == pytest.approx(1 - expected, rel=1e-12)
+
+
+def test_incomplete_gamma_agrees_with_scipy(rng):
+    scipy_special = pytest.importorskip("scipy.special")
+    a = 10 ** rng.uniform(-3, 6, 20_000)
+    for x in (10 ** rng.uniform(-3, 6.5, a.size), np.abs(a + rng.normal(size=a.size) * np.sqrt(a)), a.copy()):
+        lower, upper = (f(mg.from_numpy(a), mg.from_numpy(x)).numpy() for f in (mg.igamma, mg.igammac))
+        np.testing.assert_allclose(lower, scipy_special.gammainc(a, x), rtol=0, atol=1e-12)
+        np.testing.assert_allclose(upper, scipy_special.gammaincc(a, x), rtol=0, atol=1e-12)
+
+
+def test_incomplete_gamma_at_the_ends():
+    a = mg.tensor([0.0, 2.0, math.inf, math.inf, 2.0, NAN, NAN, -1.0, 0.0])
+    x = mg.tensor([1.0, 0.0, 1.0, math.inf, math.inf, 0.0, 1.0, 1.0, 0.0])
+    np.testing.assert_equal(mg.igamma(a, x).numpy(), np.float32([1, 0, 0, NAN, 1, 0, NAN, NAN, NAN]))
+    np.testing.assert_equal(mg.igammac(a, x).numpy(), np.float32([0, 1, 1, NAN, 0, 1, NAN, NAN, NAN]))
+
+
+def test_floor_divide_of_two_numbers():
+    assert mg.floor_divide(7.5, 2).tolist() == 3.0
+    assert mg.floor_divide(-7, 2).dtype == I64
+    out = mg.empty(())
+    assert mg.floor_divide(7.5, 2, out=out) is out
 
 
 def test_float32_erf_is_good_to_six_units(rng):
