@@ -180,16 +180,16 @@ class Op:
             gradient = all_outputs(node, gradient, graph)
         edges = node.edges
         needs = tuple([edge is not None and (useful is None or edge in useful) for edge in edges])
+        form = "tracked" if graph else "raw"
+        if not graph and type(gradient) is not tuple and gradient.dtype.kind == "c":
+            form = "conjugated"
         if self.joint:
-            rule = self.rules[0]
-            gradients = rule.tracked(node, gradient, needs) if graph else rule.raw(node, gradient, needs)
+            gradients = getattr(self.rules[0], form)(node, gradient, needs)
         else:
-            gradients = []
-            for rule, needed in zip(self.rules, needs, strict=False):
-                if not needed:
-                    gradients.append(None)
-                else:
-                    gradients.append(rule.tracked(node, gradient, needs) if graph else rule.raw(node, gradient, needs))
+            gradients = [
+                getattr(rule, form)(node, gradient, needs) if needed else None
+                for rule, needed in zip(self.rules, needs, strict=False)
+            ]
         if not self.broadcast:
             return gradients
         pairs = zip(gradients, edges, strict=True)
@@ -240,7 +240,9 @@ def _pull_of_one(op):
             _restore(node)
         if Clock.last_write > node.number:
             op._check_unchanged(node)
-        return (rule.tracked(node, gradient, None) if graph else rule.raw(node, gradient, None),)
+        if graph:
+            return (rule.tracked(node, gradient, None),)
+        return (rule.raw(node, gradient, None) if gradient.dtype.kind != "c" else rule.conjugated(node, gradient, None),)
 
     return pull
 
@@ -257,12 +259,17 @@ def _pull_of_two(op):
             op._check_unchanged(node)
         edge_a, edge_b = node.edges
         a = b = None
+        first_rule, second_rule = first.raw, second.raw
+        if graph:
+            first_rule, second_rule = first.tracked, second.tracked
+        elif gradient.dtype.kind == "c":
+            first_rule, second_rule = first.conjugated, second.conjugated
         if edge_a is not None and (useful is None or edge_a in useful):
-            a = first.tracked(node, gradient, None) if graph else first.raw(node, gradient, None)
+            a = first_rule(node, gradient, None)
             if broadcast:
                 a = _unbroadcast(a, edge_a)
         if edge_b is not None and (useful is None or edge_b in useful):
-            b = second.tracked(node, gradient, None) if graph else second.raw(node, gradient, None)
+            b = second_rule(node, gradient, None)
             if broadcast:
                 b = _unbroadcast(b, edge_b)
         return a, b

@@ -13,7 +13,7 @@ arrays, and Variables when the pass is itself recorded.
 import inspect
 
 from minigrad.backend import FLOAT_CODES
-from minigrad.tensor import wrap
+from minigrad.tensor import Tensor, wrap
 from minigrad.variable import Node, make_variable, next_time
 
 _new = object.__new__
@@ -36,6 +36,7 @@ class Rule:
     def tracked(self, node, gradient, needs):
         """Return the rule's result on Variables, for a backward pass that is itself recorded."""
         values = []
+        conjugate = type(gradient) is not tuple and gradient.array.dtype.kind == "c"
         for kind, index, name in self.getters:
             if kind == "array":
                 value = unpacked(node.saved[index], node.edges[index])
@@ -45,8 +46,26 @@ class Rule:
                 value = [unpacked(v, e) for v, e in zip(node.saved, node.edges, strict=True)]
             else:
                 value = _READERS[kind](index, name)(node, needs)
-            values.append(value)
+            values.append(_conjugate(value) if conjugate else value)
         return self.function(gradient, *values)
+
+    def conjugated(self, node, gradient, needs):
+        """Return the rule's result on raw arrays for an op with a complex result.
+
+        The gradient of a holomorphic f is g * conj(f'(z)) (PyTorch's convention), and conj(f'(z)) = f'(conj(z)) for
+        the formulas of rules: so what they are given is conjugated, and their text is the same as for real numbers.
+        """
+        values = [_conjugate(_READERS[kind](index, name)(node, needs)) for kind, index, name in self.getters]
+        return self.function(gradient, *values)
+
+
+def _conjugate(value):
+    """Return a saved array, Tensor or number conjugated where it is complex; anything else as it is."""
+    if type(value) is list:
+        return [_conjugate(item) for item in value]
+    array = value.array if isinstance(value, Tensor) else value
+    kind = getattr(getattr(array, "dtype", None), "kind", "")
+    return value.conj() if kind == "c" else value.conjugate() if type(value) is complex else value
 
 
 # How each kind of rule parameter is read from a node, on raw arrays: (index or default, name) -> (node, needs) ->

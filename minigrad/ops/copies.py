@@ -96,10 +96,17 @@ def _angle(x):
 
 
 angle_op = Op(_angle, [lambda g: g * 0], name="angle", promote="float")
+
+
+def _angle_of(x):
+    """Return the angle of a real or complex tensor."""
+    return x.imag.atan2(x.real) if x.array.dtype.kind == "c" else angle_op(x)
+
+
 unary_function(
-    angle_op,
+    _angle_of,
     "angle",
-    "Return the angle with the positive real axis: pi of negative numbers, 0 of others, NaN of NaN.",
+    "Return the angle with the positive real axis: of real numbers pi where negative, 0 elsewhere, NaN of NaN.",
     ("mg.angle(mg.tensor([-1.0, 0.0, 2.0]))", "tensor([3.1416, 0.0000, 0.0000])"),
     inplace=False,
 )

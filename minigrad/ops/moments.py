@@ -56,6 +56,8 @@ def _arguments(name, input, dim, unbiased, correction, keepdim):
     correction = 1 if correction is None else correction
     if input.array.dtype.kind not in "fc":
         raise RuntimeError(f"{name}: only support floating point and complex dtypes, but got {input.dtype}")
+    if input.array.dtype.kind == "c" and input.requires_grad:
+        raise NotImplementedError(f"{name}(): the derivative for complex numbers is not supported; use .real and .imag")
     dims = reduced_dims(dim, input.array.ndim)
     if reduced_count(input.array.shape, dims) - correction <= 0:
         warnings.warn(

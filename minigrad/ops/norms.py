@@ -60,6 +60,8 @@ def vector_norm(x, ord=2, dim=None, keepdim=False, *, dtype=None):
         raise RuntimeError(f"linalg.vector_norm: Expected a floating point or complex tensor as input. Got {x.dtype}")
     if not isinstance(ord, (int, float)):
         raise TypeError(f"linalg.vector_norm(): ord must be a number, but got {type(ord).__name__}: {ord!r}")
+    if x.array.dtype.kind == "c":
+        x = x.abs()
     dims = reduced_dims(dim, x.array.ndim)
     if reduced_count(x.array.shape, dims) == 0 and (ord < 0 or ord == math.inf):
         raise RuntimeError(

@@ -10,6 +10,7 @@ from minigrad.ops.define import alias, require_tensor, unary_function
 from minigrad.ops.masked import keep_where, zeroed
 from minigrad.ops.power import log_op, rsqrt_op
 from minigrad.registry import function
+from minigrad.tensor import Tensor
 
 # ---------------------------------------------------------------------- exponentials and logarithms
 exp_op = Op("exp", [lambda g, out: g * out], promote="float")
@@ -84,9 +85,16 @@ def _round(x, *, decimals):
     return xp(x).rint(x) if decimals == 0 else xp(x).round(x, decimals).astype(x.dtype, copy=False)
 
 
+def _sign_gradient(g):
+    """Return zeros; NotImplementedError for complex numbers, whose sign is not piecewise constant."""
+    if (g.array if isinstance(g, Tensor) else g).dtype.kind == "c":
+        raise NotImplementedError("sign: the derivative of the sign of complex numbers is not supported")
+    return zeroed(g)
+
+
 neg_op = Op("negative", [lambda g: -g], promote="same", name="neg")
 abs_op = Op(_refuse_bool("abs"), [lambda g, x: g * sign_op(x)], name="abs")
-sign_op = Op(_sign, [lambda g: zeroed(g)])
+sign_op = Op(_sign, [_sign_gradient])
 ceil_op = Op(_rounding("ceil"), [lambda g: zeroed(g)], name="ceil")
 floor_op = Op(_rounding("floor"), [lambda g: zeroed(g)], name="floor")
 trunc_op = Op(_rounding("trunc"), [lambda g: zeroed(g)], name="trunc")
