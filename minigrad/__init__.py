@@ -16,6 +16,7 @@ from minigrad import (  # noqa: E402
     autograd,
     backends,
     cuda,
+    distributions,
     linalg,
     nn,
     ops,

@@ -26,7 +26,6 @@ ABSENT = {
     "onnx": "exporting models is not supported yet",
     "hub": "nothing is downloaded; build the model and load_state_dict() its weights",
     "fft": "Fourier transforms are not supported yet; use numpy.fft on .numpy()",
-    "distributions": "use randn, bernoulli, multinomial and log_softmax",
     "autocast": "mixed precision is not supported yet; convert with .half() or .float()",
     "amp": "mixed precision is not supported yet; convert with .half() or .float()",
     "func": "use minigrad.autograd.functional and autograd.grad",
