@@ -74,6 +74,10 @@ def slogdet(input):
     """Return (sign, logarithm of the absolute value) of the determinant. # (…, N, N) → (…), (…)
 
     Source: https://docs.pytorch.org/docs/stable/generated/torch.linalg.slogdet.html
+
+    >>> import minigrad as mg
+    >>> mg.linalg.slogdet(mg.tensor([[2.0]])).logabsdet
+    tensor(0.6931)
     """
     _check_matrix("slogdet", input)
     return SignAndLog(*ops.sign_and_log_determinant(input))
@@ -93,6 +97,11 @@ def inv(A, *, out=None):
     """Return the inverse of square matrices; LinAlgError for a singular one. # (…, N, N)
 
     Source: https://docs.pytorch.org/docs/stable/generated/torch.linalg.inv.html
+
+    >>> import minigrad as mg
+    >>> mg.linalg.inv(mg.tensor([[2.0, 0.0], [0.0, 4.0]]))
+    tensor([[0.5000, 0.0000],
+            [0.0000, 0.2500]])
     """
     _check_matrix("inv", A)
     return _into(out, ops.inverse(A), "inv")
@@ -137,6 +146,10 @@ def solve(A, B, *, left=True, out=None):
 
     B is taken as a batch of vectors when it has the shape of A without its last dimension, or one dimension.
     Source: https://docs.pytorch.org/docs/stable/generated/torch.linalg.solve.html
+
+    >>> import minigrad as mg
+    >>> mg.linalg.solve(mg.tensor([[2.0, 0.0], [0.0, 4.0]]), mg.tensor([2.0, 4.0]))
+    tensor([1., 1.])
     """
     _check_matrix("solve", A)
     if A.array.dtype != B.array.dtype:
@@ -171,6 +184,11 @@ def solve_triangular(A, B, *, upper, left=True, unitriangular=False, out=None):
     """Return X with A X = B for triangular A; the other triangle is not looked at.
 
     Source: https://docs.pytorch.org/docs/stable/generated/torch.linalg.solve_triangular.html
+
+    >>> import minigrad as mg
+    >>> mg.linalg.solve_triangular(mg.tensor([[2.0, 0.0], [0.0, 4.0]]), mg.ones(2, 1), upper=True)
+    tensor([[0.5000],
+            [0.2500]])
     """
     _check_matrix("solve_triangular", A)
     triangle = A.triu(1 if unitriangular else 0) if upper else A.tril(-1 if unitriangular else 0)
@@ -185,6 +203,11 @@ def cholesky(A, *, upper=False, out=None):
     """Return L with A = L Lᵀ, lower triangular (or its transpose). LinAlgError unless A is positive-definite.
 
     Source: https://docs.pytorch.org/docs/stable/generated/torch.linalg.cholesky.html
+
+    >>> import minigrad as mg
+    >>> mg.linalg.cholesky(mg.tensor([[4.0, 2.0], [2.0, 5.0]]))
+    tensor([[2., 0.],
+            [1., 2.]])
     """
     _check_matrix("cholesky", A)
     lower = ops.cholesky(A)
@@ -205,6 +228,10 @@ def qr(A, mode="reduced", *, out=None):
     """Return (Q, R) with A = Q R; mode "reduced", "complete" or "r" (Q is empty).
 
     Source: https://docs.pytorch.org/docs/stable/generated/torch.linalg.qr.html
+
+    >>> import minigrad as mg
+    >>> mg.linalg.qr(mg.ones(3, 2)).R.shape
+    minigrad.Size([2, 2])
     """
     _check_matrix("qr", A, square=False)
     if mode not in ("reduced", "complete", "r"):
@@ -233,6 +260,10 @@ def svd(A, full_matrices=True, *, driver=None, out=None):
     The vectors that full_matrices=True adds to U or Vh are any basis of the rest: they have no gradient.
 
     Source: https://docs.pytorch.org/docs/stable/generated/torch.linalg.svd.html
+
+    >>> import minigrad as mg
+    >>> [part.shape for part in mg.linalg.svd(mg.ones(3, 2), full_matrices=False)]
+    [minigrad.Size([3, 2]), minigrad.Size([2]), minigrad.Size([2, 2])]
     """
     _check_matrix("svd", A, square=False)
     _check_driver("svd", driver)
@@ -251,7 +282,12 @@ def _legacy_svd(input, some=True, compute_uv=True):
 
 
 def svdvals(A, *, driver=None, out=None):
-    """Return the singular values in descending order. # (…, M, N) → (…, min(M, N))"""
+    """Return the singular values in descending order. # (…, M, N) → (…, min(M, N))
+
+    >>> import minigrad as mg
+    >>> mg.linalg.svdvals(mg.tensor([[3.0, 0.0], [0.0, 2.0]]))
+    tensor([3., 2.])
+    """
     _check_matrix("svdvals", A, square=False)
     _check_driver("svdvals", driver)
     return _into(out, ops.singular_values(A), "svdvals")
@@ -268,13 +304,22 @@ def eigh(A, UPLO="L", *, out=None):
     """Return (eigenvalues in ascending order, eigenvectors as columns) of a symmetric matrix, from one triangle of it.
 
     Source: https://docs.pytorch.org/docs/stable/generated/torch.linalg.eigh.html
+
+    >>> import minigrad as mg
+    >>> mg.linalg.eigh(mg.tensor([[2.0, 0.0], [0.0, 3.0]])).eigenvalues
+    tensor([2., 3.])
     """
     _check_matrix("eigh", A)
     return _into(out, Eigen(*ops.symmetric_eigen(_lower_symmetric(A, UPLO))), "eigh")
 
 
 def eigvalsh(A, UPLO="L", *, out=None):
-    """Return the eigenvalues of a symmetric matrix in ascending order."""
+    """Return the eigenvalues of a symmetric matrix in ascending order.
+
+    >>> import minigrad as mg
+    >>> mg.linalg.eigvalsh(mg.tensor([[2.0, 0.0], [0.0, 3.0]]))
+    tensor([2., 3.])
+    """
     _check_matrix("eigvalsh", A)
     return _into(out, ops.symmetric_eigenvalues(_lower_symmetric(A, UPLO)), "eigvalsh")
 
@@ -300,6 +345,10 @@ def pinv(A, *, atol=None, rtol=None, hermitian=False, out=None, rcond=None):
 
     ``hermitian`` says that A is symmetric: its upper triangle is not looked at.
     Source: https://docs.pytorch.org/docs/stable/generated/torch.linalg.pinv.html
+
+    >>> import minigrad as mg
+    >>> mg.linalg.pinv(mg.tensor([[2.0]]))
+    tensor([[0.5000]])
     """
     _check_matrix("pinv", A, square=hermitian)
     if rcond is not None:
@@ -320,6 +369,11 @@ def lstsq(A, B, rcond=None, *, driver=None, out=None):
     """Return the least-squares solution of A X = B by the pseudo-inverse, with residuals, rank and singular values.
 
     Source: https://docs.pytorch.org/docs/stable/generated/torch.linalg.lstsq.html
+
+    >>> import minigrad as mg
+    >>> mg.linalg.lstsq(mg.eye(2), mg.tensor([[1.0], [2.0]])).solution
+    tensor([[1.],
+            [2.]])
     """
     _check_matrix("lstsq", A, square=False)
     if driver not in (None, "gelsy", "gelsd", "gelss", "gels"):
@@ -346,6 +400,11 @@ def matrix_power(input, n):
     """Return the n-th power of square matrices (of the inverse for negative n), by repeated squaring.
 
     Source: https://docs.pytorch.org/docs/stable/generated/torch.linalg.matrix_power.html
+
+    >>> import minigrad as mg
+    >>> mg.linalg.matrix_power(mg.tensor([[1.0, 1.0], [0.0, 1.0]]), 3)
+    tensor([[1., 3.],
+            [0., 1.]])
     """
     if input.array.ndim < 2 or input.array.shape[-1] != input.array.shape[-2]:
         _check_matrix("matrix_power", input)
@@ -368,6 +427,10 @@ def matrix_rank(A, *, atol=None, rtol=None, tol=None, hermitian=False, out=None)
     """Return the number of singular values above max(atol, rtol * largest). # (…, M, N) → (…)
 
     Source: https://docs.pytorch.org/docs/stable/generated/torch.linalg.matrix_rank.html
+
+    >>> import minigrad as mg
+    >>> mg.linalg.matrix_rank(mg.ones(3, 3))
+    tensor(1)
     """
     _check_matrix("matrix_rank", A, square=hermitian)
     values = svdvals(A.detach())
@@ -385,6 +448,10 @@ def vector_norm(x, ord=2, dim=None, keepdim=False, *, dtype=None, out=None):
     """Return the vector norm (Σ |x|^ord)^(1/ord) over all or some dimensions; ord may be inf, -inf or 0.
 
     Source: https://docs.pytorch.org/docs/stable/generated/torch.linalg.vector_norm.html
+
+    >>> import minigrad as mg
+    >>> mg.linalg.vector_norm(mg.tensor([3.0, -4.0]), ord=1)
+    tensor(7.)
     """
     from minigrad.ops.norms import vector_norm as reduce
 
@@ -395,6 +462,10 @@ def matrix_norm(A, ord="fro", dim=(-2, -1), keepdim=False, *, dtype=None, out=No
     """Return the matrix norm: 'fro', 'nuc', inf, -inf, 1, -1, 2 or -2.
 
     Source: https://docs.pytorch.org/docs/stable/generated/torch.linalg.matrix_norm.html
+
+    >>> import minigrad as mg
+    >>> mg.linalg.matrix_norm(mg.tensor([[3.0, 0.0], [0.0, 4.0]]))
+    tensor(5.)
     """
     if A.array.dtype.char not in FLOAT_CODES:
         raise RuntimeError(
@@ -429,6 +500,10 @@ def norm(A, ord=None, dim=None, keepdim=False, *, out=None, dtype=None):
     """Return a vector or matrix norm, chosen by ord and dim as in PyTorch.
 
     Source: https://docs.pytorch.org/docs/stable/generated/torch.linalg.norm.html
+
+    >>> import minigrad as mg
+    >>> mg.linalg.norm(mg.tensor([3.0, 4.0]))
+    tensor(5.)
     """
     matrix = isinstance(ord, str) or (
         dim is not None and not isinstance(dim, int) and len(dim) == 2 and ord is not None
@@ -448,6 +523,10 @@ def cond(A, p=None, *, out=None):
     """Return the condition number ‖A‖ ‖A⁻¹‖ in the norm p (None: 2). # (…, N, N) → (…)
 
     Source: https://docs.pytorch.org/docs/stable/generated/torch.linalg.cond.html
+
+    >>> import minigrad as mg
+    >>> mg.linalg.cond(mg.eye(2))
+    tensor(1.)
     """
     if p in (None, 2, -2):
         _check_matrix("cond", A, square=False)
@@ -469,12 +548,21 @@ def multi_dot(tensors, *, out=None):
     """Return the product of two or more matrices (the first and last may be vectors), in the cheapest order.
 
     Source: https://docs.pytorch.org/docs/stable/generated/torch.linalg.multi_dot.html
+
+    >>> import minigrad as mg
+    >>> mg.linalg.multi_dot([mg.ones(2, 3), mg.ones(3, 4), mg.ones(4, 1)]).shape
+    minigrad.Size([2, 1])
     """
     return _into(out, _multi_dot(tensors), "multi_dot")
 
 
 def vecdot(x, y, *, dim=-1, out=None):
-    """Return the dot products of vectors along a dimension; the others broadcast."""
+    """Return the dot products of vectors along a dimension; the others broadcast.
+
+    >>> import minigrad as mg
+    >>> mg.linalg.vecdot(mg.ones(2, 3), mg.ones(2, 3))
+    tensor([3., 3.])
+    """
     return _into(out, (x * y).sum(dim), "vecdot")
 
 

@@ -39,7 +39,12 @@ view_as_complex_op = Op(_from_pairs, [lambda g: view_as_real_op(g)], name="view_
 
 @function(out=True)
 def complex(real, imag):
-    """Return real + i·imag of two real tensors of one dtype, float32 or float64."""
+    """Return real + i·imag of two real tensors of one dtype, float32 or float64.
+
+    >>> import minigrad as mg
+    >>> mg.complex(mg.tensor([1.0]), mg.tensor([2.0]))
+    tensor([1.+2.j])
+    """
     _check_parts(real, imag, "complex", ("real", "imag"))
     return complex_op(real, imag)
 
@@ -61,20 +66,35 @@ def _check_parts(first, second, name, arguments):
 
 @function(out=True)
 def polar(abs, angle):
-    """Return abs·(cos(angle) + i·sin(angle)) of two real tensors."""
+    """Return abs·(cos(angle) + i·sin(angle)) of two real tensors.
+
+    >>> import minigrad as mg
+    >>> mg.polar(mg.tensor([2.0]), mg.tensor([0.0]))
+    tensor([2.+0.j])
+    """
     _check_parts(abs, angle, "polar", ("abs", "angle"))
     return complex_op(abs * angle.cos(), abs * angle.sin())
 
 
 @function()
 def real(input):
-    """Return the real part: of a complex tensor a view, a real tensor itself."""
+    """Return the real part: of a complex tensor a view, a real tensor itself.
+
+    >>> import minigrad as mg
+    >>> mg.real(mg.tensor([1 + 2j]))
+    tensor([1.])
+    """
     return real_op(input) if input.array.dtype.kind == "c" else input
 
 
 @function()
 def imag(input):
-    """Return the imaginary part of a complex tensor, as a view; RuntimeError for a real one."""
+    """Return the imaginary part of a complex tensor, as a view; RuntimeError for a real one.
+
+    >>> import minigrad as mg
+    >>> mg.imag(mg.tensor([1 + 2j]))
+    tensor([2.])
+    """
     if input.array.dtype.kind != "c":
         raise RuntimeError("imag is not implemented for tensors with non-complex dtypes.")
     return imag_op(input)
@@ -86,7 +106,12 @@ Tensor.imag = property(imag, doc=imag.__doc__)
 
 @function(method=True)
 def conj(input):
-    """Return the complex conjugate; a real tensor itself."""
+    """Return the complex conjugate; a real tensor itself.
+
+    >>> import minigrad as mg
+    >>> mg.conj(mg.tensor([1 + 2j]))
+    tensor([1.-2.j])
+    """
     return conj_op(input) if input.array.dtype.kind == "c" else input
 
 
@@ -110,7 +135,12 @@ def resolve_neg(input):
 
 @function()
 def view_as_real(input):
-    """Return a complex tensor as a view with a new last dimension of real and imaginary part."""
+    """Return a complex tensor as a view with a new last dimension of real and imaginary part.
+
+    >>> import minigrad as mg
+    >>> mg.view_as_real(mg.tensor([1 + 2j]))
+    tensor([[1., 2.]])
+    """
     if input.array.dtype.kind != "c":
         raise RuntimeError(f"view_as_real is only supported for complex tensors, but got {input.dtype}")
     return view_as_real_op(input)
@@ -118,7 +148,12 @@ def view_as_real(input):
 
 @function()
 def view_as_complex(input):
-    """Return a real tensor whose last dimension holds pairs as a view of complex numbers."""
+    """Return a real tensor whose last dimension holds pairs as a view of complex numbers.
+
+    >>> import minigrad as mg
+    >>> mg.view_as_complex(mg.tensor([[1.0, 2.0]]))
+    tensor([1.+2.j])
+    """
     array = input.array
     if array.dtype.char not in "fd":
         raise RuntimeError(

@@ -382,13 +382,23 @@ def resize(self, *sizes):
 # ---------------------------------------------------------------------- what it is
 @function()
 def is_tensor(obj):
-    """Return whether an object is a Tensor."""
+    """Return whether an object is a Tensor.
+
+    >>> import minigrad as mg
+    >>> mg.is_tensor(mg.ones(1))
+    True
+    """
     return isinstance(obj, Tensor)
 
 
 @function()
 def is_floating_point(input):
-    """Return whether a tensor's elements are floating-point numbers."""
+    """Return whether a tensor's elements are floating-point numbers.
+
+    >>> import minigrad as mg
+    >>> mg.is_floating_point(mg.ones(1))
+    True
+    """
     check_tensor(input, "is_floating_point")
     return input.is_floating_point()
 
@@ -425,7 +435,12 @@ def is_set_to(self, tensor):
 
 @function()
 def numel(input):
-    """Return the number of elements of a tensor."""
+    """Return the number of elements of a tensor.
+
+    >>> import minigrad as mg
+    >>> mg.numel(mg.ones(2, 3))
+    6
+    """
     check_tensor(input, "numel")
     return input.array.size
 

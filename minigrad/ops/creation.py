@@ -200,7 +200,12 @@ def empty(
     memory_format=None,
     **named,
 ):
-    """Return an uninitialised tensor of the given size; keywords as for zeros, and memory_format."""
+    """Return an uninitialised tensor of the given size; keywords as for zeros, and memory_format.
+
+    >>> import minigrad as mg
+    >>> mg.empty(2, 3).shape
+    minigrad.Size([2, 3])
+    """
     if named:
         size = named_size("empty", size, named)
     check_layout(layout)
@@ -229,7 +234,12 @@ def full(
     pin_memory=False,
     names=None,
 ):
-    """Return a tensor of the given size full of one number; the dtype defaults to the number's."""
+    """Return a tensor of the given size full of one number; the dtype defaults to the number's.
+
+    >>> import minigrad as mg
+    >>> mg.full((2,), 3.0)
+    tensor([3., 3.])
+    """
     check_layout(layout)
     value = as_fill_value(fill_value, "full")
     if names is not None:
@@ -247,7 +257,12 @@ as_fill_value = fill_value  # full() and full_like() have a parameter of that na
 
 @function()
 def scalar_tensor(s, *, dtype=None, layout=None, device=None, requires_grad=False, pin_memory=False):
-    """Return a 0-dimensional tensor of a number, of the default dtype unless given."""
+    """Return a 0-dimensional tensor of a number, of the default dtype unless given.
+
+    >>> import minigrad as mg
+    >>> mg.scalar_tensor(3)
+    tensor(3.)
+    """
     return full(
         (),
         s,
@@ -345,7 +360,12 @@ def full_like(
     pin_memory=False,
     memory_format=None,
 ):
-    """Return a tensor full of one number with the input's shape, dtype and device unless given."""
+    """Return a tensor full of one number with the input's shape, dtype and device unless given.
+
+    >>> import minigrad as mg
+    >>> mg.full_like(mg.ones(2), 7)
+    tensor([7., 7.])
+    """
     _check_tensor(input, "full_like")
     check_layout(layout)
     value = as_fill_value(fill_value, "full_like")

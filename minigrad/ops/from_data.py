@@ -34,7 +34,12 @@ def tensor(data, *, dtype=None, device=None, requires_grad=False, pin_memory=Fal
 
 @function()
 def as_tensor(data, dtype=None, device=None):
-    """Return data as a tensor, sharing memory with a NumPy array or tensor wherever dtype and device allow it."""
+    """Return data as a tensor, sharing memory with a NumPy array or tensor wherever dtype and device allow it.
+
+    >>> import minigrad as mg
+    >>> mg.as_tensor([1.0, 2.0])
+    tensor([1., 2.])
+    """
     if isinstance(data, Tensor):
         return data.to(device=device, dtype=dtype)
     if isinstance(data, np.ndarray):
@@ -110,7 +115,12 @@ def from_numpy(ndarray):
 
 @function()
 def frombuffer(buffer, *, dtype, count=-1, offset=0, requires_grad=False):
-    """Return a 1-dimensional tensor on the memory of an object with Python's buffer interface."""
+    """Return a 1-dimensional tensor on the memory of an object with Python's buffer interface.
+
+    >>> import minigrad as mg
+    >>> mg.frombuffer(bytearray([1, 2]), dtype=mg.uint8)
+    tensor([1, 2], dtype=minigrad.uint8)
+    """
     chosen = as_dtype(dtype).dtype
     size = memoryview(buffer).nbytes
     if not 0 <= offset < size:
@@ -140,7 +150,12 @@ def frombuffer(buffer, *, dtype, count=-1, offset=0, requires_grad=False):
 
 @function()
 def from_dlpack(ext_tensor):
-    """Return a tensor on the memory of any object with DLPack's interface (a NumPy, CuPy or PyTorch array)."""
+    """Return a tensor on the memory of any object with DLPack's interface (a NumPy, CuPy or PyTorch array).
+
+    >>> import minigrad as mg
+    >>> mg.from_dlpack(mg.ones(2))
+    tensor([1., 1.])
+    """
     if not hasattr(ext_tensor, "__dlpack__"):
         raise TypeError(f"from_dlpack expects an object with __dlpack__, but got {type(ext_tensor).__name__}")
     device_type = int(ext_tensor.__dlpack_device__()[0])

@@ -64,7 +64,12 @@ def _slices_arguments(input, dim, index, source, name):
 
 @function(method=True, inplace=True, out=True)
 def index_add(input, dim, index, source, *, alpha=1):
-    """Return the input with alpha times the slices of source added at the indices along a dimension."""
+    """Return the input with alpha times the slices of source added at the indices along a dimension.
+
+    >>> import minigrad as mg
+    >>> mg.index_add(mg.zeros(3), 0, mg.tensor([0, 0, 2]), mg.ones(3))
+    tensor([2., 0., 1.])
+    """
     dim, x, places, values = _slices_arguments(input, dim, index, source, "index_add")
     if alpha != 1:
         if isinstance(alpha, float) and input.array.dtype.kind in "iub":
@@ -75,14 +80,24 @@ def index_add(input, dim, index, source, *, alpha=1):
 
 @function(method=True, inplace=True, out=True)
 def index_copy(input, dim, index, source):
-    """Return the input with the slices of source written at the indices along a dimension."""
+    """Return the input with the slices of source written at the indices along a dimension.
+
+    >>> import minigrad as mg
+    >>> mg.index_copy(mg.zeros(3), 0, mg.tensor([1]), mg.tensor([5.0]))
+    tensor([0., 5., 0.])
+    """
     dim, x, places, values = _slices_arguments(input, dim, index, source, "index_copy")
     return same_shape(index_copy_op(x, places, values, dim=dim), input)
 
 
 @function(method=True, inplace=True)
 def index_fill(input, dim, index, value):
-    """Return the input with a number (or 0-dimensional tensor) written at the indices along a dimension."""
+    """Return the input with a number (or 0-dimensional tensor) written at the indices along a dimension.
+
+    >>> import minigrad as mg
+    >>> mg.index_fill(mg.zeros(3), 0, mg.tensor([1]), 5.0)
+    tensor([0., 5., 0.])
+    """
     dim, x, places, _ = _slices_arguments(input, dim, index, None, "index_fill")
     if isinstance(value, Tensor):
         if value.array.ndim:
@@ -143,7 +158,12 @@ def index_put(input, indices, values, accumulate=False):
 
 @function(method=True)
 def take(input, index, *, out=None):
-    """Return the values at positions of the flattened input; the result has the index's shape."""
+    """Return the values at positions of the flattened input; the result has the index's shape.
+
+    >>> import minigrad as mg
+    >>> mg.take(mg.tensor([[1, 2], [3, 4]]), mg.tensor([0, 3]))
+    tensor([1, 4])
+    """
     index = index_of(index, "take", dtypes="l")
     if input.array.size == 0 and index.array.size:
         raise IndexError("take(): tried to take from an empty tensor")
@@ -156,7 +176,12 @@ def take(input, index, *, out=None):
 
 @function(method=True, inplace=True)
 def put(input, index, source, accumulate=False):
-    """Return the input with the elements of source written, or added, at positions of its flattened self."""
+    """Return the input with the elements of source written, or added, at positions of its flattened self.
+
+    >>> import minigrad as mg
+    >>> mg.put(mg.zeros(3), mg.tensor([1]), mg.tensor([5.0]))
+    tensor([0., 5., 0.])
+    """
     index = index_of(index, "put_", dtypes="l")
     check_same_dtype("put_", input, source, "source")
     if index.array.size != source.array.size:
@@ -178,7 +203,13 @@ def put(input, index, source, accumulate=False):
 
 @function(method=True)
 def take_along_dim(input, indices, dim=None, *, out=None):
-    """Return the values at indices along a dimension, the other dimensions broadcast; flattened if dim is None."""
+    """Return the values at indices along a dimension, the other dimensions broadcast; flattened if dim is None.
+
+    >>> import minigrad as mg
+    >>> mg.take_along_dim(mg.tensor([[1, 2], [3, 4]]), mg.tensor([[1], [0]]), dim=1)
+    tensor([[2],
+            [3]])
+    """
     if not isinstance(indices, Tensor) or indices.array.dtype.kind not in "iu":
         raise RuntimeError("take_along_dim(): dtype of indices should be Long")
     if dim is None:

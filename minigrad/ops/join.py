@@ -105,13 +105,23 @@ def stack(tensors, dim=0, *, axis=None):
 
 @function()
 def atleast_1d(*tensors):
-    """Return tensors, or one, with at least one dimension."""
+    """Return tensors, or one, with at least one dimension.
+
+    >>> import minigrad as mg
+    >>> mg.atleast_1d(mg.tensor(3)).shape
+    minigrad.Size([1])
+    """
     return _at_least(tensors, lambda x: reshape_op(x, shape=(1,)) if x.array.ndim == 0 else x, "atleast_1d")
 
 
 @function()
 def atleast_2d(*tensors):
-    """Return tensors, or one, with at least two dimensions."""
+    """Return tensors, or one, with at least two dimensions.
+
+    >>> import minigrad as mg
+    >>> mg.atleast_2d(mg.ones(3)).shape
+    minigrad.Size([1, 3])
+    """
 
     def raised(x):
         return reshape_op(x, shape=(1,) * (2 - x.array.ndim) + x.array.shape) if x.array.ndim < 2 else x
@@ -142,14 +152,25 @@ def _at_least(tensors, raised, name):
 
 @function(out=True)
 def hstack(tensors):
-    """Return tensors joined horizontally: along dimension 1, vectors along dimension 0."""
+    """Return tensors joined horizontally: along dimension 1, vectors along dimension 0.
+
+    >>> import minigrad as mg
+    >>> mg.hstack([mg.tensor([1]), mg.tensor([2, 3])])
+    tensor([1, 2, 3])
+    """
     tensors = _some(atleast_1d(check_tensors(tensors, "hstack")), "hstack")
     return cat(tensors, 0 if tensors[0].array.ndim == 1 else 1)
 
 
 @function(out=True)
 def vstack(tensors):
-    """Return tensors joined vertically, along dimension 0; vectors are rows."""
+    """Return tensors joined vertically, along dimension 0; vectors are rows.
+
+    >>> import minigrad as mg
+    >>> mg.vstack([mg.tensor([1, 2]), mg.tensor([3, 4])])
+    tensor([[1, 2],
+            [3, 4]])
+    """
     return cat(_some(atleast_2d(check_tensors(tensors, "vstack")), "vstack"), 0)
 
 
@@ -161,13 +182,25 @@ def row_stack(tensors):
 
 @function(out=True)
 def dstack(tensors):
-    """Return tensors joined in depth, along dimension 2."""
+    """Return tensors joined in depth, along dimension 2.
+
+    >>> import minigrad as mg
+    >>> mg.dstack([mg.tensor([1, 2]), mg.tensor([3, 4])])
+    tensor([[[1, 3],
+             [2, 4]]])
+    """
     return cat(_some(atleast_3d(check_tensors(tensors, "dstack")), "dstack"), 2)
 
 
 @function(out=True)
 def column_stack(tensors):
-    """Return tensors joined as columns: vectors and scalars are columns, others joined along dimension 1."""
+    """Return tensors joined as columns: vectors and scalars are columns, others joined along dimension 1.
+
+    >>> import minigrad as mg
+    >>> mg.column_stack([mg.tensor([1, 2]), mg.tensor([3, 4])])
+    tensor([[1, 3],
+            [2, 4]])
+    """
     tensors = _some(check_tensors(tensors, "column_stack"), "column_stack")
     return cat([reshape_op(x, shape=(x.array.size, 1)) if x.array.ndim <= 1 else x for x in tensors], 1)
 
@@ -180,7 +213,13 @@ def _some(tensors, name):
 
 @function()
 def block_diag(*tensors):
-    """Return the block-diagonal matrix of the given matrices; vectors are rows, scalars 1×1."""
+    """Return the block-diagonal matrix of the given matrices; vectors are rows, scalars 1×1.
+
+    >>> import minigrad as mg
+    >>> mg.block_diag(mg.ones(1, 2), mg.ones(1, 1))
+    tensor([[1., 1., 0.],
+            [0., 0., 1.]])
+    """
     blocks = []
     for tensor in tensors or (wrap(np.empty((1, 0), np.float32)),):
         check_tensor(tensor, "block_diag")
@@ -201,7 +240,15 @@ def block_diag(*tensors):
 
 @function()
 def cartesian_prod(*tensors):
-    """Return the Cartesian product of vectors, one combination a row."""
+    """Return the Cartesian product of vectors, one combination a row.
+
+    >>> import minigrad as mg
+    >>> mg.cartesian_prod(mg.tensor([1, 2]), mg.tensor([3, 4]))
+    tensor([[1, 3],
+            [1, 4],
+            [2, 3],
+            [2, 4]])
+    """
     if len(tensors) == 1 and isinstance(tensors[0], (tuple, list)):
         tensors = tuple(tensors[0])
     for tensor in tensors:

@@ -129,6 +129,11 @@ def mm(input, mat2):
     """Return the product of two matrices. # (N, K) @ (K, M) → (N, M)
 
     Source: https://docs.pytorch.org/docs/stable/generated/torch.mm.html
+
+    >>> import minigrad as mg
+    >>> mg.mm(mg.ones(2, 3), mg.ones(3, 1))
+    tensor([[3.],
+            [3.]])
     """
     _check_operands("mm", input, mat2)
     _check_ndim("mm", input, 2, "self")
@@ -141,6 +146,10 @@ def bmm(input, mat2):
     """Return the products of two batches of matrices. # (B, N, K) @ (B, K, M) → (B, N, M)
 
     Source: https://docs.pytorch.org/docs/stable/generated/torch.bmm.html
+
+    >>> import minigrad as mg
+    >>> mg.bmm(mg.ones(2, 1, 3), mg.ones(2, 3, 4)).shape
+    minigrad.Size([2, 1, 4])
     """
     _check_operands("bmm", input, mat2)
     _check_ndim("bmm", input, 3, "batch1")
@@ -157,6 +166,10 @@ def mv(input, vec):
     """Return the product of a matrix and a vector. # (N, M) @ (M,) → (N,)
 
     Source: https://docs.pytorch.org/docs/stable/generated/torch.mv.html
+
+    >>> import minigrad as mg
+    >>> mg.mv(mg.ones(2, 3), mg.ones(3))
+    tensor([3., 3.])
     """
     _check_operands("mv", input, vec)
     _check_ndim("mv", input, 2, "self")
@@ -173,6 +186,10 @@ def dot(input, tensor):
     """Return the dot product of two vectors of one length.
 
     Source: https://docs.pytorch.org/docs/stable/generated/torch.dot.html
+
+    >>> import minigrad as mg
+    >>> mg.dot(mg.tensor([1.0, 2.0]), mg.tensor([3.0, 4.0]))
+    tensor(11.)
     """
     _check_operands("dot", input, tensor)
     if input.array.ndim != 1 or tensor.array.ndim != 1:
@@ -191,6 +208,10 @@ def vdot(input, other):
     """Return the dot product of two real vectors.
 
     Source: https://docs.pytorch.org/docs/stable/generated/torch.vdot.html
+
+    >>> import minigrad as mg
+    >>> mg.vdot(mg.tensor([1.0, 2.0]), mg.tensor([3.0, 4.0]))
+    tensor(11.)
     """
     return dot(input, other)
 
@@ -200,6 +221,10 @@ def inner(input, other):
     """Return the sums of products over the last dimensions of both. # (…, K), (…', K) → (…, …')
 
     Source: https://docs.pytorch.org/docs/stable/generated/torch.inner.html
+
+    >>> import minigrad as mg
+    >>> mg.inner(mg.tensor([1.0, 2.0]), mg.tensor([3.0, 4.0]))
+    tensor(11.)
     """
     if input.array.ndim == 0 or other.array.ndim == 0:
         return input * other
@@ -216,6 +241,11 @@ def outer(input, vec2):
     """Return the products of all pairs of elements of two vectors. # (N,), (M,) → (N, M)
 
     Source: https://docs.pytorch.org/docs/stable/generated/torch.outer.html
+
+    >>> import minigrad as mg
+    >>> mg.outer(mg.tensor([1, 2]), mg.tensor([3, 4]))
+    tensor([[3, 4],
+            [6, 8]])
     """
     if input.array.ndim != 1 or vec2.array.ndim != 1:
         raise RuntimeError(f"outer: Expected 1-D arguments, but got {input.array.ndim}-D and {vec2.array.ndim}-D")
@@ -255,6 +285,11 @@ def addmm(input, mat1, mat2, *, beta=1, alpha=1):
     """Return beta * input + alpha * (mat1 @ mat2).
 
     Source: https://docs.pytorch.org/docs/stable/generated/torch.addmm.html
+
+    >>> import minigrad as mg
+    >>> mg.addmm(mg.ones(2, 1), mg.ones(2, 3), mg.ones(3, 1))
+    tensor([[4.],
+            [4.]])
     """
     _check_operands("addmm", mat1, mat2)
     _check_ndim("addmm", mat1, 2, "mat1")
@@ -267,6 +302,10 @@ def addmv(input, mat, vec, *, beta=1, alpha=1):
     """Return beta * input + alpha * (mat @ vec).
 
     Source: https://docs.pytorch.org/docs/stable/generated/torch.addmv.html
+
+    >>> import minigrad as mg
+    >>> mg.addmv(mg.ones(2), mg.ones(2, 3), mg.ones(3))
+    tensor([4., 4.])
     """
     return _scaled_sum("addmv", input, beta, mv(mat, vec), alpha)
 
@@ -289,6 +328,10 @@ def baddbmm(input, batch1, batch2, *, beta=1, alpha=1):
     """Return beta * input + alpha * bmm(batch1, batch2).
 
     Source: https://docs.pytorch.org/docs/stable/generated/torch.baddbmm.html
+
+    >>> import minigrad as mg
+    >>> mg.baddbmm(mg.zeros(2, 1, 4), mg.ones(2, 1, 3), mg.ones(2, 3, 4)).shape
+    minigrad.Size([2, 1, 4])
     """
     return _scaled_sum("baddbmm", input, beta, bmm(batch1, batch2), alpha)
 
@@ -403,6 +446,11 @@ def kron(input, other):
     """Return the Kronecker product.
 
     Source: https://docs.pytorch.org/docs/stable/generated/torch.kron.html
+
+    >>> import minigrad as mg
+    >>> mg.kron(mg.eye(2), mg.ones(1, 2))
+    tensor([[1., 1., 0., 0.],
+            [0., 0., 1., 1.]])
     """
     ndim = max(input.array.ndim, other.array.ndim)
     a = (1,) * (ndim - input.array.ndim) + input.array.shape
@@ -417,6 +465,10 @@ def trace(input):
     """Return the sum of a matrix's diagonal.
 
     Source: https://docs.pytorch.org/docs/stable/generated/torch.trace.html
+
+    >>> import minigrad as mg
+    >>> mg.trace(mg.eye(3))
+    tensor(3.)
     """
     if input.array.ndim != 2:
         raise RuntimeError(f"trace: expected a matrix, but got {input.array.ndim}D of shape {list(input.shape)}")
@@ -428,6 +480,10 @@ def cross(input, other, dim=None):
     """Return the cross product along a dimension of length 3 (by default the first such).
 
     Source: https://docs.pytorch.org/docs/stable/generated/torch.cross.html
+
+    >>> import minigrad as mg
+    >>> mg.cross(mg.tensor([1.0, 0.0, 0.0]), mg.tensor([0.0, 1.0, 0.0]), dim=0)
+    tensor([0., 0., 1.])
     """
     from minigrad.ops.shape import broadcast_tensors
 

@@ -41,7 +41,12 @@ def empty_permuted(
 
 @function()
 def unravel_index(indices, shape):
-    """Return the coordinates, one tensor a dimension, of positions in a flattened tensor of the given shape."""
+    """Return the coordinates, one tensor a dimension, of positions in a flattened tensor of the given shape.
+
+    >>> import minigrad as mg
+    >>> mg.unravel_index(mg.tensor([5]), (2, 3))
+    (tensor([1]), tensor([2]))
+    """
     if not isinstance(indices, Tensor) or indices.array.dtype.kind not in "iu":
         raise ValueError(f"expected 'indices' to be integer dtype, but got {getattr(indices, 'dtype', type(indices))}")
     shape = (shape,) if isinstance(shape, int) else tuple(shape)

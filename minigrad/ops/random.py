@@ -220,7 +220,12 @@ def randint_like(
 def randperm(
     n, *, generator=None, out=None, dtype=None, layout=None, device=None, requires_grad=False, pin_memory=False
 ):
-    """Return a random permutation of 0 … n - 1 (int64 unless given)."""
+    """Return a random permutation of 0 … n - 1 (int64 unless given).
+
+    >>> import minigrad as mg
+    >>> mg.randperm(4).sort().values
+    tensor([0, 1, 2, 3])
+    """
     check_layout(layout)
     n = _integer_bound(n, "randperm")
     if n < 0:
@@ -296,7 +301,12 @@ def _bernoulli_of(chances, generator, dtype):
 
 @function(method=True)
 def bernoulli(input, p=None, *, generator=None, out=None):
-    """Return ones and zeros, ones with the probabilities that the input holds (or all with probability p)."""
+    """Return ones and zeros, ones with the probabilities that the input holds (or all with probability p).
+
+    >>> import minigrad as mg
+    >>> mg.bernoulli(mg.tensor([0.0, 1.0]))
+    tensor([0., 1.])
+    """
     array = input.array
     if p is None:
         _check_float(array.dtype, "bernoulli")

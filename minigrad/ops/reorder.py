@@ -68,14 +68,24 @@ tile_op = Op(_tile, [lambda g, x_shape, repeats: _untile(g, repeats, x_shape)], 
 # ---------------------------------------------------------------------- other orders and repetitions
 @function(method=True)
 def flip(input, *dims, **named):
-    """Return a copy with the order of the elements reversed along dimensions (an int or several)."""
+    """Return a copy with the order of the elements reversed along dimensions (an int or several).
+
+    >>> import minigrad as mg
+    >>> mg.flip(mg.tensor([1, 2, 3]), dims=(0,))
+    tensor([3, 2, 1])
+    """
     dims = shape_argument(dims, named, "dims", "flip")
     return flip_op(input, dims=tuple(dims_of(dims, input.array.ndim)) if input.array.ndim else ())
 
 
 @function(method=True)
 def fliplr(input):
-    """Return a copy with the columns reversed."""
+    """Return a copy with the columns reversed.
+
+    >>> import minigrad as mg
+    >>> mg.fliplr(mg.tensor([[1, 2]]))
+    tensor([[2, 1]])
+    """
     if input.array.ndim < 2:
         raise RuntimeError("Input must be >= 2-d.")
     return flip_op(input, dims=(1,))
@@ -83,7 +93,13 @@ def fliplr(input):
 
 @function(method=True)
 def flipud(input):
-    """Return a copy with the rows reversed."""
+    """Return a copy with the rows reversed.
+
+    >>> import minigrad as mg
+    >>> mg.flipud(mg.tensor([[1], [2]]))
+    tensor([[2],
+            [1]])
+    """
     if input.array.ndim < 1:
         raise RuntimeError("Input must be >= 1-d.")
     return flip_op(input, dims=(0,))
@@ -91,7 +107,13 @@ def flipud(input):
 
 @function(method=True)
 def rot90(input, k=1, dims=(0, 1)):
-    """Return the tensor rotated k times by 90° in the plane of two dimensions, from the first towards the second."""
+    """Return the tensor rotated k times by 90° in the plane of two dimensions, from the first towards the second.
+
+    >>> import minigrad as mg
+    >>> mg.rot90(mg.tensor([[1, 2], [3, 4]]))
+    tensor([[2, 4],
+            [1, 3]])
+    """
     ndim, dims = input.array.ndim, tuple(dims)
     if len(dims) != 2:
         raise RuntimeError(f"expected total rotation dims == 2, but got dims = {len(dims)}")
@@ -114,7 +136,12 @@ def rot90(input, k=1, dims=(0, 1)):
 
 @function(method=True)
 def roll(input, shifts, dims=None):
-    """Return the elements shifted along dimensions, those pushed out at one end coming in at the other."""
+    """Return the elements shifted along dimensions, those pushed out at one end coming in at the other.
+
+    >>> import minigrad as mg
+    >>> mg.roll(mg.tensor([1, 2, 3]), 1)
+    tensor([3, 1, 2])
+    """
     shifts = (shifts,) if isinstance(shifts, int) else ints_of((shifts,), "roll()")
     dims = () if dims is None else (dims,) if isinstance(dims, int) else tuple(dims)
     if not shifts:
@@ -144,7 +171,12 @@ def repeat(self, *repeats, **named):
 
 @function(method=True)
 def tile(input, *dims, **named):
-    """Return copies side by side; a missing number of repeats is 1."""
+    """Return copies side by side; a missing number of repeats is 1.
+
+    >>> import minigrad as mg
+    >>> mg.tile(mg.tensor([1, 2]), (2,))
+    tensor([1, 2, 1, 2])
+    """
     repeats = shape_argument(dims, named, "dims", "tile")
     return repeat(input, (1,) * (input.array.ndim - len(repeats)) + repeats)
 
@@ -155,6 +187,10 @@ def repeat_interleave(input=None, repeats=None, dim=None, *, output_size=None):
 
     ``repeats`` is an int, or integer tensor with one count an element. ``repeat_interleave(counts)`` returns the
     indices 0 … n - 1, each as often as its count says.
+
+    >>> import minigrad as mg
+    >>> mg.repeat_interleave(mg.tensor([1, 2]), 2)
+    tensor([1, 1, 2, 2])
     """
     if repeats is None and input is None:
         raise TypeError("repeat_interleave(): missing the argument 'repeats'")
@@ -205,7 +241,12 @@ def _repeated_indices(repeats, length, output_size, module=np):
 # ---------------------------------------------------------------------- diagonals and triangles
 @function(method=True)
 def diagonal(input, offset=0, dim1=0, dim2=1):
-    """Return a view of the diagonals of the planes of two dimensions; they become the last dimension."""
+    """Return a view of the diagonals of the planes of two dimensions; they become the last dimension.
+
+    >>> import minigrad as mg
+    >>> mg.diagonal(mg.tensor([[1, 2], [3, 4]]))
+    tensor([1, 4])
+    """
     ndim = input.array.ndim
     first, second = normalize_dim(dim1, ndim), normalize_dim(dim2, ndim)
     if first == second:
@@ -215,7 +256,13 @@ def diagonal(input, offset=0, dim1=0, dim2=1):
 
 @function(method=True)
 def diag_embed(input, offset=0, dim1=-2, dim2=-1):
-    """Return zeros with the last dimension of the input on the diagonals of the planes of two new dimensions."""
+    """Return zeros with the last dimension of the input on the diagonals of the planes of two new dimensions.
+
+    >>> import minigrad as mg
+    >>> mg.diag_embed(mg.tensor([1, 2]))
+    tensor([[1, 0],
+            [0, 2]])
+    """
     ndim = input.array.ndim + 1
     first, second = normalize_dim(dim1, ndim), normalize_dim(dim2, ndim)
     if first == second:
@@ -229,7 +276,13 @@ def diag_embed(input, offset=0, dim1=-2, dim2=-1):
 
 @function(method=True, out=True)
 def diag(input, diagonal=0):
-    """Return the diagonal of a matrix, or the matrix with a vector on its diagonal."""
+    """Return the diagonal of a matrix, or the matrix with a vector on its diagonal.
+
+    >>> import minigrad as mg
+    >>> mg.diag(mg.tensor([1, 2]))
+    tensor([[1, 0],
+            [0, 2]])
+    """
     ndim = input.array.ndim
     if ndim not in (1, 2):
         raise RuntimeError(f"diag(): Supports 1D or 2D tensors. Got {ndim}D")

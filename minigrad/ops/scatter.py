@@ -179,7 +179,12 @@ def check_scalar(value, tensor, name):
 
 @function(method=True, inplace=True, out=True)
 def scatter_add(input, dim, index, src):
-    """Return the input with src added at indices along a dimension; indices that repeat add up."""
+    """Return the input with src added at indices along a dimension; indices that repeat add up.
+
+    >>> import minigrad as mg
+    >>> mg.scatter_add(mg.zeros(3), 0, mg.tensor([0, 0, 2]), mg.ones(3))
+    tensor([2., 0., 1.])
+    """
     check_same_dtype("scatter_add", input, src)
     dim, x, places, source = _scatter_arguments(input, dim, index, src, "scatter_add")
     if source is None:
@@ -291,6 +296,10 @@ def scatter_reduce(input, dim, index, src, reduce, *, include_self=True):
 
     include_self=False leaves the input's own value out wherever something is written.
     Source: https://docs.pytorch.org/docs/stable/generated/torch.Tensor.scatter_reduce_.html
+
+    >>> import minigrad as mg
+    >>> mg.scatter_reduce(mg.zeros(2), 0, mg.tensor([0, 0, 1]), mg.tensor([1.0, 5.0, 2.0]), "amax")
+    tensor([5., 2.])
     """
     if reduce not in ("sum", "prod", "mean", "amax", "amin"):
         raise RuntimeError(f"reduce argument must be either sum, prod, mean, amax or amin, got {reduce}.")

@@ -144,7 +144,12 @@ def logspace(
     requires_grad=False,
     pin_memory=False,
 ):
-    """Return ``base`` to the power of ``steps`` evenly spaced numbers from start to end."""
+    """Return ``base`` to the power of ``steps`` evenly spaced numbers from start to end.
+
+    >>> import minigrad as mg
+    >>> mg.logspace(0, 2, 3)
+    tensor([  1.,  10., 100.])
+    """
     check_layout(layout)
     start, end, count = (
         _endpoint(start, "logspace", "start"),
@@ -202,7 +207,13 @@ def _steps(steps, name):
 
 @function()
 def eye(n, m=None, *, out=None, dtype=None, layout=None, device=None, requires_grad=False, pin_memory=False):
-    """Return the n×m matrix (m defaults to n) with ones on the diagonal."""
+    """Return the n×m matrix (m defaults to n) with ones on the diagonal.
+
+    >>> import minigrad as mg
+    >>> mg.eye(2)
+    tensor([[1., 0.],
+            [0., 1.]])
+    """
     check_layout(layout)
     m = n if m is None else m
     for value, name in ((n, "n"), (m, "m")):
@@ -233,21 +244,40 @@ def _triangle(row, col, offset, dtype, device, layout, pick, name):
 
 @function()
 def tril_indices(row, col, offset=0, *, dtype=None, device=None, layout=None, requires_grad=False, pin_memory=False):
-    """Return the (row, column) indices, (2, N), of the lower triangle of a row×col matrix."""
+    """Return the (row, column) indices, (2, N), of the lower triangle of a row×col matrix.
+
+    >>> import minigrad as mg
+    >>> mg.tril_indices(2, 2)
+    tensor([[0, 1, 1],
+            [0, 0, 1]])
+    """
     indices = _triangle(row, col, offset, dtype, device, layout, lambda m, ones, k: m.tril(ones, k), "tril_indices")
     return finish(indices.array, requires_grad, pin_memory)
 
 
 @function()
 def triu_indices(row, col, offset=0, *, dtype=None, device=None, layout=None, requires_grad=False, pin_memory=False):
-    """Return the (row, column) indices, (2, N), of the upper triangle of a row×col matrix."""
+    """Return the (row, column) indices, (2, N), of the upper triangle of a row×col matrix.
+
+    >>> import minigrad as mg
+    >>> mg.triu_indices(2, 2)
+    tensor([[0, 0, 1],
+            [0, 1, 1]])
+    """
     indices = _triangle(row, col, offset, dtype, device, layout, lambda m, ones, k: m.triu(ones, k), "triu_indices")
     return finish(indices.array, requires_grad, pin_memory)
 
 
 @function()
 def combinations(input, r=2, with_replacement=False):
-    """Return the combinations of r elements of a 1-dimensional tensor, one a row, in the order of itertools."""
+    """Return the combinations of r elements of a 1-dimensional tensor, one a row, in the order of itertools.
+
+    >>> import minigrad as mg
+    >>> mg.combinations(mg.tensor([1, 2, 3]))
+    tensor([[1, 2],
+            [1, 3],
+            [2, 3]])
+    """
     if input.array.ndim != 1:
         raise RuntimeError(f"combinations(): Expect a 1D vector, but got shape {list(input.shape)}")
     if r < 0:
@@ -268,7 +298,14 @@ def _vander_power(x, count, increasing):
 
 @function()
 def vander(x, N=None, increasing=False):  # noqa: N803 - PyTorch's name
-    """Return the matrix of powers of a 1-dimensional tensor, highest first unless increasing."""
+    """Return the matrix of powers of a 1-dimensional tensor, highest first unless increasing.
+
+    >>> import minigrad as mg
+    >>> mg.vander(mg.tensor([1, 2, 3]))
+    tensor([[1, 1, 1],
+            [4, 2, 1],
+            [9, 3, 1]])
+    """
     if x.array.ndim != 1:
         raise RuntimeError("x must be a one-dimensional tensor.")
     count = x.array.shape[0] if N is None else N

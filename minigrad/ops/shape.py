@@ -269,7 +269,12 @@ def flatten(input, start_dim=0, end_dim=-1):
 
 @function(method=True)
 def ravel(input):
-    """Return the elements in one dimension, as a view where possible."""
+    """Return the elements in one dimension, as a view where possible.
+
+    >>> import minigrad as mg
+    >>> mg.ravel(mg.ones(2, 3)).shape
+    minigrad.Size([6])
+    """
     if input.array.ndim == 1 and input.array.flags.c_contiguous:
         return input
     flat = input if input.array.flags.c_contiguous else contiguous_op(input)
@@ -278,7 +283,12 @@ def ravel(input):
 
 @function(method=True)
 def unflatten(input, dim, sizes):
-    """Return the tensor with one dimension spread over several; one of their sizes may be -1."""
+    """Return the tensor with one dimension spread over several; one of their sizes may be -1.
+
+    >>> import minigrad as mg
+    >>> mg.unflatten(mg.ones(6), 0, (2, 3)).shape
+    minigrad.Size([2, 3])
+    """
     shape = input.array.shape
     dim = normalize_dim(dim, len(shape))
     sizes = ints_of((sizes,), "unflatten()")
@@ -319,7 +329,12 @@ def unsqueeze(input, dim):
 
 @function(method=True)
 def squeeze(input, dim=None):
-    """Return a view without dimensions of length 1: all of them, or those among dim (an int or a tuple)."""
+    """Return a view without dimensions of length 1: all of them, or those among dim (an int or a tuple).
+
+    >>> import minigrad as mg
+    >>> mg.squeeze(mg.ones(1, 2, 1)).shape
+    minigrad.Size([2])
+    """
     shape = input.array.shape
     if dim is None:
         kept = tuple([length for length in shape if length != 1])
@@ -388,7 +403,13 @@ def swapdims(input, dim0, dim1):
 
 @function(method=True)
 def t(input):
-    """Return the transpose of a matrix; a vector or scalar as it is."""
+    """Return the transpose of a matrix; a vector or scalar as it is.
+
+    >>> import minigrad as mg
+    >>> mg.t(mg.tensor([[1, 2], [3, 4]]))
+    tensor([[1, 3],
+            [2, 4]])
+    """
     ndim = input.array.ndim
     if ndim > 2:
         raise RuntimeError(f"t() expects a tensor with <= 2 dimensions, but self is {ndim}D")
@@ -428,7 +449,12 @@ def permute(input, *dims, **named):
 
 @function(method=True)
 def movedim(input, source, destination):
-    """Return a view with the source dimensions (an int or a tuple) moved to the destinations."""
+    """Return a view with the source dimensions (an int or a tuple) moved to the destinations.
+
+    >>> import minigrad as mg
+    >>> mg.movedim(mg.ones(2, 3, 4), 0, -1).shape
+    minigrad.Size([3, 4, 2])
+    """
     ndim = input.array.ndim
     sources = (source,) if isinstance(source, int) else tuple(source)
     targets = (destination,) if isinstance(destination, int) else tuple(destination)
@@ -599,7 +625,12 @@ def broadcast_shapes(*shapes):
 
 @function()
 def broadcast_tensors(*tensors):
-    """Return views of the tensors broadcast to one shape."""
+    """Return views of the tensors broadcast to one shape.
+
+    >>> import minigrad as mg
+    >>> [x.shape for x in mg.broadcast_tensors(mg.ones(2, 1), mg.ones(3))]
+    [minigrad.Size([2, 3]), minigrad.Size([2, 3])]
+    """
     if len(tensors) == 1 and isinstance(tensors[0], (tuple, list)):
         tensors = tensors[0]
     check_tensors(tuple(tensors), "broadcast_tensors")

@@ -55,13 +55,23 @@ def split(tensor, split_size_or_sections=None, dim=0, *, split_size=None):
 
 @function(method=True, name="split_with_sizes")
 def split_with_sizes(input, split_sizes, dim=0):
-    """Return views of pieces of the given sizes along a dimension."""
+    """Return views of pieces of the given sizes along a dimension.
+
+    >>> import minigrad as mg
+    >>> mg.split_with_sizes(mg.arange(5), [2, 3])
+    (tensor([0, 1]), tensor([2, 3, 4]))
+    """
     return split(input, tuple(split_sizes), dim)
 
 
 @function(method=True)
 def chunk(input, chunks, dim=0):
-    """Return views of at most ``chunks`` pieces of equal size along a dimension; the last may be smaller."""
+    """Return views of at most ``chunks`` pieces of equal size along a dimension; the last may be smaller.
+
+    >>> import minigrad as mg
+    >>> mg.chunk(mg.arange(5), 2)
+    (tensor([0, 1, 2]), tensor([3, 4]))
+    """
     if input.array.ndim == 0:
         raise RuntimeError("chunk expects at least a 1-dimensional tensor")
     chunks = as_int(chunks, "chunk()")
@@ -77,7 +87,12 @@ def chunk(input, chunks, dim=0):
 
 @function(method=True)
 def tensor_split(input, indices_or_sections=None, dim=0, *, indices=None, sections=None):
-    """Return views of pieces along a dimension: a number of nearly equal ones, or cut at a list of indices."""
+    """Return views of pieces along a dimension: a number of nearly equal ones, or cut at a list of indices.
+
+    >>> import minigrad as mg
+    >>> mg.tensor_split(mg.arange(5), 2)
+    (tensor([0, 1, 2]), tensor([3, 4]))
+    """
     given = next((v for v in (indices_or_sections, indices, sections) if v is not None), None)
     if input.array.ndim == 0:
         raise RuntimeError("tensor_split expected at least a 1-dimensional tensor, but got a tensor with 0 dims")
@@ -143,7 +158,12 @@ dsplit = _split_along("dsplit", 2, 3)
 
 @function(method=True)
 def unbind(input, dim=0):
-    """Return views of all slices along a dimension, as a tuple."""
+    """Return views of all slices along a dimension, as a tuple.
+
+    >>> import minigrad as mg
+    >>> mg.unbind(mg.tensor([[1, 2], [3, 4]]))
+    (tensor([1, 2]), tensor([3, 4]))
+    """
     if input.array.ndim == 0:
         raise IndexError(f"Dimension specified as {dim} but tensor has no dimensions")
     dim = normalize_dim(dim, input.array.ndim)
@@ -172,7 +192,12 @@ Tensor.__reversed__ = _reversed
 
 @function(method=True)
 def narrow(input, dim, start, length):
-    """Return a view of ``length`` elements from ``start`` on along a dimension."""
+    """Return a view of ``length`` elements from ``start`` on along a dimension.
+
+    >>> import minigrad as mg
+    >>> mg.narrow(mg.arange(5), 0, 1, 3)
+    tensor([1, 2, 3])
+    """
     if input.array.ndim == 0:
         raise RuntimeError("narrow() cannot be applied to a 0-dim tensor.")
     dim = normalize_dim(dim, input.array.ndim)
@@ -198,7 +223,12 @@ def narrow_copy(input, dim, start, length):
 
 @function(method=True)
 def select(input, dim, index):
-    """Return a view of one slice along a dimension, without that dimension."""
+    """Return a view of one slice along a dimension, without that dimension.
+
+    >>> import minigrad as mg
+    >>> mg.select(mg.tensor([[1, 2], [3, 4]]), 0, 1)
+    tensor([3, 4])
+    """
     if input.array.ndim == 0:
         raise IndexError("select() cannot be applied to a 0-dim tensor.")
     dim = normalize_dim(dim, input.array.ndim)

@@ -68,7 +68,12 @@ def masked_fill(input, mask, value):
 
 @function(method=True, out=True)
 def masked_select(input, mask):
-    """Return the elements where the mask is true as a vector; input and mask broadcast."""
+    """Return the elements where the mask is true as a vector; input and mask broadcast.
+
+    >>> import minigrad as mg
+    >>> mg.masked_select(mg.tensor([1, 2, 3]), mg.tensor([True, False, True]))
+    tensor([1, 3])
+    """
     mask = _mask_of(mask, "masked_select")
     shape = _common_shape(input, mask, "masked_select")
     x = input if input.array.shape == shape else broadcast_to(input, shape=shape)
@@ -89,7 +94,12 @@ def _common_shape(a, b, name):
 
 @function(method=True, inplace=True)
 def masked_scatter(input, mask, source):
-    """Return the input with the elements of source, in order, where the mask is true."""
+    """Return the input with the elements of source, in order, where the mask is true.
+
+    >>> import minigrad as mg
+    >>> mg.masked_scatter(mg.zeros(3), mg.tensor([True, False, True]), mg.tensor([1.0, 2.0]))
+    tensor([1., 0., 2.])
+    """
     mask = _mask_of(mask, "masked_scatter_")
     if input.array.dtype != source.array.dtype:
         raise RuntimeError(
@@ -191,7 +201,13 @@ def nonzero(input, *, as_tuple=False, out=None):
 
 @function(method=True)
 def argwhere(input):
-    """Return the indices of the elements that are not zero, one a row."""
+    """Return the indices of the elements that are not zero, one a row.
+
+    >>> import minigrad as mg
+    >>> mg.argwhere(mg.tensor([0, 3, 0, 5]))
+    tensor([[1],
+            [3]])
+    """
     return nonzero(input)
 
 

@@ -65,7 +65,13 @@ class Compose:
 
 
 class Lambda:
-    """A function as a transform. Raises TypeError for what cannot be called."""
+    """A function as a transform. Raises TypeError for what cannot be called.
+
+    >>> import minigrad as mg
+    >>> from minigrad.vision import transforms
+    >>> transforms.Lambda(lambda image: image * 2)(mg.ones(1))
+    tensor([2.])
+    """
 
     def __init__(self, lambd):
         if not callable(lambd):
@@ -171,7 +177,13 @@ class ToPILImage:
 
 
 class ConvertImageDtype(Module):
-    """A tensor in another dtype, scaled: floats are 0 … 1, integers 0 … their largest number."""
+    """A tensor in another dtype, scaled: floats are 0 … 1, integers 0 … their largest number.
+
+    >>> import minigrad as mg
+    >>> from minigrad.vision import transforms
+    >>> transforms.ConvertImageDtype(mg.float32)(mg.full((1, 1, 1), 255, dtype=mg.uint8))
+    tensor([[[1.]]])
+    """
 
     def __init__(self, dtype):
         super().__init__()
@@ -182,7 +194,13 @@ class ConvertImageDtype(Module):
 
 
 class Normalize(Module):
-    """(image - mean) / std per channel, of a float tensor."""
+    """(image - mean) / std per channel, of a float tensor.
+
+    >>> import minigrad as mg
+    >>> from minigrad.vision import transforms
+    >>> transforms.Normalize((0.5,), (0.5,))(mg.ones(1, 1, 2))
+    tensor([[[1., 1.]]])
+    """
 
     def __init__(self, mean, std, inplace=False):
         super().__init__()
@@ -198,7 +216,13 @@ class Normalize(Module):
 
 
 class Grayscale(Module):
-    """The luminance of an RGB image, in 1 channel or 3 equal ones."""
+    """The luminance of an RGB image, in 1 channel or 3 equal ones.
+
+    >>> import minigrad as mg
+    >>> from minigrad.vision import transforms
+    >>> transforms.Grayscale()(mg.ones(3, 4, 4)).shape
+    minigrad.Size([1, 4, 4])
+    """
 
     def __init__(self, num_output_channels=1):
         super().__init__()
@@ -227,7 +251,13 @@ class RandomGrayscale(Module):
 
 # ---------------------------------------------------------------------- sizes
 class Resize(Module):
-    """An image resized: to ``size`` (H, W), or so that its shorter edge is ``size``; see functional.resize."""
+    """An image resized: to ``size`` (H, W), or so that its shorter edge is ``size``; see functional.resize.
+
+    >>> import minigrad as mg
+    >>> from minigrad.vision import transforms
+    >>> transforms.Resize((2, 3))(mg.ones(1, 4, 4)).shape
+    minigrad.Size([1, 2, 3])
+    """
 
     def __init__(self, size, interpolation=InterpolationMode.BILINEAR, max_size=None, antialias=True):
         super().__init__()
@@ -249,7 +279,14 @@ class Resize(Module):
 
 
 class CenterCrop(Module):
-    """The middle of an image, padded with 0 where the image is smaller."""
+    """The middle of an image, padded with 0 where the image is smaller.
+
+    >>> import minigrad as mg
+    >>> from minigrad.vision import transforms
+    >>> transforms.CenterCrop(2)(mg.arange(16).reshape(1, 4, 4))
+    tensor([[[ 5,  6],
+             [ 9, 10]]])
+    """
 
     def __init__(self, size):
         super().__init__()
@@ -263,7 +300,15 @@ class CenterCrop(Module):
 
 
 class Pad(Module):
-    """An image with a border; see functional.pad."""
+    """An image with a border; see functional.pad.
+
+    >>> import minigrad as mg
+    >>> from minigrad.vision import transforms
+    >>> transforms.Pad(1)(mg.ones(1, 1, 1))
+    tensor([[[0., 0., 0.],
+             [0., 1., 0.],
+             [0., 0., 0.]]])
+    """
 
     def __init__(self, padding, fill=0, padding_mode="constant"):
         super().__init__()
@@ -291,6 +336,11 @@ class RandomCrop(Module):
 
     Args: ``size``: of the rectangle; ``padding``: a border put around the image before; ``pad_if_needed``: whether
     one is put around a smaller image. Raises ValueError for an image smaller than the rectangle.
+
+    >>> import minigrad as mg
+    >>> from minigrad.vision import transforms
+    >>> transforms.RandomCrop(4, padding=1)(mg.ones(1, 4, 4)).shape
+    minigrad.Size([1, 4, 4])
     """
 
     def __init__(self, size, padding=None, pad_if_needed=False, fill=0, padding_mode="constant"):
@@ -330,6 +380,11 @@ class RandomResizedCrop(Module):
     """A random rectangle of an image, of random area and aspect ratio, resized (Szegedy et al. 2014).
 
     Args: ``size``: of the result; ``scale``: bounds of the rectangle's share of the area; ``ratio``: of width / height.
+
+    >>> import minigrad as mg
+    >>> from minigrad.vision import transforms
+    >>> transforms.RandomResizedCrop(8)(mg.ones(3, 16, 16)).shape
+    minigrad.Size([3, 8, 8])
     """
 
     def __init__(
@@ -378,7 +433,13 @@ class RandomResizedCrop(Module):
 
 # ---------------------------------------------------------------------- flips, rotations, shifts
 class RandomHorizontalFlip(Module):
-    """Left and right exchanged with probability ``p``."""
+    """Left and right exchanged with probability ``p``.
+
+    >>> import minigrad as mg
+    >>> from minigrad.vision import transforms
+    >>> transforms.RandomHorizontalFlip(1.0)(mg.tensor([[[1, 2]]]))
+    tensor([[[2, 1]]])
+    """
 
     def __init__(self, p=0.5):
         super().__init__()
@@ -392,7 +453,14 @@ class RandomHorizontalFlip(Module):
 
 
 class RandomVerticalFlip(Module):
-    """Top and bottom exchanged with probability ``p``."""
+    """Top and bottom exchanged with probability ``p``.
+
+    >>> import minigrad as mg
+    >>> from minigrad.vision import transforms
+    >>> transforms.RandomVerticalFlip(1.0)(mg.tensor([[[1], [2]]]))
+    tensor([[[2],
+             [1]]])
+    """
 
     def __init__(self, p=0.5):
         super().__init__()
@@ -433,7 +501,13 @@ def _fills(img, fill):
 
 
 class RandomRotation(Module):
-    """An image rotated by a random angle of ``degrees`` (one number d means -d … d), counter-clockwise."""
+    """An image rotated by a random angle of ``degrees`` (one number d means -d … d), counter-clockwise.
+
+    >>> import minigrad as mg
+    >>> from minigrad.vision import transforms
+    >>> transforms.RandomRotation(30)(mg.ones(1, 4, 4)).shape
+    minigrad.Size([1, 4, 4])
+    """
 
     def __init__(self, degrees, interpolation=InterpolationMode.NEAREST, expand=False, center=None, fill=0):
         super().__init__()
