@@ -242,7 +242,9 @@ def _pull_of_one(op):
             op._check_unchanged(node)
         if graph:
             return (rule.tracked(node, gradient, None),)
-        return (rule.raw(node, gradient, None) if gradient.dtype.kind != "c" else rule.conjugated(node, gradient, None),)
+        if gradient.dtype.kind == "c":
+            return (rule.conjugated(node, gradient, None),)
+        return (rule.raw(node, gradient, None),)
 
     return pull
 
