@@ -59,7 +59,7 @@ from minigrad.ops.conv import (
     fold,
     unfold,
 )
-from minigrad.ops.cross_entropy import cross_entropy, nll_loss
+from minigrad.ops.cross_entropy import cross_entropy, linear_cross_entropy, nll_loss
 from minigrad.ops.ctc import ctc_loss
 from minigrad.ops.distance import cosine_similarity, normalize, pairwise_distance, pdist
 from minigrad.ops.dropout import (

@@ -1,6 +1,9 @@
 """Losses as layers: each keeps the settings of the function of the same name in nn.functional."""
 
+import math
+
 from minigrad.nn.distance import PairwiseDistance
+from minigrad.nn.linear import Linear
 from minigrad.nn.module import Module
 from minigrad.ops import cross_entropy as classes
 from minigrad.ops import ctc
@@ -17,6 +20,7 @@ __all__ = [
     "HuberLoss",
     "KLDivLoss",
     "L1Loss",
+    "LinearCrossEntropyLoss",
     "MSELoss",
     "MarginRankingLoss",
     "MultiLabelMarginLoss",
@@ -189,6 +193,57 @@ class CrossEntropyLoss(_WeightedLoss):
             ignore_index=self.ignore_index,
             reduction=self.reduction,
             label_smoothing=self.label_smoothing,
+        )
+
+
+class LinearCrossEntropyLoss(_WeightedLoss):
+    """Cross-entropy of a linear layer's scores: input (N, in_features), target (N, *out_features) class indices.
+
+    Arguments: in_features, num_classes, out_features (further dimensions of the scores), bias, device, dtype (of the
+    linear layer), the others as for CrossEntropyLoss; options (PyTorch's way to save memory; the values are the same).
+    Source: https://docs.pytorch.org/docs/stable/generated/torch.nn.LinearCrossEntropyLoss.html
+
+    >>> import minigrad as mg
+    >>> mg.nn.LinearCrossEntropyLoss(3, 2)(mg.zeros(1, 3), mg.tensor([1]))
+    tensor(0.6931, grad_fn=<CrossEntropyBackward0>)
+    """
+
+    __constants__ = ["num_classes", "out_features", "reduction", "ignore_index", "label_smoothing"]
+
+    def __init__(
+        self, in_features, num_classes, *, out_features=(), bias=False, device=None, dtype=None, reduction="mean",
+        weight=None, ignore_index=None, label_smoothing=0.0, options=None,
+    ):  # fmt: skip
+        super().__init__(weight, None, None, reduction)
+        classes.check_class_options(num_classes, weight, label_smoothing)
+        self.num_classes = num_classes
+        self.out_features = tuple(out_features)
+        self.ignore_index = ignore_index
+        self.label_smoothing = label_smoothing
+        self.options = options
+        self.linear = Linear(in_features, num_classes * math.prod(self.out_features), bias, device, dtype)
+
+    def forward(self, input, target):
+        """Return the loss."""
+        shape, bias = (self.num_classes, *self.out_features), self.linear.bias
+        return classes.linear_cross_entropy(
+            input,
+            self.linear.weight.reshape(*shape, self.linear.in_features),
+            target,
+            linear_bias=None if bias is None else bias.reshape(shape),
+            weight=self.weight,
+            reduction=self.reduction,
+            ignore_index=self.ignore_index,
+            label_smoothing=self.label_smoothing,
+            options=self.options,
+        )
+
+    def extra_repr(self):
+        """Return the settings."""
+        return (
+            f"in_features={self.linear.in_features}, num_classes={self.num_classes}, "
+            f"out_features={self.out_features}, bias={self.linear.bias is not None}, reduction={self.reduction}, "
+            f"ignore_index={self.ignore_index}, label_smoothing={self.label_smoothing}, options={self.options}"
         )
 
 

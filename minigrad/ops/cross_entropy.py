@@ -8,6 +8,7 @@ from minigrad.kernels import loss as kernels
 from minigrad.op import Op
 from minigrad.ops.core import broadcast_to, cast
 from minigrad.ops.define import require_tensor
+from minigrad.ops.linear import linear
 from minigrad.ops.reduce import sum_op
 from minigrad.ops.shape import reshape_op
 from minigrad.ops.softmax import log_softmax_op
@@ -284,3 +285,54 @@ def _soft_cross_entropy(input, target, weight, ignore_index, reduction, smoothin
         return -sum_op(terms, dim=(dim,), keepdim=False)
     total = -sum_op(terms, dim=None, keepdim=False)
     return total if reduction == "sum" else total / _safe(input.array.size / classes if classes else 0)
+
+
+def check_class_options(classes, weight, label_smoothing):
+    """RuntimeError unless there is one weight per class and the smoothing is in [0, 1]."""
+    if weight is not None and weight.array.shape != (classes,):
+        raise RuntimeError(f"expected weight shape to be {(classes,)}, got {tuple(weight.shape)}")
+    if not 0 <= label_smoothing <= 1:
+        raise RuntimeError(f"expected label_smoothing to be in range [0, 1], got {label_smoothing}")
+
+
+def linear_cross_entropy(
+    input, linear_weight, target, *, linear_bias=None, weight=None, reduction="mean", ignore_index=None,
+    label_smoothing=0.0, options=None,
+):  # fmt: skip
+    """Return cross_entropy(linear(input, linear_weight, linear_bias), target, …).
+
+    Arguments: input (N, in) or (in,); linear_weight (C, in) or, for targets (N, d1, …), (C, d1, …, in); linear_bias of
+    its shape without in; the others as for cross_entropy (ignore_index None: -100); options (how PyTorch divides the
+    work to save memory; the values are the same). RuntimeError for shapes that do not fit.
+    Source: https://docs.pytorch.org/docs/stable/generated/torch.nn.functional.linear_cross_entropy.html
+
+    >>> import minigrad as mg
+    >>> mg.nn.functional.linear_cross_entropy(mg.zeros(1, 3), mg.ones(2, 3), mg.tensor([1]))
+    tensor(0.6931)
+    """
+    tensors = (("input", input), ("linear_weight", linear_weight), ("target", target))
+    for position, (name, tensor) in enumerate(tensors, 1):
+        require_tensor("linear_cross_entropy", tensor, name, position)
+    classes = linear_weight.array.shape[:-1]
+    if linear_bias is not None and linear_bias.array.shape != classes:
+        raise RuntimeError(f"expected linear_bias shape {classes}, got {tuple(linear_bias.shape)}")
+    check_class_options(classes[0], weight, label_smoothing)
+    if input.array.ndim > 1 and target.array.ndim and input.array.shape[0] != target.array.shape[0]:
+        raise ValueError(
+            f"Expected input batch_size ({input.array.shape[0]}) to match target batch_size ({target.array.shape[0]})."
+        )
+    if len(classes) > 1:
+        if input.array.ndim != 2:
+            raise RuntimeError(
+                f"linear_cross_entropy(): a weight of shape {list(linear_weight.shape)} needs an input "
+                f"(N, in_features), but got {list(input.shape)}"
+            )
+        linear_weight = reshape_op(linear_weight, shape=(math.prod(classes), linear_weight.array.shape[-1]))
+        linear_bias = None if linear_bias is None else reshape_op(linear_bias, shape=(math.prod(classes),))
+    scores = linear(input, linear_weight, linear_bias)
+    if len(classes) > 1:
+        scores = reshape_op(scores, shape=(input.array.shape[0], *classes))
+    ignored = -100 if ignore_index is None else ignore_index
+    return cross_entropy(
+        scores, target, weight, ignore_index=ignored, reduction=reduction, label_smoothing=label_smoothing
+    )

@@ -1,4 +1,4 @@
-"""Differences and integrals along a dimension: diff, trapezoid, cumulative_trapezoid; covariance and correlation."""
+"""Along a dimension: diff, gradient, trapezoid, cumulative_trapezoid; covariance and correlation."""
 
 import warnings
 
@@ -201,3 +201,96 @@ def corrcoef(input):
     deviation = FUNCTIONS["sqrt"](FUNCTIONS["diagonal"](covariance))
     scaled = covariance / reshape_op(deviation, shape=(-1, 1)) / reshape_op(deviation, shape=(1, -1))
     return FUNCTIONS["clip"](scaled, -1, 1)
+
+
+# ---------------------------------------------------------------------- derivatives of sampled functions
+def _part(input, dim, start, stop):
+    return slice_op(input, dim=dim, start=start, stop=stop, step=1)
+
+
+def _derivative(f, step, dim, edge_order):
+    """Return the derivative along dim from central differences; step: a number, or the n - 1 distances, along dim."""
+    n = f.array.shape[dim]
+    left, middle, right = _part(f, dim, 0, n - 2), _part(f, dim, 1, n - 1), _part(f, dim, 2, n)
+    if not isinstance(step, Tensor):
+        inner = (right - left) / (2 * step)
+        first = second = last = before_last = step
+    else:
+        before, after = _part(step, dim, 0, n - 2), _part(step, dim, 1, n - 1)
+        inner = left * (-after / (before * (before + after))) + middle * ((after - before) / (before * after))
+        inner = inner + right * (before / (after * (before + after)))
+        first, second = _part(step, dim, 0, 1), _part(step, dim, 1, 2)
+        last, before_last = _part(step, dim, n - 2, n - 1), _part(step, dim, n - 3, n - 2)
+    ends = [_part(f, dim, place, place + 1) for place in (0, 1, n - 2, n - 1)]
+    low, high = (ends[1] - ends[0]) / first, (ends[3] - ends[2]) / last
+    if edge_order == 2:  # the slope of the parabola through three points: the chord's, moved by the second difference
+        next_low = (_part(f, dim, 2, 3) - ends[1]) / second
+        next_high = (ends[2] - _part(f, dim, n - 3, n - 2)) / before_last
+        low = low + (low - next_low) * (first / (first + second))
+        high = high + (high - next_high) * (last / (last + before_last))
+    return cat_op(low, inner, high, dim=dim)
+
+
+def _spacings(input, spacing, dims, given):
+    """Return a number or a 1-d tensor of coordinates per dimension; RuntimeError for another count of them."""
+    if spacing is None or isinstance(spacing, (bool, int, float, complex)):
+        return [1 if spacing is None else spacing] * len(dims)
+    if not isinstance(spacing, (list, tuple)):
+        raise TypeError(f"gradient(): 'spacing' must be a number or a list of them or Tensors, not {type(spacing)}")
+    if len(spacing) != len(dims):
+        raise RuntimeError(
+            "torch.gradient expected spacing to be unspecified, a scalar or it's spacing and dim arguments to have the "
+            f"same length, but got a spacing argument of length {len(spacing)} and a dim argument of length "
+            f"{len(dims)}."
+            if given
+            else "torch.gradient expected spacing to be unspecified, a scalar, or a list of length equal to "
+            f"'self.dim() = {input.array.ndim}', since dim argument was not given, but got a list of length "
+            f"{len(spacing)}"
+        )
+    for dim, step in zip(dims, spacing, strict=True):
+        if isinstance(step, Tensor) and step.array.ndim != 1:
+            raise RuntimeError(
+                "torch.gradient expected each element of spacing to have one dimension, but got an element with "
+                f"{step.array.ndim} dimensions!"
+            )
+        if isinstance(step, Tensor) and step.array.shape[0] != input.array.shape[dim]:
+            raise RuntimeError(
+                f"torch.gradient: {step.array.shape[0]} coordinates do not match the size {input.array.shape[dim]} of "
+                f"dimension {dim}"
+            )
+    return list(spacing)
+
+
+@function()
+def gradient(input, *, spacing=1, dim=None, edge_order=1):
+    """Return a tuple with the derivative of a sampled function along each of some dimensions, by central differences.
+
+    Arguments: input (Tensor of samples), spacing (distance of the samples; or a list with one, or a 1-d Tensor of
+    coordinates, per dimension), dim (int or list; None: all), edge_order (1 or 2: the error's order at the ends).
+    RuntimeError for fewer than edge_order + 1 samples, another edge_order, lists of different lengths.
+    Source: https://docs.pytorch.org/docs/stable/generated/torch.gradient.html
+
+    >>> import minigrad as mg
+    >>> mg.gradient(mg.tensor([1.0, 4.0, 9.0, 16.0]))
+    (tensor([3., 4., 6., 7.]),)
+    """
+    require_tensor("gradient", input)
+    if input.array.dtype == "uint8":
+        raise RuntimeError("torch.gradient does not support uint8 input.")
+    ndim, given = input.array.ndim, dim is not None
+    dims = range(ndim) if dim is None else [dim] if isinstance(dim, int) else dim
+    dims = [normalize_dim(one, ndim) for one in dims]
+    for one in dims:
+        if dims.count(one) > 1:
+            raise RuntimeError(f"dim {one} appears multiple times in the list of dims")
+    steps = _spacings(input, spacing, dims, given)
+    if edge_order not in (1, 2):
+        raise RuntimeError("torch.gradient only supports edge_order=1 and edge_order=2.")
+    if any(input.array.shape[one] <= edge_order for one in dims):
+        raise RuntimeError("torch.gradient expected each dimension size to be at least edge_order+1")
+    results = []
+    for one, step in zip(dims, steps, strict=True):
+        if isinstance(step, Tensor):
+            step = reshape_op(diff(step), shape=tuple(-1 if axis == one else 1 for axis in range(ndim)))
+        results.append(_derivative(input, step, one, edge_order))
+    return tuple(results)

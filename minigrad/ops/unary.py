@@ -2,15 +2,16 @@
 
 import math
 
-from minigrad.backend import xp
+from minigrad.backend import np, xp
 from minigrad.inplace import write_out
 from minigrad.kernels import activation as kernels
 from minigrad.op import Op
 from minigrad.ops.define import alias, require_tensor, unary_function
 from minigrad.ops.masked import keep_where, zeroed
 from minigrad.ops.power import log_op, rsqrt_op
+from minigrad.ops.results import named_result
 from minigrad.registry import function
-from minigrad.tensor import Tensor
+from minigrad.tensor import Tensor, wrap
 
 # ---------------------------------------------------------------------- exponentials and logarithms
 exp_op = Op("exp", [lambda g, out: g * out], promote="float")
@@ -224,3 +225,31 @@ def logit(input, eps=None, *, out=None):
     require_tensor("logit", input)
     result = logit_op(input, eps=eps)
     return result if out is None else write_out(out, result, "logit")
+
+
+# ---------------------------------------------------------------------- mantissa and exponent
+def _exponent(x):
+    """Return e of x = m 2^e with 1/2 <= |m| < 1; 0 for zero, infinity and NaN."""
+    return xp(x).where(xp(x).isfinite(x), xp(x).frexp(x)[1], 0).astype(np.int32)
+
+
+scale_of = Op(lambda x: xp(x).exp2(-_exponent(x).astype(x.dtype)), [None], name="scale_of")
+mantissa_op = Op(lambda x: xp(x).frexp(x)[0], [lambda g, x: g * scale_of(x)], name="mantissa")
+Frexp = named_result("frexp", ("mantissa", "exponent"))
+
+
+@function(method=True, out=True)
+def frexp(input):
+    """Return (mantissa, exponent) with input = mantissa 2^exponent, 1/2 <= |mantissa| < 1 and an int32 exponent.
+
+    RuntimeError unless the input holds real floats.
+    Source: https://docs.pytorch.org/docs/stable/generated/torch.frexp.html
+
+    >>> import minigrad as mg
+    >>> mg.frexp(mg.tensor([3.0])).exponent
+    tensor([2], dtype=minigrad.int32)
+    """
+    require_tensor("frexp", input)
+    if input.array.dtype.kind != "f":
+        raise RuntimeError("torch.frexp() only supports floating-point dtypes")
+    return Frexp(mantissa_op(input), wrap(_exponent(input.array)))

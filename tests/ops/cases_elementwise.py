@@ -313,4 +313,11 @@ MASKS = {
     "zeroed": [case(op("zeroed"), (2, 3), reference=np.zeros_like)],
 }
 
-CASES = {**UNARY, **POWERS, **ARITHMETIC, **TWO_OR_THREE, **BOUNDS, **EXTREMA, **MASKS}
+PARTS = {
+    "mantissa": [
+        case(lambda x: mg.frexp(x).mantissa, (2, 3), domain=(1.1, 1.9), reference=lambda x: np.frexp(x)[0]),
+    ],
+    "scale_of": [case(OPS["scale_of"], (4,), order=0, reference=lambda x: np.exp2(-np.frexp(x)[1]))],
+}
+
+CASES = {**UNARY, **POWERS, **ARITHMETIC, **TWO_OR_THREE, **BOUNDS, **EXTREMA, **MASKS, **PARTS}

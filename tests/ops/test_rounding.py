@@ -7,7 +7,9 @@ import minigrad as mg
 from minigrad.nn import functional as F
 
 
-@pytest.mark.parametrize("start, end, steps", [(0, 7, 50), (4.3, -3, 50), (-5, 5, 11), (10, 0, 7), (3, 3, 4), (2, 9, 1)])
+@pytest.mark.parametrize(
+    "start, end, steps", [(0, 7, 50), (4.3, -3, 50), (-5, 5, 11), (10, 0, 7), (3, 3, 4), (2, 9, 1)]
+)
 def test_linspace_of_integers_truncates_the_exact_values(start, end, steps):
     start_int, end_int = int(start), int(end)
     exact = [int((start_int * (steps - 1) + (end_int - start_int) * i) / max(steps - 1, 1)) for i in range(steps)]
@@ -19,7 +21,9 @@ def test_histogram_of_one_element_puts_it_where_the_float32_edges_say():
     values = np.random.default_rng(0).normal(size=100).astype(np.float32) * 5
     for value in values:
         hist, edges = mg.histogram(mg.tensor(value), 2, weight=mg.tensor(np.float32(3)))
-        middle = np.float32(edges[2].item()) - (np.float32(edges[2].item()) - np.float32(edges[0].item())) / np.float32(2)
+        middle = np.float32(edges[2].item()) - (np.float32(edges[2].item()) - np.float32(edges[0].item())) / np.float32(
+            2
+        )
         assert edges[1].item() == middle
         assert hist.tolist() == ([0, 3] if value >= middle else [3, 0])
 
