@@ -122,7 +122,12 @@ class ReLU(Module):
 class Threshold(Module):
     """x where x > threshold, value elsewhere.
 
+    Arguments: threshold, value, inplace (bool). Shape: any.
     Source: https://docs.pytorch.org/docs/stable/generated/torch.nn.Threshold.html
+
+    >>> import minigrad as mg
+    >>> mg.nn.Threshold(0.5, 9.0)(mg.tensor([-1.0, 0.0, 2.0]))
+    tensor([9., 9., 2.])
     """
 
     __constants__ = ["threshold", "value", "inplace"]
@@ -145,7 +150,12 @@ class Threshold(Module):
 class RReLU(Module):
     """x where x ≥ 0, a x elsewhere; a is drawn from U(lower, upper) while training, and their mean in evaluation.
 
+    Arguments: lower, upper, inplace (bool). Shape: any.
     Source: Xu et al. 2015; https://docs.pytorch.org/docs/stable/generated/torch.nn.RReLU.html
+
+    >>> import minigrad as mg
+    >>> mg.nn.RReLU(0.25, 0.75).eval()(mg.tensor([-1.0, 0.0, 2.0]))
+    tensor([-0.5000,  0.0000,  2.0000])
     """
 
     __constants__ = ["lower", "upper", "inplace"]
@@ -168,7 +178,12 @@ class RReLU(Module):
 class Hardtanh(Module):
     """x clamped to [min_val, max_val]; AssertionError unless max_val > min_val.
 
+    Arguments: min_val, max_val, inplace (bool). Shape: any.
     Source: https://docs.pytorch.org/docs/stable/generated/torch.nn.Hardtanh.html
+
+    >>> import minigrad as mg
+    >>> mg.nn.Hardtanh()(mg.tensor([-1.0, 0.0, 2.0]))
+    tensor([-1.,  0.,  1.])
     """
 
     __constants__ = ["min_val", "max_val", "inplace"]
@@ -198,7 +213,12 @@ class Hardtanh(Module):
 class ReLU6(Hardtanh):
     """min(max(0, x), 6).
 
+    Argument: inplace (bool). Shape: any.
     Source: https://docs.pytorch.org/docs/stable/generated/torch.nn.ReLU6.html
+
+    >>> import minigrad as mg
+    >>> mg.nn.ReLU6()(mg.tensor([-1.0, 2.0, 8.0]))
+    tensor([0., 2., 6.])
     """
 
     def __init__(self, inplace=False):
@@ -227,7 +247,12 @@ class _WithAlpha(Module):
 class ELU(_WithAlpha):
     """x where x > 0, alpha (exp(x) - 1) elsewhere.
 
+    Arguments: alpha, inplace (bool). Shape: any.
     Source: Clevert et al. 2016; https://docs.pytorch.org/docs/stable/generated/torch.nn.ELU.html
+
+    >>> import minigrad as mg
+    >>> mg.nn.ELU()(mg.tensor([-1.0, 0.0, 2.0]))
+    tensor([-0.6321,  0.0000,  2.0000])
     """
 
     def forward(self, input):
@@ -238,7 +263,12 @@ class ELU(_WithAlpha):
 class CELU(_WithAlpha):
     """max(0, x) + min(0, alpha (exp(x / alpha) - 1)).
 
+    Arguments: alpha, inplace (bool). Shape: any.
     Source: Barron 2017; https://docs.pytorch.org/docs/stable/generated/torch.nn.CELU.html
+
+    >>> import minigrad as mg
+    >>> mg.nn.CELU(2.0)(mg.tensor([-1.0, 0.0, 2.0]))
+    tensor([-0.7869,  0.0000,  2.0000])
     """
 
     def forward(self, input):
@@ -249,7 +279,12 @@ class CELU(_WithAlpha):
 class GLU(Module):
     """a sigmoid(b), a and b the halves of the input along a dimension.
 
+    Argument: dim, of even size. Shape: (…, 2 N, …) to (…, N, …).
     Source: Dauphin et al. 2017; https://docs.pytorch.org/docs/stable/generated/torch.nn.GLU.html
+
+    >>> import minigrad as mg
+    >>> mg.nn.GLU()(mg.tensor([1.0, 2.0, 0.0, 0.0]))
+    tensor([0.5000, 1.0000])
     """
 
     __constants__ = ["dim"]
@@ -271,7 +306,12 @@ class GELU(Module):
     """x Φ(x), Φ the normal distribution function, or its approximation by tanh.
 
     Argument: approximate ("none" or "tanh").
+    Shape: any.
     Source: Hendrycks & Gimpel 2016; https://docs.pytorch.org/docs/stable/generated/torch.nn.GELU.html
+
+    >>> import minigrad as mg
+    >>> mg.nn.GELU()(mg.tensor([-1.0, 0.0, 2.0]))
+    tensor([-0.1587,  0.0000,  1.9545])
     """
 
     __constants__ = ["approximate"]
@@ -306,7 +346,12 @@ class _Shrink(Module):
 class Hardshrink(_Shrink):
     """x where |x| > lambd, 0 elsewhere.
 
+    Argument: lambd (default 0.5). Shape: any.
     Source: https://docs.pytorch.org/docs/stable/generated/torch.nn.Hardshrink.html
+
+    >>> import minigrad as mg
+    >>> mg.nn.Hardshrink()(mg.tensor([-1.0, 0.25, 2.0]))
+    tensor([-1.,  0.,  2.])
     """
 
     def forward(self, input):
@@ -317,7 +362,12 @@ class Hardshrink(_Shrink):
 class Softshrink(_Shrink):
     """x drawn towards 0 by lambd.
 
+    Argument: lambd (at least 0, default 0.5). Shape: any.
     Source: https://docs.pytorch.org/docs/stable/generated/torch.nn.Softshrink.html
+
+    >>> import minigrad as mg
+    >>> mg.nn.Softshrink()(mg.tensor([-1.0, 0.25, 2.0]))
+    tensor([-0.5000,  0.0000,  1.5000])
     """
 
     def forward(self, input):
@@ -328,7 +378,12 @@ class Softshrink(_Shrink):
 class LeakyReLU(Module):
     """x where x > 0, negative_slope x elsewhere.
 
+    Arguments: negative_slope, inplace (bool). Shape: any.
     Source: Maas et al. 2013; https://docs.pytorch.org/docs/stable/generated/torch.nn.LeakyReLU.html
+
+    >>> import minigrad as mg
+    >>> mg.nn.LeakyReLU(0.1)(mg.tensor([-1.0, 0.0, 2.0]))
+    tensor([-0.1000,  0.0000,  2.0000])
     """
 
     __constants__ = ["inplace", "negative_slope"]
@@ -350,7 +405,12 @@ class LeakyReLU(Module):
 class Softplus(Module):
     """log(1 + exp(beta x)) / beta; x itself where beta x > threshold.
 
+    Arguments: beta, threshold. Shape: any.
     Source: https://docs.pytorch.org/docs/stable/generated/torch.nn.Softplus.html
+
+    >>> import minigrad as mg
+    >>> mg.nn.Softplus()(mg.tensor([-1.0, 0.0, 2.0]))
+    tensor([0.3133, 0.6931, 2.1269])
     """
 
     __constants__ = ["beta", "threshold"]
@@ -373,7 +433,14 @@ class PReLU(Module):
     """x where x > 0, a x elsewhere, with a learnable a for all channels or one each.
 
     Arguments: num_parameters (1 or the number of channels), init, device, dtype.
+    Shape: any, or (N, C, …) for one a per channel.
     Source: He et al. 2015; https://docs.pytorch.org/docs/stable/generated/torch.nn.PReLU.html
+
+    >>> import minigrad as mg
+    >>> mg.nn.PReLU()(mg.tensor([-1.0, 0.0, 2.0])).detach()
+    tensor([-0.2500,  0.0000,  2.0000])
+    >>> mg.nn.PReLU(3).weight.shape
+    minigrad.Size([3])
     """
 
     __constants__ = ["num_parameters"]
@@ -431,7 +498,12 @@ class Softmax(_AlongDim):
 class Softmin(_AlongDim):
     """Softmax of -x.
 
+    Argument: dim, along which the values sum to 1. Shape: any.
     Source: https://docs.pytorch.org/docs/stable/generated/torch.nn.Softmin.html
+
+    >>> import minigrad as mg
+    >>> mg.nn.Softmin(dim=0)(mg.tensor([0.0, 0.0]))
+    tensor([0.5000, 0.5000])
     """
 
     def forward(self, input):
@@ -442,7 +514,12 @@ class Softmin(_AlongDim):
 class LogSoftmax(_AlongDim):
     """Logarithm of the softmax along a dimension.
 
+    Argument: dim. Shape: any.
     Source: https://docs.pytorch.org/docs/stable/generated/torch.nn.LogSoftmax.html
+
+    >>> import minigrad as mg
+    >>> mg.nn.LogSoftmax(dim=0)(mg.tensor([0.0, 0.0]))
+    tensor([-0.6931, -0.6931])
     """
 
     def forward(self, input):
@@ -454,6 +531,10 @@ class Softmax2d(Module):
     """Softmax over the channels of (N, C, H, W) or (C, H, W).
 
     Source: https://docs.pytorch.org/docs/stable/generated/torch.nn.Softmax2d.html
+
+    >>> import minigrad as mg
+    >>> mg.nn.Softmax2d()(mg.zeros(1, 4, 2, 3))[0, :, 0, 0]
+    tensor([0.2500, 0.2500, 0.2500, 0.2500])
     """
 
     def forward(self, input):

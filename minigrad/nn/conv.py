@@ -443,7 +443,15 @@ class LazyConv2d(_LazyConv, Conv2d):
 class LazyConv3d(_LazyConv, Conv3d):
     """`Conv3d` whose in_channels the first input decides.
 
+    Arguments: as for Conv3d, without in_channels.
     Source: https://docs.pytorch.org/docs/stable/generated/torch.nn.LazyConv3d.html
+
+    >>> import minigrad as mg
+    >>> conv = mg.nn.LazyConv3d(6, 3)
+    >>> conv(mg.ones(2, 5, 4, 4, 4)).shape
+    minigrad.Size([2, 6, 2, 2, 2])
+    >>> conv.weight.shape
+    minigrad.Size([6, 5, 3, 3, 3])
     """
 
     cls_to_become = Conv3d
@@ -452,7 +460,15 @@ class LazyConv3d(_LazyConv, Conv3d):
 class LazyConvTranspose1d(_LazyConvTranspose, ConvTranspose1d):
     """`ConvTranspose1d` whose in_channels the first input decides.
 
+    Arguments: as for ConvTranspose1d, without in_channels.
     Source: https://docs.pytorch.org/docs/stable/generated/torch.nn.LazyConvTranspose1d.html
+
+    >>> import minigrad as mg
+    >>> conv = mg.nn.LazyConvTranspose1d(6, 3)
+    >>> conv(mg.ones(2, 5, 4)).shape
+    minigrad.Size([2, 6, 6])
+    >>> conv.weight.shape
+    minigrad.Size([5, 6, 3])
     """
 
     cls_to_become = ConvTranspose1d
@@ -461,7 +477,15 @@ class LazyConvTranspose1d(_LazyConvTranspose, ConvTranspose1d):
 class LazyConvTranspose2d(_LazyConvTranspose, ConvTranspose2d):
     """`ConvTranspose2d` whose in_channels the first input decides.
 
+    Arguments: as for ConvTranspose2d, without in_channels.
     Source: https://docs.pytorch.org/docs/stable/generated/torch.nn.LazyConvTranspose2d.html
+
+    >>> import minigrad as mg
+    >>> conv = mg.nn.LazyConvTranspose2d(6, 3)
+    >>> conv(mg.ones(2, 5, 4, 4)).shape
+    minigrad.Size([2, 6, 6, 6])
+    >>> conv.weight.shape
+    minigrad.Size([5, 6, 3, 3])
     """
 
     cls_to_become = ConvTranspose2d
@@ -470,7 +494,15 @@ class LazyConvTranspose2d(_LazyConvTranspose, ConvTranspose2d):
 class LazyConvTranspose3d(_LazyConvTranspose, ConvTranspose3d):
     """`ConvTranspose3d` whose in_channels the first input decides.
 
+    Arguments: as for ConvTranspose3d, without in_channels.
     Source: https://docs.pytorch.org/docs/stable/generated/torch.nn.LazyConvTranspose3d.html
+
+    >>> import minigrad as mg
+    >>> conv = mg.nn.LazyConvTranspose3d(6, 3)
+    >>> conv(mg.ones(2, 5, 4, 4, 4)).shape
+    minigrad.Size([2, 6, 6, 6, 6])
+    >>> conv.weight.shape
+    minigrad.Size([5, 6, 3, 3, 3])
     """
 
     cls_to_become = ConvTranspose3d

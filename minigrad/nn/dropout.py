@@ -41,7 +41,14 @@ class Dropout(_DropoutNd):
 class Dropout1d(_DropoutNd):
     """Drops whole channels of (N, C, L) or (C, L) with probability p while training.
 
+    Arguments: p (default 0.5), inplace (bool).
     Source: https://docs.pytorch.org/docs/stable/generated/torch.nn.Dropout1d.html
+
+    >>> import minigrad as mg
+    >>> mg.nn.Dropout1d(0.2).eval()(mg.ones(2, 3, 4)).sum()
+    tensor(24.)
+    >>> mg.nn.Dropout1d(0.2)(mg.ones(2, 3, 4)).shape
+    minigrad.Size([2, 3, 4])
     """
 
     def forward(self, input):
@@ -52,7 +59,14 @@ class Dropout1d(_DropoutNd):
 class Dropout2d(_DropoutNd):
     """Drops whole channels of (N, C, H, W) with probability p while training.
 
+    Arguments: p (default 0.5), inplace (bool).
     Source: Tompson et al. 2015; https://docs.pytorch.org/docs/stable/generated/torch.nn.Dropout2d.html
+
+    >>> import minigrad as mg
+    >>> mg.nn.Dropout2d(0.2).eval()(mg.ones(2, 3, 4, 4)).sum()
+    tensor(96.)
+    >>> mg.nn.Dropout2d(0.2)(mg.ones(2, 3, 4, 4)).shape
+    minigrad.Size([2, 3, 4, 4])
     """
 
     def forward(self, input):
@@ -63,7 +77,14 @@ class Dropout2d(_DropoutNd):
 class Dropout3d(_DropoutNd):
     """Drops whole channels of (N, C, D, H, W) or (C, D, H, W) with probability p while training.
 
+    Arguments: p (default 0.5), inplace (bool).
     Source: https://docs.pytorch.org/docs/stable/generated/torch.nn.Dropout3d.html
+
+    >>> import minigrad as mg
+    >>> mg.nn.Dropout3d(0.2).eval()(mg.ones(2, 3, 4, 4, 4)).sum()
+    tensor(384.)
+    >>> mg.nn.Dropout3d(0.2)(mg.ones(2, 3, 4, 4, 4)).shape
+    minigrad.Size([2, 3, 4, 4, 4])
     """
 
     def forward(self, input):
@@ -74,7 +95,14 @@ class Dropout3d(_DropoutNd):
 class AlphaDropout(_DropoutNd):
     """Dropout that keeps mean and variance of SELU activations.
 
+    Arguments: p (default 0.5), inplace (bool). Shape: any.
     Source: Klambauer et al. 2017; https://docs.pytorch.org/docs/stable/generated/torch.nn.AlphaDropout.html
+
+    >>> import minigrad as mg
+    >>> mg.nn.AlphaDropout(0.2).eval()(mg.ones(2, 3)).sum()
+    tensor(6.)
+    >>> mg.nn.AlphaDropout(0.2)(mg.ones(2, 3)).shape
+    minigrad.Size([2, 3])
     """
 
     def forward(self, input):
@@ -85,7 +113,14 @@ class AlphaDropout(_DropoutNd):
 class FeatureAlphaDropout(_DropoutNd):
     """AlphaDropout of whole channels.
 
+    Arguments: p (default 0.5), inplace (bool). Shape: (N, C, …).
     Source: https://docs.pytorch.org/docs/stable/generated/torch.nn.FeatureAlphaDropout.html
+
+    >>> import minigrad as mg
+    >>> mg.nn.FeatureAlphaDropout(0.2).eval()(mg.ones(2, 3, 4, 4)).sum()
+    tensor(96.)
+    >>> mg.nn.FeatureAlphaDropout(0.2)(mg.ones(2, 3, 4, 4)).shape
+    minigrad.Size([2, 3, 4, 4])
     """
 
     def forward(self, input):

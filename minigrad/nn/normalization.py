@@ -202,6 +202,10 @@ class BatchNorm3d(_BatchNorm):
     """Batch normalisation of volumes. Arguments: as for BatchNorm1d. Shape: (N, C, D, H, W).
 
     Source: https://docs.pytorch.org/docs/stable/generated/torch.nn.BatchNorm3d.html
+
+    >>> import minigrad as mg
+    >>> mg.nn.BatchNorm3d(3)(mg.ones(8, 3, 2, 4, 4)).shape
+    minigrad.Size([8, 3, 2, 4, 4])
     """
 
     def _check_input_dim(self, input):
@@ -213,19 +217,52 @@ class _LazyBatchNorm(_LazyNormBase, _BatchNorm):
 
 
 class LazyBatchNorm1d(_LazyBatchNorm, BatchNorm1d):
-    """BatchNorm1d whose num_features the first input decides."""
+    """BatchNorm1d whose num_features the first input decides.
+
+    Arguments: as for BatchNorm1d, without num_features.
+    Source: https://docs.pytorch.org/docs/stable/generated/torch.nn.LazyBatchNorm1d.html
+
+    >>> import minigrad as mg
+    >>> norm = mg.nn.LazyBatchNorm1d()
+    >>> norm(mg.ones(8, 3, 10)).shape
+    minigrad.Size([8, 3, 10])
+    >>> norm.num_features
+    3
+    """
 
     cls_to_become = BatchNorm1d
 
 
 class LazyBatchNorm2d(_LazyBatchNorm, BatchNorm2d):
-    """BatchNorm2d whose num_features the first input decides."""
+    """BatchNorm2d whose num_features the first input decides.
+
+    Arguments: as for BatchNorm2d, without num_features.
+    Source: https://docs.pytorch.org/docs/stable/generated/torch.nn.LazyBatchNorm2d.html
+
+    >>> import minigrad as mg
+    >>> norm = mg.nn.LazyBatchNorm2d()
+    >>> norm(mg.ones(8, 3, 4, 4)).shape
+    minigrad.Size([8, 3, 4, 4])
+    >>> norm.num_features
+    3
+    """
 
     cls_to_become = BatchNorm2d
 
 
 class LazyBatchNorm3d(_LazyBatchNorm, BatchNorm3d):
-    """BatchNorm3d whose num_features the first input decides."""
+    """BatchNorm3d whose num_features the first input decides.
+
+    Arguments: as for BatchNorm3d, without num_features.
+    Source: https://docs.pytorch.org/docs/stable/generated/torch.nn.LazyBatchNorm3d.html
+
+    >>> import minigrad as mg
+    >>> norm = mg.nn.LazyBatchNorm3d()
+    >>> norm(mg.ones(8, 3, 2, 4, 4)).shape
+    minigrad.Size([8, 3, 2, 4, 4])
+    >>> norm.num_features
+    3
+    """
 
     cls_to_become = BatchNorm3d
 
@@ -234,6 +271,12 @@ class SyncBatchNorm(_BatchNorm):
     """Batch normalisation over several processes: minigrad runs one, so construction raises NotImplementedError.
 
     ``convert_sync_batchnorm`` leaves a model as it is, which is right for one process.
+    Source: https://docs.pytorch.org/docs/stable/generated/torch.nn.SyncBatchNorm.html
+
+    >>> import minigrad as mg
+    >>> model = mg.nn.Sequential(mg.nn.Linear(2, 3), mg.nn.BatchNorm1d(3))
+    >>> type(mg.nn.SyncBatchNorm.convert_sync_batchnorm(model)[1]).__name__
+    'BatchNorm1d'
     """
 
     def __init__(
@@ -349,6 +392,10 @@ class InstanceNorm2d(_InstanceNorm):
     """Instance normalisation of images. Arguments: as for InstanceNorm1d. Shape: (N, C, H, W) or (C, H, W).
 
     Source: Ulyanov et al. 2016; https://docs.pytorch.org/docs/stable/generated/torch.nn.InstanceNorm2d.html
+
+    >>> import minigrad as mg
+    >>> mg.nn.InstanceNorm2d(3)(mg.ones(8, 3, 4, 4)).shape
+    minigrad.Size([8, 3, 4, 4])
     """
 
     _unbatched = 3
@@ -358,6 +405,10 @@ class InstanceNorm3d(_InstanceNorm):
     """Instance normalisation of volumes. Arguments: as for InstanceNorm1d. Shape: (N, C, D, H, W) or (C, D, H, W).
 
     Source: https://docs.pytorch.org/docs/stable/generated/torch.nn.InstanceNorm3d.html
+
+    >>> import minigrad as mg
+    >>> mg.nn.InstanceNorm3d(3)(mg.ones(8, 3, 2, 4, 4)).shape
+    minigrad.Size([8, 3, 2, 4, 4])
     """
 
     _unbatched = 4
@@ -379,19 +430,52 @@ class _LazyInstanceNorm(_LazyNormBase, _InstanceNorm):
 
 
 class LazyInstanceNorm1d(_LazyInstanceNorm, InstanceNorm1d):
-    """InstanceNorm1d whose num_features the first input decides."""
+    """InstanceNorm1d whose num_features the first input decides.
+
+    Arguments: as for InstanceNorm1d, without num_features.
+    Source: https://docs.pytorch.org/docs/stable/generated/torch.nn.LazyInstanceNorm1d.html
+
+    >>> import minigrad as mg
+    >>> norm = mg.nn.LazyInstanceNorm1d(affine=True)
+    >>> norm(mg.ones(8, 3, 10)).shape
+    minigrad.Size([8, 3, 10])
+    >>> norm.num_features
+    3
+    """
 
     cls_to_become = InstanceNorm1d
 
 
 class LazyInstanceNorm2d(_LazyInstanceNorm, InstanceNorm2d):
-    """InstanceNorm2d whose num_features the first input decides."""
+    """InstanceNorm2d whose num_features the first input decides.
+
+    Arguments: as for InstanceNorm2d, without num_features.
+    Source: https://docs.pytorch.org/docs/stable/generated/torch.nn.LazyInstanceNorm2d.html
+
+    >>> import minigrad as mg
+    >>> norm = mg.nn.LazyInstanceNorm2d(affine=True)
+    >>> norm(mg.ones(8, 3, 4, 4)).shape
+    minigrad.Size([8, 3, 4, 4])
+    >>> norm.num_features
+    3
+    """
 
     cls_to_become = InstanceNorm2d
 
 
 class LazyInstanceNorm3d(_LazyInstanceNorm, InstanceNorm3d):
-    """InstanceNorm3d whose num_features the first input decides."""
+    """InstanceNorm3d whose num_features the first input decides.
+
+    Arguments: as for InstanceNorm3d, without num_features.
+    Source: https://docs.pytorch.org/docs/stable/generated/torch.nn.LazyInstanceNorm3d.html
+
+    >>> import minigrad as mg
+    >>> norm = mg.nn.LazyInstanceNorm3d(affine=True)
+    >>> norm(mg.ones(8, 3, 2, 4, 4)).shape
+    minigrad.Size([8, 3, 2, 4, 4])
+    >>> norm.num_features
+    3
+    """
 
     cls_to_become = InstanceNorm3d
 

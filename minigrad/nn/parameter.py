@@ -35,7 +35,15 @@ class Buffer(Variable, metaclass=_BufferMeta):
 
 
 def is_lazy(param):
-    """Return whether a parameter or buffer does not know its shape yet."""
+    """Return whether a parameter or buffer does not know its shape yet.
+
+    Argument: param (Tensor).
+    Source: https://docs.pytorch.org/docs/stable/generated/torch.nn.parameter.UninitializedParameter.html
+
+    >>> import minigrad as mg
+    >>> mg.nn.parameter.is_lazy(mg.nn.LazyLinear(2).weight), mg.nn.parameter.is_lazy(mg.nn.Linear(3, 2).weight)
+    (True, False)
+    """
     return getattr(param, "is_uninitialized", False)
 
 
@@ -124,7 +132,15 @@ class UninitializedParameter(_Uninitialized, Parameter):
 
 
 class UninitializedBuffer(_Uninitialized, Variable):
-    """A buffer whose shape the first forward of a lazy module finds out."""
+    """A buffer whose shape the first forward of a lazy module finds out.
+
+    Arguments: device, dtype.
+    Source: https://docs.pytorch.org/docs/stable/nn.html
+
+    >>> import minigrad as mg
+    >>> isinstance(mg.nn.LazyBatchNorm1d().running_mean, mg.nn.UninitializedBuffer)
+    True
+    """
 
     __slots__ = ()
     _becomes = Variable

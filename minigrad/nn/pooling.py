@@ -258,6 +258,12 @@ class MaxUnpool1d(_MaxUnpool):
     input's.
 
     Source: https://docs.pytorch.org/docs/stable/generated/torch.nn.MaxUnpool1d.html
+
+    >>> import minigrad as mg
+    >>> pool = mg.nn.MaxPool1d(2, return_indices=True)
+    >>> values, indices = pool(mg.ones(1, 3, 8))
+    >>> mg.nn.MaxUnpool1d(2)(values, indices).shape
+    minigrad.Size([1, 3, 8])
     """
 
     spatial = 1
@@ -272,6 +278,12 @@ class MaxUnpool2d(_MaxUnpool):
     input's.
 
     Source: https://docs.pytorch.org/docs/stable/generated/torch.nn.MaxUnpool2d.html
+
+    >>> import minigrad as mg
+    >>> pool = mg.nn.MaxPool2d(2, return_indices=True)
+    >>> values, indices = pool(mg.ones(1, 3, 8, 8))
+    >>> mg.nn.MaxUnpool2d(2)(values, indices).shape
+    minigrad.Size([1, 3, 8, 8])
     """
 
     spatial = 2
@@ -286,6 +298,12 @@ class MaxUnpool3d(_MaxUnpool):
     input's.
 
     Source: https://docs.pytorch.org/docs/stable/generated/torch.nn.MaxUnpool3d.html
+
+    >>> import minigrad as mg
+    >>> pool = mg.nn.MaxPool3d(2, return_indices=True)
+    >>> values, indices = pool(mg.ones(1, 3, 8, 8, 8))
+    >>> mg.nn.MaxUnpool3d(2)(values, indices).shape
+    minigrad.Size([1, 3, 8, 8, 8])
     """
 
     spatial = 3
@@ -360,6 +378,10 @@ class LPPool1d(_LPPool):
     Arguments: norm_type (p), kernel_size, stride (default kernel_size), ceil_mode.
 
     Source: https://docs.pytorch.org/docs/stable/generated/torch.nn.LPPool1d.html
+
+    >>> import minigrad as mg
+    >>> mg.nn.LPPool1d(2, 2)(mg.tensor([[3.0, 4.0, 6.0, 8.0]]))
+    tensor([[ 5., 10.]])
     """
 
     _function = staticmethod(lp_pool1d)
@@ -371,6 +393,10 @@ class LPPool2d(_LPPool):
     Arguments: norm_type (p), kernel_size, stride (default kernel_size), ceil_mode.
 
     Source: https://docs.pytorch.org/docs/stable/generated/torch.nn.LPPool2d.html
+
+    >>> import minigrad as mg
+    >>> mg.nn.LPPool2d(2, 4)(mg.ones(1, 3, 8, 8)).shape
+    minigrad.Size([1, 3, 2, 2])
     """
 
     _function = staticmethod(lp_pool2d)
@@ -382,6 +408,10 @@ class LPPool3d(_LPPool):
     Arguments: norm_type (p), kernel_size, stride (default kernel_size), ceil_mode.
 
     Source: https://docs.pytorch.org/docs/stable/generated/torch.nn.LPPool3d.html
+
+    >>> import minigrad as mg
+    >>> mg.nn.LPPool3d(2, 4)(mg.ones(1, 3, 8, 8, 8)).shape
+    minigrad.Size([1, 3, 2, 2, 2])
     """
 
     _function = staticmethod(lp_pool3d)
@@ -487,6 +517,10 @@ class FractionalMaxPool2d(_FractionalMaxPool):
     ValueError for settings.
 
     Source: https://docs.pytorch.org/docs/stable/generated/torch.nn.FractionalMaxPool2d.html
+
+    >>> import minigrad as mg
+    >>> mg.nn.FractionalMaxPool2d(2, output_size=5)(mg.ones(1, 3, 8, 8)).shape
+    minigrad.Size([1, 3, 5, 5])
     """
 
     spatial = 2
@@ -500,6 +534,10 @@ class FractionalMaxPool3d(_FractionalMaxPool):
     ValueError for settings.
 
     Source: https://docs.pytorch.org/docs/stable/generated/torch.nn.FractionalMaxPool3d.html
+
+    >>> import minigrad as mg
+    >>> mg.nn.FractionalMaxPool3d(2, output_size=5)(mg.ones(1, 3, 8, 8, 8)).shape
+    minigrad.Size([1, 3, 5, 5, 5])
     """
 
     spatial = 3

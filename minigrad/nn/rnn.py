@@ -31,6 +31,12 @@ class RNNBase(Module):
     for the other direction: weight_ih_lk (gates H, I), weight_hh_lk (gates H, H), bias_ih_lk, bias_hh_lk (gates H,),
     weight_hr_lk (proj_size, H). All start from U(-1/√H, 1/√H).
     ValueError or TypeError for sizes that cannot be.
+    Source: https://docs.pytorch.org/docs/stable/generated/torch.nn.RNNBase.html
+
+    >>> import minigrad as mg
+    >>> rnn = mg.nn.LSTM(3, 4)
+    >>> isinstance(rnn, mg.nn.RNNBase), rnn.weight_ih_l0.shape
+    (True, minigrad.Size([16, 3]))
     """
 
     __constants__ = [
@@ -333,7 +339,16 @@ class GRU(RNNBase):
 
 # ---------------------------------------------------------------------- one step
 class RNNCellBase(Module):
-    """What the cells share: weight_ih (gates H, I), weight_hh (gates H, H), bias_ih, bias_hh, all U(-1/√H, 1/√H)."""
+    """What the cells share: weight_ih (gates H, I), weight_hh (gates H, H), bias_ih, bias_hh, all U(-1/√H, 1/√H).
+
+    Arguments: input_size (I), hidden_size (H), bias (bool), num_chunks (gates), device, dtype.
+    Source: https://docs.pytorch.org/docs/stable/generated/torch.nn.RNNCell.html
+
+    >>> import minigrad as mg
+    >>> cell = mg.nn.GRUCell(3, 4)
+    >>> isinstance(cell, mg.nn.RNNCellBase), cell.weight_hh.shape
+    (True, minigrad.Size([12, 4]))
+    """
 
     __constants__ = ["input_size", "hidden_size", "bias"]
 

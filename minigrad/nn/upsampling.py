@@ -62,6 +62,11 @@ class UpsamplingNearest2d(Upsample):
 
     Arguments: size or scale_factor.
     Source: https://docs.pytorch.org/docs/stable/generated/torch.nn.UpsamplingNearest2d.html
+
+    >>> import minigrad as mg
+    >>> mg.nn.UpsamplingNearest2d(scale_factor=2)(mg.tensor([[[[1.0, 2.0]]]]))
+    tensor([[[[1., 1., 2., 2.],
+              [1., 1., 2., 2.]]]])
     """
 
     def __init__(self, size=None, scale_factor=None):
@@ -73,6 +78,10 @@ class UpsamplingBilinear2d(Upsample):
 
     Arguments: size or scale_factor.
     Source: https://docs.pytorch.org/docs/stable/generated/torch.nn.UpsamplingBilinear2d.html
+
+    >>> import minigrad as mg
+    >>> mg.nn.UpsamplingBilinear2d(size=(1, 3))(mg.tensor([[[[1.0, 2.0]]]]))
+    tensor([[[[1.0000, 1.5000, 2.0000]]]])
     """
 
     def __init__(self, size=None, scale_factor=None):
@@ -110,6 +119,10 @@ class PixelUnshuffle(Module):
 
     Arguments: downscale_factor (r).
     Source: https://docs.pytorch.org/docs/stable/generated/torch.nn.PixelUnshuffle.html
+
+    >>> import minigrad as mg
+    >>> mg.nn.PixelUnshuffle(2)(mg.ones(1, 3, 4, 6)).shape
+    minigrad.Size([1, 12, 2, 3])
     """
 
     __constants__ = ["downscale_factor"]
