@@ -116,7 +116,11 @@ def logsigmoid(x):
 @in_single
 def silu(x):
     """Return x * sigmoid(x)."""
-    return x * sigmoid(x)
+    module = xp(x)
+    out = module.asarray(module.negative(x))
+    module.exp(out, out=out)
+    out += 1
+    return module.divide(x, out, out=out)
 
 
 @in_single

@@ -28,6 +28,9 @@ def _kept(shape, axes):
     return tuple(1 if axis in axes else length for axis, length in enumerate(shape))
 
 
+_MANY = (32, 4096)  # lengths of rows for which a product with ones is the fastest sum, and a precise one
+
+
 def sum_over(x, axes):
     """Return the sum of x over axes, which are kept with length 1."""
     if all(x.shape[axis] == 1 for axis in axes):
@@ -35,6 +38,9 @@ def sum_over(x, axes):
     flat, flat_axes = _merged(x, axes)
     if flat.ndim == 3 and flat_axes == (0, 2) and flat.shape[2] > 1:  # NumPy is fastest one axis at a time
         return xp(x).add.reduce(xp(x).add.reduce(flat, axis=2), axis=0).reshape(_kept(x.shape, axes))
+    length = flat.shape[-1] if flat.ndim else 0
+    if flat_axes == (flat.ndim - 1,) and _MANY[0] <= length <= _MANY[1] and type(x) is np.ndarray and flat.size > 4096:
+        return np.vecdot(flat, np.ones(length, flat.dtype)).reshape(_kept(x.shape, axes))
     return xp(x).add.reduce(flat, axis=flat_axes).reshape(_kept(x.shape, axes))
 
 

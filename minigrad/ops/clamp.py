@@ -8,6 +8,8 @@ from minigrad.ops.masked import keep_where
 from minigrad.registry import function
 from minigrad.tensor import Tensor
 
+_SMALL = 1024  # elements
+
 
 def _clamp(x, low, high):
     """Return min(max(x, low), high); NaN anywhere gives NaN."""
@@ -21,6 +23,8 @@ def _number_clamp(x, *, low, high):
     high = None if high is None else asarray_like(high, x)
     if low is None or high is None or not x.ndim:
         return _clamp(x, low, high)
+    if x.size > _SMALL:
+        return x.clip(low, high)  # several times faster than maximum and minimum, and slower to start
     out = xp(x).maximum(x, low)
     return xp(x).minimum(out, high, out=out)
 

@@ -205,3 +205,17 @@ def test_gumbel_softmax():
     assert hard.detach().mean(0)[0].item() == pytest.approx(1 / (1 + math.exp(-2)), abs=0.02)
     (gradient,) = mg.autograd.grad(hard[:, 0].sum(), logits)
     assert bool((gradient != 0).any())
+
+
+@pytest.mark.parametrize("dtype", [mg.float32, mg.float64, mg.float16])
+@pytest.mark.parametrize(
+    "function",
+    [F.relu, F.silu, lambda x: mg.clamp(x, -0.5, 1), lambda x: mg.clamp(x, 1, -0.5), lambda x: mg.clamp(x, 0, NAN)],
+)
+def test_large_tensors_are_as_small_ones(function, dtype, rng):
+    x = mg.tensor(rng.normal(size=4000), dtype=dtype)
+    x[:5] = mg.tensor([NAN, INF, -INF, 0.0, -0.0], dtype=dtype)
+    whole = function(x)
+    assert whole.dtype == dtype
+    pieces = mg.cat([function(piece) for piece in x.split(100)])
+    assert mg.equal(mg.nan_to_num(whole, nan=7.0), mg.nan_to_num(pieces, nan=7.0))
