@@ -307,24 +307,68 @@ def _unpack(packed, positions, like):
 
 # ---------------------------------------------------------------------- hooks of every Module
 def register_module_forward_pre_hook(hook):
-    """Call hook(module, args) before the forward of every Module; for debugging. Returns a handle."""
+    """Call hook(module, args) before the forward of every Module; for debugging. Returns a handle.
+
+    Argument: hook; what it returns, unless None, replaces args.
+    Source: https://docs.pytorch.org/docs/stable/generated/torch.nn.modules.module.register_module_forward_pre_hook.html
+
+    >>> import minigrad as mg
+    >>> from minigrad.nn.hooks import register_module_forward_pre_hook
+    >>> handle = register_module_forward_pre_hook(lambda module, args: print(type(module).__name__, args[0].shape))
+    >>> output = mg.nn.ReLU()(mg.ones(2, 3))
+    ReLU minigrad.Size([2, 3])
+    >>> handle.remove()
+    """
     return HookHandle(GLOBAL_FORWARD_PRE_HOOKS, hook)
 
 
 def register_module_forward_hook(hook, *, with_kwargs=False, always_call=False):
-    """Call hook(module, args, output) after the forward of every Module; for debugging. Returns a handle."""
+    """Call hook(module, args, output) after the forward of every Module; for debugging. Returns a handle.
+
+    Arguments: hook; with_kwargs, always_call (bool). What the hook returns, unless None, replaces output.
+    Source: https://docs.pytorch.org/docs/stable/generated/torch.nn.modules.module.register_module_forward_hook.html
+
+    >>> import minigrad as mg
+    >>> from minigrad.nn.hooks import register_module_forward_hook
+    >>> handle = register_module_forward_hook(lambda module, args, output: output + 1)
+    >>> mg.nn.ReLU()(mg.tensor([-1.0, 2.0]))
+    tensor([1., 3.])
+    >>> handle.remove()
+    """
     flags = [GLOBAL_FORWARD_HOOKS_WITH_KWARGS] if with_kwargs else []
     flags += [GLOBAL_FORWARD_HOOKS_ALWAYS] if always_call else []
     return HookHandle(GLOBAL_FORWARD_HOOKS, hook, *flags)
 
 
 def register_module_full_backward_pre_hook(hook):
-    """Call hook(module, grad_output) in the backward of every Module; for debugging. Returns a handle."""
+    """Call hook(module, grad_output) in the backward of every Module; for debugging. Returns a handle.
+
+    Argument: hook; what it returns, unless None, replaces grad_output.
+    Source: https://docs.pytorch.org/docs/stable/generated/torch.nn.modules.module.register_module_full_backward_pre_hook.html
+
+    >>> import minigrad as mg
+    >>> from minigrad.nn.hooks import register_module_full_backward_pre_hook
+    >>> handle = register_module_full_backward_pre_hook(lambda module, grad_output: print(grad_output))
+    >>> mg.nn.ReLU()(mg.ones(2, requires_grad=True)).sum().backward()
+    (tensor([1., 1.]),)
+    >>> handle.remove()
+    """
     return HookHandle(GLOBAL_BACKWARD_PRE_HOOKS, hook)
 
 
 def register_module_full_backward_hook(hook):
-    """Call hook(module, grad_input, grad_output) in the backward of every Module; for debugging. Returns a handle."""
+    """Call hook(module, grad_input, grad_output) in the backward of every Module; for debugging. Returns a handle.
+
+    Argument: hook; what it returns, unless None, replaces grad_input.
+    Source: https://docs.pytorch.org/docs/stable/generated/torch.nn.modules.module.register_module_full_backward_hook.html
+
+    >>> import minigrad as mg
+    >>> from minigrad.nn.hooks import register_module_full_backward_hook
+    >>> handle = register_module_full_backward_hook(lambda module, grad_input, grad_output: print(grad_input))
+    >>> mg.nn.ReLU()(mg.ones(2, requires_grad=True)).sum().backward()
+    (tensor([1., 1.]),)
+    >>> handle.remove()
+    """
     return HookHandle(GLOBAL_BACKWARD_HOOKS, hook)
 
 

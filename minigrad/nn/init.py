@@ -21,6 +21,7 @@ def calculate_gain(nonlinearity, param=None):
 
     Arguments: nonlinearity (name: linear, conv2d, sigmoid, tanh, relu, leaky_relu, selu), param (negative slope of
     leaky_relu, default 0.01). ValueError for another name.
+    Source: https://docs.pytorch.org/docs/stable/nn.init.html
 
     >>> import minigrad as mg
     >>> round(mg.nn.init.calculate_gain("relu"), 4)
@@ -84,6 +85,8 @@ def _normal(tensor, mean, std, generator=None):
 def uniform_(tensor, a=0.0, b=1.0, generator=None):
     """Fill with values from the uniform distribution U(a, b); returns the tensor.
 
+    Source: https://docs.pytorch.org/docs/stable/nn.init.html
+
     >>> import minigrad as mg
     >>> bool((mg.nn.init.uniform_(mg.zeros(100), 2, 3) >= 2).all())
     True
@@ -95,7 +98,16 @@ def uniform_(tensor, a=0.0, b=1.0, generator=None):
 
 
 def normal_(tensor, mean=0.0, std=1.0, generator=None):
-    """Fill with values from the normal distribution N(mean, std²); returns the tensor."""
+    """Fill with values from the normal distribution N(mean, std²); returns the tensor.
+
+    Arguments: tensor (any shape), mean, std, generator.
+    Source: https://docs.pytorch.org/docs/stable/nn.init.html
+
+    >>> import minigrad as mg
+    >>> weight = mg.empty(2, 3)
+    >>> mg.nn.init.normal_(weight, mean=0.0, std=0.02) is weight
+    True
+    """
     _check(tensor)
     if std < 0:
         raise RuntimeError(f"normal expects std >= 0.0, but found std {std}")
@@ -106,6 +118,14 @@ def trunc_normal_(tensor, mean=0.0, std=1.0, a=-2.0, b=2.0, generator=None):
     """Fill with values from N(mean, std²), those outside [a, b] drawn again; returns the tensor.
 
     The values come from the inverse of the normal distribution function at uniform points between those of a and b.
+
+    Arguments: tensor (any shape), mean, std, a, b, generator.
+    Source: https://docs.pytorch.org/docs/stable/nn.init.html
+
+    >>> import minigrad as mg
+    >>> weight = mg.nn.init.trunc_normal_(mg.empty(100), std=2.0)
+    >>> bool(weight.abs().max() <= 2)
+    True
     """
     _check(tensor)
     if mean < a - 2 * std or mean > b + 2 * std:
@@ -152,23 +172,54 @@ def _polynomial(coefficients, x):
 
 # ---------------------------------------------------------------------- fixed values
 def constant_(tensor, val):
-    """Fill with one value; returns the tensor."""
+    """Fill with one value; returns the tensor.
+
+    Arguments: tensor (any shape), val.
+    Source: https://docs.pytorch.org/docs/stable/nn.init.html
+
+    >>> import minigrad as mg
+    >>> mg.nn.init.constant_(mg.empty(2), 0.5)
+    tensor([0.5000, 0.5000])
+    """
     _check(tensor)
     return _write(tensor, val)
 
 
 def ones_(tensor):
-    """Fill with ones; returns the tensor."""
+    """Fill with ones; returns the tensor.
+
+    Source: https://docs.pytorch.org/docs/stable/nn.init.html
+
+    >>> import minigrad as mg
+    >>> mg.nn.init.ones_(mg.empty(2))
+    tensor([1., 1.])
+    """
     return constant_(tensor, 1.0)
 
 
 def zeros_(tensor):
-    """Fill with zeros; returns the tensor."""
+    """Fill with zeros; returns the tensor.
+
+    Source: https://docs.pytorch.org/docs/stable/nn.init.html
+
+    >>> import minigrad as mg
+    >>> mg.nn.init.zeros_(mg.empty(2))
+    tensor([0., 0.])
+    """
     return constant_(tensor, 0.0)
 
 
 def eye_(tensor):
-    """Fill a matrix with the identity: inputs pass a linear layer unchanged. ValueError unless 2-dimensional."""
+    """Fill a matrix with the identity: inputs pass a linear layer unchanged. ValueError unless 2-dimensional.
+
+    Argument: tensor (rows, columns).
+    Source: https://docs.pytorch.org/docs/stable/nn.init.html
+
+    >>> import minigrad as mg
+    >>> mg.nn.init.eye_(mg.empty(2, 3))
+    tensor([[1., 0., 0.],
+            [0., 1., 0.]])
+    """
     if tensor.ndim != 2:
         raise ValueError("Only tensors with 2 dimensions are supported")
     return _write(tensor, xp(tensor.array).eye(*tensor.shape))
@@ -178,6 +229,11 @@ def dirac_(tensor, groups=1):
     """Fill a convolution's weight so that each group's inputs pass unchanged to its outputs; returns the tensor.
 
     Arguments: tensor (3, 4 or 5 dimensions: out channels, in channels / groups, kernel), groups (int).
+    Source: https://docs.pytorch.org/docs/stable/nn.init.html
+
+    >>> import minigrad as mg
+    >>> mg.nn.init.dirac_(mg.empty(1, 1, 3))
+    tensor([[[0., 1., 0.]]])
     """
     dimensions = tensor.ndim
     if dimensions not in (3, 4, 5):
@@ -224,7 +280,16 @@ def xavier_uniform_(tensor, gain=1.0, generator=None):
 
 
 def xavier_normal_(tensor, gain=1.0, generator=None):
-    """Fill from N(0, std²), std = gain sqrt(2 / (fan_in + fan_out)); returns the tensor. Source: Glorot 2010."""
+    """Fill from N(0, std²), std = gain sqrt(2 / (fan_in + fan_out)); returns the tensor. Source: Glorot 2010.
+
+    Arguments: tensor (at least 2 dimensions), gain, generator.
+    Source: https://docs.pytorch.org/docs/stable/nn.init.html
+
+    >>> import minigrad as mg
+    >>> weight = mg.nn.init.xavier_normal_(mg.empty(300, 200))
+    >>> round(weight.std().item(), 2)
+    0.06
+    """
     fan_in, fan_out = _calculate_fan_in_and_fan_out(tensor)
     return _normal(tensor, 0.0, gain * math.sqrt(2.0 / (fan_in + fan_out)), generator)
 
@@ -242,13 +307,28 @@ def kaiming_uniform_(tensor, a=0, mode="fan_in", nonlinearity="leaky_relu", gene
     """Fill from U(-bound, bound), bound = gain sqrt(3 / fan); returns the tensor. Source: He et al. 2015.
 
     Arguments: a (negative slope of leaky_relu), mode (fan_in keeps the variance forward, fan_out backward).
+    Source: https://docs.pytorch.org/docs/stable/nn.init.html
+
+    >>> import minigrad as mg
+    >>> weight = mg.nn.init.kaiming_uniform_(mg.empty(4, 6), nonlinearity="relu")
+    >>> bool(weight.abs().max() <= 1)
+    True
     """
     std = _kaiming_std(tensor, a, mode, nonlinearity)
     return tensor if std is None else _uniform(tensor, -math.sqrt(3.0) * std, math.sqrt(3.0) * std, generator)
 
 
 def kaiming_normal_(tensor, a=0, mode="fan_in", nonlinearity="leaky_relu", generator=None):
-    """Fill from N(0, std²), std = gain / sqrt(fan); returns the tensor. Source: He et al. 2015."""
+    """Fill from N(0, std²), std = gain / sqrt(fan); returns the tensor. Source: He et al. 2015.
+
+    Arguments: as for kaiming_uniform_.
+    Source: https://docs.pytorch.org/docs/stable/nn.init.html
+
+    >>> import minigrad as mg
+    >>> weight = mg.nn.init.kaiming_normal_(mg.empty(300, 200), nonlinearity="relu")
+    >>> round(weight.std().item(), 1)
+    0.1
+    """
     std = _kaiming_std(tensor, a, mode, nonlinearity)
     return tensor if std is None else _normal(tensor, 0.0, std, generator)
 
@@ -274,7 +354,16 @@ def orthogonal_(tensor, gain=1, generator=None):
 
 
 def sparse_(tensor, sparsity, std=0.01, generator=None):
-    """Fill a matrix from N(0, std²) and set a fraction ``sparsity`` of each column to zero; returns the tensor."""
+    """Fill a matrix from N(0, std²) and set a fraction ``sparsity`` of each column to zero; returns the tensor.
+
+    Arguments: tensor (rows, columns), sparsity (0 … 1), std, generator.
+    Source: https://docs.pytorch.org/docs/stable/nn.init.html
+
+    >>> import minigrad as mg
+    >>> weight = mg.nn.init.sparse_(mg.empty(10, 2), sparsity=0.3)
+    >>> (weight == 0).sum(dim=0)
+    tensor([3, 3])
+    """
     if tensor.ndim != 2:
         raise ValueError("Only tensors with 2 dimensions are supported")
     rows, columns = tensor.shape

@@ -89,7 +89,12 @@ class MSELoss(_Loss):
 class SmoothL1Loss(_Loss):
     """Squared error / (2 beta) below beta, absolute error - beta / 2 above.
 
+    Arguments: beta (at least 0), reduction ("mean", "sum" or "none"). Shapes: input and target alike.
     Source: Girshick 2015; https://docs.pytorch.org/docs/stable/generated/torch.nn.SmoothL1Loss.html
+
+    >>> import minigrad as mg
+    >>> mg.nn.SmoothL1Loss()(mg.tensor([0.5, 3.0]), mg.zeros(2))
+    tensor(1.3125)
     """
 
     def __init__(self, size_average=None, reduce=None, reduction="mean", beta=1.0):
@@ -104,7 +109,12 @@ class SmoothL1Loss(_Loss):
 class HuberLoss(_Loss):
     """Squared error / 2 below delta, delta (absolute error - delta / 2) above.
 
+    Arguments: delta (above 0), reduction ("mean", "sum" or "none"). Shapes: input and target alike.
     Source: https://docs.pytorch.org/docs/stable/generated/torch.nn.HuberLoss.html
+
+    >>> import minigrad as mg
+    >>> mg.nn.HuberLoss("none", delta=2.0)(mg.tensor([1.0, 3.0]), mg.zeros(2))
+    tensor([0.5000, 4.0000])
     """
 
     def __init__(self, reduction="mean", delta=1.0):
@@ -145,7 +155,11 @@ class NLLLoss(_WeightedLoss):
 
 
 class NLLLoss2d(NLLLoss):
-    """Deprecated name of NLLLoss."""
+    """Deprecated name of NLLLoss.
+
+    Arguments: as for NLLLoss. Shapes: input (N, C, H, W), target (N, H, W).
+    Source: https://docs.pytorch.org/docs/stable/generated/torch.nn.NLLLoss.html
+    """
 
     def __init__(self, weight=None, size_average=None, ignore_index=-100, reduce=None, reduction="mean"):
         import warnings
@@ -289,7 +303,12 @@ class KLDivLoss(_Loss):
     """Kullback-Leibler divergence of log probabilities.
 
     Arguments: reduction (also "batchmean"), log_target.
+    Shapes: input and target alike, (N, …) for "batchmean".
     Source: https://docs.pytorch.org/docs/stable/generated/torch.nn.KLDivLoss.html
+
+    >>> import minigrad as mg
+    >>> mg.nn.KLDivLoss(reduction="batchmean")(mg.tensor([[0.25, 0.75]]).log(), mg.tensor([[0.5, 0.5]]))
+    tensor(0.1438)
     """
 
     __constants__ = ["reduction"]
@@ -307,7 +326,12 @@ class PoissonNLLLoss(_Loss):
     """Negative log likelihood of counts.
 
     Arguments: log_input, full (Stirling's term), eps, reduction.
+    Shapes: input (log rates, or rates) and target alike.
     Source: https://docs.pytorch.org/docs/stable/generated/torch.nn.PoissonNLLLoss.html
+
+    >>> import minigrad as mg
+    >>> mg.nn.PoissonNLLLoss()(mg.tensor([0.0, 1.0]), mg.tensor([2.0, 3.0]))
+    tensor(0.3591)
     """
 
     __constants__ = ["log_input", "full", "eps", "reduction"]
@@ -329,7 +353,12 @@ class GaussianNLLLoss(_Loss):
     """Negative log likelihood of normal distributions.
 
     Arguments: full (the constant term), eps (smallest variance), reduction.
+    Shapes: input and target alike, var the same or broadcast.
     Source: https://docs.pytorch.org/docs/stable/generated/torch.nn.GaussianNLLLoss.html
+
+    >>> import minigrad as mg
+    >>> mg.nn.GaussianNLLLoss()(mg.tensor([1.0, 2.0]), mg.tensor([3.0, 2.0]), mg.ones(2))
+    tensor(1.)
     """
 
     __constants__ = ["full", "eps", "reduction"]
@@ -347,7 +376,12 @@ class GaussianNLLLoss(_Loss):
 class HingeEmbeddingLoss(_Loss):
     """x for targets of 1, max(0, margin - x) for targets of -1.
 
+    Arguments: margin, reduction ("mean", "sum" or "none"). Shapes: input and target alike.
     Source: https://docs.pytorch.org/docs/stable/generated/torch.nn.HingeEmbeddingLoss.html
+
+    >>> import minigrad as mg
+    >>> mg.nn.HingeEmbeddingLoss()(mg.tensor([0.5, 0.25]), mg.tensor([1, -1]))
+    tensor(0.6250)
     """
 
     __constants__ = ["margin", "reduction"]
@@ -364,7 +398,12 @@ class HingeEmbeddingLoss(_Loss):
 class SoftMarginLoss(_Loss):
     """log(1 + exp(-y x)) for targets y of 1 and -1.
 
+    Arguments: reduction ("mean", "sum" or "none"). Shapes: input and target alike.
     Source: https://docs.pytorch.org/docs/stable/generated/torch.nn.SoftMarginLoss.html
+
+    >>> import minigrad as mg
+    >>> mg.nn.SoftMarginLoss()(mg.tensor([1.0, -1.0]), mg.tensor([1.0, -1.0]))
+    tensor(0.3133)
     """
 
     def forward(self, input, target):
@@ -375,7 +414,13 @@ class SoftMarginLoss(_Loss):
 class MultiLabelMarginLoss(_Loss):
     """Margin between a sample's target classes and its other classes.
 
+    Arguments: reduction ("mean", "sum" or "none"). Shapes: input and target (N, C) or (C,), the target's class indices
+    ended by -1.
     Source: https://docs.pytorch.org/docs/stable/generated/torch.nn.MultiLabelMarginLoss.html
+
+    >>> import minigrad as mg
+    >>> mg.nn.MultiLabelMarginLoss()(mg.tensor([0.1, 0.2, 0.4, 0.8]), mg.tensor([3, 0, -1, 1]))
+    tensor(0.8500)
     """
 
     def forward(self, input, target):
@@ -386,7 +431,12 @@ class MultiLabelMarginLoss(_Loss):
 class MultiLabelSoftMarginLoss(_WeightedLoss):
     """Mean over classes of binary cross-entropy with logits.
 
+    Arguments: weight (C,), reduction ("mean", "sum" or "none"). Shapes: input and target (N, C), target of 0 and 1.
     Source: https://docs.pytorch.org/docs/stable/generated/torch.nn.MultiLabelSoftMarginLoss.html
+
+    >>> import minigrad as mg
+    >>> mg.nn.MultiLabelSoftMarginLoss()(mg.zeros(1, 3), mg.tensor([[0.0, 1.0, 1.0]]))
+    tensor(0.6931)
     """
 
     def forward(self, input, target):
@@ -398,7 +448,12 @@ class MultiMarginLoss(_WeightedLoss):
     """Margin between the target class and the other classes.
 
     Arguments: p (1 or 2), margin, weight (C,), reduction. ValueError for another p.
+    Shapes: input (N, C) or (C,), target (N,) or ().
     Source: https://docs.pytorch.org/docs/stable/generated/torch.nn.MultiMarginLoss.html
+
+    >>> import minigrad as mg
+    >>> mg.nn.MultiMarginLoss()(mg.tensor([[0.1, 0.2, 0.4, 0.8]]), mg.tensor([3]))
+    tensor(0.3250)
     """
 
     __constants__ = ["p", "margin", "reduction"]
@@ -422,7 +477,12 @@ class MultiMarginLoss(_WeightedLoss):
 class CosineEmbeddingLoss(_Loss):
     """1 - cos for targets of 1, max(0, cos - margin) for targets of -1.
 
+    Arguments: margin, reduction ("mean", "sum" or "none"). Shapes: inputs (N, D) or (D,), target (N,) or ().
     Source: https://docs.pytorch.org/docs/stable/generated/torch.nn.CosineEmbeddingLoss.html
+
+    >>> import minigrad as mg
+    >>> mg.nn.CosineEmbeddingLoss()(mg.tensor([[1.0, 0.0]]), mg.tensor([[0.0, 1.0]]), mg.tensor([1]))
+    tensor(1.)
     """
 
     __constants__ = ["margin", "reduction"]
@@ -439,7 +499,12 @@ class CosineEmbeddingLoss(_Loss):
 class MarginRankingLoss(_Loss):
     """max(0, -y (x₁ - x₂) + margin).
 
+    Arguments: margin, reduction ("mean", "sum" or "none"). Shapes: inputs and target (1 or -1) alike.
     Source: https://docs.pytorch.org/docs/stable/generated/torch.nn.MarginRankingLoss.html
+
+    >>> import minigrad as mg
+    >>> mg.nn.MarginRankingLoss(0.5)(mg.tensor([1.0, 2.0]), mg.tensor([3.0, 1.0]), mg.tensor([1.0, 1.0]))
+    tensor(1.2500)
     """
 
     __constants__ = ["margin", "reduction"]
@@ -457,7 +522,12 @@ class TripletMarginLoss(_Loss):
     """max(0, d(anchor, positive) - d(anchor, negative) + margin), d the p-norm of the difference.
 
     Arguments: margin > 0, p, eps, swap, reduction.
+    Shapes: (N, D) or (D,).
     Source: Balntas et al. 2016; https://docs.pytorch.org/docs/stable/generated/torch.nn.TripletMarginLoss.html
+
+    >>> import minigrad as mg
+    >>> mg.nn.TripletMarginLoss()(mg.tensor([[0.0, 0.0]]), mg.tensor([[3.0, 0.0]]), mg.tensor([[0.0, 2.0]]))
+    tensor(2.)
     """
 
     __constants__ = ["margin", "p", "eps", "swap", "reduction"]
@@ -492,7 +562,13 @@ def _check_margin(name, margin):
 class TripletMarginWithDistanceLoss(_Loss):
     """TripletMarginLoss with any distance function (default: the pairwise 2-norm).
 
+    Arguments: distance_function (of two tensors), margin, swap, reduction. Shapes: as the function takes them.
     Source: https://docs.pytorch.org/docs/stable/generated/torch.nn.TripletMarginWithDistanceLoss.html
+
+    >>> import minigrad as mg
+    >>> loss = mg.nn.TripletMarginWithDistanceLoss(distance_function=lambda x, y: (x - y).abs().sum(-1))
+    >>> loss(mg.tensor([[0.0, 0.0]]), mg.tensor([[3.0, 0.0]]), mg.tensor([[0.0, 2.0]]))
+    tensor(2.)
     """
 
     __constants__ = ["margin", "swap", "reduction"]
@@ -522,6 +598,11 @@ class CTCLoss(_Loss):
 
     Arguments: blank, reduction, zero_infinity. Shapes: log_probs (T, N, C), targets (N, S) or all in one row.
     Source: Graves et al. 2006; https://docs.pytorch.org/docs/stable/generated/torch.nn.CTCLoss.html
+
+    >>> import minigrad as mg
+    >>> log_probs = mg.full((2, 1, 2), 0.5).log()
+    >>> mg.nn.CTCLoss()(log_probs, mg.tensor([[1]]), mg.tensor([2]), mg.tensor([1]))
+    tensor(0.2877)
     """
 
     __constants__ = ["blank", "reduction"]

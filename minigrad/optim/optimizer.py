@@ -16,12 +16,32 @@ _global_step_post_hooks: OrderedDict = OrderedDict()
 
 
 def register_optimizer_step_pre_hook(hook):
-    """Call `hook(optimizer, args, kwargs)` before the step of every optimizer; returns a handle with `remove()`."""
+    """Call `hook(optimizer, args, kwargs)` before the step of every optimizer; returns a handle with `remove()`.
+
+    Source: https://docs.pytorch.org/docs/stable/generated/torch.optim.Optimizer.register_step_pre_hook.html
+
+    >>> import minigrad as mg
+    >>> from minigrad.optim.optimizer import register_optimizer_step_pre_hook
+    >>> handle = register_optimizer_step_pre_hook(lambda optimizer, args, kwargs: print(type(optimizer).__name__))
+    >>> mg.optim.SGD([mg.ones(2, requires_grad=True)], lr=0.1).step()
+    SGD
+    >>> handle.remove()
+    """
     return RemovableHandle(_global_step_pre_hooks, hook)
 
 
 def register_optimizer_step_post_hook(hook):
-    """Call `hook(optimizer, args, kwargs)` after the step of every optimizer; returns a handle with `remove()`."""
+    """Call `hook(optimizer, args, kwargs)` after the step of every optimizer; returns a handle with `remove()`.
+
+    Source: https://docs.pytorch.org/docs/stable/generated/torch.optim.Optimizer.register_step_post_hook.html
+
+    >>> import minigrad as mg
+    >>> from minigrad.optim.optimizer import register_optimizer_step_post_hook
+    >>> handle = register_optimizer_step_post_hook(lambda optimizer, args, kwargs: print(type(optimizer).__name__))
+    >>> mg.optim.SGD([mg.ones(2, requires_grad=True)], lr=0.1).step()
+    SGD
+    >>> handle.remove()
+    """
     return RemovableHandle(_global_step_post_hooks, hook)
 
 

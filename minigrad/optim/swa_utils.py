@@ -25,6 +25,12 @@ def get_ema_avg_fn(decay=0.999):
     """The function (average, current, count) → decay · average + (1 - decay) · current, for AveragedModel.
 
     Raises ValueError unless decay lies in [0, 1].
+    Source: https://docs.pytorch.org/docs/stable/optim.html#weight-averaging-swa-and-ema
+
+    >>> import minigrad as mg
+    >>> from minigrad.optim.swa_utils import get_ema_avg_fn
+    >>> get_ema_avg_fn(0.75)(mg.tensor([1.0]), mg.tensor([3.0]), 1)
+    tensor([1.5000])
     """
     if not 0.0 <= decay <= 1.0:
         raise ValueError(f"Invalid decay value {decay} provided. Please provide a value in [0,1] range.")
@@ -37,7 +43,15 @@ def get_ema_avg_fn(decay=0.999):
 
 
 def get_swa_avg_fn():
-    """The function (average, current, count) → the mean of count + 1 values, for AveragedModel."""
+    """The function (average, current, count) → the mean of count + 1 values, for AveragedModel.
+
+    Source: https://docs.pytorch.org/docs/stable/optim.html#weight-averaging-swa-and-ema
+
+    >>> import minigrad as mg
+    >>> from minigrad.optim.swa_utils import get_swa_avg_fn
+    >>> get_swa_avg_fn()(mg.tensor([1.0]), mg.tensor([3.0]), 1)
+    tensor([2.])
+    """
 
     @no_grad()
     def swa_update(averaged_param, current_param, num_averaged):
@@ -58,12 +72,32 @@ def _on_lists(average):
 
 
 def get_ema_multi_avg_fn(decay=0.999):
-    """`get_ema_avg_fn` on lists: the function (averages, currents, count) writes into the averages."""
+    """`get_ema_avg_fn` on lists: the function (averages, currents, count) writes into the averages.
+
+    Source: https://docs.pytorch.org/docs/stable/optim.html#weight-averaging-swa-and-ema
+
+    >>> import minigrad as mg
+    >>> from minigrad.optim.swa_utils import get_ema_multi_avg_fn
+    >>> averages, currents = [mg.tensor([1.0])], [mg.tensor([3.0])]
+    >>> get_ema_multi_avg_fn(0.75)(averages, currents, 1)
+    >>> averages
+    [tensor([1.5000])]
+    """
     return _on_lists(get_ema_avg_fn(decay))
 
 
 def get_swa_multi_avg_fn():
-    """`get_swa_avg_fn` on lists: the function (averages, currents, count) writes into the averages."""
+    """`get_swa_avg_fn` on lists: the function (averages, currents, count) writes into the averages.
+
+    Source: https://docs.pytorch.org/docs/stable/optim.html#weight-averaging-swa-and-ema
+
+    >>> import minigrad as mg
+    >>> from minigrad.optim.swa_utils import get_swa_multi_avg_fn
+    >>> averages, currents = [mg.tensor([1.0])], [mg.tensor([3.0])]
+    >>> get_swa_multi_avg_fn()(averages, currents, 1)
+    >>> averages
+    [tensor([2.])]
+    """
     return _on_lists(get_swa_avg_fn())
 
 
@@ -136,6 +170,13 @@ def update_bn(loader, model, device=None):
         loader: iterable of batches, or of tuples or lists that begin with one.
         model (Module): run on every batch in training mode.
         device (optional): where the batches are moved.
+    Source: https://docs.pytorch.org/docs/stable/optim.html#weight-averaging-swa-and-ema
+
+    >>> import minigrad as mg
+    >>> model = mg.nn.BatchNorm1d(1)
+    >>> mg.optim.swa_utils.update_bn([mg.tensor([[1.0], [3.0]]), mg.tensor([[5.0], [7.0]])], model)
+    >>> model.running_mean
+    tensor([4.])
     """
     momenta = {
         module: module.momentum

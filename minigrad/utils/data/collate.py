@@ -127,7 +127,17 @@ def _stack_arrays(arrays):
 
 
 def collate_tensor_fn(batch, *, collate_fn_map=None):
-    """Return tensors stacked; RuntimeError where their shapes differ."""
+    """Return tensors stacked; RuntimeError where their shapes differ.
+
+    Argument: batch (list of N tensors of one shape …); the result is (N, …).
+    Source: https://docs.pytorch.org/docs/stable/data.html#torch.utils.data.default_collate
+
+    >>> import minigrad as mg
+    >>> from minigrad.utils.data.collate import collate_tensor_fn
+    >>> collate_tensor_fn([mg.tensor([1, 2]), mg.tensor([3, 4])])
+    tensor([[1, 2],
+            [3, 4]])
+    """
     first = batch[0].array
     for tensor in batch:
         array = tensor.array
@@ -141,7 +151,18 @@ def collate_tensor_fn(batch, *, collate_fn_map=None):
 
 
 def collate_numpy_array_fn(batch, *, collate_fn_map=None):
-    """Return NumPy arrays stacked as one tensor; TypeError for arrays of texts or objects."""
+    """Return NumPy arrays stacked as one tensor; TypeError for arrays of texts or objects.
+
+    Argument: batch (list of N arrays of one shape …), collate_fn_map; the result is (N, …).
+    Source: https://docs.pytorch.org/docs/stable/data.html#torch.utils.data.default_collate
+
+    >>> import numpy as np
+    >>> from minigrad.utils.data.collate import collate_numpy_array_fn, default_collate_fn_map
+    >>> arrays = [np.array([1, 2]), np.array([3, 4])]
+    >>> collate_numpy_array_fn(arrays, collate_fn_map=default_collate_fn_map)
+    tensor([[1, 2],
+            [3, 4]])
+    """
     first = batch[0]
     if first.dtype.kind in _NO_TENSOR_KINDS:
         raise TypeError(_ERROR.format(first.dtype))
@@ -149,19 +170,46 @@ def collate_numpy_array_fn(batch, *, collate_fn_map=None):
 
 
 def collate_numpy_scalar_fn(batch, *, collate_fn_map=None):
-    """Return NumPy scalars as a tensor of their dtype."""
+    """Return NumPy scalars as a tensor of their dtype.
+
+    Argument: batch (list of N scalars); the result is (N,).
+    Source: https://docs.pytorch.org/docs/stable/data.html#torch.utils.data.default_collate
+
+    >>> import numpy as np
+    >>> from minigrad.utils.data.collate import collate_numpy_scalar_fn
+    >>> collate_numpy_scalar_fn([np.float32(1), np.float32(2)])
+    tensor([1., 2.])
+    """
     return _as_tensor(np.array(batch))
 
 
 def collate_float_fn(batch, *, collate_fn_map=None):
-    """Return Python floats as a float64 tensor."""
+    """Return Python floats as a float64 tensor.
+
+    Argument: batch (list of N floats); the result is (N,).
+    Source: https://docs.pytorch.org/docs/stable/data.html#torch.utils.data.default_collate
+
+    >>> from minigrad.utils.data.collate import collate_float_fn
+    >>> collate_float_fn([0.5, 1.5])
+    tensor([0.5000, 1.5000], dtype=minigrad.float64)
+    """
     if set(map(type, batch)) == {float}:
         return wrap(np.array(batch))
     return wrap(data_array(batch, np.dtype(np.float64)))
 
 
 def collate_int_fn(batch, *, collate_fn_map=None):
-    """Return Python ints as an int64 tensor, bools as a bool one."""
+    """Return Python ints as an int64 tensor, bools as a bool one.
+
+    Argument: batch (list of N ints); the result is (N,).
+    Source: https://docs.pytorch.org/docs/stable/data.html#torch.utils.data.default_collate
+
+    >>> from minigrad.utils.data.collate import collate_int_fn
+    >>> collate_int_fn([1, 2])
+    tensor([1, 2])
+    >>> collate_int_fn([True, False])
+    tensor([ True, False])
+    """
     kinds = set(map(type, batch))
     if kinds == {bool}:
         return wrap(np.array(batch))
@@ -174,7 +222,15 @@ def collate_int_fn(batch, *, collate_fn_map=None):
 
 
 def collate_str_fn(batch, *, collate_fn_map=None):
-    """Return texts as they are."""
+    """Return texts as they are.
+
+    Argument: batch (list of str).
+    Source: https://docs.pytorch.org/docs/stable/data.html#torch.utils.data.default_collate
+
+    >>> from minigrad.utils.data.collate import collate_str_fn
+    >>> collate_str_fn(["a", "b"])
+    ['a', 'b']
+    """
     return batch
 
 

@@ -177,7 +177,15 @@ class ConcatDataset(Dataset):
 class ChainDataset(IterableDataset):
     """Iterable datasets one after the other.
 
+    Argument: datasets (iterable of IterableDatasets).
     Source: https://docs.pytorch.org/docs/stable/data.html#torch.utils.data.ChainDataset
+
+    >>> from minigrad.utils.data import ChainDataset, IterableDataset
+    >>> class Count(IterableDataset):
+    ...     def __iter__(self):
+    ...         return iter(range(2))
+    >>> list(ChainDataset([Count(), Count()]))
+    [0, 1, 0, 1]
     """
 
     def __init__(self, datasets):

@@ -10,6 +10,13 @@ class Sampler:
     """Iterable over indices, or lists of indices; a subclass defines ``__iter__`` and, if it can, ``__len__``.
 
     Source: https://docs.pytorch.org/docs/stable/data.html#torch.utils.data.Sampler
+
+    >>> from minigrad.utils.data import Sampler
+    >>> class Backwards(Sampler):
+    ...     def __iter__(self):
+    ...         return iter([2, 1, 0])
+    >>> list(Backwards())
+    [2, 1, 0]
     """
 
     def __init__(self, data_source=None):
@@ -50,6 +57,8 @@ def _check_replacement(replacement, error):
 
 class SequentialSampler(Sampler):
     """Indices 0, 1, … in order.
+
+    Source: https://docs.pytorch.org/docs/stable/data.html#torch.utils.data.SequentialSampler
 
     >>> import minigrad as mg
     >>> list(mg.utils.data.SequentialSampler("abc"))

@@ -11,6 +11,12 @@ class FakeData(VisionDataset):
     Args: ``random_offset``: added to the index that seeds an image, for datasets without a common image.
     Raises IndexError for an index out of range, ValueError for an image size PIL has no mode for.
     Source: https://docs.pytorch.org/vision/stable/generated/torchvision.datasets.FakeData.html
+
+    >>> from minigrad.vision import datasets
+    >>> data = datasets.FakeData(size=8, image_size=(3, 16, 20), num_classes=4)
+    >>> image, label = data[0]
+    >>> len(data), image.size, 0 <= label < 4
+    (8, (20, 16), True)
     """
 
     def __init__(

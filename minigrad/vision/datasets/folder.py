@@ -10,12 +10,26 @@ IMG_EXTENSIONS = (".jpg", ".jpeg", ".png", ".ppm", ".bmp", ".pgm", ".tif", ".tif
 
 
 def has_file_allowed_extension(filename, extensions):
-    """Return whether a file name ends in one of the extensions (one, or a tuple), in any case."""
+    """Return whether a file name ends in one of the extensions (one, or a tuple), in any case.
+
+    Source: https://docs.pytorch.org/vision/stable/generated/torchvision.datasets.DatasetFolder.html
+
+    >>> from minigrad.vision.datasets.folder import has_file_allowed_extension
+    >>> has_file_allowed_extension("a.PNG", (".png", ".jpg"))
+    True
+    """
     return str(filename).lower().endswith(extensions if isinstance(extensions, str) else tuple(extensions))
 
 
 def is_image_file(filename):
-    """Return whether a file name ends like an image's."""
+    """Return whether a file name ends like an image's.
+
+    Source: https://docs.pytorch.org/vision/stable/generated/torchvision.datasets.ImageFolder.html
+
+    >>> from minigrad.vision.datasets.folder import is_image_file
+    >>> is_image_file("a.jpg"), is_image_file("a.txt")
+    (True, False)
+    """
     return has_file_allowed_extension(filename, IMG_EXTENSIONS)
 
 
@@ -23,6 +37,15 @@ def find_classes(directory):
     """Return the names of a folder's folders in order, and the dict of their numbers.
 
     Raises FileNotFoundError where there is none.
+    Source: https://docs.pytorch.org/vision/stable/generated/torchvision.datasets.DatasetFolder.html
+
+    >>> import os, tempfile
+    >>> from minigrad.vision.datasets.folder import find_classes
+    >>> with tempfile.TemporaryDirectory() as root:
+    ...     os.mkdir(os.path.join(root, "dog"))
+    ...     os.mkdir(os.path.join(root, "cat"))
+    ...     find_classes(root)
+    (['cat', 'dog'], {'cat': 0, 'dog': 1})
     """
     classes = sorted(entry.name for entry in os.scandir(directory) if entry.is_dir())
     if not classes:
@@ -90,6 +113,15 @@ class DatasetFolder(VisionDataset):
     ``samples`` is the list of (path, class number), ``targets`` the numbers, ``classes`` the names in order.
     Raises FileNotFoundError where there is no class folder or one without files.
     Source: https://docs.pytorch.org/vision/stable/generated/torchvision.datasets.DatasetFolder.html
+
+    >>> import os, tempfile
+    >>> from minigrad.vision import datasets
+    >>> with tempfile.TemporaryDirectory() as root:
+    ...     os.mkdir(os.path.join(root, "cat"))
+    ...     open(os.path.join(root, "cat", "a.txt"), "w").close()
+    ...     data = datasets.DatasetFolder(root, loader=os.path.basename, extensions=".txt")
+    ...     data[0], data.classes
+    (('a.txt', 0), ['cat'])
     """
 
     def __init__(
@@ -136,6 +168,16 @@ class ImageFolder(DatasetFolder):
 
     ``imgs`` is another name for ``samples``; arguments as DatasetFolder.
     Source: https://docs.pytorch.org/vision/stable/generated/torchvision.datasets.ImageFolder.html
+
+    >>> import os, tempfile
+    >>> from PIL import Image
+    >>> from minigrad.vision import datasets
+    >>> with tempfile.TemporaryDirectory() as root:
+    ...     os.mkdir(os.path.join(root, "cat"))
+    ...     Image.new("RGB", (5, 4)).save(os.path.join(root, "cat", "a.png"))
+    ...     image, label = datasets.ImageFolder(root)[0]
+    >>> image.size, label
+    ((5, 4), 0)
     """
 
     def __init__(

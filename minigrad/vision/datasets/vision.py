@@ -4,7 +4,15 @@ from minigrad.utils.data import Dataset
 
 
 class StandardTransform:
-    """``transform`` on the image and ``target_transform`` on the target, as one function of both."""
+    """``transform`` on the image and ``target_transform`` on the target, as one function of both.
+
+    Arguments: transform, target_transform (functions, or None).
+    Source: https://docs.pytorch.org/vision/stable/datasets.html
+
+    >>> from minigrad.vision.datasets import StandardTransform
+    >>> StandardTransform(transform=abs, target_transform=str)(-1, 7)
+    (1, '7')
+    """
 
     def __init__(self, transform=None, target_transform=None):
         self.transform = transform
@@ -33,6 +41,15 @@ class VisionDataset(Dataset):
     Args: ``root``: folder of the files; ``transforms``: a function of image and target; or ``transform`` of the image
     and ``target_transform`` of the target. Raises ValueError for both kinds.
     Source: https://docs.pytorch.org/vision/stable/generated/torchvision.datasets.VisionDataset.html
+
+    >>> from minigrad.vision.datasets import VisionDataset
+    >>> class Squares(VisionDataset):
+    ...     def __getitem__(self, index):
+    ...         return self.transforms(index, index**2)
+    ...     def __len__(self):
+    ...         return 10
+    >>> Squares(transform=float, target_transform=str)[3]
+    (3.0, '9')
     """
 
     def __init__(self, root=None, transforms=None, transform=None, target_transform=None):

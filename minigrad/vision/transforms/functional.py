@@ -31,7 +31,15 @@ def _check_image(img):
 
 
 def get_dimensions(img):
-    """Return [channels, height, width] of an image."""
+    """Return [channels, height, width] of an image.
+
+    Source: https://docs.pytorch.org/vision/stable/generated/torchvision.transforms.functional.get_dimensions.html
+
+    >>> import minigrad as mg
+    >>> from minigrad.vision.transforms import functional
+    >>> functional.get_dimensions(mg.zeros(3, 4, 5))
+    [3, 4, 5]
+    """
     _check_image(img)
     if isinstance(img, Tensor):
         return [1 if img.ndim == 2 else img.shape[-3], img.shape[-2], img.shape[-1]]
@@ -39,12 +47,28 @@ def get_dimensions(img):
 
 
 def get_image_size(img):
-    """Return [width, height] of an image."""
+    """Return [width, height] of an image.
+
+    Source: https://docs.pytorch.org/vision/stable/generated/torchvision.transforms.functional.get_image_size.html
+
+    >>> import minigrad as mg
+    >>> from minigrad.vision.transforms import functional
+    >>> functional.get_image_size(mg.zeros(3, 4, 5))
+    [5, 4]
+    """
     return get_dimensions(img)[:0:-1]
 
 
 def get_image_num_channels(img):
-    """Return the number of channels of an image."""
+    """Return the number of channels of an image.
+
+    Source: https://docs.pytorch.org/vision/stable/generated/torchvision.transforms.functional.get_image_num_channels.html
+
+    >>> import minigrad as mg
+    >>> from minigrad.vision.transforms import functional
+    >>> functional.get_image_num_channels(mg.zeros(3, 4, 5))
+    3
+    """
     return get_dimensions(img)[0]
 
 
@@ -58,7 +82,15 @@ def _pixels_of(pic):
 
 
 def pil_to_tensor(pic):
-    """Return a PIL image as a tensor (C, H, W) of its pixels, not scaled. Raises TypeError for anything else."""
+    """Return a PIL image as a tensor (C, H, W) of its pixels, not scaled. Raises TypeError for anything else.
+
+    Source: https://docs.pytorch.org/vision/stable/generated/torchvision.transforms.functional.pil_to_tensor.html
+
+    >>> from PIL import Image
+    >>> from minigrad.vision.transforms import functional
+    >>> functional.pil_to_tensor(Image.new("L", (3, 1), 7))
+    tensor([[[7, 7, 7]]], dtype=minigrad.uint8)
+    """
     if not is_pil_image(pic):
         raise TypeError(f"pic should be PIL Image. Got {type(pic)}")
     return wrap(np.ascontiguousarray(_pixels_of(pic)))
@@ -68,6 +100,7 @@ def to_tensor(pic):
     """Return a PIL image, or an array (H, W) or (H, W, C), as a tensor (C, H, W); uint8 is scaled to 0 … 1.
 
     Raises TypeError for anything else, ValueError for an array of another number of dimensions.
+    Source: https://docs.pytorch.org/vision/stable/generated/torchvision.transforms.functional.to_tensor.html
 
     >>> import numpy as np, minigrad as mg
     >>> mg.vision.transforms.functional.to_tensor(np.full((1, 2, 1), 51, np.uint8))
@@ -91,6 +124,12 @@ def convert_image_dtype(image, dtype=None):
     """Return a tensor in another dtype, scaled: floats are 0 … 1, integers 0 … their largest number.
 
     Raises RuntimeError where the integers do not fit the float's precision.
+    Source: https://docs.pytorch.org/vision/stable/generated/torchvision.transforms.functional.convert_image_dtype.html
+
+    >>> import minigrad as mg
+    >>> from minigrad.vision.transforms import functional
+    >>> functional.convert_image_dtype(mg.tensor([0, 255], dtype=mg.uint8), mg.float32)
+    tensor([0., 1.])
     """
     target = as_dtype("float32" if dtype is None else dtype)
     source = image.dtype
@@ -135,6 +174,13 @@ def to_pil_image(pic, mode=None):
 
     ``mode``: the PIL mode, where the channels and dtype allow several. Raises TypeError for anything but a tensor or
     array and for a dtype without a mode, ValueError for other numbers of dimensions or channels, or another mode.
+    Source: https://docs.pytorch.org/vision/stable/generated/torchvision.transforms.functional.to_pil_image.html
+
+    >>> import minigrad as mg
+    >>> from minigrad.vision.transforms import functional
+    >>> image = functional.to_pil_image(mg.zeros(3, 4, 5))
+    >>> image.mode, image.size
+    ('RGB', (5, 4))
     """
     pixels = _pixels_to_show(pic)
     if isinstance(pic, Tensor) and pixels.dtype.kind == "f" and mode != "F":
@@ -173,6 +219,12 @@ def normalize(tensor, mean, std, inplace=False):
     """Return (tensor - mean) / std, per channel, of a float tensor (…, C, H, W).
 
     Raises TypeError unless it is a float tensor, ValueError for fewer than 3 dimensions or a std of 0.
+    Source: https://docs.pytorch.org/vision/stable/generated/torchvision.transforms.functional.normalize.html
+
+    >>> import minigrad as mg
+    >>> from minigrad.vision.transforms import functional
+    >>> functional.normalize(mg.tensor([[[0.0, 1.0]]]), [0.5], [0.5])
+    tensor([[[-1.,  1.]]])
     """
     if not isinstance(tensor, Tensor):
         raise TypeError(f"img should be Tensor Image. Got {type(tensor)}")
@@ -220,6 +272,12 @@ def resize(img, size, interpolation=InterpolationMode.BILINEAR, max_size=None, a
     Args: ``max_size``: how long the longer edge may get at most; ``antialias``: whether a tensor that shrinks is
     smoothed, as PIL images always are. Raises TypeError and ValueError for wrong arguments, ValueError for a tensor
     and an interpolation other than nearest, bilinear and bicubic.
+    Source: https://docs.pytorch.org/vision/stable/generated/torchvision.transforms.functional.resize.html
+
+    >>> import minigrad as mg
+    >>> from minigrad.vision.transforms import functional
+    >>> functional.resize(mg.zeros(3, 4, 8), 2).shape
+    minigrad.Size([3, 2, 4])
     """
     mode = interpolation_mode(interpolation)
     if isinstance(size, int):
@@ -254,6 +312,12 @@ def pad(img, padding, fill=0, padding_mode="constant"):
     Args: ``padding``: its width: one int, (left and right, top and bottom), or (left, top, right, bottom); negative
     ones take away. ``fill``: its colour, a number or one per channel. ``padding_mode``: "constant", "edge", "reflect"
     (without repeating the edge) or "symmetric" (repeating it). Raises TypeError and ValueError for wrong arguments.
+    Source: https://docs.pytorch.org/vision/stable/generated/torchvision.transforms.functional.pad.html
+
+    >>> import minigrad as mg
+    >>> from minigrad.vision.transforms import functional
+    >>> functional.pad(mg.ones(1, 1, 2), (1, 0), fill=9)
+    tensor([[[9., 1., 1., 9.]]])
     """
     _check_image(img)
     if not isinstance(fill, (numbers.Number, str, tuple, list)):
@@ -271,7 +335,16 @@ def pad(img, padding, fill=0, padding_mode="constant"):
 
 
 def crop(img, top, left, height, width):
-    """Return the rectangle of an image; what lies outside the image is 0."""
+    """Return the rectangle of an image; what lies outside the image is 0.
+
+    Source: https://docs.pytorch.org/vision/stable/generated/torchvision.transforms.functional.crop.html
+
+    >>> import minigrad as mg
+    >>> from minigrad.vision.transforms import functional
+    >>> functional.crop(mg.arange(9).reshape(1, 3, 3), top=1, left=0, height=2, width=2)
+    tensor([[[3, 4],
+             [6, 7]]])
+    """
     _check_image(img)
     if isinstance(img, Tensor):
         return tensor_image.crop(img, top, left, height, width)
@@ -279,7 +352,15 @@ def crop(img, top, left, height, width):
 
 
 def center_crop(img, output_size):
-    """Return the middle (H, W) of an image, padded with 0 where the image is smaller."""
+    """Return the middle (H, W) of an image, padded with 0 where the image is smaller.
+
+    Source: https://docs.pytorch.org/vision/stable/generated/torchvision.transforms.functional.center_crop.html
+
+    >>> import minigrad as mg
+    >>> from minigrad.vision.transforms import functional
+    >>> functional.center_crop(mg.arange(9).reshape(1, 3, 3), 1)
+    tensor([[[4]]])
+    """
     if isinstance(output_size, numbers.Number):
         output_size = (int(output_size), int(output_size))
     elif len(output_size) == 1:
@@ -294,12 +375,28 @@ def center_crop(img, output_size):
 
 
 def resized_crop(img, top, left, height, width, size, interpolation=InterpolationMode.BILINEAR, antialias=True):
-    """Return the rectangle of an image, resized."""
+    """Return the rectangle of an image, resized.
+
+    Source: https://docs.pytorch.org/vision/stable/generated/torchvision.transforms.functional.resized_crop.html
+
+    >>> import minigrad as mg
+    >>> from minigrad.vision.transforms import functional
+    >>> functional.resized_crop(mg.zeros(3, 8, 8), 0, 0, 4, 4, size=(2, 6)).shape
+    minigrad.Size([3, 2, 6])
+    """
     return resize(crop(img, top, left, height, width), size, interpolation, antialias=antialias)
 
 
 def hflip(img):
-    """Return an image with left and right exchanged."""
+    """Return an image with left and right exchanged.
+
+    Source: https://docs.pytorch.org/vision/stable/generated/torchvision.transforms.functional.hflip.html
+
+    >>> import minigrad as mg
+    >>> from minigrad.vision.transforms import functional
+    >>> functional.hflip(mg.tensor([[[1, 2]]]))
+    tensor([[[2, 1]]])
+    """
     _check_image(img)
     if isinstance(img, Tensor):
         return img.flip(-1)
@@ -307,7 +404,16 @@ def hflip(img):
 
 
 def vflip(img):
-    """Return an image with top and bottom exchanged."""
+    """Return an image with top and bottom exchanged.
+
+    Source: https://docs.pytorch.org/vision/stable/generated/torchvision.transforms.functional.vflip.html
+
+    >>> import minigrad as mg
+    >>> from minigrad.vision.transforms import functional
+    >>> functional.vflip(mg.tensor([[[1], [2]]]))
+    tensor([[[2],
+             [1]]])
+    """
     _check_image(img)
     if isinstance(img, Tensor):
         return img.flip(-2)
@@ -315,7 +421,15 @@ def vflip(img):
 
 
 def to_grayscale(img, num_output_channels=1):
-    """Return a PIL image's luminance, in 1 channel or 3 equal ones; TypeError for a tensor, ValueError otherwise."""
+    """Return a PIL image's luminance, in 1 channel or 3 equal ones; TypeError for a tensor, ValueError otherwise.
+
+    Source: https://docs.pytorch.org/vision/stable/generated/torchvision.transforms.functional.to_grayscale.html
+
+    >>> from PIL import Image
+    >>> from minigrad.vision.transforms import functional
+    >>> functional.to_grayscale(Image.new("RGB", (5, 4))).mode
+    'L'
+    """
     if not is_pil_image(img):
         raise TypeError("Input should be PIL Image")
     if num_output_channels not in (1, 3):
@@ -327,6 +441,12 @@ def rgb_to_grayscale(img, num_output_channels=1):
     """Return an image's luminance 0.2989 R + 0.587 G + 0.114 B, in 1 channel or 3 equal ones.
 
     Raises TypeError for a tensor of neither 1 nor 3 channels, ValueError for another number of output channels.
+    Source: https://docs.pytorch.org/vision/stable/generated/torchvision.transforms.functional.rgb_to_grayscale.html
+
+    >>> import minigrad as mg
+    >>> from minigrad.vision.transforms import functional
+    >>> functional.rgb_to_grayscale(mg.zeros(3, 4, 5)).shape
+    minigrad.Size([1, 4, 5])
     """
     if num_output_channels not in (1, 3):
         raise ValueError("num_output_channels should be either 1 or 3")
@@ -375,6 +495,12 @@ def affine(img, angle, translate, scale, shear, interpolation=InterpolationMode.
     Args: ``angle``: degrees, clockwise; ``translate``: (x, y) in pixels; ``scale``: above 0; ``shear``: degrees, or
     (x, y) degrees; ``fill``: colour of what lies outside; ``center``: (x, y) from the top left (default: the middle).
     Raises TypeError and ValueError for wrong arguments.
+    Source: https://docs.pytorch.org/vision/stable/generated/torchvision.transforms.functional.affine.html
+
+    >>> import minigrad as mg
+    >>> from minigrad.vision.transforms import functional
+    >>> functional.affine(mg.tensor([[[1.0, 2.0, 3.0]]]), 0, translate=(1, 0), scale=1, shear=0)
+    tensor([[[0., 1., 2.]]])
     """
     mode = interpolation_mode(interpolation)
     if not isinstance(angle, (int, float)):
@@ -399,6 +525,13 @@ def rotate(img, angle, interpolation=InterpolationMode.NEAREST, expand=False, ce
 
     Args: ``expand``: whether the result is made large enough to hold all of it; ``center``: (x, y) from the top left
     (default: the middle); ``fill``: colour of what lies outside. Raises TypeError for wrong arguments.
+    Source: https://docs.pytorch.org/vision/stable/generated/torchvision.transforms.functional.rotate.html
+
+    >>> import minigrad as mg
+    >>> from minigrad.vision.transforms import functional
+    >>> functional.rotate(mg.tensor([[[1.0, 2.0], [3.0, 4.0]]]), 90)
+    tensor([[[2., 4.],
+             [1., 3.]]])
     """
     mode = interpolation_mode(interpolation)
     if not isinstance(angle, (int, float)):

@@ -8,7 +8,12 @@ from minigrad.vision.pillow import image_module
 
 
 class InterpolationMode(Enum):
-    """How pixels between pixels are made (https://docs.pytorch.org/vision/stable/transforms.html)."""
+    """How pixels between pixels are made (https://docs.pytorch.org/vision/stable/transforms.html).
+
+    >>> from minigrad.vision.transforms import InterpolationMode
+    >>> InterpolationMode.BILINEAR.value
+    'bilinear'
+    """
 
     NEAREST = "nearest"
     NEAREST_EXACT = "nearest-exact"

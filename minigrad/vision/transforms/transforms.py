@@ -45,6 +45,8 @@ def _pair(size, message):
 class Compose:
     """Several transforms one after the other.
 
+    Source: https://docs.pytorch.org/vision/stable/generated/torchvision.transforms.Compose.html
+
     >>> import numpy as np, minigrad as mg
     >>> from minigrad.vision import transforms
     >>> pipeline = transforms.Compose([transforms.ToTensor(), transforms.Normalize(0.5, 0.5)])
@@ -66,6 +68,8 @@ class Compose:
 
 class Lambda:
     """A function as a transform. Raises TypeError for what cannot be called.
+
+    Source: https://docs.pytorch.org/vision/stable/generated/torchvision.transforms.Lambda.html
 
     >>> import minigrad as mg
     >>> from minigrad.vision import transforms
@@ -97,7 +101,17 @@ class _RandomTransforms:
 
 
 class RandomApply(Module):
-    """All of some transforms one after the other with probability ``p``, otherwise none of them."""
+    """All of some transforms one after the other with probability ``p``, otherwise none of them.
+
+    Arguments: transforms (list), p (0 … 1).
+    Source: https://docs.pytorch.org/vision/stable/generated/torchvision.transforms.RandomApply.html
+
+    >>> import minigrad as mg
+    >>> from minigrad.vision import transforms
+    >>> flip = transforms.RandomApply([transforms.RandomHorizontalFlip(p=1.0)], p=1.0)
+    >>> flip(mg.tensor([[[1.0, 2.0]]]))
+    tensor([[[2., 1.]]])
+    """
 
     def __init__(self, transforms, p=0.5):
         super().__init__()
@@ -116,7 +130,18 @@ class RandomApply(Module):
 
 
 class RandomOrder(_RandomTransforms):
-    """Some transforms in a random order."""
+    """Some transforms in a random order.
+
+    Argument: transforms (list).
+    Source: https://docs.pytorch.org/vision/stable/generated/torchvision.transforms.RandomOrder.html
+
+    >>> import minigrad as mg
+    >>> from minigrad.vision import transforms
+    >>> flips = [transforms.RandomHorizontalFlip(1.0), transforms.RandomVerticalFlip(1.0)]
+    >>> transforms.RandomOrder(flips)(mg.tensor([[[1.0, 2.0], [3.0, 4.0]]]))
+    tensor([[[4., 3.],
+             [2., 1.]]])
+    """
 
     def __call__(self, img):
         for position in current_generator().numpy.permutation(len(self.transforms)).tolist():
@@ -125,7 +150,17 @@ class RandomOrder(_RandomTransforms):
 
 
 class RandomChoice(_RandomTransforms):
-    """One of some transforms, chosen with probabilities proportional to ``p`` (default: equal)."""
+    """One of some transforms, chosen with probabilities proportional to ``p`` (default: equal).
+
+    Arguments: transforms (list), p (list of as many numbers).
+    Source: https://docs.pytorch.org/vision/stable/generated/torchvision.transforms.RandomChoice.html
+
+    >>> import minigrad as mg
+    >>> from minigrad.vision import transforms
+    >>> flips = [transforms.RandomHorizontalFlip(1.0), transforms.RandomVerticalFlip(1.0)]
+    >>> transforms.RandomChoice(flips, p=[1, 0])(mg.tensor([[[1.0, 2.0]]]))
+    tensor([[[2., 1.]]])
+    """
 
     def __init__(self, transforms, p=None):
         super().__init__(transforms)
@@ -144,7 +179,15 @@ class RandomChoice(_RandomTransforms):
 
 # ---------------------------------------------------------------------- conversions
 class ToTensor:
-    """A PIL image, or an array (H, W) or (H, W, C), as a tensor (C, H, W); uint8 is scaled to 0 … 1."""
+    """A PIL image, or an array (H, W) or (H, W, C), as a tensor (C, H, W); uint8 is scaled to 0 … 1.
+
+    Source: https://docs.pytorch.org/vision/stable/generated/torchvision.transforms.ToTensor.html
+
+    >>> import numpy as np
+    >>> from minigrad.vision import transforms
+    >>> transforms.ToTensor()(np.array([[0, 51, 255]], np.uint8))
+    tensor([[[0.0000, 0.2000, 1.0000]]])
+    """
 
     def __call__(self, pic):
         return F.to_tensor(pic)
@@ -154,7 +197,15 @@ class ToTensor:
 
 
 class PILToTensor:
-    """A PIL image as a tensor (C, H, W) of its pixels, not scaled."""
+    """A PIL image as a tensor (C, H, W) of its pixels, not scaled.
+
+    Source: https://docs.pytorch.org/vision/stable/generated/torchvision.transforms.PILToTensor.html
+
+    >>> from PIL import Image
+    >>> from minigrad.vision import transforms
+    >>> transforms.PILToTensor()(Image.new("L", (3, 1), 7))
+    tensor([[[7, 7, 7]]], dtype=minigrad.uint8)
+    """
 
     def __call__(self, pic):
         return F.pil_to_tensor(pic)
@@ -164,7 +215,16 @@ class PILToTensor:
 
 
 class ToPILImage:
-    """A tensor (C, H, W) or an array (H, W, C) as a PIL image, of ``mode`` where several fit."""
+    """A tensor (C, H, W) or an array (H, W, C) as a PIL image, of ``mode`` where several fit.
+
+    Source: https://docs.pytorch.org/vision/stable/generated/torchvision.transforms.ToPILImage.html
+
+    >>> import minigrad as mg
+    >>> from minigrad.vision import transforms
+    >>> image = transforms.ToPILImage()(mg.zeros(3, 4, 5))
+    >>> image.mode, image.size
+    ('RGB', (5, 4))
+    """
 
     def __init__(self, mode=None):
         self.mode = mode
@@ -178,6 +238,8 @@ class ToPILImage:
 
 class ConvertImageDtype(Module):
     """A tensor in another dtype, scaled: floats are 0 … 1, integers 0 … their largest number.
+
+    Source: https://docs.pytorch.org/vision/stable/generated/torchvision.transforms.ConvertImageDtype.html
 
     >>> import minigrad as mg
     >>> from minigrad.vision import transforms
@@ -195,6 +257,8 @@ class ConvertImageDtype(Module):
 
 class Normalize(Module):
     """(image - mean) / std per channel, of a float tensor.
+
+    Source: https://docs.pytorch.org/vision/stable/generated/torchvision.transforms.Normalize.html
 
     >>> import minigrad as mg
     >>> from minigrad.vision import transforms
@@ -218,6 +282,8 @@ class Normalize(Module):
 class Grayscale(Module):
     """The luminance of an RGB image, in 1 channel or 3 equal ones.
 
+    Source: https://docs.pytorch.org/vision/stable/generated/torchvision.transforms.Grayscale.html
+
     >>> import minigrad as mg
     >>> from minigrad.vision import transforms
     >>> transforms.Grayscale()(mg.ones(3, 4, 4)).shape
@@ -236,7 +302,16 @@ class Grayscale(Module):
 
 
 class RandomGrayscale(Module):
-    """Grayscale, in as many channels as the image has, with probability ``p``."""
+    """Grayscale, in as many channels as the image has, with probability ``p``.
+
+    Argument: p (0 … 1). Shape: (…, 3, H, W) for a tensor.
+    Source: https://docs.pytorch.org/vision/stable/generated/torchvision.transforms.RandomGrayscale.html
+
+    >>> import minigrad as mg
+    >>> from minigrad.vision import transforms
+    >>> transforms.RandomGrayscale(p=1.0)(mg.ones(3, 4, 5)).shape
+    minigrad.Size([3, 4, 5])
+    """
 
     def __init__(self, p=0.1):
         super().__init__()
@@ -252,6 +327,8 @@ class RandomGrayscale(Module):
 # ---------------------------------------------------------------------- sizes
 class Resize(Module):
     """An image resized: to ``size`` (H, W), or so that its shorter edge is ``size``; see functional.resize.
+
+    Source: https://docs.pytorch.org/vision/stable/generated/torchvision.transforms.Resize.html
 
     >>> import minigrad as mg
     >>> from minigrad.vision import transforms
@@ -281,6 +358,8 @@ class Resize(Module):
 class CenterCrop(Module):
     """The middle of an image, padded with 0 where the image is smaller.
 
+    Source: https://docs.pytorch.org/vision/stable/generated/torchvision.transforms.CenterCrop.html
+
     >>> import minigrad as mg
     >>> from minigrad.vision import transforms
     >>> transforms.CenterCrop(2)(mg.arange(16).reshape(1, 4, 4))
@@ -301,6 +380,8 @@ class CenterCrop(Module):
 
 class Pad(Module):
     """An image with a border; see functional.pad.
+
+    Source: https://docs.pytorch.org/vision/stable/generated/torchvision.transforms.Pad.html
 
     >>> import minigrad as mg
     >>> from minigrad.vision import transforms
@@ -336,6 +417,7 @@ class RandomCrop(Module):
 
     Args: ``size``: of the rectangle; ``padding``: a border put around the image before; ``pad_if_needed``: whether
     one is put around a smaller image. Raises ValueError for an image smaller than the rectangle.
+    Source: https://docs.pytorch.org/vision/stable/generated/torchvision.transforms.RandomCrop.html
 
     >>> import minigrad as mg
     >>> from minigrad.vision import transforms
@@ -380,6 +462,7 @@ class RandomResizedCrop(Module):
     """A random rectangle of an image, of random area and aspect ratio, resized (Szegedy et al. 2014).
 
     Args: ``size``: of the result; ``scale``: bounds of the rectangle's share of the area; ``ratio``: of width / height.
+    Source: https://docs.pytorch.org/vision/stable/generated/torchvision.transforms.RandomResizedCrop.html
 
     >>> import minigrad as mg
     >>> from minigrad.vision import transforms
@@ -435,6 +518,8 @@ class RandomResizedCrop(Module):
 class RandomHorizontalFlip(Module):
     """Left and right exchanged with probability ``p``.
 
+    Source: https://docs.pytorch.org/vision/stable/generated/torchvision.transforms.RandomHorizontalFlip.html
+
     >>> import minigrad as mg
     >>> from minigrad.vision import transforms
     >>> transforms.RandomHorizontalFlip(1.0)(mg.tensor([[[1, 2]]]))
@@ -454,6 +539,8 @@ class RandomHorizontalFlip(Module):
 
 class RandomVerticalFlip(Module):
     """Top and bottom exchanged with probability ``p``.
+
+    Source: https://docs.pytorch.org/vision/stable/generated/torchvision.transforms.RandomVerticalFlip.html
 
     >>> import minigrad as mg
     >>> from minigrad.vision import transforms
@@ -503,6 +590,8 @@ def _fills(img, fill):
 class RandomRotation(Module):
     """An image rotated by a random angle of ``degrees`` (one number d means -d … d), counter-clockwise.
 
+    Source: https://docs.pytorch.org/vision/stable/generated/torchvision.transforms.RandomRotation.html
+
     >>> import minigrad as mg
     >>> from minigrad.vision import transforms
     >>> transforms.RandomRotation(30)(mg.ones(1, 4, 4)).shape
@@ -540,6 +629,12 @@ class RandomAffine(Module):
         translate: the largest shifts as shares of width and height, in 0 … 1; scale: bounds of the scale factor.
         shear: bounds of the shear along x in degrees, or one number; four numbers: along x and along y.
     Raises TypeError and ValueError for wrong arguments.
+    Source: https://docs.pytorch.org/vision/stable/generated/torchvision.transforms.RandomAffine.html
+
+    >>> import minigrad as mg
+    >>> from minigrad.vision import transforms
+    >>> transforms.RandomAffine(30, translate=(0.1, 0.1), scale=(0.8, 1.2))(mg.ones(3, 4, 5)).shape
+    minigrad.Size([3, 4, 5])
     """
 
     def __init__(
