@@ -88,6 +88,10 @@ def logdet(input):
     """Return the logarithm of the determinant: nan where it is negative, -inf where it is 0.
 
     Source: https://docs.pytorch.org/docs/stable/generated/torch.logdet.html
+
+    >>> import minigrad as mg
+    >>> mg.logdet(mg.eye(2))
+    tensor(0.)
     """
     sign, logarithm = slogdet(input)
     return logarithm.masked_fill(sign < 0, math.nan)
@@ -109,7 +113,15 @@ def inv(A, *, out=None):
 
 @function(method=True, out=True)
 def inverse(input):
-    """Return the inverse of square matrices; see linalg.inv."""
+    """Return the inverse of square matrices; see linalg.inv.
+
+    Source: https://docs.pytorch.org/docs/stable/generated/torch.inverse.html
+
+    >>> import minigrad as mg
+    >>> mg.inverse(mg.tensor([[2.0, 0.0], [0.0, 4.0]]))
+    tensor([[0.5000, 0.0000],
+            [0.0000, 0.2500]])
+    """
     return inv(input)
 
 
@@ -214,7 +226,20 @@ def cholesky(A, *, upper=False, out=None):
     return _into(out, ops.swap_last(lower) if upper else lower, "cholesky")
 
 
-function(method=True, name="cholesky")(lambda input, upper=False, *, out=None: cholesky(input, upper=upper, out=out))
+@function(method=True, name="cholesky")
+def _torch_cholesky(input, upper=False, *, out=None):
+    """Return the lower factor L of A = L Lᴴ (with ``upper`` its adjoint) of positive-definite matrices.
+
+    Arguments: input (Tensor, (..., n, n)), upper (bool), out (Tensor the result is written to).
+    LinAlgError for a matrix that is not positive-definite.
+    Source: https://docs.pytorch.org/docs/stable/generated/torch.cholesky.html
+
+    >>> import minigrad as mg
+    >>> mg.cholesky(mg.tensor([[4.0, 2.0], [2.0, 5.0]]))
+    tensor([[2., 0.],
+            [1., 2.]])
+    """
+    return cholesky(input, upper=upper, out=out)
 
 
 def cholesky_ex(A, *, upper=False, check_errors=False, out=None):
@@ -244,7 +269,19 @@ def qr(A, mode="reduced", *, out=None):
     return _into(out, QR(q, r), "qr")
 
 
-function(method=True, name="qr", out=True)(lambda input, some=True: qr(input, "reduced" if some else "complete"))
+@function(method=True, name="qr", out=True)
+def _torch_qr(input, some=True):
+    """Return (Q, R), A = Q R with orthonormal columns in Q and an upper triangular R.
+
+    Arguments: input (Tensor, (..., m, n)), some (whether Q has min(m, n) columns instead of m).
+    Source: https://docs.pytorch.org/docs/stable/generated/torch.qr.html
+
+    >>> import minigrad as mg
+    >>> Q, R = mg.qr(mg.tensor([[3.0, 1.0], [4.0, 2.0]]))
+    >>> mg.allclose(Q @ R, mg.tensor([[3.0, 1.0], [4.0, 2.0]]), atol=1e-5)
+    True
+    """
+    return qr(input, "reduced" if some else "complete")
 
 
 def _check_driver(name, driver):
@@ -272,7 +309,14 @@ def svd(A, full_matrices=True, *, driver=None, out=None):
 
 @function(method=True, out=True, name="svd")
 def _legacy_svd(input, some=True, compute_uv=True):
-    """Return (U, S, V) with input = U diag(S) Vᵀ; linalg.svd, which returns Vᵀ, is what to use."""
+    """Return (U, S, V) with input = U diag(S) Vᵀ; linalg.svd, which returns Vᵀ, is what to use.
+
+    Source: https://docs.pytorch.org/docs/stable/generated/torch.svd.html
+
+    >>> import minigrad as mg
+    >>> mg.svd(mg.tensor([[2.0, 0.0], [0.0, 1.0]]))[1]
+    tensor([2., 1.])
+    """
     u, s, vh = svd(input, full_matrices=not some)
     if not compute_uv:
         rows, columns = input.array.shape[-2:]
@@ -361,7 +405,15 @@ def pinv(A, *, atol=None, rtol=None, hermitian=False, out=None, rcond=None):
 
 @function(method=True)
 def pinverse(input, rcond=1e-15):
-    """Return the Moore-Penrose inverse; see linalg.pinv."""
+    """Return the Moore-Penrose inverse; see linalg.pinv.
+
+    Source: https://docs.pytorch.org/docs/stable/generated/torch.pinverse.html
+
+    >>> import minigrad as mg
+    >>> mg.pinverse(mg.tensor([[2.0, 0.0], [0.0, 4.0]]))
+    tensor([[0.5000, 0.0000],
+            [0.0000, 0.2500]])
+    """
     return pinv(input, rtol=rcond)
 
 
@@ -573,14 +625,28 @@ def diagonal(A, *, offset=0, dim1=-2, dim2=-1):
 
 @function(method=True, out=True)
 def cholesky_solve(input, input2, upper=False):
-    """Return X with A X = input, given the Cholesky factor input2 of A."""
+    """Return X with A X = input, given the Cholesky factor input2 of A.
+
+    Source: https://docs.pytorch.org/docs/stable/generated/torch.cholesky_solve.html
+
+    >>> import minigrad as mg
+    >>> mg.cholesky_solve(mg.tensor([[4.0]]), mg.tensor([[2.0]]))
+    tensor([[1.]])
+    """
     lower = ops.swap_last(input2) if upper else input2
     return solve_triangular(ops.swap_last(lower), solve_triangular(lower, input, upper=False), upper=True)
 
 
 @function(method=True, out=True)
 def cholesky_inverse(input, upper=False):
-    """Return the inverse of the matrix whose Cholesky factor is the input."""
+    """Return the inverse of the matrix whose Cholesky factor is the input.
+
+    Source: https://docs.pytorch.org/docs/stable/generated/torch.cholesky_inverse.html
+
+    >>> import minigrad as mg
+    >>> mg.cholesky_inverse(mg.tensor([[2.0]]))
+    tensor([[0.2500]])
+    """
     eye = wrap(xp(input.array).eye(input.array.shape[-1], dtype=input.array.dtype))
     return cholesky_solve(eye.expand(input.shape), input.triu() if upper else input.tril(), upper)
 

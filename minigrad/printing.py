@@ -27,6 +27,13 @@ def set_printoptions(precision=None, threshold=None, edgeitems=None, linewidth=N
     Arguments: precision (digits after the point), threshold (elements above which the middle is left out), edgeitems
     (elements kept at either end of a dimension then), linewidth (characters), profile ("default", "short" or "full"),
     sci_mode (True, False, or None: where the values call for it). ValueError for an unknown profile.
+    Source: https://docs.pytorch.org/docs/stable/generated/torch.set_printoptions.html
+
+    >>> import minigrad as mg
+    >>> mg.set_printoptions(precision=2)
+    >>> mg.tensor([1.23456])
+    tensor([1.23])
+    >>> mg.set_printoptions(profile="default")
     """
     if profile is not None:
         if profile not in _PROFILES:

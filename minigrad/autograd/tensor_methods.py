@@ -20,12 +20,29 @@ from minigrad.variable import (
 
 
 def backward(self, gradient=None, retain_graph=None, create_graph=False, inputs=None):
-    """Accumulate the gradient of this tensor into ``.grad`` of the graph's leaves; see minigrad.autograd.backward."""
+    """Accumulate the gradient of this tensor into ``.grad`` of the graph's leaves; see minigrad.autograd.backward.
+
+    Source: https://docs.pytorch.org/docs/stable/generated/torch.Tensor.backward.html
+
+    >>> import minigrad as mg
+    >>> w = mg.tensor([1.0, 2.0], requires_grad=True)
+    >>> (w * w).sum().backward()
+    >>> w.grad
+    tensor([2., 4.])
+    """
     engine.backward(self, gradient, retain_graph, create_graph, inputs)
 
 
 def detach(self):
-    """Return a tensor on the same memory that the graph does not know."""
+    """Return a tensor on the same memory that the graph does not know.
+
+    Source: https://docs.pytorch.org/docs/stable/generated/torch.Tensor.detach.html
+
+    >>> import minigrad as mg
+    >>> w = mg.tensor([1.0, 2.0], requires_grad=True)
+    >>> (w * 2).detach()
+    tensor([2., 4.])
+    """
     self._mark_aliased()
     result = wrap(self.array)
     result._aliased = True
@@ -33,7 +50,15 @@ def detach(self):
 
 
 def detach_(self):
-    """Take this tensor out of the graph that made it; returns it."""
+    """Take this tensor out of the graph that made it; returns it.
+
+    Source: https://docs.pytorch.org/docs/stable/generated/torch.Tensor.detach_.html
+
+    >>> import minigrad as mg
+    >>> w = mg.tensor([1.0, 2.0], requires_grad=True)
+    >>> (w * 2).detach_().requires_grad
+    False
+    """
     if self._base is not None:
         raise RuntimeError("Can't detach views in-place. Use detach() instead.")
     if is_tracked(self):
@@ -47,6 +72,10 @@ def as_subclass(self, cls):
 
     The results of operations on it are ordinary tensors. TypeError for what is no subclass.
     Source: https://docs.pytorch.org/docs/stable/generated/torch.Tensor.as_subclass.html
+
+    >>> import minigrad as mg
+    >>> mg.ones(2).as_subclass(mg.nn.Parameter).__class__.__name__
+    'Parameter'
     """
     if not (isinstance(cls, type) and issubclass(cls, Tensor)):
         raise TypeError(f"as_subclass(): expected a subclass of Tensor, but got {cls!r}")
@@ -62,7 +91,14 @@ def as_subclass(self, cls):
 
 
 def requires_grad_(self, requires_grad=True):
-    """Set whether operations on this tensor are recorded; returns it. RuntimeError for integers and non-leaves."""
+    """Set whether operations on this tensor are recorded; returns it. RuntimeError for integers and non-leaves.
+
+    Source: https://docs.pytorch.org/docs/stable/generated/torch.Tensor.requires_grad_.html
+
+    >>> import minigrad as mg
+    >>> mg.ones(2).requires_grad_()
+    tensor([1., 1.], requires_grad=True)
+    """
     set_requires_grad(self, requires_grad)
     return self
 
@@ -90,7 +126,18 @@ def set_requires_grad(self, value):
 
 
 def retain_grad(self):
-    """Keep the gradient of this non-leaf in ``.grad`` when backward passes it."""
+    """Keep the gradient of this non-leaf in ``.grad`` when backward passes it.
+
+    Source: https://docs.pytorch.org/docs/stable/generated/torch.Tensor.retain_grad.html
+
+    >>> import minigrad as mg
+    >>> w = mg.ones(2, requires_grad=True)
+    >>> y = w * 3
+    >>> y.retain_grad()
+    >>> y.sum().backward()
+    >>> y.grad
+    tensor([1., 1.])
+    """
     if not is_tracked(self):
         raise RuntimeError("can't retain_grad on Tensor that has requires_grad=False")
     if self.node is not None:
@@ -102,6 +149,7 @@ def register_hook(self, hook):
     """Call hook(grad) when the gradient of this tensor has been computed; a returned tensor replaces it.
 
     Returns a handle with ``remove()``. RuntimeError for a tensor that does not require grad.
+    Source: https://docs.pytorch.org/docs/stable/generated/torch.Tensor.register_hook.html
 
     >>> import minigrad as mg
     >>> x = mg.ones(2, requires_grad=True)
@@ -120,7 +168,16 @@ def register_hook(self, hook):
 
 
 def register_post_accumulate_grad_hook(self, hook):
-    """Call hook(tensor) after backward has added to this leaf's ``.grad``; returns a handle with ``remove()``."""
+    """Call hook(tensor) after backward has added to this leaf's ``.grad``; returns a handle with ``remove()``.
+
+    Source: https://docs.pytorch.org/docs/stable/generated/torch.Tensor.register_post_accumulate_grad_hook.html
+
+    >>> import minigrad as mg
+    >>> w = mg.ones(2, requires_grad=True)
+    >>> handle = w.register_post_accumulate_grad_hook(lambda leaf: print(leaf.grad))
+    >>> w.sum().backward()
+    tensor([1., 1.])
+    """
     if not is_tracked(self):
         raise RuntimeError("cannot register a hook on a tensor that doesn't require gradient")
     if self.node is not None:

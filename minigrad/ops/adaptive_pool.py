@@ -171,7 +171,14 @@ adaptive_max_pool3d_with_indices = _with_indices(adaptive_max_pool3d, "adaptive_
 
 @function(name="adaptive_max_pool1d")
 def _torch_adaptive_max_pool1d(input, output_size):
-    """Return `minigrad.nn.functional.adaptive_max_pool1d` with the indices, as PyTorch's top namespace does."""
+    """Return `minigrad.nn.functional.adaptive_max_pool1d` with the indices, as PyTorch's top namespace does.
+
+    Source: https://docs.pytorch.org/docs/stable/generated/torch.nn.functional.adaptive_max_pool1d.html
+
+    >>> import minigrad as mg
+    >>> mg.adaptive_max_pool1d(mg.tensor([[1.0, 3.0, 2.0, 4.0]]), 2)
+    (tensor([[3., 4.]]), tensor([[1, 3]]))
+    """
     return adaptive_max_pool1d(input, output_size, return_indices=True)
 
 

@@ -41,6 +41,8 @@ view_as_complex_op = Op(_from_pairs, [lambda g: view_as_real_op(g)], name="view_
 def complex(real, imag):
     """Return real + i·imag of two real tensors of one dtype, float32 or float64.
 
+    Source: https://docs.pytorch.org/docs/stable/generated/torch.complex.html
+
     >>> import minigrad as mg
     >>> mg.complex(mg.tensor([1.0]), mg.tensor([2.0]))
     tensor([1.+2.j])
@@ -68,6 +70,8 @@ def _check_parts(first, second, name, arguments):
 def polar(abs, angle):
     """Return abs·(cos(angle) + i·sin(angle)) of two real tensors.
 
+    Source: https://docs.pytorch.org/docs/stable/generated/torch.polar.html
+
     >>> import minigrad as mg
     >>> mg.polar(mg.tensor([2.0]), mg.tensor([0.0]))
     tensor([2.+0.j])
@@ -80,6 +84,8 @@ def polar(abs, angle):
 def real(input):
     """Return the real part: of a complex tensor a view, a real tensor itself.
 
+    Source: https://docs.pytorch.org/docs/stable/generated/torch.real.html
+
     >>> import minigrad as mg
     >>> mg.real(mg.tensor([1 + 2j]))
     tensor([1.])
@@ -90,6 +96,8 @@ def real(input):
 @function()
 def imag(input):
     """Return the imaginary part of a complex tensor, as a view; RuntimeError for a real one.
+
+    Source: https://docs.pytorch.org/docs/stable/generated/torch.imag.html
 
     >>> import minigrad as mg
     >>> mg.imag(mg.tensor([1 + 2j]))
@@ -108,6 +116,8 @@ Tensor.imag = property(imag, doc=imag.__doc__)
 def conj(input):
     """Return the complex conjugate; a real tensor itself.
 
+    Source: https://docs.pytorch.org/docs/stable/generated/torch.conj.html
+
     >>> import minigrad as mg
     >>> mg.conj(mg.tensor([1 + 2j]))
     tensor([1.-2.j])
@@ -117,25 +127,48 @@ def conj(input):
 
 @function(method=True, inplace=True, out=True)
 def conj_physical(input):
-    """Return the complex conjugate as a copy; a real tensor itself."""
+    """Return the complex conjugate as a copy; a real tensor itself.
+
+    Source: https://docs.pytorch.org/docs/stable/generated/torch.conj_physical.html
+
+    >>> import minigrad as mg
+    >>> mg.conj_physical(mg.tensor([1 + 2j]))
+    tensor([1.-2.j])
+    """
     return conj(input)
 
 
 @function(method=True)
 def resolve_conj(input):
-    """Return the tensor: conjugates are computed at once here."""
+    """Return the tensor: conjugates are computed at once here.
+
+    Source: https://docs.pytorch.org/docs/stable/generated/torch.resolve_conj.html
+
+    >>> import minigrad as mg
+    >>> mg.tensor([1 + 2j]).conj().resolve_conj()
+    tensor([1.-2.j])
+    """
     return input
 
 
 @function(method=True)
 def resolve_neg(input):
-    """Return the tensor: negatives are computed at once here."""
+    """Return the tensor: negatives are computed at once here.
+
+    Source: https://docs.pytorch.org/docs/stable/generated/torch.resolve_neg.html
+
+    >>> import minigrad as mg
+    >>> mg.tensor([1.0]).resolve_neg()
+    tensor([1.])
+    """
     return input
 
 
 @function()
 def view_as_real(input):
     """Return a complex tensor as a view with a new last dimension of real and imaginary part.
+
+    Source: https://docs.pytorch.org/docs/stable/generated/torch.view_as_real.html
 
     >>> import minigrad as mg
     >>> mg.view_as_real(mg.tensor([1 + 2j]))
@@ -149,6 +182,8 @@ def view_as_real(input):
 @function()
 def view_as_complex(input):
     """Return a real tensor whose last dimension holds pairs as a view of complex numbers.
+
+    Source: https://docs.pytorch.org/docs/stable/generated/torch.view_as_complex.html
 
     >>> import minigrad as mg
     >>> mg.view_as_complex(mg.tensor([[1.0, 2.0]]))
@@ -170,11 +205,25 @@ def view_as_complex(input):
 
 @function(method=True)
 def is_conj(input):
-    """Return whether the tensor is a conjugate yet to be computed: never."""
+    """Return whether the tensor is a conjugate yet to be computed: never.
+
+    Source: https://docs.pytorch.org/docs/stable/generated/torch.is_conj.html
+
+    >>> import minigrad as mg
+    >>> mg.tensor([1 + 2j]).conj().is_conj()
+    False
+    """
     return False
 
 
 @function(method=True)
 def is_neg(input):
-    """Return whether the tensor is a negative yet to be computed: never."""
+    """Return whether the tensor is a negative yet to be computed: never.
+
+    Source: https://docs.pytorch.org/docs/stable/generated/torch.resolve_neg.html
+
+    >>> import minigrad as mg
+    >>> mg.tensor([1.0]).is_neg()
+    False
+    """
     return False

@@ -376,7 +376,15 @@ def conv_tbc(input, weight, bias, pad=0):
 
 @function(name="convolution")
 def _torch_convolution(input, weight, bias, stride, padding, dilation, transposed, output_padding, groups):
-    """Return the convolution, or transposed convolution, over as many dimensions as the stride has."""
+    """Return the convolution, or transposed convolution, over as many dimensions as the stride has.
+
+    Source: https://docs.pytorch.org/docs/stable/generated/torch.nn.functional.conv2d.html
+
+    >>> import minigrad as mg
+    >>> x, w = mg.ones(1, 1, 4), mg.ones(1, 1, 3)
+    >>> mg.convolution(x, w, None, [1], [0], [1], False, [0], 1)
+    tensor([[[3., 3.]]])
+    """
     spatial = len(stride)
     if spatial not in (1, 2, 3):
         raise RuntimeError(f"convolution: 1, 2 or 3 dimensions are supported, but stride={list(stride)}")

@@ -98,6 +98,10 @@ def to(self, *args, dtype=None, device=None, non_blocking=False, copy=False, mem
 
     The tensor itself is returned where nothing changes, unless ``copy``. RuntimeError where there is no such GPU.
     Source: https://docs.pytorch.org/docs/stable/generated/torch.Tensor.to.html
+
+    >>> import minigrad as mg
+    >>> mg.tensor([1.5, 2.5]).to(mg.int64)
+    tensor([1, 2])
     """
     if len(args) == 1 and not (non_blocking or copy or memory_format or other is not None):
         first = args[0]
@@ -151,7 +155,11 @@ def _dtype_method(name, type_name):
         return convert(self, chosen, None, False, memory_format)
 
     conversion.__name__ = conversion.__qualname__ = name
-    conversion.__doc__ = f"Return the tensor as {type_name}; itself if it is that already."
+    conversion.__doc__ = (
+        f"Return the tensor as {type_name}; itself if it is that already.\n\n"
+        f"    Source: https://docs.pytorch.org/docs/stable/generated/torch.Tensor.{name}.html\n\n"
+        f"    >>> import minigrad as mg\n    >>> mg.tensor([0, 1]).{name}().dtype\n    minigrad.{type_name}\n    "
+    )
     return function(method=True, public=False)(conversion)
 
 
@@ -173,7 +181,14 @@ for _name, _type in (
 
 @function(method=True, public=False)
 def cpu(self, memory_format=None):
-    """Return the tensor on the CPU; itself if it is there already."""
+    """Return the tensor on the CPU; itself if it is there already.
+
+    Source: https://docs.pytorch.org/docs/stable/generated/torch.Tensor.cpu.html
+
+    >>> import minigrad as mg
+    >>> mg.ones(2).cpu()
+    tensor([1., 1.])
+    """
     return convert(self, None, as_device("cpu"), False, memory_format)
 
 
@@ -208,6 +223,13 @@ def type(self, dtype=None, non_blocking=False):  # noqa: A001 - PyTorch's name
     """Return the legacy name of the tensor's type, such as ``torch.FloatTensor``, or the tensor converted to a type.
 
     A type is a dtype, a legacy name (with ``torch.`` or ``minigrad.`` before it) or a legacy class.
+    Source: https://docs.pytorch.org/docs/stable/generated/torch.Tensor.type.html
+
+    >>> import minigrad as mg
+    >>> mg.ones(2).type()
+    'torch.FloatTensor'
+    >>> mg.ones(2).type(mg.int64)
+    tensor([1, 1])
     """
     if dtype is None:
         legacy = _LEGACY_NAMES.get(self.dtype.name, self.dtype.name)
@@ -226,14 +248,28 @@ def type(self, dtype=None, non_blocking=False):  # noqa: A001 - PyTorch's name
 
 @function(method=True, public=False)
 def type_as(self, other):
-    """Return the tensor with the other's dtype and device."""
+    """Return the tensor with the other's dtype and device.
+
+    Source: https://docs.pytorch.org/docs/stable/generated/torch.Tensor.type_as.html
+
+    >>> import minigrad as mg
+    >>> mg.ones(2).type_as(mg.tensor([1]))
+    tensor([1, 1])
+    """
     return convert(self, other.array.dtype, other.device)
 
 
 # ---------------------------------------------------------------------- copies
 @function(method=True, public=False)
 def contiguous(self, memory_format=None):
-    """Return the tensor itself if its elements lie in order without gaps, else a copy that does."""
+    """Return the tensor itself if its elements lie in order without gaps, else a copy that does.
+
+    Source: https://docs.pytorch.org/docs/stable/generated/torch.Tensor.contiguous.html
+
+    >>> import minigrad as mg
+    >>> mg.ones(2, 3).t().contiguous().stride()
+    (2, 1)
+    """
     if memory_format is not None and memory_format is not contiguous_format:
         return to_memory_format(self, memory_format)
     if self.array.flags.c_contiguous:
@@ -244,6 +280,8 @@ def contiguous(self, memory_format=None):
 @function(method=True)
 def clone(input, *, memory_format=None):
     """Return a copy of the tensor; gradients flow through.
+
+    Source: https://docs.pytorch.org/docs/stable/generated/torch.clone.html
 
     >>> import minigrad as mg
     >>> mg.clone(mg.ones(2))
@@ -258,13 +296,27 @@ def clone(input, *, memory_format=None):
 
 @function(method=True)
 def detach_copy(input):
-    """Return an untracked copy of the tensor."""
+    """Return an untracked copy of the tensor.
+
+    Source: https://docs.pytorch.org/docs/stable/generated/torch.Tensor.detach.html
+
+    >>> import minigrad as mg
+    >>> mg.detach_copy(mg.ones(2, requires_grad=True))
+    tensor([1., 1.])
+    """
     return wrap(input.array.copy())
 
 
 @function(method=True, public=False)
 def copy_(self, src, non_blocking=False):
-    """Write the elements of src, which is broadcast and converted, into this tensor, in place; returns it."""
+    """Write the elements of src, which is broadcast and converted, into this tensor, in place; returns it.
+
+    Source: https://docs.pytorch.org/docs/stable/generated/torch.Tensor.copy_.html
+
+    >>> import minigrad as mg
+    >>> mg.zeros(2).copy_(mg.tensor([1, 2]))
+    tensor([1., 2.])
+    """
     if not isinstance(src, Tensor):
         raise TypeError(f"copy_(): argument 'other' (position 1) must be Tensor, not {src.__class__.__name__}")
     expanded_shape(src.array.shape, self.array.shape, "copy_")
@@ -298,7 +350,14 @@ def _written(tensor, array):
 
 @function(method=True)
 def fill_(self, value):
-    """Fill the tensor with a number (or 0-dimensional tensor), in place; returns it."""
+    """Fill the tensor with a number (or 0-dimensional tensor), in place; returns it.
+
+    Source: https://docs.pytorch.org/docs/stable/generated/torch.Tensor.fill_.html
+
+    >>> import minigrad as mg
+    >>> mg.zeros(2).fill_(3)
+    tensor([3., 3.])
+    """
     if isinstance(value, Tensor) and value.array.ndim:
         raise RuntimeError(
             f"fill_ only supports 0-dimension value tensor but got tensor with {value.array.ndim} dimensions."
@@ -314,7 +373,14 @@ def fill_(self, value):
 
 @function(method=True)
 def fill(input, value):
-    """Return a copy of the tensor filled with a number (or 0-dimensional tensor)."""
+    """Return a copy of the tensor filled with a number (or 0-dimensional tensor).
+
+    Source: https://docs.pytorch.org/docs/stable/generated/torch.Tensor.fill_.html
+
+    >>> import minigrad as mg
+    >>> mg.fill(mg.zeros(2), 3)
+    tensor([3., 3.])
+    """
     if isinstance(value, Tensor):
         if value.array.ndim:
             raise RuntimeError(
@@ -326,13 +392,27 @@ def fill(input, value):
 
 @function(method=True)
 def zero_(self):
-    """Fill the tensor with zeros, in place; returns it."""
+    """Fill the tensor with zeros, in place; returns it.
+
+    Source: https://docs.pytorch.org/docs/stable/generated/torch.Tensor.zero_.html
+
+    >>> import minigrad as mg
+    >>> mg.ones(2).zero_()
+    tensor([0., 0.])
+    """
     return fill_(self, 0)
 
 
 @function(method=True, public=False)
 def set_(self, source=None):
-    """Give this tensor the memory, shape and strides of another; returns it."""
+    """Give this tensor the memory, shape and strides of another; returns it.
+
+    Source: https://docs.pytorch.org/docs/stable/generated/torch.Tensor.set_.html
+
+    >>> import minigrad as mg
+    >>> mg.zeros(2).set_(mg.ones(3))
+    tensor([1., 1., 1.])
+    """
     if source is None:
         self.array = xp(self.array).empty((0,), self.array.dtype)
         return self
@@ -345,7 +425,14 @@ def set_(self, source=None):
 
 @function(method=True, public=False)
 def resize_(self, *sizes, memory_format=None):
-    """Change the shape in place, keeping the first elements; new ones are uninitialised. Returns the tensor."""
+    """Change the shape in place, keeping the first elements; new ones are uninitialised. Returns the tensor.
+
+    Source: https://docs.pytorch.org/docs/stable/generated/torch.Tensor.resize_.html
+
+    >>> import minigrad as mg
+    >>> mg.tensor([1, 2, 3, 4]).resize_(2)
+    tensor([1, 2])
+    """
     shape = tuple(sizes[0]) if len(sizes) == 1 and not isinstance(sizes[0], int) else sizes
     shape = tuple([as_int(length, "resize_()") for length in shape])
     if self.requires_grad:
@@ -366,7 +453,15 @@ def resize_(self, *sizes, memory_format=None):
 
 @function(method=True)
 def resize_as_(self, the_template, memory_format=None):
-    """Change the shape in place to another tensor's; see resize_."""
+    """Change the shape in place to another tensor's; see resize_.
+
+    Source: https://docs.pytorch.org/docs/stable/generated/torch.Tensor.resize_as_.html
+
+    >>> import minigrad as mg
+    >>> mg.tensor([1, 2, 3, 4]).resize_as_(mg.zeros(2, 2))
+    tensor([[1, 2],
+            [3, 4]])
+    """
     return resize_(self, the_template.array.shape, memory_format=memory_format)
 
 
@@ -384,6 +479,8 @@ def resize(self, *sizes):
 def is_tensor(obj):
     """Return whether an object is a Tensor.
 
+    Source: https://docs.pytorch.org/docs/stable/generated/torch.is_tensor.html
+
     >>> import minigrad as mg
     >>> mg.is_tensor(mg.ones(1))
     True
@@ -395,6 +492,8 @@ def is_tensor(obj):
 def is_floating_point(input):
     """Return whether a tensor's elements are floating-point numbers.
 
+    Source: https://docs.pytorch.org/docs/stable/generated/torch.is_floating_point.html
+
     >>> import minigrad as mg
     >>> mg.is_floating_point(mg.ones(1))
     True
@@ -405,14 +504,28 @@ def is_floating_point(input):
 
 @function()
 def is_complex(input):
-    """Return whether a tensor's elements are complex numbers."""
+    """Return whether a tensor's elements are complex numbers.
+
+    Source: https://docs.pytorch.org/docs/stable/generated/torch.is_complex.html
+
+    >>> import minigrad as mg
+    >>> mg.is_complex(mg.tensor([1j]))
+    True
+    """
     check_tensor(input, "is_complex")
     return input.is_complex()
 
 
 @function(method=True)
 def is_nonzero(input):
-    """Return whether the single element of a tensor is not zero."""
+    """Return whether the single element of a tensor is not zero.
+
+    Source: https://docs.pytorch.org/docs/stable/generated/torch.is_nonzero.html
+
+    >>> import minigrad as mg
+    >>> mg.is_nonzero(mg.tensor([2.0]))
+    True
+    """
     if input.array.size != 1:
         raise RuntimeError(
             f"Boolean value of Tensor with {'no' if not input.array.size else 'more than one'} value is ambiguous"
@@ -422,13 +535,26 @@ def is_nonzero(input):
 
 @function(method=True)
 def is_same_size(input, other):
-    """Return whether two tensors have the same shape."""
+    """Return whether two tensors have the same shape.
+
+    >>> import minigrad as mg
+    >>> mg.is_same_size(mg.ones(2), mg.zeros(2))
+    True
+    """
     return input.array.shape == other.array.shape
 
 
 @function(method=True, public=False)
 def is_set_to(self, tensor):
-    """Return whether two tensors look at the same elements of the same memory."""
+    """Return whether two tensors look at the same elements of the same memory.
+
+    Source: https://docs.pytorch.org/docs/stable/generated/torch.Tensor.is_set_to.html
+
+    >>> import minigrad as mg
+    >>> x = mg.ones(2)
+    >>> x.is_set_to(x), x.is_set_to(mg.ones(2))
+    (True, False)
+    """
     a, b = self.array, tensor.array
     return self.data_ptr() == tensor.data_ptr() and a.shape == b.shape and a.strides == b.strides
 
@@ -436,6 +562,8 @@ def is_set_to(self, tensor):
 @function()
 def numel(input):
     """Return the number of elements of a tensor.
+
+    Source: https://docs.pytorch.org/docs/stable/generated/torch.numel.html
 
     >>> import minigrad as mg
     >>> mg.numel(mg.ones(2, 3))
@@ -446,7 +574,15 @@ def numel(input):
 
 
 def is_contiguous(self, memory_format=contiguous_format):
-    """Return whether the elements lie in memory in a format (row-major by default) without gaps."""
+    """Return whether the elements lie in memory in a format (row-major by default) without gaps.
+
+    Source: https://docs.pytorch.org/docs/stable/generated/torch.Tensor.is_contiguous.html
+
+    >>> import minigrad as mg
+    >>> x = mg.ones(2, 3)
+    >>> x.is_contiguous(), x.t().is_contiguous()
+    (True, False)
+    """
     if memory_format is contiguous_format:
         return self.array.flags.c_contiguous
     check_memory_format(memory_format)
@@ -476,7 +612,14 @@ Tensor.names = property(lambda self: (None,) * self.array.ndim, doc="The names o
 
 @function(method=True, public=False)
 def dim_order(self):
-    """Return the dimensions from the slowest to the fastest in memory."""
+    """Return the dimensions from the slowest to the fastest in memory.
+
+    Source: https://docs.pytorch.org/docs/stable/generated/torch.Tensor.dim_order.html
+
+    >>> import minigrad as mg
+    >>> mg.ones(2, 3).t().dim_order()
+    (1, 0)
+    """
     strides = self.array.strides
     return tuple(sorted(range(len(strides)), key=lambda dim: (-strides[dim], dim)))
 
@@ -489,7 +632,14 @@ def pin_memory(self):
 
 @function(method=True, public=False)
 def is_pinned(self):
-    """Return whether the memory is page-locked."""
+    """Return whether the memory is page-locked.
+
+    Source: https://docs.pytorch.org/docs/stable/generated/torch.Tensor.is_pinned.html
+
+    >>> import minigrad as mg
+    >>> mg.ones(2).is_pinned()
+    False
+    """
     root = self.array
     while isinstance(root, np.ndarray) and root.base is not None:
         root = root.base
@@ -498,7 +648,14 @@ def is_pinned(self):
 
 @function(method=True, public=False)
 def share_memory_(self):
-    """Move the memory to where other processes of a fork see it too, in place; returns the tensor."""
+    """Move the memory to where other processes of a fork see it too, in place; returns the tensor.
+
+    Source: https://docs.pytorch.org/docs/stable/generated/torch.Tensor.share_memory_.html
+
+    >>> import minigrad as mg
+    >>> mg.ones(2).share_memory_()
+    tensor([1., 1.])
+    """
     if self.is_cuda:
         return self
     if not is_shared(self):
@@ -513,7 +670,15 @@ def share_memory_(self):
 
 @function(method=True, public=False)
 def is_shared(self):
-    """Return whether other processes of a fork see writes to the memory."""
+    """Return whether other processes of a fork see writes to the memory.
+
+    Source: https://docs.pytorch.org/docs/stable/generated/torch.Tensor.is_shared.html
+
+    >>> import minigrad as mg
+    >>> x = mg.ones(2)
+    >>> x.is_shared(), x.share_memory_().is_shared()
+    (False, True)
+    """
     if self.is_cuda:
         return True
     import mmap
@@ -536,7 +701,16 @@ Tensor.__array_wrap__ = _array_wrap
 # ---------------------------------------------------------------------- defaults
 @function()
 def set_default_tensor_type(t):
-    """Set the default dtype (and device) by a legacy type such as ``minigrad.DoubleTensor`` or its name."""
+    """Set the default dtype (and device) by a legacy type such as ``minigrad.DoubleTensor`` or its name.
+
+    Source: https://docs.pytorch.org/docs/stable/generated/torch.set_default_tensor_type.html
+
+    >>> import minigrad as mg
+    >>> mg.set_default_tensor_type(mg.DoubleTensor)
+    >>> mg.zeros(1).dtype
+    minigrad.float64
+    >>> mg.set_default_tensor_type(mg.FloatTensor)
+    """
     if isinstance(t, str):
         module, _, legacy = t.rpartition(".")
         if legacy not in LEGACY_TYPES:

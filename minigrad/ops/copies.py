@@ -44,19 +44,40 @@ _register_copy("alias_copy", lambda input: input)
 
 @function(method=True)
 def unsafe_chunk(input, chunks, dim=0):
-    """Return :func:`chunk`'s parts; PyTorch leaves out a check of in-place writes here, minigrad doesn't."""
+    """Return :func:`chunk`'s parts; PyTorch leaves out a check of in-place writes here, minigrad doesn't.
+
+    Source: https://docs.pytorch.org/docs/stable/generated/torch.unsafe_chunk.html
+
+    >>> import minigrad as mg
+    >>> mg.unsafe_chunk(mg.arange(4), 2)
+    (tensor([0, 1]), tensor([2, 3]))
+    """
     return FUNCTIONS["chunk"](input, chunks, dim)
 
 
 @function(method=True)
 def unsafe_split(input, split_size, dim=0):
-    """Return :func:`split`'s parts; PyTorch leaves out a check of in-place writes here, minigrad doesn't."""
+    """Return :func:`split`'s parts; PyTorch leaves out a check of in-place writes here, minigrad doesn't.
+
+    Source: https://docs.pytorch.org/docs/stable/generated/torch.unsafe_split.html
+
+    >>> import minigrad as mg
+    >>> mg.unsafe_split(mg.arange(4), 3)
+    (tensor([0, 1, 2]), tensor([3]))
+    """
     return FUNCTIONS["split"](input, split_size, dim)
 
 
 @function(method=True)
 def unsafe_split_with_sizes(input, split_sizes, dim=0):
-    """Return :func:`split_with_sizes`' parts; PyTorch leaves out a check of in-place writes here, minigrad doesn't."""
+    """Return :func:`split_with_sizes`' parts; PyTorch leaves out a check of in-place writes here, minigrad doesn't.
+
+    Source: https://docs.pytorch.org/docs/stable/generated/torch.unsafe_split.html
+
+    >>> import minigrad as mg
+    >>> mg.unsafe_split_with_sizes(mg.arange(4), [1, 3])
+    (tensor([0]), tensor([1, 2, 3]))
+    """
     return FUNCTIONS["split_with_sizes"](input, split_sizes, dim)
 
 

@@ -202,6 +202,8 @@ def empty(
 ):
     """Return an uninitialised tensor of the given size; keywords as for zeros, and memory_format.
 
+    Source: https://docs.pytorch.org/docs/stable/generated/torch.empty.html
+
     >>> import minigrad as mg
     >>> mg.empty(2, 3).shape
     minigrad.Size([2, 3])
@@ -236,6 +238,8 @@ def full(
 ):
     """Return a tensor of the given size full of one number; the dtype defaults to the number's.
 
+    Source: https://docs.pytorch.org/docs/stable/generated/torch.full.html
+
     >>> import minigrad as mg
     >>> mg.full((2,), 3.0)
     tensor([3., 3.])
@@ -259,6 +263,8 @@ as_fill_value = fill_value  # full() and full_like() have a parameter of that na
 def scalar_tensor(s, *, dtype=None, layout=None, device=None, requires_grad=False, pin_memory=False):
     """Return a 0-dimensional tensor of a number, of the default dtype unless given.
 
+    Source: https://docs.pytorch.org/docs/stable/generated/torch.tensor.html
+
     >>> import minigrad as mg
     >>> mg.scalar_tensor(3)
     tensor(3.)
@@ -281,7 +287,14 @@ def default_dtype_of(dtype):
 
 @function()
 def empty_strided(size, stride, *, dtype=None, layout=None, device=None, requires_grad=False, pin_memory=False):
-    """Return an uninitialised tensor with the given size and strides (in elements)."""
+    """Return an uninitialised tensor with the given size and strides (in elements).
+
+    Source: https://docs.pytorch.org/docs/stable/generated/torch.empty_strided.html
+
+    >>> import minigrad as mg
+    >>> mg.empty_strided((2, 3), (1, 2)).stride()
+    (1, 2)
+    """
     check_layout(layout)
     shape, steps = sizes_of((tuple(size),), "empty_strided"), tuple(stride)
     if len(shape) != len(steps):
@@ -339,7 +352,11 @@ def _like(name, maker):
         return finish(array, requires_grad, pin_memory)
 
     like.__name__ = like.__qualname__ = f"{name}_like"
-    like.__doc__ = f"Return a tensor as made by {name}() with the input's shape, dtype and device unless given."
+    like.__doc__ = (
+        f"Return a tensor as made by {name}() with the input's shape, dtype and device unless given.\n\n"
+        f"    Source: https://docs.pytorch.org/docs/stable/generated/torch.{name}_like.html\n\n"
+        f"    >>> import minigrad as mg\n    >>> mg.{name}_like(mg.ones(2, 3)).shape\n    minigrad.Size([2, 3])\n    "
+    )
     return function()(like)
 
 
@@ -361,6 +378,8 @@ def full_like(
     memory_format=None,
 ):
     """Return a tensor full of one number with the input's shape, dtype and device unless given.
+
+    Source: https://docs.pytorch.org/docs/stable/generated/torch.full_like.html
 
     >>> import minigrad as mg
     >>> mg.full_like(mg.ones(2), 7)
@@ -389,7 +408,11 @@ def _new_constructor(name, maker):
         return finish(array, requires_grad, pin_memory)
 
     constructor.__name__ = constructor.__qualname__ = f"new_{name}"
-    constructor.__doc__ = f"Return a tensor as made by {name}() of this tensor's dtype and device unless given."
+    constructor.__doc__ = (
+        f"Return a tensor as made by {name}() of this tensor's dtype and device unless given.\n\n"
+        f"    Source: https://docs.pytorch.org/docs/stable/generated/torch.Tensor.new_{name}.html\n\n"
+        f"    >>> import minigrad as mg\n    >>> mg.tensor([1, 2]).new_{name}(3).dtype\n    minigrad.int64\n    "
+    )
     return function(method=True, public=False)(constructor)
 
 
@@ -400,7 +423,14 @@ new_empty = _new_constructor("empty", _empty)
 
 @function(method=True, public=False)
 def new_full(self, size, fill_value, *, dtype=None, device=None, requires_grad=False, layout=None, pin_memory=False):
-    """Return a tensor full of one number, of this tensor's dtype and device unless given."""
+    """Return a tensor full of one number, of this tensor's dtype and device unless given.
+
+    Source: https://docs.pytorch.org/docs/stable/generated/torch.Tensor.new_full.html
+
+    >>> import minigrad as mg
+    >>> mg.tensor([1, 2]).new_full((2,), 7)
+    tensor([7, 7])
+    """
     dtype, device = self.dtype if dtype is None else dtype, self.device if device is None else device
     return full(
         size, fill_value, dtype=dtype, device=device, requires_grad=requires_grad, layout=layout, pin_memory=pin_memory
@@ -409,7 +439,14 @@ def new_full(self, size, fill_value, *, dtype=None, device=None, requires_grad=F
 
 @function(method=True, public=False)
 def new_tensor(self, data, *, dtype=None, device=None, requires_grad=False, layout=None, pin_memory=False):
-    """Return a new tensor with a copy of the data, of this tensor's dtype and device unless given."""
+    """Return a new tensor with a copy of the data, of this tensor's dtype and device unless given.
+
+    Source: https://docs.pytorch.org/docs/stable/generated/torch.Tensor.new_tensor.html
+
+    >>> import minigrad as mg
+    >>> mg.ones(2).new_tensor([1, 2])
+    tensor([1., 2.])
+    """
     check_layout(layout)
     dtype, device = self.dtype if dtype is None else dtype, self.device if device is None else device
     return finish(copied(data, dtype, device), requires_grad, pin_memory)
@@ -417,7 +454,14 @@ def new_tensor(self, data, *, dtype=None, device=None, requires_grad=False, layo
 
 @function(method=True, public=False)
 def new_empty_strided(self, size, stride, dtype=None, layout=None, device=None, requires_grad=False, pin_memory=False):
-    """Return an uninitialised tensor with the given size and strides, of this one's dtype and device unless given."""
+    """Return an uninitialised tensor with the given size and strides, of this one's dtype and device unless given.
+
+    Source: https://docs.pytorch.org/docs/stable/generated/torch.Tensor.new_empty_strided.html
+
+    >>> import minigrad as mg
+    >>> mg.ones(2).new_empty_strided((2, 3), (1, 2)).stride()
+    (1, 2)
+    """
     dtype, device = self.dtype if dtype is None else dtype, self.device if device is None else device
     return empty_strided(
         size, stride, dtype=dtype, device=device, layout=layout, requires_grad=requires_grad, pin_memory=pin_memory
@@ -426,7 +470,16 @@ def new_empty_strided(self, size, stride, dtype=None, layout=None, device=None, 
 
 @function(method=True, public=False)
 def new(self, *args, device=None):
-    """Return a tensor of this one's dtype and device made like the legacy constructor does: of a size or of data."""
+    """Return a tensor of this one's dtype and device made like the legacy constructor does: of a size or of data.
+
+    Source: https://docs.pytorch.org/docs/stable/generated/torch.Tensor.new_tensor.html
+
+    >>> import minigrad as mg
+    >>> mg.ones(2).new([1, 2])
+    tensor([1., 2.])
+    >>> mg.ones(2).new(2, 3).shape
+    minigrad.Size([2, 3])
+    """
     if len(args) == 1 and isinstance(args[0], Tensor):
         return args[0].detach().to(dtype=self.dtype)
     array = Tensor(*args, dtype=self.dtype, device="cpu").array

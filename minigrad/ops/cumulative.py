@@ -7,8 +7,8 @@ from minigrad.op import Op
 from minigrad.ops.define import require_tensor
 from minigrad.ops.masked import keep_where
 from minigrad.ops.reduce import checked, in_dtype, spread
-from minigrad.ops.unary import exp_op
 from minigrad.ops.results import named_result
+from minigrad.ops.unary import exp_op
 from minigrad.registry import function
 from minigrad.tensor import normalize_dim
 

@@ -94,7 +94,15 @@ def embedding(input, weight, padding_idx=None, max_norm=None, norm_type=2.0, sca
 
 @function(name="embedding")
 def _torch_embedding(weight, indices, padding_idx=-1, scale_grad_by_freq=False, sparse=False):
-    """Embedding with torch.embedding's order of arguments; padding_idx -1 means none."""
+    """Embedding with torch.embedding's order of arguments; padding_idx -1 means none.
+
+    Source: https://docs.pytorch.org/docs/stable/generated/torch.nn.functional.embedding.html
+
+    >>> import minigrad as mg
+    >>> mg.embedding(mg.tensor([[1.0, 2.0], [3.0, 4.0]]), mg.tensor([1, 0]))
+    tensor([[3., 4.],
+            [1., 2.]])
+    """
     return embedding(indices, weight, None if padding_idx == -1 else padding_idx, None, 2.0, scale_grad_by_freq, sparse)
 
 

@@ -144,6 +144,12 @@ def lu_unpack(LU_data, LU_pivots, unpack_data=True, unpack_pivots=True):
     """Return (P, L, U) of what lu_factor returned; those not asked for are empty.
 
     Source: https://docs.pytorch.org/docs/stable/generated/torch.lu_unpack.html
+
+    >>> import minigrad as mg
+    >>> P, L, U = mg.lu_unpack(*mg.linalg.lu_factor(mg.tensor([[1.0, 2.0], [2.0, 2.0]])))
+    >>> P @ L @ U
+    tensor([[1., 2.],
+            [2., 2.]])
     """
     if LU_pivots.array.dtype != "int32":
         raise RuntimeError(
@@ -188,13 +194,31 @@ def lu_solve_factored(LU, pivots, B, *, left=True, adjoint=False, out=None):
 
 @function(method=True, out=True)
 def lu_solve(input, LU_data, LU_pivots):
-    """Return X with A X = input, given lu_factor's result of A; linalg.lu_solve is what to use."""
+    """Return X with A X = input, given lu_factor's result of A; linalg.lu_solve is what to use.
+
+    Source: https://docs.pytorch.org/docs/stable/generated/torch.lu_solve.html
+
+    >>> import minigrad as mg
+    >>> A, b = mg.tensor([[2.0, 0.0], [0.0, 4.0]]), mg.tensor([[2.0], [8.0]])
+    >>> mg.lu_solve(b, *mg.linalg.lu_factor(A))
+    tensor([[1.],
+            [2.]])
+    """
     return lu_solve_factored(LU_data, LU_pivots, input)
 
 
 @function(method=True)
 def triangular_solve(input, A, upper=True, transpose=False, unitriangular=False, *, out=None):
-    """Return (X, A) with A X = input for triangular A; linalg.solve_triangular is what to use."""
+    """Return (X, A) with A X = input for triangular A; linalg.solve_triangular is what to use.
+
+    Source: https://docs.pytorch.org/docs/stable/generated/torch.triangular_solve.html
+
+    >>> import minigrad as mg
+    >>> b, A = mg.tensor([[4.0], [3.0]]), mg.tensor([[2.0, 1.0], [0.0, 3.0]])
+    >>> mg.triangular_solve(b, A)[0]
+    tensor([[1.5000],
+            [1.0000]])
+    """
     check_floating("triangular_solve", A, square=True)
     triangle = triu_op(A, diagonal=int(unitriangular)) if upper else tril_op(A, diagonal=-int(unitriangular))
     if unitriangular:
@@ -209,6 +233,10 @@ def geqrf(input):
     """Return LAPACK's (a, tau) of the QR decomposition: R above the diagonal, the reflections below it. No gradient.
 
     Source: https://docs.pytorch.org/docs/stable/generated/torch.geqrf.html
+
+    >>> import minigrad as mg
+    >>> mg.geqrf(mg.eye(2))[0].shape
+    minigrad.Size([2, 2])
     """
     check_floating("geqrf", input)
     return Householder(*(wrap(part) for part in kernels.householder(input.array)))
@@ -256,7 +284,15 @@ def householder_product(A, tau, *, out=None):
 
 @function(name="orgqr", method=True)
 def orgqr(input, input2, *, out=None):
-    """Return linalg.householder_product(input, input2)."""
+    """Return linalg.householder_product(input, input2).
+
+    Source: https://docs.pytorch.org/docs/stable/generated/torch.orgqr.html
+
+    >>> import minigrad as mg
+    >>> mg.orgqr(*mg.geqrf(mg.eye(2)))
+    tensor([[1., 0.],
+            [0., 1.]])
+    """
     return householder_product(input, input2, out=out)
 
 
@@ -265,6 +301,11 @@ def ormqr(input, input2, input3, left=True, transpose=False):
     """Return Q input3 (input3 Q with left=False; Qᵀ with transpose=True); input and input2 are geqrf's a and tau.
 
     Source: https://docs.pytorch.org/docs/stable/generated/torch.ormqr.html
+
+    >>> import minigrad as mg
+    >>> a, tau = mg.geqrf(mg.eye(2))
+    >>> mg.ormqr(a, tau, mg.ones(2, 2)).shape
+    minigrad.Size([2, 2])
     """
     check_floating("ormqr", input)
     tau, other = input2, input3
@@ -307,7 +348,19 @@ def matrix_exponential(A):
     return result
 
 
-function(method=True, name="matrix_exp")(lambda input: matrix_exponential(input))
+@function(method=True)
+def matrix_exp(input):
+    """Return the matrix exponential, the sum of Aᵏ / k! over k from 0.
+
+    Arguments: input (Tensor, (..., n, n)).
+    Source: https://docs.pytorch.org/docs/stable/generated/torch.matrix_exp.html
+
+    >>> import minigrad as mg
+    >>> mg.matrix_exp(mg.zeros(2, 2))
+    tensor([[1., 0.],
+            [0., 1.]])
+    """
+    return matrix_exponential(input)
 
 
 # ---------------------------------------------------------------------- low rank
@@ -320,6 +373,11 @@ def svd_lowrank(A, q=6, niter=2, M=None):
     """Return (U, S, V) with about A - M = U diag(S) Vᵀ, of rank q, by random projections and niter power iterations.
 
     Source: Halko, Martinsson and Tropp, "Finding structure with randomness", 2009, algorithms 4.4 and 5.1.
+    Source: https://docs.pytorch.org/docs/stable/generated/torch.svd_lowrank.html
+
+    >>> import minigrad as mg
+    >>> mg.svd_lowrank(mg.ones(4, 3), q=2)[1].shape
+    minigrad.Size([2])
     """
     check_floating("svd_lowrank", A)
     q = 6 if q is None else q
@@ -342,6 +400,10 @@ def pca_lowrank(A, q=None, center=True, niter=2):
     """Return (U, S, V) of svd_lowrank of A, less its columns' means with center: principal components are V's columns.
 
     Source: https://docs.pytorch.org/docs/stable/generated/torch.pca_lowrank.html
+
+    >>> import minigrad as mg
+    >>> mg.pca_lowrank(mg.eye(4, 3), q=2)[0].shape
+    minigrad.Size([4, 2])
     """
     check_floating("pca_lowrank", A)
     size, width = A.shape[-2:]

@@ -36,6 +36,8 @@ def tensor(data, *, dtype=None, device=None, requires_grad=False, pin_memory=Fal
 def as_tensor(data, dtype=None, device=None):
     """Return data as a tensor, sharing memory with a NumPy array or tensor wherever dtype and device allow it.
 
+    Source: https://docs.pytorch.org/docs/stable/generated/torch.as_tensor.html
+
     >>> import minigrad as mg
     >>> mg.as_tensor([1.0, 2.0])
     tensor([1., 2.])
@@ -53,7 +55,14 @@ def as_tensor(data, dtype=None, device=None):
 
 @function()
 def asarray(obj, *, dtype=None, device=None, copy=None, requires_grad=False):
-    """Return obj as a tensor; copy=True always copies, copy=False raises ValueError where a copy is needed."""
+    """Return obj as a tensor; copy=True always copies, copy=False raises ValueError where a copy is needed.
+
+    Source: https://docs.pytorch.org/docs/stable/generated/torch.asarray.html
+
+    >>> import minigrad as mg
+    >>> mg.asarray([1, 2])
+    tensor([1, 2])
+    """
     if copy:
         source = obj.detach() if isinstance(obj, Tensor) else obj
         device = obj.device if isinstance(obj, Tensor) and device is None else device
@@ -117,6 +126,8 @@ def from_numpy(ndarray):
 def frombuffer(buffer, *, dtype, count=-1, offset=0, requires_grad=False):
     """Return a 1-dimensional tensor on the memory of an object with Python's buffer interface.
 
+    Source: https://docs.pytorch.org/docs/stable/generated/torch.frombuffer.html
+
     >>> import minigrad as mg
     >>> mg.frombuffer(bytearray([1, 2]), dtype=mg.uint8)
     tensor([1, 2], dtype=minigrad.uint8)
@@ -151,6 +162,8 @@ def frombuffer(buffer, *, dtype, count=-1, offset=0, requires_grad=False):
 @function()
 def from_dlpack(ext_tensor):
     """Return a tensor on the memory of any object with DLPack's interface (a NumPy, CuPy or PyTorch array).
+
+    Source: https://docs.pytorch.org/docs/stable/generated/torch.from_dlpack.html
 
     >>> import minigrad as mg
     >>> mg.from_dlpack(mg.ones(2))

@@ -99,7 +99,14 @@ function()(rrelu_)
 
 @function(name="rrelu")
 def _torch_rrelu(input, lower=1.0 / 8, upper=1.0 / 3, training=False):
-    """Return input where it is positive, slope * input elsewhere; see nn.functional.rrelu."""
+    """Return input where it is positive, slope * input elsewhere; see nn.functional.rrelu.
+
+    Source: https://docs.pytorch.org/docs/stable/generated/torch.nn.functional.rrelu.html
+
+    >>> import minigrad as mg
+    >>> mg.rrelu(mg.tensor([-4.0, 1.0]), 0.25, 0.25)
+    tensor([-1.,  1.])
+    """
     return rrelu(input, lower, upper, training)
 
 

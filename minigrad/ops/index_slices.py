@@ -19,6 +19,8 @@ _ALL = slice(None)
 def index_select(input, dim, index):
     """Return the input's slices at the indices of a vector along a dimension, as a copy.
 
+    Source: https://docs.pytorch.org/docs/stable/generated/torch.index_select.html
+
     >>> import minigrad as mg
     >>> mg.arange(6).reshape(2, 3).index_select(1, mg.tensor([2, 0]))
     tensor([[2, 0],
@@ -66,6 +68,8 @@ def _slices_arguments(input, dim, index, source, name):
 def index_add(input, dim, index, source, *, alpha=1):
     """Return the input with alpha times the slices of source added at the indices along a dimension.
 
+    Source: https://docs.pytorch.org/docs/stable/generated/torch.index_add.html
+
     >>> import minigrad as mg
     >>> mg.index_add(mg.zeros(3), 0, mg.tensor([0, 0, 2]), mg.ones(3))
     tensor([2., 0., 1.])
@@ -82,6 +86,8 @@ def index_add(input, dim, index, source, *, alpha=1):
 def index_copy(input, dim, index, source):
     """Return the input with the slices of source written at the indices along a dimension.
 
+    Source: https://docs.pytorch.org/docs/stable/generated/torch.index_copy.html
+
     >>> import minigrad as mg
     >>> mg.index_copy(mg.zeros(3), 0, mg.tensor([1]), mg.tensor([5.0]))
     tensor([0., 5., 0.])
@@ -93,6 +99,8 @@ def index_copy(input, dim, index, source):
 @function(method=True, inplace=True)
 def index_fill(input, dim, index, value):
     """Return the input with a number (or 0-dimensional tensor) written at the indices along a dimension.
+
+    Source: https://docs.pytorch.org/docs/stable/generated/torch.Tensor.index_fill.html
 
     >>> import minigrad as mg
     >>> mg.index_fill(mg.zeros(3), 0, mg.tensor([1]), 5.0)
@@ -117,7 +125,14 @@ def index_fill(input, dim, index, value):
 
 @function(method=True, inplace=True, out=True)
 def index_reduce(input, dim, index, source, reduce, *, include_self=True):
-    """Return the input with slices of source combined in at indices along a dimension: prod, mean, amax or amin."""
+    """Return the input with slices of source combined in at indices along a dimension: prod, mean, amax or amin.
+
+    Source: https://docs.pytorch.org/docs/stable/generated/torch.index_reduce.html
+
+    >>> import minigrad as mg
+    >>> mg.index_reduce(mg.ones(2), 0, mg.tensor([0, 0]), mg.tensor([2.0, 3.0]), "prod")
+    tensor([6., 1.])
+    """
     if reduce not in ("prod", "mean", "amax", "amin"):
         raise RuntimeError(f"index_reduce(): reduce argument must be either prod, mean, amax or amin, got {reduce}.")
     dim, x, places, values = _slices_arguments(input, dim, index, source, "index_reduce")
@@ -142,7 +157,14 @@ def _put_positions(input, indices, name):
 
 @function(method=True, inplace=True)
 def index_put(input, indices, values, accumulate=False):
-    """Return the input with values written, or added, at the positions a tuple of index tensors names."""
+    """Return the input with values written, or added, at the positions a tuple of index tensors names.
+
+    Source: https://docs.pytorch.org/docs/stable/generated/torch.Tensor.index_put.html
+
+    >>> import minigrad as mg
+    >>> mg.index_put(mg.zeros(3), (mg.tensor([0, 2]),), mg.tensor([1.0, 2.0]))
+    tensor([1., 0., 2.])
+    """
     positions = _put_positions(input, indices, "index_put")
     if values.array.dtype != input.array.dtype:
         raise RuntimeError(
@@ -159,6 +181,8 @@ def index_put(input, indices, values, accumulate=False):
 @function(method=True)
 def take(input, index, *, out=None):
     """Return the values at positions of the flattened input; the result has the index's shape.
+
+    Source: https://docs.pytorch.org/docs/stable/generated/torch.take.html
 
     >>> import minigrad as mg
     >>> mg.take(mg.tensor([[1, 2], [3, 4]]), mg.tensor([0, 3]))
@@ -177,6 +201,8 @@ def take(input, index, *, out=None):
 @function(method=True, inplace=True)
 def put(input, index, source, accumulate=False):
     """Return the input with the elements of source written, or added, at positions of its flattened self.
+
+    Source: https://docs.pytorch.org/docs/stable/generated/torch.Tensor.put_.html
 
     >>> import minigrad as mg
     >>> mg.put(mg.zeros(3), mg.tensor([1]), mg.tensor([5.0]))
@@ -204,6 +230,8 @@ def put(input, index, source, accumulate=False):
 @function(method=True)
 def take_along_dim(input, indices, dim=None, *, out=None):
     """Return the values at indices along a dimension, the other dimensions broadcast; flattened if dim is None.
+
+    Source: https://docs.pytorch.org/docs/stable/generated/torch.take_along_dim.html
 
     >>> import minigrad as mg
     >>> mg.take_along_dim(mg.tensor([[1, 2], [3, 4]]), mg.tensor([[1], [0]]), dim=1)

@@ -69,19 +69,35 @@ def _careful_cat(tensors, dim):
 
 @function(out=True)
 def concat(tensors, dim=0, *, axis=None):
-    """Return tensors joined along a dimension; the same as cat."""
+    """Return tensors joined along a dimension; the same as cat.
+
+    Source: https://docs.pytorch.org/docs/stable/generated/torch.concat.html
+
+    >>> import minigrad as mg
+    >>> mg.concat([mg.ones(1), mg.zeros(2)])
+    tensor([1., 0., 0.])
+    """
     return cat(tensors, dim, axis=axis)
 
 
 @function(out=True)
 def concatenate(tensors, axis=0, *, dim=None):
-    """Return tensors joined along a dimension; the same as cat."""
+    """Return tensors joined along a dimension; the same as cat.
+
+    Source: https://docs.pytorch.org/docs/stable/generated/torch.concatenate.html
+
+    >>> import minigrad as mg
+    >>> mg.concatenate([mg.ones(1), mg.zeros(2)])
+    tensor([1., 0., 0.])
+    """
     return cat(tensors, axis if dim is None else dim)
 
 
 @function(out=True)
 def stack(tensors, dim=0, *, axis=None):
     """Return tensors of one shape joined along a new dimension.
+
+    Source: https://docs.pytorch.org/docs/stable/generated/torch.stack.html
 
     >>> import minigrad as mg
     >>> mg.stack([mg.zeros(2), mg.ones(2)])
@@ -107,6 +123,8 @@ def stack(tensors, dim=0, *, axis=None):
 def atleast_1d(*tensors):
     """Return tensors, or one, with at least one dimension.
 
+    Source: https://docs.pytorch.org/docs/stable/generated/torch.atleast_1d.html
+
     >>> import minigrad as mg
     >>> mg.atleast_1d(mg.tensor(3)).shape
     minigrad.Size([1])
@@ -117,6 +135,8 @@ def atleast_1d(*tensors):
 @function()
 def atleast_2d(*tensors):
     """Return tensors, or one, with at least two dimensions.
+
+    Source: https://docs.pytorch.org/docs/stable/generated/torch.atleast_2d.html
 
     >>> import minigrad as mg
     >>> mg.atleast_2d(mg.ones(3)).shape
@@ -131,7 +151,14 @@ def atleast_2d(*tensors):
 
 @function()
 def atleast_3d(*tensors):
-    """Return tensors, or one, with at least three dimensions: a matrix gets its new one last, a vector around it."""
+    """Return tensors, or one, with at least three dimensions: a matrix gets its new one last, a vector around it.
+
+    Source: https://docs.pytorch.org/docs/stable/generated/torch.atleast_3d.html
+
+    >>> import minigrad as mg
+    >>> mg.atleast_3d(mg.ones(2)).shape
+    minigrad.Size([1, 2, 1])
+    """
 
     def raised(x):
         shape = x.array.shape
@@ -154,6 +181,8 @@ def _at_least(tensors, raised, name):
 def hstack(tensors):
     """Return tensors joined horizontally: along dimension 1, vectors along dimension 0.
 
+    Source: https://docs.pytorch.org/docs/stable/generated/torch.hstack.html
+
     >>> import minigrad as mg
     >>> mg.hstack([mg.tensor([1]), mg.tensor([2, 3])])
     tensor([1, 2, 3])
@@ -166,6 +195,8 @@ def hstack(tensors):
 def vstack(tensors):
     """Return tensors joined vertically, along dimension 0; vectors are rows.
 
+    Source: https://docs.pytorch.org/docs/stable/generated/torch.vstack.html
+
     >>> import minigrad as mg
     >>> mg.vstack([mg.tensor([1, 2]), mg.tensor([3, 4])])
     tensor([[1, 2],
@@ -176,13 +207,23 @@ def vstack(tensors):
 
 @function(out=True)
 def row_stack(tensors):
-    """Return tensors joined vertically; the same as vstack."""
+    """Return tensors joined vertically; the same as vstack.
+
+    Source: https://docs.pytorch.org/docs/stable/generated/torch.row_stack.html
+
+    >>> import minigrad as mg
+    >>> mg.row_stack([mg.ones(2), mg.zeros(2)])
+    tensor([[1., 1.],
+            [0., 0.]])
+    """
     return cat(_some(atleast_2d(check_tensors(tensors, "row_stack")), "row_stack"), 0)
 
 
 @function(out=True)
 def dstack(tensors):
     """Return tensors joined in depth, along dimension 2.
+
+    Source: https://docs.pytorch.org/docs/stable/generated/torch.dstack.html
 
     >>> import minigrad as mg
     >>> mg.dstack([mg.tensor([1, 2]), mg.tensor([3, 4])])
@@ -195,6 +236,8 @@ def dstack(tensors):
 @function(out=True)
 def column_stack(tensors):
     """Return tensors joined as columns: vectors and scalars are columns, others joined along dimension 1.
+
+    Source: https://docs.pytorch.org/docs/stable/generated/torch.column_stack.html
 
     >>> import minigrad as mg
     >>> mg.column_stack([mg.tensor([1, 2]), mg.tensor([3, 4])])
@@ -214,6 +257,8 @@ def _some(tensors, name):
 @function()
 def block_diag(*tensors):
     """Return the block-diagonal matrix of the given matrices; vectors are rows, scalars 1×1.
+
+    Source: https://docs.pytorch.org/docs/stable/generated/torch.block_diag.html
 
     >>> import minigrad as mg
     >>> mg.block_diag(mg.ones(1, 2), mg.ones(1, 1))
@@ -242,6 +287,8 @@ def block_diag(*tensors):
 def cartesian_prod(*tensors):
     """Return the Cartesian product of vectors, one combination a row.
 
+    Source: https://docs.pytorch.org/docs/stable/generated/torch.cartesian_prod.html
+
     >>> import minigrad as mg
     >>> mg.cartesian_prod(mg.tensor([1, 2]), mg.tensor([3, 4]))
     tensor([[1, 3],
@@ -263,6 +310,8 @@ def cartesian_prod(*tensors):
 @function()
 def meshgrid(*tensors, indexing=None):
     """Return the grids of coordinates of vectors: "ij" (the default) for matrix, "xy" for Cartesian indexing.
+
+    Source: https://docs.pytorch.org/docs/stable/generated/torch.meshgrid.html
 
     >>> import minigrad as mg
     >>> x, y = mg.meshgrid(mg.arange(2), mg.arange(3), indexing="ij")

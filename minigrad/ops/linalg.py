@@ -315,6 +315,11 @@ def addr(input, vec1, vec2, *, beta=1, alpha=1):
     """Return beta * input + alpha * outer(vec1, vec2).
 
     Source: https://docs.pytorch.org/docs/stable/generated/torch.addr.html
+
+    >>> import minigrad as mg
+    >>> mg.addr(mg.zeros(2, 2), mg.tensor([1.0, 2.0]), mg.tensor([3.0, 4.0]))
+    tensor([[3., 4.],
+            [6., 8.]])
     """
     product = outer(vec1, vec2)
     common = result_dtype([input.array, product.array])
@@ -341,6 +346,11 @@ def addbmm(input, batch1, batch2, *, beta=1, alpha=1):
     """Return beta * input + alpha * the sum over the batch of bmm(batch1, batch2).
 
     Source: https://docs.pytorch.org/docs/stable/generated/torch.addbmm.html
+
+    >>> import minigrad as mg
+    >>> mg.addbmm(mg.zeros(2, 2), mg.ones(3, 2, 1), mg.ones(3, 1, 2))
+    tensor([[3., 3.],
+            [3., 3.]])
     """
     return _scaled_sum("addbmm", input, beta, bmm(batch1, batch2).sum(0, dtype=batch1.dtype), alpha)
 
@@ -350,6 +360,11 @@ def chain_matmul(*matrices):
     """Return the product of a chain of matrices, multiplied in the cheapest order.
 
     Source: https://docs.pytorch.org/docs/stable/generated/torch.chain_matmul.html
+
+    >>> import minigrad as mg
+    >>> mg.chain_matmul(mg.ones(2, 3), mg.ones(3, 4), mg.ones(4, 1))
+    tensor([[12.],
+            [12.]])
     """
     return multi_dot(matrices)
 

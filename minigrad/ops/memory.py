@@ -13,7 +13,15 @@ from minigrad.variable import MODE, is_tracked
 # ---------------------------------------------------------------------- memory in other orders
 @function(method=True)
 def as_strided_(self, size, stride, storage_offset=None):
-    """Change the tensor's size, strides and offset in its memory, in place; returns it."""
+    """Change the tensor's size, strides and offset in its memory, in place; returns it.
+
+    Source: https://docs.pytorch.org/docs/stable/generated/torch.as_strided.html
+
+    >>> import minigrad as mg
+    >>> mg.arange(4).as_strided_((2, 2), (1, 2))
+    tensor([[0, 2],
+            [1, 3]])
+    """
     if is_tracked(self) and MODE.grad:
         raise RuntimeError("as_strided_: a tracked tensor's strides can't be changed in place; use as_strided()")
     self.array = as_strided(self, size, stride, storage_offset).array
@@ -24,7 +32,14 @@ def as_strided_(self, size, stride, storage_offset=None):
 def empty_permuted(
     size, physical_layout, *, dtype=None, layout=None, device=None, requires_grad=False, pin_memory=False
 ):
-    """Return an uninitialised tensor whose dimensions lie in memory in the order physical_layout, slowest first."""
+    """Return an uninitialised tensor whose dimensions lie in memory in the order physical_layout, slowest first.
+
+    Source: https://docs.pytorch.org/docs/stable/generated/torch.empty_permuted.html
+
+    >>> import minigrad as mg
+    >>> mg.empty_permuted((2, 3), (1, 0)).stride()
+    (1, 2)
+    """
     order = ints_of((tuple(physical_layout),), "empty_permuted()")
     if len(order) != len(size):
         raise RuntimeError(
@@ -42,6 +57,8 @@ def empty_permuted(
 @function()
 def unravel_index(indices, shape):
     """Return the coordinates, one tensor a dimension, of positions in a flattened tensor of the given shape.
+
+    Source: https://docs.pytorch.org/docs/stable/generated/torch.unravel_index.html
 
     >>> import minigrad as mg
     >>> mg.unravel_index(mg.tensor([5]), (2, 3))
@@ -63,7 +80,14 @@ def unravel_index(indices, shape):
 
 @function(method=True)
 def nonzero_static(input, *, size, fill_value=-1):
-    """Return the first ``size`` rows of nonzero(); missing ones are filled with fill_value."""
+    """Return the first ``size`` rows of nonzero(); missing ones are filled with fill_value.
+
+    >>> import minigrad as mg
+    >>> mg.nonzero_static(mg.tensor([0, 1, 2]), size=3)
+    tensor([[ 1],
+            [ 2],
+            [-1]])
+    """
     if size < 0:
         raise RuntimeError(f"nonzero_static: 'size' must be an non-negative integer, but got {size}")
     array = input.array
@@ -138,19 +162,40 @@ class TypedStorage(UntypedStorage):
 
 @function(method=True, public=False)
 def storage(self):
-    """Return the memory the tensor looks at, as elements of its dtype."""
+    """Return the memory the tensor looks at, as elements of its dtype.
+
+    Source: https://docs.pytorch.org/docs/stable/generated/torch.Tensor.storage.html
+
+    >>> import minigrad as mg
+    >>> len(mg.ones(3).storage())
+    3
+    """
     return TypedStorage(self.array)
 
 
 @function(method=True, public=False)
 def untyped_storage(self):
-    """Return the memory the tensor looks at, as bytes."""
+    """Return the memory the tensor looks at, as bytes.
+
+    Source: https://docs.pytorch.org/docs/stable/generated/torch.Tensor.untyped_storage.html
+
+    >>> import minigrad as mg
+    >>> mg.ones(3).untyped_storage().nbytes()
+    12
+    """
     return UntypedStorage(self.array)
 
 
 @function()
 def is_storage(obj):
-    """Return whether an object is a storage."""
+    """Return whether an object is a storage.
+
+    Source: https://docs.pytorch.org/docs/stable/generated/torch.is_storage.html
+
+    >>> import minigrad as mg
+    >>> mg.is_storage(mg.ones(3).storage())
+    True
+    """
     return isinstance(obj, UntypedStorage)
 
 
@@ -167,13 +212,27 @@ def _each(tensor, function, others, name):
 
 @function(method=True, public=False)
 def apply_(self, callable):
-    """Replace every element by callable(element), in place; slow, CPU only. Returns the tensor."""
+    """Replace every element by callable(element), in place; slow, CPU only. Returns the tensor.
+
+    Source: https://docs.pytorch.org/docs/stable/generated/torch.Tensor.apply_.html
+
+    >>> import minigrad as mg
+    >>> mg.tensor([1.0, 2.0]).apply_(lambda value: value * 10)
+    tensor([10., 20.])
+    """
     return _each(self, callable, (), "apply_")
 
 
 @function(method=True, public=False)
 def map_(self, tensor, callable):
-    """Replace every element by callable(element, the other tensor's), in place; slow, CPU only. Returns the tensor."""
+    """Replace every element by callable(element, the other tensor's), in place; slow, CPU only. Returns the tensor.
+
+    Source: https://docs.pytorch.org/docs/stable/generated/torch.Tensor.map_.html
+
+    >>> import minigrad as mg
+    >>> mg.tensor([1.0, 2.0]).map_(mg.tensor([10.0, 20.0]), lambda a, b: a + b)
+    tensor([11., 22.])
+    """
     expanded_shape(tensor.array.shape, self.array.shape, "map_")
     other = wrap(np.broadcast_to(tensor.array, self.array.shape))
     return _each(self, callable, (other,), "map_")
@@ -181,12 +240,75 @@ def map_(self, tensor, callable):
 
 @function()
 def typename(obj):
-    """Return the name of an object's type: of a tensor, the legacy one, such as ``torch.FloatTensor``."""
+    """Return the name of an object's type: of a tensor, the legacy one, such as ``torch.FloatTensor``.
+
+    >>> import minigrad as mg
+    >>> mg.typename(mg.ones(2))
+    'torch.FloatTensor'
+    """
     return obj.type() if isinstance(obj, Tensor) else f"{type(obj).__module__}.{type(obj).__qualname__}"
 
 
-function(name="detach")(lambda input: input.detach())
-function(name="detach_")(lambda input: input.detach_())
-function(name="get_device")(lambda input: input.get_device())
-function(name="is_signed")(lambda input: input.is_signed())
-function(name="is_inference", method=True)(lambda input: False)
+@function()
+def detach(input):
+    """Return a tensor on the same memory that the graph does not know.
+
+    Source: https://docs.pytorch.org/docs/stable/generated/torch.Tensor.detach.html
+
+    >>> import minigrad as mg
+    >>> mg.detach(mg.ones(2, requires_grad=True))
+    tensor([1., 1.])
+    """
+    return input.detach()
+
+
+@function()
+def detach_(input):
+    """Take a tensor out of the graph that made it, in place; returns it. RuntimeError for a view.
+
+    Source: https://docs.pytorch.org/docs/stable/generated/torch.Tensor.detach_.html
+
+    >>> import minigrad as mg
+    >>> mg.detach_(mg.ones(2, requires_grad=True) * 2)
+    tensor([2., 2.])
+    """
+    return input.detach_()
+
+
+@function()
+def get_device(input):
+    """Return the index of the tensor's GPU, -1 on the CPU.
+
+    Source: https://docs.pytorch.org/docs/stable/generated/torch.Tensor.get_device.html
+
+    >>> import minigrad as mg
+    >>> mg.get_device(mg.ones(2, device="cpu"))
+    -1
+    """
+    return input.get_device()
+
+
+@function()
+def is_signed(input):
+    """Return whether the tensor's dtype has negative numbers.
+
+    Source: https://docs.pytorch.org/docs/stable/generated/torch.Tensor.is_signed.html
+
+    >>> import minigrad as mg
+    >>> mg.is_signed(mg.ones(2)), mg.is_signed(mg.ones(2, dtype=mg.uint8))
+    (True, False)
+    """
+    return input.is_signed()
+
+
+@function(method=True)
+def is_inference(input):
+    """Return whether the tensor was made in inference mode as one autograd can't use: never.
+
+    Source: https://docs.pytorch.org/docs/stable/generated/torch.Tensor.is_inference.html
+
+    >>> import minigrad as mg
+    >>> mg.is_inference(mg.ones(2))
+    False
+    """
+    return False

@@ -323,25 +323,55 @@ def rms_norm(input, normalized_shape, weight=None, eps=None):
 # ---------------------------------------------------------------------- the same under the names of minigrad itself
 @function(name="batch_norm")
 def _torch_batch_norm(input, weight, bias, running_mean, running_var, training, momentum, eps, cudnn_enabled):
-    """Batch norm with torch.batch_norm's order of arguments (cudnn_enabled only chooses a kernel there)."""
+    """Batch norm with torch.batch_norm's order of arguments (cudnn_enabled only chooses a kernel there).
+
+    Source: https://docs.pytorch.org/docs/stable/generated/torch.nn.functional.batch_norm.html
+
+    >>> import minigrad as mg
+    >>> x = mg.tensor([[1.0], [3.0]])
+    >>> mg.batch_norm(x, None, None, None, None, True, 0.1, 1e-5, False)
+    tensor([[-1.0000],
+            [ 1.0000]])
+    """
     return _batch_norm(input, running_mean, running_var, weight, bias, training, momentum, eps)
 
 
 @function(name="instance_norm")
 def _torch_instance_norm(input, weight, bias, running_mean, running_var, use_input_stats, momentum, eps, cudnn_enabled):
-    """Instance norm with torch.instance_norm's order of arguments (cudnn_enabled only chooses a kernel there)."""
+    """Instance norm with torch.instance_norm's order of arguments (cudnn_enabled only chooses a kernel there).
+
+    Source: https://docs.pytorch.org/docs/stable/generated/torch.nn.functional.instance_norm.html
+
+    >>> import minigrad as mg
+    >>> mg.instance_norm(mg.tensor([[[1.0, 3.0]]]), None, None, None, None, True, 0.1, 1e-5, False)
+    tensor([[[-1.0000,  1.0000]]])
+    """
     return instance_norm(input, running_mean, running_var, weight, bias, use_input_stats, momentum, eps)
 
 
 @function(name="layer_norm")
 def _torch_layer_norm(input, normalized_shape, weight=None, bias=None, eps=1e-05, cudnn_enable=True):
-    """Layer norm with torch.layer_norm's arguments (cudnn_enable only chooses a kernel there)."""
+    """Layer norm with torch.layer_norm's arguments (cudnn_enable only chooses a kernel there).
+
+    Source: https://docs.pytorch.org/docs/stable/generated/torch.nn.functional.layer_norm.html
+
+    >>> import minigrad as mg
+    >>> mg.layer_norm(mg.tensor([[1.0, 3.0]]), (2,))
+    tensor([[-1.0000,  1.0000]])
+    """
     return layer_norm(input, normalized_shape, weight, bias, eps)
 
 
 @function(name="group_norm")
 def _torch_group_norm(input, num_groups, weight=None, bias=None, eps=1e-05, cudnn_enabled=True):
-    """Group norm with torch.group_norm's arguments (cudnn_enabled only chooses a kernel there)."""
+    """Group norm with torch.group_norm's arguments (cudnn_enabled only chooses a kernel there).
+
+    Source: https://docs.pytorch.org/docs/stable/generated/torch.nn.functional.group_norm.html
+
+    >>> import minigrad as mg
+    >>> mg.group_norm(mg.tensor([[1.0, 3.0]]), 1)
+    tensor([[-1.0000,  1.0000]])
+    """
     return group_norm(input, num_groups, weight, bias, eps)
 
 

@@ -89,6 +89,7 @@ def constant_pad_nd(input, pad, value=0):
 
     Arguments: input; pad: (before, after) of the last dimension, then of the last but one, …; value (number).
     RuntimeError where more is cropped than there is.
+    Source: https://docs.pytorch.org/docs/stable/generated/torch.nn.functional.pad.html
 
     >>> import minigrad as mg
     >>> mg.constant_pad_nd(mg.ones(2), (1, 2), 7.0)

@@ -265,7 +265,14 @@ for _pool in (max_pool1d, max_pool2d, max_pool3d):
 
 @function(name="max_pool1d_with_indices")
 def _torch_max_pool1d_with_indices(input, kernel_size, stride=(), padding=0, dilation=1, ceil_mode=False):
-    """Return (values, indices) of `max_pool1d`."""
+    """Return (values, indices) of `max_pool1d`.
+
+    Source: https://docs.pytorch.org/docs/stable/generated/torch.nn.functional.max_pool1d.html
+
+    >>> import minigrad as mg
+    >>> mg.max_pool1d_with_indices(mg.tensor([[1.0, 3.0, 2.0, 4.0]]), 2)
+    (tensor([[3., 4.]]), tensor([[1, 3]]))
+    """
     return max_pool1d(input, kernel_size, stride, padding, dilation, ceil_mode, return_indices=True)
 
 

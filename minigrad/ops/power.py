@@ -151,7 +151,14 @@ def float_power(input, exponent, *, out=None):
 
 @function(method=True, public=False)
 def float_power_(self, exponent):
-    """In-place variant of float_power. RuntimeError unless this tensor is float64."""
+    """In-place variant of float_power. RuntimeError unless this tensor is float64.
+
+    Source: https://docs.pytorch.org/docs/stable/generated/torch.Tensor.float_power_.html
+
+    >>> import minigrad as mg
+    >>> mg.tensor([1.0, 2.0], dtype=mg.float64).float_power_(2)
+    tensor([1., 4.], dtype=minigrad.float64)
+    """
     if self.array.dtype != np.float64:
         raise RuntimeError(
             f"the base given to float_power_ has dtype {self.dtype} but the operation's result requires dtype float64"

@@ -106,7 +106,11 @@ def _constructor(name, kind, summary):
     constructor.__name__ = constructor.__qualname__ = name
     constructor.__doc__ = summary
     like.__name__ = like.__qualname__ = f"{name}_like"
-    like.__doc__ = f"Return a tensor as made by {name}() with the input's shape, dtype and device unless given."
+    like.__doc__ = (
+        f"Return a tensor as made by {name}() with the input's shape, dtype and device unless given.\n\n"
+        f"    Source: https://docs.pytorch.org/docs/stable/generated/torch.{name}_like.html\n\n"
+        f"    >>> import minigrad as mg\n    >>> mg.{name}_like(mg.ones(2, 3)).shape\n    minigrad.Size([2, 3])\n    "
+    )
     function()(like)
     return function()(constructor)
 
@@ -174,6 +178,7 @@ def randint(
     """Return a tensor of integers uniform on [low, high): ``randint(high, size)`` or ``randint(low, high, size)``.
 
     Keywords: generator, out, dtype (default int64), device. RuntimeError for an empty range.
+    Source: https://docs.pytorch.org/docs/stable/generated/torch.randint.html
 
     >>> import minigrad as mg
     >>> bool((mg.randint(10, (100,)) < 10).all())
@@ -202,7 +207,14 @@ def randint_like(
     input, low=None, high=None, *, generator=None, dtype=None, layout=None, device=None, requires_grad=False,
     pin_memory=False, memory_format=None,
 ):  # fmt: skip
-    """Return integers uniform on [low, high), or [0, low), with the input's shape, dtype and device unless given."""
+    """Return integers uniform on [low, high), or [0, low), with the input's shape, dtype and device unless given.
+
+    Source: https://docs.pytorch.org/docs/stable/generated/torch.randint_like.html
+
+    >>> import minigrad as mg
+    >>> mg.randint_like(mg.zeros(3), 5).shape
+    minigrad.Size([3])
+    """
     check_layout(layout)
     low, high = (0, low) if high is None else (0 if low is None else low, high)
     if high is None:
@@ -221,6 +233,8 @@ def randperm(
     n, *, generator=None, out=None, dtype=None, layout=None, device=None, requires_grad=False, pin_memory=False
 ):
     """Return a random permutation of 0 … n - 1 (int64 unless given).
+
+    Source: https://docs.pytorch.org/docs/stable/generated/torch.randperm.html
 
     >>> import minigrad as mg
     >>> mg.randperm(4).sort().values
@@ -303,6 +317,8 @@ def _bernoulli_of(chances, generator, dtype):
 def bernoulli(input, p=None, *, generator=None, out=None):
     """Return ones and zeros, ones with the probabilities that the input holds (or all with probability p).
 
+    Source: https://docs.pytorch.org/docs/stable/generated/torch.bernoulli.html
+
     >>> import minigrad as mg
     >>> mg.bernoulli(mg.tensor([0.0, 1.0]))
     tensor([0., 1.])
@@ -368,7 +384,14 @@ def multinomial(input, num_samples, replacement=False, *, generator=None, out=No
 
 @function()
 def poisson(input, generator=None):
-    """Return numbers from Poisson distributions with the rates that the input holds, of its dtype."""
+    """Return numbers from Poisson distributions with the rates that the input holds, of its dtype.
+
+    Source: https://docs.pytorch.org/docs/stable/generated/torch.poisson.html
+
+    >>> import minigrad as mg
+    >>> mg.poisson(mg.zeros(2))
+    tensor([0., 0.])
+    """
     rates = input.array
     _check_float(rates.dtype, "poisson")
     if rates.size and not bool((rates >= 0).all()):
@@ -381,7 +404,12 @@ def poisson(input, generator=None):
 
 @function()
 def binomial(count, prob, generator=None):
-    """Return numbers of successes in ``count`` trials that each succeed with probability ``prob``."""
+    """Return numbers of successes in ``count`` trials that each succeed with probability ``prob``.
+
+    >>> import minigrad as mg
+    >>> mg.binomial(mg.tensor([4.0]), mg.tensor([1.0]))
+    tensor([4.])
+    """
     module = xp(count.array)
     source = (generator or default_generator).on(module)
     drawn = source.binomial(count.array.astype("int64"), prob.array.astype("float64"))
@@ -416,7 +444,14 @@ def _floats_for(self, name):
 
 @_in_place
 def normal_(self, mean=0, std=1, *, generator=None):
-    """Fill with numbers from the normal distribution of the given mean and standard deviation; returns the tensor."""
+    """Fill with numbers from the normal distribution of the given mean and standard deviation; returns the tensor.
+
+    Source: https://docs.pytorch.org/docs/stable/generated/torch.Tensor.normal_.html
+
+    >>> import minigrad as mg
+    >>> mg.zeros(3).normal_(5.0, 0.0)
+    tensor([5., 5., 5.])
+    """
     dtype = _floats_for(self, "normal_kernel_cpu")
     _check_deviation(std)
     _check_generator(generator, self.device, "normal_")
@@ -435,7 +470,15 @@ def _python(value):
 
 @_in_place
 def uniform_(self, from_=0, to=1, *, generator=None, **named):
-    """Fill with numbers uniform on [from, to); returns the tensor. RuntimeError if from > to."""
+    """Fill with numbers uniform on [from, to); returns the tensor. RuntimeError if from > to.
+
+    Source: https://docs.pytorch.org/docs/stable/generated/torch.Tensor.uniform_.html
+
+    >>> import minigrad as mg
+    >>> x = mg.zeros(100).uniform_(2.0, 3.0)
+    >>> bool(((x >= 2) & (x < 3)).all())
+    True
+    """
     low, to = _python(named.pop("from", from_)), _python(to)
     if named:
         raise TypeError(f"uniform_() got an unexpected keyword argument '{next(iter(named))}'")
@@ -453,7 +496,15 @@ def uniform_(self, from_=0, to=1, *, generator=None, **named):
 
 @_in_place
 def random_(self, from_=None, to=None, *, generator=None, **named):
-    """Fill with integers uniform on [from, to); ``random_(to)``; ``random_()`` takes all the dtype can hold exactly."""
+    """Fill with integers uniform on [from, to); ``random_(to)``; ``random_()`` takes all the dtype can hold exactly.
+
+    Source: https://docs.pytorch.org/docs/stable/generated/torch.Tensor.random_.html
+
+    >>> import minigrad as mg
+    >>> x = mg.zeros(100).random_(2, 4)
+    >>> x.unique()
+    tensor([2., 3.])
+    """
     low = named.pop("from", from_)
     if named:
         raise TypeError(f"random_() got an unexpected keyword argument '{next(iter(named))}'")
@@ -472,7 +523,14 @@ def random_(self, from_=None, to=None, *, generator=None, **named):
 
 @_in_place
 def bernoulli_(self, p=0.5, *, generator=None):
-    """Fill with ones and zeros, ones with probability p (a number, or a tensor that broadcasts); returns the tensor."""
+    """Fill with ones and zeros, ones with probability p (a number, or a tensor that broadcasts); returns the tensor.
+
+    Source: https://docs.pytorch.org/docs/stable/generated/torch.Tensor.bernoulli_.html
+
+    >>> import minigrad as mg
+    >>> mg.zeros(3).bernoulli_(1.0)
+    tensor([1., 1., 1.])
+    """
     if isinstance(p, Tensor):
         chances = xp(self.array).broadcast_to(p.array, self.array.shape)
         return _refill(self, _bernoulli_of(chances, generator, self.array.dtype), "bernoulli_")
@@ -489,7 +547,14 @@ def _open_uniform(self, generator):
 
 @_in_place
 def exponential_(self, lambd=1, *, generator=None):
-    """Fill with numbers from the exponential distribution of rate lambd; returns the tensor."""
+    """Fill with numbers from the exponential distribution of rate lambd; returns the tensor.
+
+    Source: https://docs.pytorch.org/docs/stable/generated/torch.Tensor.exponential_.html
+
+    >>> import minigrad as mg
+    >>> bool((mg.zeros(100).exponential_() > 0).all())
+    True
+    """
     _floats_for(self, "exponential_")
     if not lambd > 0:
         raise RuntimeError(f"exponential_ expects lambda > 0.0, but found lambda={lambd}")
@@ -498,7 +563,14 @@ def exponential_(self, lambd=1, *, generator=None):
 
 @_in_place
 def cauchy_(self, median=0, sigma=1, *, generator=None):
-    """Fill with numbers from the Cauchy distribution; returns the tensor."""
+    """Fill with numbers from the Cauchy distribution; returns the tensor.
+
+    Source: https://docs.pytorch.org/docs/stable/generated/torch.Tensor.cauchy_.html
+
+    >>> import minigrad as mg
+    >>> mg.zeros(3).cauchy_().shape
+    minigrad.Size([3])
+    """
     _floats_for(self, "cauchy_")
     if not sigma > 0:
         raise RuntimeError(f"cauchy_ expects sigma > 0.0, but found sigma={sigma}")
@@ -508,7 +580,14 @@ def cauchy_(self, median=0, sigma=1, *, generator=None):
 
 @_in_place
 def log_normal_(self, mean=1, std=2, *, generator=None):
-    """Fill with exponentials of normal numbers of the given mean and standard deviation; returns the tensor."""
+    """Fill with exponentials of normal numbers of the given mean and standard deviation; returns the tensor.
+
+    Source: https://docs.pytorch.org/docs/stable/generated/torch.Tensor.log_normal_.html
+
+    >>> import minigrad as mg
+    >>> bool((mg.zeros(100).log_normal_() > 0).all())
+    True
+    """
     _floats_for(self, "log_normal_")
     if not std > 0:
         raise RuntimeError(f"log_normal_ expects std > 0.0, but found std={std}")
@@ -518,7 +597,14 @@ def log_normal_(self, mean=1, std=2, *, generator=None):
 
 @_in_place
 def geometric_(self, p, *, generator=None):
-    """Fill with the number of trials, each of success probability p, up to the first success; returns the tensor."""
+    """Fill with the number of trials, each of success probability p, up to the first success; returns the tensor.
+
+    Source: https://docs.pytorch.org/docs/stable/generated/torch.Tensor.geometric_.html
+
+    >>> import minigrad as mg
+    >>> mg.zeros(3).geometric_(0.5).min() >= 1
+    tensor(True)
+    """
     if not 0 < p < 1:
         raise RuntimeError(f"geometric_ expects p to be in (0, 1), but got p={p}")
     values = xp(self.array).ceil(xp(self.array).log(_open_uniform(self, generator)) / math.log1p(-p))
@@ -528,7 +614,17 @@ def geometric_(self, p, *, generator=None):
 # ---------------------------------------------------------------------- the state of the default generator
 @function()
 def get_rng_state():
-    """Return the state of the default generator as a tensor of bytes."""
+    """Return the state of the default generator as a tensor of bytes.
+
+    Source: https://docs.pytorch.org/docs/stable/generated/torch.get_rng_state.html
+
+    >>> import minigrad as mg
+    >>> state = mg.get_rng_state()
+    >>> x = mg.rand(2)
+    >>> mg.set_rng_state(state)
+    >>> mg.equal(x, mg.rand(2))
+    True
+    """
     return generator_state(default_generator)
 
 
@@ -546,7 +642,17 @@ def set_generator_state(generator, new_state):
 
 @function()
 def set_rng_state(new_state):
-    """Restore the state of the default generator that get_rng_state() returned."""
+    """Restore the state of the default generator that get_rng_state() returned.
+
+    Source: https://docs.pytorch.org/docs/stable/generated/torch.set_rng_state.html
+
+    >>> import minigrad as mg
+    >>> state = mg.get_rng_state()
+    >>> x = mg.rand(2)
+    >>> mg.set_rng_state(state)
+    >>> mg.equal(x, mg.rand(2))
+    True
+    """
     set_generator_state(default_generator, new_state)
 
 

@@ -122,6 +122,8 @@ def gru_cell(input, hx, w_ih, w_hh, b_ih=None, b_hh=None):
 def rnn_tanh_cell(input, hx, w_ih, w_hh, b_ih=None, b_hh=None):
     """Return tanh(w_ih input + b_ih + w_hh hx + b_hh).
 
+    Source: https://docs.pytorch.org/docs/stable/generated/torch.nn.RNNCell.html
+
     >>> import minigrad as mg
     >>> mg.rnn_tanh_cell(mg.zeros(1, 3), mg.ones(1, 2), mg.zeros(2, 3), mg.eye(2))
     tensor([[0.7616, 0.7616]])
@@ -132,6 +134,8 @@ def rnn_tanh_cell(input, hx, w_ih, w_hh, b_ih=None, b_hh=None):
 @function()
 def rnn_relu_cell(input, hx, w_ih, w_hh, b_ih=None, b_hh=None):
     """Return relu(w_ih input + b_ih + w_hh hx + b_hh).
+
+    Source: https://docs.pytorch.org/docs/stable/generated/torch.nn.RNNCell.html
 
     >>> import minigrad as mg
     >>> mg.rnn_relu_cell(mg.zeros(1, 3), mg.ones(1, 2), mg.zeros(2, 3), -mg.eye(2))

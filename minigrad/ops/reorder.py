@@ -70,6 +70,8 @@ tile_op = Op(_tile, [lambda g, x_shape, repeats: _untile(g, repeats, x_shape)], 
 def flip(input, *dims, **named):
     """Return a copy with the order of the elements reversed along dimensions (an int or several).
 
+    Source: https://docs.pytorch.org/docs/stable/generated/torch.flip.html
+
     >>> import minigrad as mg
     >>> mg.flip(mg.tensor([1, 2, 3]), dims=(0,))
     tensor([3, 2, 1])
@@ -81,6 +83,8 @@ def flip(input, *dims, **named):
 @function(method=True)
 def fliplr(input):
     """Return a copy with the columns reversed.
+
+    Source: https://docs.pytorch.org/docs/stable/generated/torch.fliplr.html
 
     >>> import minigrad as mg
     >>> mg.fliplr(mg.tensor([[1, 2]]))
@@ -95,6 +99,8 @@ def fliplr(input):
 def flipud(input):
     """Return a copy with the rows reversed.
 
+    Source: https://docs.pytorch.org/docs/stable/generated/torch.flipud.html
+
     >>> import minigrad as mg
     >>> mg.flipud(mg.tensor([[1], [2]]))
     tensor([[2],
@@ -108,6 +114,8 @@ def flipud(input):
 @function(method=True)
 def rot90(input, k=1, dims=(0, 1)):
     """Return the tensor rotated k times by 90° in the plane of two dimensions, from the first towards the second.
+
+    Source: https://docs.pytorch.org/docs/stable/generated/torch.rot90.html
 
     >>> import minigrad as mg
     >>> mg.rot90(mg.tensor([[1, 2], [3, 4]]))
@@ -138,6 +146,8 @@ def rot90(input, k=1, dims=(0, 1)):
 def roll(input, shifts, dims=None):
     """Return the elements shifted along dimensions, those pushed out at one end coming in at the other.
 
+    Source: https://docs.pytorch.org/docs/stable/generated/torch.roll.html
+
     >>> import minigrad as mg
     >>> mg.roll(mg.tensor([1, 2, 3]), 1)
     tensor([3, 1, 2])
@@ -160,7 +170,15 @@ def roll(input, shifts, dims=None):
 
 @function(method=True, public=False)
 def repeat(self, *repeats, **named):
-    """Return copies side by side: so many along each dimension; new dimensions come first."""
+    """Return copies side by side: so many along each dimension; new dimensions come first.
+
+    Source: https://docs.pytorch.org/docs/stable/generated/torch.Tensor.repeat.html
+
+    >>> import minigrad as mg
+    >>> mg.tensor([1, 2]).repeat(2, 2)
+    tensor([[1, 2, 1, 2],
+            [1, 2, 1, 2]])
+    """
     repeats = shape_argument(repeats, named, "repeats", "repeat")
     if len(repeats) < self.array.ndim:
         raise RuntimeError("Number of dimensions of repeat dims can not be smaller than number of dimensions of tensor")
@@ -172,6 +190,8 @@ def repeat(self, *repeats, **named):
 @function(method=True)
 def tile(input, *dims, **named):
     """Return copies side by side; a missing number of repeats is 1.
+
+    Source: https://docs.pytorch.org/docs/stable/generated/torch.tile.html
 
     >>> import minigrad as mg
     >>> mg.tile(mg.tensor([1, 2]), (2,))
@@ -187,6 +207,7 @@ def repeat_interleave(input=None, repeats=None, dim=None, *, output_size=None):
 
     ``repeats`` is an int, or integer tensor with one count an element. ``repeat_interleave(counts)`` returns the
     indices 0 … n - 1, each as often as its count says.
+    Source: https://docs.pytorch.org/docs/stable/generated/torch.repeat_interleave.html
 
     >>> import minigrad as mg
     >>> mg.repeat_interleave(mg.tensor([1, 2]), 2)
@@ -243,6 +264,8 @@ def _repeated_indices(repeats, length, output_size, module=np):
 def diagonal(input, offset=0, dim1=0, dim2=1):
     """Return a view of the diagonals of the planes of two dimensions; they become the last dimension.
 
+    Source: https://docs.pytorch.org/docs/stable/generated/torch.diagonal.html
+
     >>> import minigrad as mg
     >>> mg.diagonal(mg.tensor([[1, 2], [3, 4]]))
     tensor([1, 4])
@@ -257,6 +280,8 @@ def diagonal(input, offset=0, dim1=0, dim2=1):
 @function(method=True)
 def diag_embed(input, offset=0, dim1=-2, dim2=-1):
     """Return zeros with the last dimension of the input on the diagonals of the planes of two new dimensions.
+
+    Source: https://docs.pytorch.org/docs/stable/generated/torch.diag_embed.html
 
     >>> import minigrad as mg
     >>> mg.diag_embed(mg.tensor([1, 2]))
@@ -278,6 +303,8 @@ def diag_embed(input, offset=0, dim1=-2, dim2=-1):
 def diag(input, diagonal=0):
     """Return the diagonal of a matrix, or the matrix with a vector on its diagonal.
 
+    Source: https://docs.pytorch.org/docs/stable/generated/torch.diag.html
+
     >>> import minigrad as mg
     >>> mg.diag(mg.tensor([1, 2]))
     tensor([[1, 0],
@@ -291,7 +318,15 @@ def diag(input, diagonal=0):
 
 @function(method=True)
 def diagflat(input, offset=0):
-    """Return the matrix with the flattened input on its diagonal."""
+    """Return the matrix with the flattened input on its diagonal.
+
+    Source: https://docs.pytorch.org/docs/stable/generated/torch.diagflat.html
+
+    >>> import minigrad as mg
+    >>> mg.diagflat(mg.tensor([1, 2]))
+    tensor([[1, 0],
+            [0, 2]])
+    """
     return diag_embed(reshape_op(input, shape=(input.array.size,)), offset)
 
 

@@ -282,5 +282,12 @@ def channel_shuffle(input, groups):
 
 @function()
 def native_channel_shuffle(input, groups):
-    """Return `channel_shuffle` of the same arguments."""
+    """Return `channel_shuffle` of the same arguments.
+
+    Source: https://docs.pytorch.org/docs/stable/generated/torch.nn.ChannelShuffle.html
+
+    >>> import minigrad as mg
+    >>> mg.native_channel_shuffle(mg.arange(4.0).view(1, 4, 1), 2).flatten()
+    tensor([0., 2., 1., 3.])
+    """
     return channel_shuffle(input, groups)

@@ -139,6 +139,7 @@ def scatter(input, dim, index, src=None, *, value=None, reduce=None):
 
     src is a tensor or a number; reduce "add" or "multiply" combines instead of replacing.
     RuntimeError for shapes that don't fit, dtypes that differ, or an index out of bounds.
+    Source: https://docs.pytorch.org/docs/stable/generated/torch.scatter.html
 
     >>> import minigrad as mg
     >>> mg.zeros(2, 3).scatter(1, mg.tensor([[2], [0]]), 1.0)
@@ -180,6 +181,8 @@ def check_scalar(value, tensor, name):
 @function(method=True, inplace=True, out=True)
 def scatter_add(input, dim, index, src):
     """Return the input with src added at indices along a dimension; indices that repeat add up.
+
+    Source: https://docs.pytorch.org/docs/stable/generated/torch.scatter_add.html
 
     >>> import minigrad as mg
     >>> mg.scatter_add(mg.zeros(3), 0, mg.tensor([0, 0, 2]), mg.ones(3))

@@ -146,6 +146,8 @@ def logspace(
 ):
     """Return ``base`` to the power of ``steps`` evenly spaced numbers from start to end.
 
+    Source: https://docs.pytorch.org/docs/stable/generated/torch.logspace.html
+
     >>> import minigrad as mg
     >>> mg.logspace(0, 2, 3)
     tensor([  1.,  10., 100.])
@@ -209,6 +211,8 @@ def _steps(steps, name):
 def eye(n, m=None, *, out=None, dtype=None, layout=None, device=None, requires_grad=False, pin_memory=False):
     """Return the n×m matrix (m defaults to n) with ones on the diagonal.
 
+    Source: https://docs.pytorch.org/docs/stable/generated/torch.eye.html
+
     >>> import minigrad as mg
     >>> mg.eye(2)
     tensor([[1., 0.],
@@ -246,6 +250,8 @@ def _triangle(row, col, offset, dtype, device, layout, pick, name):
 def tril_indices(row, col, offset=0, *, dtype=None, device=None, layout=None, requires_grad=False, pin_memory=False):
     """Return the (row, column) indices, (2, N), of the lower triangle of a row×col matrix.
 
+    Source: https://docs.pytorch.org/docs/stable/generated/torch.tril_indices.html
+
     >>> import minigrad as mg
     >>> mg.tril_indices(2, 2)
     tensor([[0, 1, 1],
@@ -259,6 +265,8 @@ def tril_indices(row, col, offset=0, *, dtype=None, device=None, layout=None, re
 def triu_indices(row, col, offset=0, *, dtype=None, device=None, layout=None, requires_grad=False, pin_memory=False):
     """Return the (row, column) indices, (2, N), of the upper triangle of a row×col matrix.
 
+    Source: https://docs.pytorch.org/docs/stable/generated/torch.triu_indices.html
+
     >>> import minigrad as mg
     >>> mg.triu_indices(2, 2)
     tensor([[0, 0, 1],
@@ -271,6 +279,8 @@ def triu_indices(row, col, offset=0, *, dtype=None, device=None, layout=None, re
 @function()
 def combinations(input, r=2, with_replacement=False):
     """Return the combinations of r elements of a 1-dimensional tensor, one a row, in the order of itertools.
+
+    Source: https://docs.pytorch.org/docs/stable/generated/torch.combinations.html
 
     >>> import minigrad as mg
     >>> mg.combinations(mg.tensor([1, 2, 3]))
@@ -299,6 +309,8 @@ def _vander_power(x, count, increasing):
 @function()
 def vander(x, N=None, increasing=False):  # noqa: N803 - PyTorch's name
     """Return the matrix of powers of a 1-dimensional tensor, highest first unless increasing.
+
+    Source: https://docs.pytorch.org/docs/stable/generated/torch.vander.html
 
     >>> import minigrad as mg
     >>> mg.vander(mg.tensor([1, 2, 3]))

@@ -209,6 +209,11 @@ def view(self, *shape, **named):
 
     RuntimeError where the memory can't be seen in that shape without a copy.
     Source: https://docs.pytorch.org/docs/stable/generated/torch.Tensor.view.html
+
+    >>> import minigrad as mg
+    >>> mg.arange(6).view(2, -1)
+    tensor([[0, 1, 2],
+            [3, 4, 5]])
     """
     if named and "dtype" in named:
         shape = (named.pop("dtype"),)
@@ -235,19 +240,37 @@ METHODS["view"] = Tensor.view = view
 
 @function(method=True, public=False)
 def view_as(self, other):
-    """Return a view of the elements in the other tensor's shape."""
+    """Return a view of the elements in the other tensor's shape.
+
+    Source: https://docs.pytorch.org/docs/stable/generated/torch.Tensor.view_as.html
+
+    >>> import minigrad as mg
+    >>> mg.arange(4).view_as(mg.ones(2, 2))
+    tensor([[0, 1],
+            [2, 3]])
+    """
     return view_op(self, shape=other.array.shape)
 
 
 @function(method=True, public=False)
 def reshape_as(self, other):
-    """Return the elements in the other tensor's shape."""
+    """Return the elements in the other tensor's shape.
+
+    Source: https://docs.pytorch.org/docs/stable/generated/torch.Tensor.reshape_as.html
+
+    >>> import minigrad as mg
+    >>> mg.arange(4).reshape_as(mg.ones(2, 2))
+    tensor([[0, 1],
+            [2, 3]])
+    """
     return reshape_op(self, shape=other.array.shape)
 
 
 @function(method=True)
 def flatten(input, start_dim=0, end_dim=-1):
     """Return the tensor with the dimensions from start_dim to end_dim made one.
+
+    Source: https://docs.pytorch.org/docs/stable/generated/torch.flatten.html
 
     >>> import minigrad as mg
     >>> mg.zeros(2, 3, 4).flatten(1).shape
@@ -271,6 +294,8 @@ def flatten(input, start_dim=0, end_dim=-1):
 def ravel(input):
     """Return the elements in one dimension, as a view where possible.
 
+    Source: https://docs.pytorch.org/docs/stable/generated/torch.ravel.html
+
     >>> import minigrad as mg
     >>> mg.ravel(mg.ones(2, 3)).shape
     minigrad.Size([6])
@@ -284,6 +309,8 @@ def ravel(input):
 @function(method=True)
 def unflatten(input, dim, sizes):
     """Return the tensor with one dimension spread over several; one of their sizes may be -1.
+
+    Source: https://docs.pytorch.org/docs/stable/generated/torch.unflatten.html
 
     >>> import minigrad as mg
     >>> mg.unflatten(mg.ones(6), 0, (2, 3)).shape
@@ -315,6 +342,8 @@ def unflatten(input, dim, sizes):
 def unsqueeze(input, dim):
     """Return a view with a new dimension of length 1 before dimension dim.
 
+    Source: https://docs.pytorch.org/docs/stable/generated/torch.unsqueeze.html
+
     >>> import minigrad as mg
     >>> mg.zeros(2, 3).unsqueeze(1).shape
     minigrad.Size([2, 1, 3])
@@ -330,6 +359,8 @@ def unsqueeze(input, dim):
 @function(method=True)
 def squeeze(input, dim=None):
     """Return a view without dimensions of length 1: all of them, or those among dim (an int or a tuple).
+
+    Source: https://docs.pytorch.org/docs/stable/generated/torch.squeeze.html
 
     >>> import minigrad as mg
     >>> mg.squeeze(mg.ones(1, 2, 1)).shape
@@ -391,19 +422,35 @@ def transpose(input, dim0, dim1):
 
 @function(method=True)
 def swapaxes(input, axis0, axis1):
-    """Return a view with two dimensions swapped; the same as transpose."""
+    """Return a view with two dimensions swapped; the same as transpose.
+
+    Source: https://docs.pytorch.org/docs/stable/generated/torch.swapaxes.html
+
+    >>> import minigrad as mg
+    >>> mg.swapaxes(mg.ones(2, 3), 0, 1).shape
+    minigrad.Size([3, 2])
+    """
     return transpose_op(input, dim0=axis0, dim1=axis1)
 
 
 @function(method=True)
 def swapdims(input, dim0, dim1):
-    """Return a view with two dimensions swapped; the same as transpose."""
+    """Return a view with two dimensions swapped; the same as transpose.
+
+    Source: https://docs.pytorch.org/docs/stable/generated/torch.swapdims.html
+
+    >>> import minigrad as mg
+    >>> mg.swapdims(mg.ones(2, 3), 0, 1).shape
+    minigrad.Size([3, 2])
+    """
     return transpose_op(input, dim0=dim0, dim1=dim1)
 
 
 @function(method=True)
 def t(input):
     """Return the transpose of a matrix; a vector or scalar as it is.
+
+    Source: https://docs.pytorch.org/docs/stable/generated/torch.t.html
 
     >>> import minigrad as mg
     >>> mg.t(mg.tensor([[1, 2], [3, 4]]))
@@ -421,6 +468,7 @@ def permute(input, *dims, **named):
     """Return a view with the dimensions in the given order.
 
     RuntimeError unless each dimension is named once.
+    Source: https://docs.pytorch.org/docs/stable/generated/torch.permute.html
 
     >>> import minigrad as mg
     >>> mg.zeros(2, 3, 4).permute(2, 0, 1).shape
@@ -451,6 +499,8 @@ def permute(input, *dims, **named):
 def movedim(input, source, destination):
     """Return a view with the source dimensions (an int or a tuple) moved to the destinations.
 
+    Source: https://docs.pytorch.org/docs/stable/generated/torch.movedim.html
+
     >>> import minigrad as mg
     >>> mg.movedim(mg.ones(2, 3, 4), 0, -1).shape
     minigrad.Size([3, 4, 2])
@@ -477,13 +527,28 @@ def movedim(input, source, destination):
 
 @function(method=True)
 def moveaxis(input, source, destination):
-    """Return a view with dimensions moved; the same as movedim."""
+    """Return a view with dimensions moved; the same as movedim.
+
+    Source: https://docs.pytorch.org/docs/stable/generated/torch.moveaxis.html
+
+    >>> import minigrad as mg
+    >>> mg.moveaxis(mg.ones(2, 3, 4), 0, -1).shape
+    minigrad.Size([3, 4, 2])
+    """
     return movedim(input, source, destination)
 
 
 @function(method=True)
 def adjoint(input):
-    """Return the conjugate transpose of the last two dimensions."""
+    """Return the conjugate transpose of the last two dimensions.
+
+    Source: https://docs.pytorch.org/docs/stable/generated/torch.adjoint.html
+
+    >>> import minigrad as mg
+    >>> mg.adjoint(mg.tensor([[1 + 2j, 3j]]))
+    tensor([[1.-2.j],
+            [0.-3.j]])
+    """
     if input.array.ndim < 2:
         raise RuntimeError(
             f"tensor.adjoint() is only supported on matrices or batches of matrices. Got {input.ndim}-D tensor."
@@ -572,6 +637,11 @@ def expand(self, *size, implicit=False, **named):
 
     New dimensions come first. RuntimeError where a length other than 1 differs.
     Source: https://docs.pytorch.org/docs/stable/generated/torch.Tensor.expand.html
+
+    >>> import minigrad as mg
+    >>> mg.tensor([[1], [2]]).expand(-1, 3)
+    tensor([[1, 1, 1],
+            [2, 2, 2]])
     """
     sizes = shape_argument(size, named, "size", "expand")
     if min(sizes, default=0) >= 0:
@@ -586,13 +656,29 @@ def expand(self, *size, implicit=False, **named):
 
 @function(method=True, public=False)
 def expand_as(self, other):
-    """Return a view expanded to the other tensor's shape."""
+    """Return a view expanded to the other tensor's shape.
+
+    Source: https://docs.pytorch.org/docs/stable/generated/torch.Tensor.expand_as.html
+
+    >>> import minigrad as mg
+    >>> mg.tensor([[1], [2]]).expand_as(mg.ones(2, 3))
+    tensor([[1, 1, 1],
+            [2, 2, 2]])
+    """
     return broadcast_op(self, shape=expanded_shape(self.array.shape, other.array.shape))
 
 
 @function(method=True, name="broadcast_to")
 def broadcast_to_function(input, *shape, **named):
-    """Return a view of the tensor broadcast to a shape."""
+    """Return a view of the tensor broadcast to a shape.
+
+    Source: https://docs.pytorch.org/docs/stable/generated/torch.broadcast_to.html
+
+    >>> import minigrad as mg
+    >>> mg.broadcast_to(mg.tensor([1, 2]), (2, 2))
+    tensor([[1, 2],
+            [1, 2]])
+    """
     sizes = shape_argument(shape, named, "size" if "size" in named else "shape", "broadcast_to")
     return broadcast_op(input, shape=expanded_shape(input.array.shape, sizes))
 
@@ -600,6 +686,8 @@ def broadcast_to_function(input, *shape, **named):
 @function()
 def broadcast_shapes(*shapes):
     """Return the shape that tensors of the given shapes are broadcast to; RuntimeError if they can't be.
+
+    Source: https://docs.pytorch.org/docs/stable/generated/torch.broadcast_shapes.html
 
     >>> import minigrad as mg
     >>> mg.broadcast_shapes((2, 1), (3,))
@@ -627,6 +715,8 @@ def broadcast_shapes(*shapes):
 def broadcast_tensors(*tensors):
     """Return views of the tensors broadcast to one shape.
 
+    Source: https://docs.pytorch.org/docs/stable/generated/torch.broadcast_tensors.html
+
     >>> import minigrad as mg
     >>> [x.shape for x in mg.broadcast_tensors(mg.ones(2, 1), mg.ones(3))]
     [minigrad.Size([2, 3]), minigrad.Size([2, 3])]
@@ -641,7 +731,16 @@ def broadcast_tensors(*tensors):
 # ---------------------------------------------------------------------- windows and memory
 @function(method=True, public=False)
 def unfold(self, dimension, size, step):
-    """Return a view of all windows of ``size`` elements, ``step`` apart, along a dimension: a new last dimension."""
+    """Return a view of all windows of ``size`` elements, ``step`` apart, along a dimension: a new last dimension.
+
+    Source: https://docs.pytorch.org/docs/stable/generated/torch.Tensor.unfold.html
+
+    >>> import minigrad as mg
+    >>> mg.arange(5).unfold(0, 3, 1)
+    tensor([[0, 1, 2],
+            [1, 2, 3],
+            [2, 3, 4]])
+    """
     ndim = self.array.ndim
     dim = normalize_dim(dimension, ndim)
     length = self.array.shape[dim] if ndim else 1

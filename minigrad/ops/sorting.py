@@ -9,8 +9,8 @@ from minigrad.ops.define import require_tensor
 from minigrad.ops.extremum import pick
 from minigrad.ops.masked import choose
 from minigrad.ops.reduce import spread
-from minigrad.ops.shape import permute_op, reshape_op
 from minigrad.ops.results import named_result
+from minigrad.ops.shape import permute_op, reshape_op
 from minigrad.registry import function
 from minigrad.tensor import Tensor, normalize_dim, wrap
 

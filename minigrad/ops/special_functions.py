@@ -167,7 +167,14 @@ def polygamma(n, input, *, out=None):
 
 @function(method=True, inplace=True, name="polygamma", public=False)
 def _polygamma_method(self, n):
-    """Return the n-th derivative of digamma of this tensor."""
+    """Return the n-th derivative of digamma of this tensor.
+
+    Source: https://docs.pytorch.org/docs/stable/generated/torch.Tensor.polygamma.html
+
+    >>> import minigrad as mg
+    >>> mg.tensor([1.0]).polygamma(1)
+    tensor([1.6449])
+    """
     return polygamma(n, self)
 
 

@@ -21,6 +21,8 @@ def _views(op, x, **params):
 def split(tensor, split_size_or_sections=None, dim=0, *, split_size=None):
     """Return views of pieces along a dimension: of one size (the last may be smaller), or of a list of sizes.
 
+    Source: https://docs.pytorch.org/docs/stable/generated/torch.split.html
+
     >>> import minigrad as mg
     >>> mg.arange(5).split(2)
     (tensor([0, 1]), tensor([2, 3]), tensor([4]))
@@ -57,6 +59,8 @@ def split(tensor, split_size_or_sections=None, dim=0, *, split_size=None):
 def split_with_sizes(input, split_sizes, dim=0):
     """Return views of pieces of the given sizes along a dimension.
 
+    Source: https://docs.pytorch.org/docs/stable/generated/torch.split.html
+
     >>> import minigrad as mg
     >>> mg.split_with_sizes(mg.arange(5), [2, 3])
     (tensor([0, 1]), tensor([2, 3, 4]))
@@ -67,6 +71,8 @@ def split_with_sizes(input, split_sizes, dim=0):
 @function(method=True)
 def chunk(input, chunks, dim=0):
     """Return views of at most ``chunks`` pieces of equal size along a dimension; the last may be smaller.
+
+    Source: https://docs.pytorch.org/docs/stable/generated/torch.chunk.html
 
     >>> import minigrad as mg
     >>> mg.chunk(mg.arange(5), 2)
@@ -88,6 +94,8 @@ def chunk(input, chunks, dim=0):
 @function(method=True)
 def tensor_split(input, indices_or_sections=None, dim=0, *, indices=None, sections=None):
     """Return views of pieces along a dimension: a number of nearly equal ones, or cut at a list of indices.
+
+    Source: https://docs.pytorch.org/docs/stable/generated/torch.tensor_split.html
 
     >>> import minigrad as mg
     >>> mg.tensor_split(mg.arange(5), 2)
@@ -160,6 +168,8 @@ dsplit = _split_along("dsplit", 2, 3)
 def unbind(input, dim=0):
     """Return views of all slices along a dimension, as a tuple.
 
+    Source: https://docs.pytorch.org/docs/stable/generated/torch.unbind.html
+
     >>> import minigrad as mg
     >>> mg.unbind(mg.tensor([[1, 2], [3, 4]]))
     (tensor([1, 2]), tensor([3, 4]))
@@ -194,6 +204,8 @@ Tensor.__reversed__ = _reversed
 def narrow(input, dim, start, length):
     """Return a view of ``length`` elements from ``start`` on along a dimension.
 
+    Source: https://docs.pytorch.org/docs/stable/generated/torch.narrow.html
+
     >>> import minigrad as mg
     >>> mg.narrow(mg.arange(5), 0, 1, 3)
     tensor([1, 2, 3])
@@ -217,13 +229,22 @@ def narrow(input, dim, start, length):
 
 @function(method=True, out=True)
 def narrow_copy(input, dim, start, length):
-    """Return a copy of ``length`` elements from ``start`` on along a dimension."""
+    """Return a copy of ``length`` elements from ``start`` on along a dimension.
+
+    Source: https://docs.pytorch.org/docs/stable/generated/torch.narrow_copy.html
+
+    >>> import minigrad as mg
+    >>> mg.narrow_copy(mg.arange(4), 0, 1, 2)
+    tensor([1, 2])
+    """
     return narrow(input, dim, start, length).clone()
 
 
 @function(method=True)
 def select(input, dim, index):
     """Return a view of one slice along a dimension, without that dimension.
+
+    Source: https://docs.pytorch.org/docs/stable/generated/torch.select.html
 
     >>> import minigrad as mg
     >>> mg.select(mg.tensor([[1, 2], [3, 4]]), 0, 1)

@@ -124,6 +124,7 @@ def as_strided_scatter(input, src, size, stride, storage_offset=None):
 
     Arguments: src (of shape size), size, stride, storage_offset as in :func:`as_strided`.
     Errors: RuntimeError where src's shape is not size, or outside of the memory.
+    Source: https://docs.pytorch.org/docs/stable/generated/torch.as_strided_scatter.html
 
     >>> import minigrad as mg
     >>> mg.as_strided_scatter(mg.zeros(2, 2), mg.ones(2), (2,), (3,))

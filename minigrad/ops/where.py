@@ -43,6 +43,8 @@ def _mask_of(mask, name):
 def masked_fill(input, mask, value):
     """Return the input with a number (or 0-dimensional tensor) written where the mask is true; both broadcast.
 
+    Source: https://docs.pytorch.org/docs/stable/generated/torch.Tensor.masked_fill.html
+
     >>> import minigrad as mg
     >>> mg.tensor([1.0, 2.0]).masked_fill(mg.tensor([True, False]), 0)
     tensor([0., 2.])
@@ -70,6 +72,8 @@ def masked_fill(input, mask, value):
 def masked_select(input, mask):
     """Return the elements where the mask is true as a vector; input and mask broadcast.
 
+    Source: https://docs.pytorch.org/docs/stable/generated/torch.masked_select.html
+
     >>> import minigrad as mg
     >>> mg.masked_select(mg.tensor([1, 2, 3]), mg.tensor([True, False, True]))
     tensor([1, 3])
@@ -95,6 +99,8 @@ def _common_shape(a, b, name):
 @function(method=True, inplace=True)
 def masked_scatter(input, mask, source):
     """Return the input with the elements of source, in order, where the mask is true.
+
+    Source: https://docs.pytorch.org/docs/stable/generated/torch.Tensor.masked_scatter.html
 
     >>> import minigrad as mg
     >>> mg.masked_scatter(mg.zeros(3), mg.tensor([True, False, True]), mg.tensor([1.0, 2.0]))
@@ -173,13 +179,22 @@ def where(condition, input=None, other=None):
 
 @function(method=True, public=False, name="where")
 def _where_method(self, condition, other):
-    """Return this tensor's values where the condition is true and other's where it is not."""
+    """Return this tensor's values where the condition is true and other's where it is not.
+
+    Source: https://docs.pytorch.org/docs/stable/generated/torch.Tensor.where.html
+
+    >>> import minigrad as mg
+    >>> mg.tensor([1, 2]).where(mg.tensor([True, False]), mg.tensor([0, 0]))
+    tensor([1, 0])
+    """
     return where(condition, self, other)
 
 
 @function(method=True)
 def nonzero(input, *, as_tuple=False, out=None):
     """Return the indices of the elements that are not zero, one a row; as_tuple=True: one vector for each dimension.
+
+    Source: https://docs.pytorch.org/docs/stable/generated/torch.nonzero.html
 
     >>> import minigrad as mg
     >>> mg.tensor([0, 3, 0, 5]).nonzero()
@@ -202,6 +217,8 @@ def nonzero(input, *, as_tuple=False, out=None):
 @function(method=True)
 def argwhere(input):
     """Return the indices of the elements that are not zero, one a row.
+
+    Source: https://docs.pytorch.org/docs/stable/generated/torch.argwhere.html
 
     >>> import minigrad as mg
     >>> mg.argwhere(mg.tensor([0, 3, 0, 5]))
@@ -227,7 +244,15 @@ def _written(input, index, src, name):
 
 @function(method=True)
 def select_scatter(input, src, dim, index):
-    """Return the input with src in place of one slice along a dimension."""
+    """Return the input with src in place of one slice along a dimension.
+
+    Source: https://docs.pytorch.org/docs/stable/generated/torch.select_scatter.html
+
+    >>> import minigrad as mg
+    >>> mg.select_scatter(mg.zeros(2, 2), mg.ones(2), 0, 1)
+    tensor([[0., 0.],
+            [1., 1.]])
+    """
     dim = normalize_dim(dim, input.array.ndim)
     index, length = as_int(index, "select_scatter()"), input.array.shape[dim]
     if not -length <= index < length:
@@ -239,7 +264,14 @@ def select_scatter(input, src, dim, index):
 
 @function(method=True, out=True)
 def slice_scatter(input, src, dim=0, start=None, end=None, step=1):
-    """Return the input with src in place of input[start:end:step] along a dimension."""
+    """Return the input with src in place of input[start:end:step] along a dimension.
+
+    Source: https://docs.pytorch.org/docs/stable/generated/torch.slice_scatter.html
+
+    >>> import minigrad as mg
+    >>> mg.slice_scatter(mg.zeros(4), mg.ones(2), 0, 1, 3)
+    tensor([0., 1., 1., 0.])
+    """
     dim = normalize_dim(dim, input.array.ndim)
     if step <= 0:
         raise RuntimeError("slice step must be positive")
@@ -248,7 +280,15 @@ def slice_scatter(input, src, dim=0, start=None, end=None, step=1):
 
 @function(method=True)
 def diagonal_scatter(input, src, offset=0, dim1=0, dim2=1):
-    """Return the input with src in place of a diagonal."""
+    """Return the input with src in place of a diagonal.
+
+    Source: https://docs.pytorch.org/docs/stable/generated/torch.diagonal_scatter.html
+
+    >>> import minigrad as mg
+    >>> mg.diagonal_scatter(mg.zeros(2, 2), mg.ones(2))
+    tensor([[1., 0.],
+            [0., 1.]])
+    """
     array = input.array
     numbers = xp(array).arange(array.size).reshape(array.shape)
     dims = normalize_dim(dim1, array.ndim), normalize_dim(dim2, array.ndim)
@@ -265,7 +305,15 @@ def diagonal_scatter(input, src, offset=0, dim1=0, dim2=1):
 
 @function(method=True, public=False)
 def fill_diagonal_(self, fill_value, wrap=False):
-    """Fill the main diagonal with a number, in place; wrap=True goes on in tall matrices. Returns the tensor."""
+    """Fill the main diagonal with a number, in place; wrap=True goes on in tall matrices. Returns the tensor.
+
+    Source: https://docs.pytorch.org/docs/stable/generated/torch.Tensor.fill_diagonal_.html
+
+    >>> import minigrad as mg
+    >>> mg.zeros(2, 2).fill_diagonal_(3)
+    tensor([[3., 0.],
+            [0., 3.]])
+    """
     from minigrad.tensor import wrap as as_tensor
 
     array = self.array
