@@ -45,7 +45,9 @@ def _in_place(implementation, public_name):
 
     written.__name__ = written.__qualname__ = public_name
     written.__doc__ = (
-        f"In-place variant of {implementation.__name__}: writes the result into this tensor and returns it."
+        f"In-place variant of {implementation.__name__}: writes the result into this tensor and returns it.\n\n"
+        "    RuntimeError where the result has another shape or can't be converted to this tensor's dtype.\n"
+        f"    Source: https://docs.pytorch.org/docs/stable/generated/torch.Tensor.{public_name}.html\n    "
     )
     return written
 

@@ -467,7 +467,13 @@ def _in_place_function(of):
         return of(input, *args, inplace=True, **kwargs)
 
     written.__name__ = written.__qualname__ = of.__name__ + "_"
-    written.__doc__ = f"In-place variant of {of.__name__}: writes the result into input and returns it."
+    arguments = ", 1.0, 0.0" if of.__name__ == "threshold" else ""
+    written.__doc__ = (
+        f"In-place variant of {of.__name__}: writes the result into input and returns it.\n\n"
+        f"    Source: https://docs.pytorch.org/docs/stable/generated/torch.nn.functional.{of.__name__}.html\n\n"
+        "    >>> import minigrad as mg\n    >>> x = mg.tensor([0.0])\n"
+        f"    >>> mg.nn.functional.{of.__name__}_(x{arguments}) is x\n    True\n    "
+    )
     return written
 
 

@@ -194,7 +194,14 @@ def cpu(self, memory_format=None):
 
 @function(method=True, public=False)
 def cuda(self, device=None, non_blocking=False, memory_format=None):
-    """Return the tensor on a GPU (the current one by default); RuntimeError where there is none."""
+    """Return the tensor on a GPU (the current one by default); RuntimeError where there is none.
+
+    Source: https://docs.pytorch.org/docs/stable/generated/torch.Tensor.cuda.html
+
+    >>> import minigrad as mg
+    >>> mg.ones(2).cuda().is_cuda if mg.cuda.is_available() else True
+    True
+    """
     target = as_device("cuda" if device is None else device)
     if target.type != "cuda":
         raise RuntimeError(f"Invalid device, must be cuda device, but got {target}")
@@ -467,7 +474,18 @@ def resize_as_(self, the_template, memory_format=None):
 
 @function(method=True, public=False)
 def resize(self, *sizes):
-    """Return the elements in another shape of as many; deprecated: use reshape, or resize_ to change the memory."""
+    """Return the elements in another shape of as many; deprecated: use reshape, or resize_ to change the memory.
+
+    Source: https://docs.pytorch.org/docs/stable/generated/torch.Tensor.reshape.html
+
+    >>> import minigrad as mg
+    >>> import warnings
+    >>> with warnings.catch_warnings():
+    ...     warnings.simplefilter("ignore")
+    ...     mg.arange(4).resize(2, 2)
+    tensor([[0, 1],
+            [2, 3]])
+    """
     import warnings
 
     warnings.warn("non-inplace resize is deprecated", stacklevel=2)
@@ -626,7 +644,14 @@ def dim_order(self):
 
 @function(method=True, public=False)
 def pin_memory(self):
-    """Return a copy in page-locked memory, from which a GPU copies faster; RuntimeError without a GPU."""
+    """Return a copy in page-locked memory, from which a GPU copies faster; RuntimeError without a GPU.
+
+    Source: https://docs.pytorch.org/docs/stable/generated/torch.Tensor.pin_memory.html
+
+    >>> import minigrad as mg
+    >>> mg.ones(2).pin_memory().is_pinned() if mg.cuda.is_available() else True
+    True
+    """
     return wrap(pinned_copy(self.array))
 
 

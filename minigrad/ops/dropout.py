@@ -183,13 +183,19 @@ def _with_torch_signature(name, implementation):
         return implementation(input, p, train)
 
     public.__name__ = public.__qualname__ = name
-    public.__doc__ = f"Return nn.functional.{implementation.__name__.strip('_')}(input, p, train)."
+    page = "https://docs.pytorch.org/docs/stable/generated/torch.nn.functional."
+    page += "dropout1d.html" if name == "feature_dropout" else f"{name}.html"
+    example = "    >>> import minigrad as mg\n    >>> mg.{}(mg.ones(1, 2, 2), 0.5, False).sum()\n    tensor(4.)\n    "
+    public.__doc__ = (
+        f"Return nn.functional.{implementation.__name__.strip('_')}(input, p, train).\n\n"
+        f"    Source: {page}\n\n{example.format(name)}"
+    )
 
     def written(input, p, train):
         return assign(input, implementation(input, p, train), name + "_")
 
     written.__name__ = written.__qualname__ = name + "_"
-    written.__doc__ = f"In-place variant of {name}."
+    written.__doc__ = f"In-place variant of {name}.\n\n    Source: {page}\n\n{example.format(name + '_')}"
     function(name=name)(public)
     function(name=name + "_")(written)
 

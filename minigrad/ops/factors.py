@@ -130,7 +130,16 @@ def lu_factor_ex(A, *, pivot=True, check_errors=False, out=None):
 
 @function(name="lu")
 def legacy_lu(A, pivot=True, get_infos=False, out=None):
-    """Return (LU, pivots), and info with get_infos; linalg.lu_factor is what to use."""
+    """Return (LU, pivots), and info with get_infos; linalg.lu_factor is what to use.
+
+    Source: https://docs.pytorch.org/docs/stable/generated/torch.lu.html
+
+    >>> import minigrad as mg
+    >>> factors, pivots = mg.lu(mg.tensor([[2.0, 0.0], [1.0, 3.0]]))
+    >>> factors, pivots.tolist()
+    (tensor([[2.0000, 0.0000],
+            [0.5000, 3.0000]]), [1, 2])
+    """
     result = lu_factor_ex(A, pivot=pivot)
     result = result if get_infos else LUFactor(*result[:2])
     return result if out is None else write_out(out, result, "lu")

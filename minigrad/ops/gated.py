@@ -90,7 +90,14 @@ def rrelu(input, lower=1.0 / 8, upper=1.0 / 3, training=False, inplace=False):
 
 
 def rrelu_(input, lower=1.0 / 8, upper=1.0 / 3, training=False):
-    """In-place variant of rrelu: writes the result into input and returns it."""
+    """In-place variant of rrelu: writes the result into input and returns it.
+
+    Source: https://docs.pytorch.org/docs/stable/generated/torch.nn.functional.rrelu_.html
+
+    >>> import minigrad as mg
+    >>> mg.rrelu_(mg.tensor([-4.0, 1.0]), 0.25, 0.25)
+    tensor([-1.,  1.])
+    """
     return rrelu(input, lower, upper, training, inplace=True)
 
 

@@ -216,7 +216,15 @@ def grid_sample(input, grid, mode="bilinear", padding_mode="zeros", align_corner
 
 @function()
 def grid_sampler(input, grid, interpolation_mode, padding_mode, align_corners):
-    """Return `grid_sample` with modes as numbers: 0 bilinear, 1 nearest, 2 bicubic; 0 zeros, 1 border, 2 reflection."""
+    """Return `grid_sample` with modes as numbers: 0 bilinear, 1 nearest, 2 bicubic; 0 zeros, 1 border, 2 reflection.
+
+    Source: https://docs.pytorch.org/docs/stable/generated/torch.nn.functional.grid_sample.html
+
+    >>> import minigrad as mg
+    >>> image, grid = mg.tensor([[[[5.0]]]]), mg.zeros(1, 1, 1, 2)
+    >>> mg.grid_sampler(image, grid, 0, 0, False)
+    tensor([[[[5.]]]])
+    """
     return grid_sample(
         input,
         grid,
@@ -228,13 +236,29 @@ def grid_sampler(input, grid, interpolation_mode, padding_mode, align_corners):
 
 @function()
 def grid_sampler_2d(input, grid, interpolation_mode, padding_mode, align_corners):
-    """Return `grid_sampler` of an image batch (N, C, H, W)."""
+    """Return `grid_sampler` of an image batch (N, C, H, W).
+
+    Source: https://docs.pytorch.org/docs/stable/generated/torch.nn.functional.grid_sample.html
+
+    >>> import minigrad as mg
+    >>> image, grid = mg.tensor([[[[5.0]]]]), mg.zeros(1, 1, 1, 2)
+    >>> mg.grid_sampler_2d(image, grid, 0, 0, False)
+    tensor([[[[5.]]]])
+    """
     return grid_sampler(input, grid, interpolation_mode, padding_mode, align_corners)
 
 
 @function()
 def grid_sampler_3d(input, grid, interpolation_mode, padding_mode, align_corners):
-    """Return `grid_sampler` of a batch of volumes (N, C, D, H, W)."""
+    """Return `grid_sampler` of a batch of volumes (N, C, D, H, W).
+
+    Source: https://docs.pytorch.org/docs/stable/generated/torch.nn.functional.grid_sample.html
+
+    >>> import minigrad as mg
+    >>> volume, grid = mg.tensor([[[[[5.0]]]]]), mg.zeros(1, 1, 1, 1, 3)
+    >>> mg.grid_sampler_3d(volume, grid, 0, 0, False)
+    tensor([[[[[5.]]]]])
+    """
     return grid_sampler(input, grid, interpolation_mode, padding_mode, align_corners)
 
 
@@ -293,5 +317,14 @@ def affine_grid(theta, size, align_corners=None):
 
 @function()
 def affine_grid_generator(theta, size, align_corners):
-    """Return `affine_grid` of the same arguments."""
+    """Return `affine_grid` of the same arguments.
+
+    Source: https://docs.pytorch.org/docs/stable/generated/torch.nn.functional.affine_grid.html
+
+    >>> import minigrad as mg
+    >>> theta = mg.tensor([[[1.0, 0.0, 0.0], [0.0, 1.0, 0.0]]])
+    >>> mg.affine_grid_generator(theta, (1, 1, 1, 2), False)
+    tensor([[[[-0.5000,  0.0000],
+              [ 0.5000,  0.0000]]]])
+    """
     return affine_grid(theta, size, align_corners)

@@ -34,11 +34,37 @@ class _LegacyType(type):
         return cls.on_cuda
 
 
+_DOC = """Type of tensors of {0} on the CPU; calling it makes one of a size (uninitialised) or of nested data.
+
+    RuntimeError for a device of another kind. Source: https://docs.pytorch.org/docs/stable/tensors.html
+
+    >>> import minigrad as mg
+    >>> mg.{1}(2, 3).shape, mg.{1}([0, 1]).dtype
+    (minigrad.Size([2, 3]), minigrad.{0})
+    """
+_CUDA_DOC = """Type of tensors of {0} on a GPU; calling it makes one of a size (uninitialised) or of nested data.
+
+    RuntimeError for a device of another kind. Source: https://docs.pytorch.org/docs/stable/tensors.html
+
+    >>> import minigrad as mg
+    >>> isinstance(mg.ones(2, device="cpu"), mg.cuda.{1})
+    False
+    """
+
+
 def legacy_types(module, on_cuda):
     """Return {name: legacy type} for one device."""
     return {
         name: _LegacyType(
-            name, (), {"legacy_type": as_dtype(numpy_name), "on_cuda": on_cuda, "__module__": module, "__slots__": ()}
+            name,
+            (),
+            {
+                "legacy_type": as_dtype(numpy_name),
+                "on_cuda": on_cuda,
+                "__doc__": (_CUDA_DOC if on_cuda else _DOC).format(numpy_name, name),
+                "__module__": module,
+                "__slots__": (),
+            },
         )
         for name, numpy_name in LEGACY_TYPES.items()
     }

@@ -74,7 +74,17 @@ def _all_ints(*values):
 
 @function()
 def range(start, end=None, step=1, *, out=None, dtype=None, layout=None, device=None, requires_grad=False):  # noqa: A001
-    """Return start, start + step, … up to and including end, as floats; deprecated in favour of arange."""
+    """Return start, start + step, … up to and including end, as floats; deprecated in favour of arange.
+
+    Source: https://docs.pytorch.org/docs/stable/generated/torch.range.html
+
+    >>> import minigrad as mg
+    >>> import warnings
+    >>> with warnings.catch_warnings():
+    ...     warnings.simplefilter("ignore")
+    ...     mg.range(1, 3)
+    tensor([1., 2., 3.])
+    """
     warnings.warn(
         "minigrad.range is deprecated, as PyTorch's is, because its behavior is inconsistent with Python's range "
         "builtin. "

@@ -155,7 +155,14 @@ def _split_along(name, dim, least):
         return tensor_split(input, given, where)
 
     splitter.__name__ = splitter.__qualname__ = name
-    splitter.__doc__ = f"Return views of pieces along dimension {dim}: equal ones, or cut at a list of indices."
+    splitter.__doc__ = (
+        f"Return views of pieces along dimension {dim}: equal ones, or cut at a list of indices.\n\n"
+        "    Arguments: input (Tensor), indices_or_sections (number of pieces, or where to cut).\n"
+        "    RuntimeError for too few dimensions or a length that the number of pieces doesn't divide.\n"
+        f"    Source: https://docs.pytorch.org/docs/stable/generated/torch.{name}.html\n\n"
+        f"    >>> import minigrad as mg\n    >>> [piece.shape[{dim}] for piece in mg.{name}(mg.ones(4, 4, 4), 2)]\n"
+        "    [2, 2]\n    "
+    )
     return function(method=True)(splitter)
 
 
