@@ -313,6 +313,10 @@ def linear_cross_entropy(
     tensors = (("input", input), ("linear_weight", linear_weight), ("target", target))
     for position, (name, tensor) in enumerate(tensors, 1):
         require_tensor("linear_cross_entropy", tensor, name, position)
+    if input.array.ndim not in (1, 2):
+        raise RuntimeError(f"expected input with dimensionality 1 or 2, got {input.array.ndim}")
+    if linear_weight.array.ndim < 2:
+        raise RuntimeError(f"expected linear_weight with dimensionality at least 2, got {linear_weight.array.ndim}")
     classes = linear_weight.array.shape[:-1]
     if linear_bias is not None and linear_bias.array.shape != classes:
         raise RuntimeError(f"expected linear_bias shape {classes}, got {tuple(linear_bias.shape)}")

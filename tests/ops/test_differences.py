@@ -70,6 +70,10 @@ def test_linear_cross_entropy_is_the_composition(rng):
     expected = F.cross_entropy(scores, target, label_smoothing=0.1)
     found = F.linear_cross_entropy(x, weight, target, linear_bias=bias, label_smoothing=0.1)
     assert found.item() == pytest.approx(expected.item())
+    with pytest.raises(RuntimeError, match="dimensionality 1 or 2"):
+        F.linear_cross_entropy(x[None], weight, target)
+    with pytest.raises(RuntimeError, match="dimensionality at least 2"):
+        F.linear_cross_entropy(x, weight[0, 0], target)
     with pytest.raises(RuntimeError, match="linear_bias shape"):
         F.linear_cross_entropy(x, weight, target, linear_bias=bias[:, :1])
     with pytest.raises(RuntimeError, match=r"needs an input \(N, in_features\)"):
