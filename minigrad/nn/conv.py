@@ -416,6 +416,7 @@ class _LazyConvTranspose(_LazyConvMixin, _ConvTransposeNd):
 class LazyConv1d(_LazyConv, Conv1d):
     """`Conv1d` whose in_channels the first input decides.
 
+    Arguments: as for Conv1d, without in_channels.
     Source: https://docs.pytorch.org/docs/stable/generated/torch.nn.LazyConv1d.html
 
     >>> import minigrad as mg
@@ -429,6 +430,7 @@ class LazyConv1d(_LazyConv, Conv1d):
 class LazyConv2d(_LazyConv, Conv2d):
     """`Conv2d` whose in_channels the first input decides.
 
+    Arguments: as for Conv2d, without in_channels.
     Source: https://docs.pytorch.org/docs/stable/generated/torch.nn.LazyConv2d.html
 
     >>> import minigrad as mg

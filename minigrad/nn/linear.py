@@ -75,6 +75,7 @@ class Linear(Module):
 class LazyLinear(LazyModuleMixin, Linear):
     """Linear whose in_features the first input decides.
 
+    Arguments: out_features, bias, device, dtype. Shape: (…, in_features) to (…, out_features).
     Source: https://docs.pytorch.org/docs/stable/generated/torch.nn.LazyLinear.html
 
     >>> import minigrad as mg

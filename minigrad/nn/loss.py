@@ -59,6 +59,7 @@ class _WeightedLoss(_Loss):
 class L1Loss(_Loss):
     """Absolute error |x - y|.
 
+    Argument: reduction ("mean", "sum" or "none"). Shapes: input and target alike.
     Source: https://docs.pytorch.org/docs/stable/generated/torch.nn.L1Loss.html
 
     >>> import minigrad as mg
@@ -74,6 +75,7 @@ class L1Loss(_Loss):
 class MSELoss(_Loss):
     """Squared error (x - y)².
 
+    Argument: reduction ("mean", "sum" or "none"). Shapes: input and target alike.
     Source: https://docs.pytorch.org/docs/stable/generated/torch.nn.MSELoss.html
 
     >>> import minigrad as mg
@@ -264,6 +266,8 @@ class LinearCrossEntropyLoss(_WeightedLoss):
 class BCELoss(_WeightedLoss):
     """Binary cross-entropy of probabilities.
 
+    Arguments: weight (broadcast to the input), reduction ("mean", "sum" or "none").
+    Shapes: input and target alike, both in 0 … 1.
     Source: https://docs.pytorch.org/docs/stable/generated/torch.nn.BCELoss.html
 
     >>> import minigrad as mg

@@ -142,6 +142,7 @@ class StackDataset(Dataset):
 class ConcatDataset(Dataset):
     """Datasets one after the other. Raises AssertionError for no dataset and for an IterableDataset among them.
 
+    Argument: datasets (iterable of map-style datasets).
     Source: https://docs.pytorch.org/docs/stable/data.html#torch.utils.data.ConcatDataset
 
     >>> import minigrad as mg

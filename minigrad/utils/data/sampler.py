@@ -9,6 +9,7 @@ from minigrad.tensor import Tensor
 class Sampler:
     """Iterable over indices, or lists of indices; a subclass defines ``__iter__`` and, if it can, ``__len__``.
 
+    Argument: data_source, unused.
     Source: https://docs.pytorch.org/docs/stable/data.html#torch.utils.data.Sampler
 
     >>> from minigrad.utils.data import Sampler
@@ -58,6 +59,7 @@ def _check_replacement(replacement, error):
 class SequentialSampler(Sampler):
     """Indices 0, 1, … in order.
 
+    Argument: data_source, anything with a length.
     Source: https://docs.pytorch.org/docs/stable/data.html#torch.utils.data.SequentialSampler
 
     >>> import minigrad as mg
@@ -78,7 +80,9 @@ class SequentialSampler(Sampler):
 class RandomSampler(Sampler):
     """Indices in random order, each once, or drawn with replacement.
 
-    Args: ``num_samples``: how many to draw (default: all). Raises TypeError and ValueError for wrong arguments.
+    Args: ``data_source``: anything with a length; ``replacement``: whether an index may come more than once;
+    ``num_samples``: how many to draw (default: all); ``generator``: to draw with (None: the default one).
+    Raises TypeError and ValueError for wrong arguments.
     Source: https://docs.pytorch.org/docs/stable/data.html#torch.utils.data.RandomSampler
 
     >>> import minigrad as mg
@@ -120,6 +124,7 @@ class RandomSampler(Sampler):
 class SubsetRandomSampler(Sampler):
     """The given indices in random order.
 
+    Arguments: indices (sequence), generator (None: the default one).
     Source: https://docs.pytorch.org/docs/stable/data.html#torch.utils.data.SubsetRandomSampler
 
     >>> import minigrad as mg
@@ -143,7 +148,8 @@ class WeightedRandomSampler(Sampler):
     """Indices 0 … len(weights) - 1 drawn with probabilities proportional to the weights.
 
     Args: ``weights``: non-negative numbers, need not sum to 1; ``num_samples``: how many to draw; ``replacement``:
-    whether an index may come more than once. Raises ValueError for weights that are not one row of finite
+    whether an index may come more than once; ``generator``: to draw with (None: the default one).
+    Raises ValueError for weights that are not one row of finite
     non-negative numbers with enough of them above 0, or arguments of a wrong type.
     Source: https://docs.pytorch.org/docs/stable/data.html#torch.utils.data.WeightedRandomSampler
 

@@ -25,6 +25,16 @@ class WorkerInfo:
     """Who the current worker is: ``id`` of ``num_workers``, its ``seed``, its copy of the ``dataset``.
 
     ``rng`` is the minigrad Generator of a worker thread, which must not touch the process's own; None in a process.
+    Source: https://docs.pytorch.org/docs/stable/data.html#torch.utils.data.get_worker_info
+
+    >>> from minigrad.utils.data import DataLoader, Dataset, get_worker_info
+    >>> class Workers(Dataset):
+    ...     def __len__(self):
+    ...         return 4
+    ...     def __getitem__(self, index):
+    ...         return get_worker_info().id
+    >>> next(iter(DataLoader(Workers(), 4, num_workers=2, multiprocessing_context="thread")))
+    tensor([0, 0, 0, 0])
     """
 
     id: int

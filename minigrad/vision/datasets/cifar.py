@@ -36,6 +36,15 @@ class CIFAR10(VisionDataset):
     ``class_to_idx`` their numbers. Warns (UserWarning) where only some of the training files are there.
     Raises RuntimeError where none is, ValueError for a damaged one.
     Source: https://docs.pytorch.org/vision/stable/generated/torchvision.datasets.CIFAR10.html
+
+    >>> import os, tempfile
+    >>> from minigrad.vision import datasets
+    >>> with tempfile.TemporaryDirectory() as root:
+    ...     with open(os.path.join(root, "test_batch.bin"), "wb") as file:
+    ...         _ = file.write(bytes([7]) + bytes(3 * 32 * 32))
+    ...     data = datasets.CIFAR10(root, train=False)
+    >>> data.data.shape, data.targets
+    ((1, 32, 32, 3), [7])
     """
 
     folder = "cifar10"
@@ -166,6 +175,15 @@ class CIFAR100(CIFAR10):
 
     ``targets`` are the fine labels.
     Source: https://docs.pytorch.org/vision/stable/generated/torchvision.datasets.CIFAR100.html
+
+    >>> import os, tempfile
+    >>> from minigrad.vision import datasets
+    >>> with tempfile.TemporaryDirectory() as root:
+    ...     with open(os.path.join(root, "test.bin"), "wb") as file:
+    ...         _ = file.write(bytes([1, 42]) + bytes(3 * 32 * 32))
+    ...     data = datasets.CIFAR100(root, train=False)
+    >>> data.data.shape, data.targets
+    ((1, 32, 32, 3), [42])
     """
 
     folder = "cifar100"

@@ -39,6 +39,15 @@ class Digits(VisionDataset):
     ``data`` is uint8 (N, 8, 8) with pixels scaled to 0 … 255, ``targets`` int64 (N,), ``classes`` the ten names.
     Raises RuntimeError where neither the file nor scikit-learn is there, ValueError for a damaged file.
     Source: https://scikit-learn.org/stable/modules/generated/sklearn.datasets.load_digits.html
+
+    >>> import gzip, os, tempfile
+    >>> from minigrad.vision import datasets
+    >>> with tempfile.TemporaryDirectory() as root:
+    ...     with gzip.open(os.path.join(root, "digits.csv.gz"), "wt") as file:
+    ...         _ = file.write(",".join(["16"] * 64 + ["3"]))
+    ...     data = datasets.Digits(root)
+    >>> data.data.shape, data.targets
+    (minigrad.Size([1, 8, 8]), tensor([3]))
     """
 
     classes = [str(digit) for digit in range(10)]

@@ -31,6 +31,17 @@ class MNIST(VisionDataset):
     ``data`` is uint8 (N, 28, 28), ``targets`` int64 (N,), ``classes`` the ten names, ``class_to_idx`` their numbers.
     Raises RuntimeError where files are missing, ValueError for a damaged one or counts that do not match.
     Source: https://docs.pytorch.org/vision/stable/generated/torchvision.datasets.MNIST.html
+
+    >>> import os, struct, tempfile
+    >>> from minigrad.vision import datasets
+    >>> with tempfile.TemporaryDirectory() as root:
+    ...     with open(os.path.join(root, "train-images-idx3-ubyte"), "wb") as file:
+    ...         _ = file.write(struct.pack(">4I", 0x803, 1, 28, 28) + bytes(28 * 28))
+    ...     with open(os.path.join(root, "train-labels-idx1-ubyte"), "wb") as file:
+    ...         _ = file.write(struct.pack(">2I", 0x801, 1) + bytes([7]))
+    ...     data = datasets.MNIST(root)
+    >>> data.data.shape, data.targets
+    (minigrad.Size([1, 28, 28]), tensor([7]))
     """
 
     folders = ("mnist",)  # names under a root besides torchvision's
@@ -144,6 +155,10 @@ class FashionMNIST(MNIST):
     """Articles of clothing in MNIST's format and sizes (Xiao, Rasul, Vollgraf 2017); arguments as MNIST.
 
     Source: https://docs.pytorch.org/vision/stable/generated/torchvision.datasets.FashionMNIST.html
+
+    >>> from minigrad.vision import datasets
+    >>> datasets.FashionMNIST.classes[:3]
+    ['T-shirt/top', 'Trouser', 'Pullover']
     """
 
     folders = ("fashion-mnist", "fashion_mnist", "fashionmnist", "fashion")
@@ -164,6 +179,10 @@ class KMNIST(MNIST):
     """Ten classes of cursive Japanese characters in MNIST's format (Clanuwat et al. 2018); arguments as MNIST.
 
     Source: https://docs.pytorch.org/vision/stable/generated/torchvision.datasets.KMNIST.html
+
+    >>> from minigrad.vision import datasets
+    >>> datasets.KMNIST.classes[:3]
+    ['o', 'ki', 'su']
     """
 
     folders = ("kmnist",)
