@@ -538,5 +538,6 @@ def _torch_threshold(input, threshold, value):
     return _threshold(input, threshold, value)
 
 
+relu_op.call.__doc__ = _torch_relu.__doc__
 Tensor.relu = METHODS["relu"] = relu_op.call
 Tensor.relu_ = METHODS["relu_"] = relu_

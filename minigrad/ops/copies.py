@@ -12,6 +12,18 @@ from minigrad.registry import FUNCTIONS, function
 from minigrad.tensor import Tensor
 
 PAGE = "https://docs.pytorch.org/docs/stable/torch.html"
+_EXAMPLES = {  # arguments after the tensor
+    "permute_copy": ", (1, 0)",
+    "transpose_copy": ", 0, 1",
+    "unsqueeze_copy": ", 0",
+    "select_copy": ", 0, 1",
+    "split_copy": ", 1",
+    "split_with_sizes_copy": ", [1, 1]",
+    "expand_copy": ", 3, 2, 2",
+    "unfold_copy": ", 0, 1, 1",
+    "view_copy": ", 4",
+}
+_PARTS = ("split_copy", "split_with_sizes_copy", "unbind_copy")
 
 
 # ---------------------------------------------------------------------- copies of views
@@ -26,6 +38,8 @@ def _register_copy(name, view):
     copy.__name__ = copy.__qualname__ = name
     copy.__doc__ = (
         f"Return a copy of what ``{name.removesuffix('_copy')}`` shows of the tensor, not a view.\n\nSource: {PAGE}"
+        f"\n\n>>> import minigrad as mg\n>>> x = mg.ones(2, 2)\n>>> y = mg.{name}(x{_EXAMPLES.get(name, '')})\n"
+        f">>> _ = x.zero_()  # leaves the copy as it is\n>>> bool({'y[0]' if name in _PARTS else 'y'}.all())\nTrue\n"
     )
     function(out=True)(copy)
 

@@ -44,7 +44,7 @@ def unary_function(op, name, summary, example, *, inplace=True, method=True):
     function(method=method, inplace=inplace)(public)
     if method:  # the method has no out=: the op itself serves, one call less
         METHODS[name] = call
-        if not call.__doc__:
+        if ">>>" not in (call.__doc__ or ""):
             call.__doc__ = _docstring(summary, "self (Tensor of any shape)", "Tensor." + name, example)
         setattr(Tensor, name, call)
     return public

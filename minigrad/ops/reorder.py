@@ -338,7 +338,14 @@ def _triangle(name, op):
 
     which = "lower" if name == "tril" else "upper"
     triangle.__name__ = triangle.__qualname__ = name
-    triangle.__doc__ = f"Return the {which} triangle of matrices, zero elsewhere; ``diagonal`` shifts its edge."
+    triangle.__doc__ = (
+        f"Return the {which} triangle of matrices, zero elsewhere; ``diagonal`` shifts its edge.\n\n"
+        "    Arguments: input (Tensor, (..., m, n)), diagonal (int: 0 the main one, above it if positive).\n"
+        "    RuntimeError for fewer than two dimensions.\n"
+        f"    Source: https://docs.pytorch.org/docs/stable/generated/torch.{name}.html\n\n"
+        f"    >>> import minigrad as mg\n    >>> mg.{name}(mg.ones(3, 3)).sum({1 if name == 'tril' else 0})\n"
+        "    tensor([1., 2., 3.])\n    "
+    )
     return function(method=True, inplace=True, out=True)(triangle)
 
 

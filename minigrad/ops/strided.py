@@ -114,7 +114,15 @@ def _same_geometry(input):
 
 @function(out=True)
 def as_strided_copy(input, size, stride, storage_offset=None):
-    """Return a copy of :func:`as_strided`'s view."""
+    """Return a copy of :func:`as_strided`'s view.
+
+    Source: https://docs.pytorch.org/docs/stable/generated/torch.as_strided.html
+
+    >>> import minigrad as mg
+    >>> mg.as_strided_copy(mg.arange(4), (2, 2), (1, 2))
+    tensor([[0, 2],
+            [1, 3]])
+    """
     return as_strided(input, size, stride, storage_offset).clone()
 
 
