@@ -9,7 +9,7 @@ from minigrad.tensor import Tensor
 class Sampler:
     """Iterable over indices, or lists of indices; a subclass defines ``__iter__`` and, if it can, ``__len__``.
 
-    Argument: data_source, unused.
+    Argument: data_source (optional), kept as an attribute; PyTorch 1 passed it.
     Source: https://docs.pytorch.org/docs/stable/data.html#torch.utils.data.Sampler
 
     >>> from minigrad.utils.data import Sampler
