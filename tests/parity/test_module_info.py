@@ -14,7 +14,7 @@ LAYERS = dict(every_info())
 KNOWN_DIFFERENCES = {}
 
 # Layers that PyTorch has and minigrad does not.
-ABSENT = {"LinearCrossEntropyLoss"}
+ABSENT = set()
 
 
 @pytest.fixture(autouse=True, scope="module")
