@@ -55,7 +55,7 @@ def _along_gradient(g, out, x_shape, dim, keepdim):
 
 
 def _extremum_forward(finder):
-    def forward(x, *, dim, keepdim):
+    def forward(x, dim, keepdim):
         return getattr(x, finder)(axis=dim, keepdims=keepdim)
 
     return forward

@@ -69,16 +69,8 @@ def in_dtype(result, dtype):
 
 
 # ---------------------------------------------------------------------- sum and mean
-def _sum(x, *, dim, keepdim):
-    return reduction.total(x, dim, keepdim)
-
-
 def _spread(g, *, shape, dim, keepdim):
     return reduction.spread(g, shape, dim, keepdim)
-
-
-def _mean(x, *, dim, keepdim):
-    return reduction.average(x, dim, keepdim)
 
 
 def _mean_gradient(g, x_shape, dim, keepdim):
@@ -91,18 +83,21 @@ def reduction_call(op):
 
     def call(x, *, dim, keepdim):
         if not isinstance(x, Tensor):
-            return forward(x, dim=dim, keepdim=keepdim)
+            return forward(x, dim, keepdim)
         array = x.array
-        out = forward(array, dim=dim, keepdim=keepdim)
-        if type(out) is not np.ndarray:
-            out = xp(out).asarray(out)
+        out = forward(array, dim, keepdim)
+        if type(array) is np.ndarray and type(out) is not np.ndarray:
+            out = np.asarray(out)
         if type(x) is Tensor or not x._requires_grad or not MODE.grad:
             return wrap(out)
         node = Node()
-        node.op, node.number, node.edges = op, next_time(), (x.node or x,)
+        node.op = op
+        node.number = next_time()
+        node.edges = (x.node or x,)
         node.params = {"dim": dim, "keepdim": keepdim}
         node.saved = (array if keep_array else (array.shape, array.dtype),)
-        node.out, node.shape = out if keep_out else None, out.shape
+        node.out = out if keep_out else None
+        node.shape = out.shape
         if MODE.on_record is not None:
             MODE.on_record(node, out)
         return make_variable(out, node)
@@ -110,9 +105,11 @@ def reduction_call(op):
     return call
 
 
-sum_op = Op(_sum, [lambda g, x_shape, dim, keepdim: spread(g, shape=x_shape, dim=dim, keepdim=keepdim)], name="sum")
+sum_op = Op(
+    reduction.total, [lambda g, x_shape, dim, keepdim: spread(g, shape=x_shape, dim=dim, keepdim=keepdim)], name="sum"
+)
 spread = Op(_spread, [lambda g, dim, keepdim: sum_op(g, dim=dim, keepdim=keepdim)], name="spread", view=True)
-mean_op = Op(_mean, [_mean_gradient], name="mean")
+mean_op = Op(reduction.average, [_mean_gradient], name="mean")
 sum_op.call = reduction_call(sum_op)
 mean_op.call = reduction_call(mean_op)
 
