@@ -1,13 +1,16 @@
-"""The networks, and the command that trains them: python -m models --help.
+"""The networks, and the command that works with them: python -m models --help.
+
+Every builder and every class is here under its own name, as in torchvision: ``models.alexnet()``, ``models.AlexNet``.
 
 >>> import models
 >>> "lenet5" in models.list()
 True
 >>> models.build("lenet5", num_classes=26).fc3.out_features
 26
+>>> models.lenet5(num_classes=26).fc3.out_features
+26
 """
-from models import lenet  # one line per family: importing it registers its networks
+# One line per family, with its builders and classes in the file's __all__: importing it registers its networks.
+from models.lenet import *
 from models.registry import build, register
 from models.registry import names as list
-
-__all__ = ["build", "list", "register"]

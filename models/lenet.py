@@ -2,6 +2,8 @@
 from minigrad import nn
 from models.registry import register
 
+__all__ = ["LeNet5", "lenet5"]
+
 ACTIVATIONS = {"relu": nn.ReLU, "tanh": nn.Tanh, "sigmoid": nn.Sigmoid}
 POOLS = {"max": nn.MaxPool2d, "avg": nn.AvgPool2d}
 
@@ -50,6 +52,7 @@ class LeNet5(nn.Module):
         side = ((image_size + 2 * padding - 4) // 2 - 4) // 2
         if side < 1:
             raise ValueError(f"LeNet5: image_size must be at least 12, but got {image_size}")
+        self.in_channels = in_channels
         self.image_size = image_size
         self.conv1 = nn.Conv2d(in_channels, 6, 5, padding=padding)
         self.conv2 = nn.Conv2d(6, 16, 5)
@@ -69,6 +72,6 @@ class LeNet5(nn.Module):
 
 
 @register
-def lenet5(**kw):
+def lenet5(num_classes=10, *, in_channels=1, image_size=28, **kw):
     """LeNet-5 as commonly built today; the arguments are those of LeNet5."""
-    return LeNet5(**kw)
+    return LeNet5(num_classes, in_channels, image_size, **kw)

@@ -1,4 +1,15 @@
-"""The names under which networks are built."""
+"""The names under which networks are built, and the weights files that fit them."""
+import difflib
+import functools
+import inspect
+import os
+import pickle
+import zipfile
+
+import minigrad
+
+COMMON = ("num_classes", "in_channels", "image_size")  # every builder takes these: positive integers
+NESTED = ("model", "state_dict", "model_state_dict")  # where checkpoints keep the network's weights
 
 _BUILDERS = {}
 
@@ -6,14 +17,57 @@ _BUILDERS = {}
 def register(builder):
     """Make a function that builds a network known under its own name; used as a decorator.
 
+    The builder takes at least num_classes, in_channels and image_size, each with a default. What is returned checks
+    that these are positive integers, and takes one more keyword, ``weights``: the path of a file made by
+    ``minigrad.save`` or ``torch.save``, read by ``load_weights``. The network gets the attributes in_channels and
+    image_size if it has not set them.
+
     Raises:
         ValueError: if the name is taken.
+        TypeError: if the builder lacks one of the three arguments.
     """
     name = builder.__name__
     if name in _BUILDERS:
         raise ValueError(f"a model named {name!r} is registered already, by {_BUILDERS[name].__module__}")
-    _BUILDERS[name] = builder
-    return builder
+    signature = inspect.signature(builder)
+    lacking = [argument for argument in COMMON if argument not in signature.parameters]
+    if lacking:
+        raise TypeError(f"the builder {name!r} must take {', '.join(COMMON)}, but lacks {', '.join(lacking)}")
+
+    @functools.wraps(builder)
+    def build_checked(*args, weights=None, **kw):
+        try:
+            given = signature.bind(*args, **kw)
+        except TypeError as error:
+            raise TypeError(f"{name}: {error}; its arguments are: {', '.join(arguments(name))}") from None
+        given.apply_defaults()
+        for argument in COMMON:
+            _check_positive_integer(name, argument, given.arguments[argument])
+        if weights is not None:
+            weights = os.fspath(weights)
+        model = builder(*args, **kw)
+        for argument in COMMON[1:]:
+            if not hasattr(model, argument):
+                setattr(model, argument, given.arguments[argument])
+        if weights is not None:
+            load_weights(model, weights)
+        return model
+
+    _BUILDERS[name] = build_checked
+    return build_checked
+
+
+def _check_positive_integer(name, argument, value):
+    if isinstance(value, bool) or not isinstance(value, int):
+        raise TypeError(f"{name}: {argument} must be an integer, but got {value!r}")
+    if value < 1:
+        raise ValueError(f"{name}: {argument} must be at least 1, but got {value}")
+
+
+def arguments(name):
+    """The keywords of the builder called name that are known by name, ``weights`` last."""
+    parameters = inspect.signature(builder_of(name)).parameters.values()
+    return [parameter.name for parameter in parameters if parameter.kind != parameter.VAR_KEYWORD] + ["weights"]
 
 
 def names():
@@ -21,12 +75,112 @@ def names():
     return sorted(_BUILDERS)
 
 
-def build(name, **kw):
-    """Build the network called name; kw are its builder's arguments.
+def builder_of(name):
+    """The function that builds the network called name.
 
     Raises:
-        ValueError: if no network has that name.
+        ValueError: if no network has that name; the message has all names, and the nearest one last.
     """
-    if name not in _BUILDERS:
-        raise ValueError(f"unknown model {name!r}; there are: {', '.join(names())}")
-    return _BUILDERS[name](**kw)
+    if name in _BUILDERS:
+        return _BUILDERS[name]
+    message = f"unknown model {name!r}; there are: {', '.join(names())}"
+    near = difflib.get_close_matches(str(name).lower(), names(), n=1)
+    raise ValueError(f"{message}; did you mean {near[0]!r}?" if near else message)
+
+
+def build(name, *, weights=None, **kw):
+    """Build the network called name.
+
+    Args:
+        name: one of ``names()``.
+        weights: path of a file with the network's weights, see ``load_weights``; None for random ones.
+        kw: the builder's arguments: num_classes, in_channels, image_size and those of its own.
+
+    Raises:
+        ValueError: if no network has that name, or an argument has an impossible value.
+        TypeError: for an argument that the builder does not have.
+        FileNotFoundError, RuntimeError: if the weights are missing, unreadable, or those of another network.
+
+    >>> build("lenet5", num_classes=26).fc3.out_features
+    26
+    >>> build("lenet6")  # doctest: +ELLIPSIS
+    Traceback (most recent call last):
+        ...
+    ValueError: unknown model 'lenet6'; there are: ...; did you mean 'lenet5'?
+    """
+    return builder_of(name)(weights=weights, **kw)
+
+
+# ---------------------------------------------------------------- weights
+def load_weights(model, path):
+    """Load a file of weights into a network, all of them or none.
+
+    The file holds a state_dict, as torchvision publishes them, or a checkpoint: a dict with the state_dict under
+    "model", "state_dict" or "model_state_dict". The prefix "module." of parallel training is taken off.
+
+    Raises:
+        FileNotFoundError: if there is no such file (nothing is downloaded).
+        RuntimeError: if the file cannot be read, or holds other keys or shapes than the network.
+    """
+    path = os.fspath(path)
+    if not os.path.isfile(path):
+        raise FileNotFoundError(
+            f"weights: no file {path!r}; nothing is downloaded, give the path of a file such as torchvision's "
+            "alexnet-owt-7be5be79.pth"
+        )
+    fit_state(model, state_of(_read(path), path), path)
+
+
+def _read(path):
+    from minigrad import serialization
+
+    try:
+        return serialization.load(path, map_location="cpu", weights_only=True)
+    except (RuntimeError, ValueError, EOFError, KeyError, zipfile.BadZipFile, pickle.UnpicklingError) as error:
+        raise RuntimeError(f"weights: {path} cannot be read: {error}") from error
+
+
+def state_of(content, path):
+    """The state_dict in what a file holds: the whole, or the part under one of NESTED.
+
+    Raises:
+        RuntimeError: if there is none.
+    """
+    for key in (None, *NESTED):
+        state = content if key is None else content.get(key) if isinstance(content, dict) else None
+        if isinstance(state, dict) and state and all(isinstance(value, minigrad.Tensor) for value in state.values()):
+            if all(name.startswith("module.") for name in state):
+                state = {name.removeprefix("module."): value for name, value in state.items()}
+            return state
+    raise RuntimeError(f"weights: {path} holds no state_dict, neither alone nor under {', '.join(NESTED)}")
+
+
+def fit_state(model, state, path):
+    """Load a state_dict, saying what does not fit before anything is changed.
+
+    Raises:
+        RuntimeError: for missing and unexpected keys and for other shapes, naming both.
+    """
+    own = model.state_dict()
+    optional = {name for name in own if name.endswith("num_batches_tracked")}  # absent from files before PyTorch 0.4.1
+    missing = [name for name in own if name not in state and name not in optional]
+    unexpected = [name for name in state if name not in own]
+    if missing or unexpected:
+        differences = ("lacks", missing), ("also has", unexpected)
+        said = " and ".join(f"{kind} {_first(keys)}" for kind, keys in differences if keys)
+        raise RuntimeError(f"weights: {path} is of another network than {type(model).__name__}: it {said}")
+    wrong = [name for name in own if name in state and state[name].shape != own[name].shape]
+    if wrong:
+        # The last layer is the one whose size num_classes decides: named last, and named if others are left out.
+        shown = [f"{name} is {tuple(state[name].shape)} there and {tuple(own[name].shape)} here" for name in wrong[-2:]]
+        more = f" (and {len(wrong) - 2} more)" if len(wrong) > 2 else ""
+        raise RuntimeError(
+            f"weights: {path} does not fit {type(model).__name__}: {'; '.join(shown)}{more}; "
+            "build the network with the file's num_classes, in_channels and image_size"
+        )
+    model.load_state_dict({**{name: own[name] for name in optional}, **state})
+
+
+def _first(keys, count=3):
+    more = f" and {len(keys) - count} more" if len(keys) > count else ""
+    return ", ".join(keys[:count]) + more

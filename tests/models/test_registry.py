@@ -1,0 +1,140 @@
+"""The names of the networks, what every builder takes, and weights files."""
+import inspect
+
+import pytest
+
+import minigrad as mg
+import models
+from minigrad import nn
+from models import registry
+from models.lenet import LeNet5
+
+
+def test_every_network_has_the_same_arguments(undrawn):
+    """The command line passes these three to whatever network it is told."""
+    assert models.list() == sorted(models.list())
+    for name in models.list():
+        model = models.build(name, num_classes=7)
+        assert isinstance(model, nn.Module), name
+        assert isinstance(model.in_channels, int) and isinstance(model.image_size, int), name
+        parameters = inspect.signature(registry.builder_of(name)).parameters
+        assert next(iter(parameters)) == "num_classes", name
+        assert {"in_channels", "image_size"} <= set(parameters), name
+
+
+def test_every_builder_is_in_the_package():
+    for name in models.list():
+        assert getattr(models, name) is registry.builder_of(name), f"models/__init__.py lacks its line for {name}"
+    assert models.LeNet5 is LeNet5
+    assert isinstance(models.lenet5(3), LeNet5)
+
+
+def test_registry_refuses_unknown_and_taken_names():
+    with pytest.raises(ValueError, match="unknown model 'lenet6'; there are: .*lenet5.*; did you mean 'lenet5'?"):
+        models.build("lenet6")
+    with pytest.raises(ValueError, match="unknown model 'qqq'; there are: [^;]*lenet5[^;]*$"):
+        models.build("qqq")
+
+    def lenet5():
+        raise AssertionError("never called")
+
+    with pytest.raises(ValueError, match="'lenet5' is registered already, by models.lenet"):
+        models.register(lenet5)
+    assert isinstance(models.build("lenet5"), LeNet5)
+
+
+def test_a_builder_must_take_the_common_arguments():
+    def fish(num_classes=10, *, image_size=28):
+        raise AssertionError("never called")
+
+    with pytest.raises(TypeError, match="'fish' must take num_classes, in_channels, image_size, but lacks in_channels"):
+        models.register(fish)
+    assert "fish" not in models.list()
+
+
+@pytest.mark.parametrize(
+    "settings, error, message",
+    [
+        ({"num_classes": 0}, ValueError, "lenet5: num_classes must be at least 1, but got 0"),
+        ({"in_channels": 2.0}, TypeError, "lenet5: in_channels must be an integer, but got 2.0"),
+        ({"image_size": True}, TypeError, "lenet5: image_size must be an integer, but got True"),
+        ({"image_size": (28, 28)}, TypeError, r"lenet5: image_size must be an integer, but got \(28, 28\)"),
+        ({"pool": "min"}, ValueError, "pool must be one of max, avg, but got 'min'"),
+        ({"depth": 3}, TypeError, "unexpected keyword argument 'depth'"),
+        ({"weights": "nowhere.pth"}, FileNotFoundError, "weights: no file 'nowhere.pth'; nothing is downloaded"),
+    ],
+)
+def test_bad_arguments_are_named(settings, error, message):
+    for build in (models.lenet5, lambda **kw: models.build("lenet5", **kw)):
+        with pytest.raises(error, match=message):
+            build(**settings)
+
+
+def test_too_many_arguments_are_told_which_there_are():
+    with pytest.raises(TypeError, match="lenet5: too many positional.*: num_classes, in_channels, image_size, weights"):
+        models.lenet5(10, 1)
+
+
+# ---------------------------------------------------------------- weights
+def written(content, path):
+    serialization = pytest.importorskip("minigrad.serialization")
+    serialization.save(content, path)
+    return path
+
+
+@pytest.mark.parametrize(
+    "wrap",
+    [
+        lambda state: state,
+        lambda state: {"model": state, "epoch": 3},
+        lambda state: {"state_dict": {f"module.{name}": value for name, value in state.items()}},
+        lambda state: {"model_state_dict": state, "optimizer": {}},
+    ],
+    ids=["plain", "model", "data parallel", "model_state_dict"],
+)
+def test_weights_are_loaded(tmp_path, wrap):
+    mg.manual_seed(1)
+    first = models.lenet5()
+    path = written(wrap(first.state_dict()), tmp_path / "lenet5.pth")
+    for second in (models.build("lenet5", weights=path), models.lenet5(weights=str(path))):
+        for name, value in first.state_dict().items():
+            assert mg.equal(second.state_dict()[name], value), name
+
+
+def refused(tmp_path, content, **settings):
+    path = written(content, tmp_path / "weights.pth")
+    with pytest.raises(RuntimeError) as caught:
+        models.build("lenet5", weights=path, **settings)
+    return str(caught.value)
+
+
+def test_weights_of_another_size_are_refused_with_both_shapes(tmp_path):
+    message = refused(tmp_path, models.lenet5(num_classes=10).state_dict(), num_classes=26)
+    assert "fc3.weight is (10, 84) there and (26, 84) here" in message and "num_classes" in message
+    assert "and 1 more" in refused(tmp_path, models.lenet5(10, in_channels=3).state_dict(), num_classes=26)
+
+
+def test_weights_of_another_network_are_refused(tmp_path):
+    state = models.lenet5().state_dict()
+    state["head.weight"] = state.pop("fc3.weight")
+    assert "another network than LeNet5: it lacks fc3.weight and also has head.weight" in refused(tmp_path, state)
+    assert "holds no state_dict, neither alone nor under model, state_dict" in refused(tmp_path, {"epoch": 3})
+    assert "holds no state_dict" in refused(tmp_path, [1, 2])
+
+
+def test_a_refused_file_changes_nothing():
+    model = models.lenet5()
+    before = {name: value.clone() for name, value in model.state_dict().items()}
+    state = models.lenet5(num_classes=26).state_dict()
+    with pytest.raises(RuntimeError, match="does not fit LeNet5"):
+        registry.fit_state(model, state, "a.pth")
+    for name, value in model.state_dict().items():
+        assert mg.equal(value, before[name]), name
+
+
+def test_a_damaged_file_is_named(tmp_path):
+    pytest.importorskip("minigrad.serialization")
+    path = tmp_path / "damaged.pth"
+    path.write_text("no weights")
+    with pytest.raises(RuntimeError, match="damaged.pth cannot be read"):
+        models.build("lenet5", weights=path)
