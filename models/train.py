@@ -10,12 +10,11 @@ from pathlib import Path
 
 import minigrad
 import models
-from minigrad import nn, optim
-from minigrad.optim import lr_scheduler
 from minigrad.utils.data import DataLoader
 from models import data as image_sets
 from models import plots
 from models.common import CommandError, require, written_whole
+from models.training import MOMENTUM, OPTIMIZERS, SCHEDULES, Schedule, evaluate, train_epoch
 
 HELP = "train a network on a set of images"
 
@@ -39,26 +38,6 @@ RECIPES = {
     "cifar10": Recipe(epochs=25, augment="shift+flip"),
 }
 OTHER = Recipe(epochs=20, batch_size=32, lr=1e-3, augment="flip")
-
-OPTIMIZERS = {
-    "sgd": optim.SGD,
-    "adam": optim.Adam,
-    "adamw": optim.AdamW,
-    "nadam": optim.NAdam,
-    "radam": optim.RAdam,
-    "rmsprop": optim.RMSprop,
-    "adagrad": optim.Adagrad,
-}
-MOMENTUM = {"sgd": 0.9, "rmsprop": 0.0}  # the optimizers that have one, with the default used here
-
-# Each makes a scheduler that is stepped after every batch: (optimizer, learning rate, batches in all).
-SCHEDULES = {
-    "constant": lambda optimizer, lr, steps: lr_scheduler.LambdaLR(optimizer, lambda step: 1.0),
-    "step": lambda optimizer, lr, steps: lr_scheduler.StepLR(optimizer, max(1, math.ceil(steps / 3)), gamma=0.1),
-    "cosine": lambda optimizer, lr, steps: lr_scheduler.CosineAnnealingLR(optimizer, steps),
-    "linear": lambda optimizer, lr, steps: lr_scheduler.LinearLR(optimizer, 1.0, 0.0, steps),
-    "onecycle": lambda optimizer, lr, steps: lr_scheduler.OneCycleLR(optimizer, lr, total_steps=steps),
-}
 
 
 # ---------------------------------------------------------------- arguments
@@ -182,40 +161,10 @@ def progress(batches, shown, title):
     return bar(batches, desc=title, leave=False, ascii=not live, mininterval=pause, delay=0 if live else pause)
 
 
-def train_epoch(model, batches, loss_of, optimizer, scheduler, device):
-    """One pass over the training set; returns the mean loss per image as it was while training."""
-    model.train()
-    total, count = 0.0, 0
-    for images, labels in batches:
-        images, labels = images.to(device), labels.to(device)
-        optimizer.zero_grad()
-        loss = loss_of(model(images), labels)
-        loss.backward()
-        optimizer.step()
-        scheduler.step()
-        total += loss.item() * len(labels)
-        count += len(labels)
-        if hasattr(batches, "set_postfix_str"):
-            batches.set_postfix_str(f"loss {total / count:.4f}", refresh=False)
-    return total / count
-
-
-@minigrad.no_grad()
-def evaluate(model, batches, loss_of, device):
-    """Mean loss per image, predicted and true classes (lists of int) over a whole set."""
-    model.eval()
-    total, predicted, actual = 0.0, [], []
-    for images, labels in batches:
-        images, labels = images.to(device), labels.to(device)
-        scores = model(images)
-        total += loss_of(scores, labels).item() * len(labels)
-        predicted += scores.argmax(1).tolist()
-        actual += labels.tolist()
-    return total / len(actual), predicted, actual
-
-
-def accuracy(predicted, actual):
-    return sum(guess == truth for guess, truth in zip(predicted, actual)) / len(actual)
+def show(batches, loss):
+    """The mean loss so far, on the progress bar if there is one."""
+    if hasattr(batches, "set_postfix_str"):
+        batches.set_postfix_str(f"loss {loss:.4f}", refresh=False)
 
 
 class Run:
@@ -237,11 +186,12 @@ class Run:
         self.optimizer = build_optimizer(arguments, self.model.parameters())
         self.batches = self._loader(self.images.train, shuffle=True)
         self.test_batches = self._loader(self.images.test, shuffle=False)
-        steps = arguments.epochs * len(self.batches)
-        self.scheduler = SCHEDULES[arguments.schedule](self.optimizer, arguments.lr, steps)
+        self.schedule = Schedule(
+            arguments.schedule, self.optimizer, epochs=arguments.epochs, steps_per_epoch=len(self.batches)
+        )
         self.folder = open_folder(arguments.out)
         self.history = []
-        self.predicted = self.actual = None
+        self.scores = None
 
     def _loader(self, dataset, shuffle):
         return DataLoader(
@@ -272,23 +222,30 @@ class Run:
     def epoch(self, number):
         """Train and test once, print a line, and keep the figures."""
         title = f"epoch {number:{len(str(self.arguments.epochs))}}/{self.arguments.epochs}"
-        loss_of = nn.CrossEntropyLoss()
         started = time.perf_counter()
         batches = progress(self.batches, self.shows_progress, title)
         try:
             with image_sets.readable():
-                train_loss = train_epoch(self.model, batches, loss_of, self.optimizer, self.scheduler, self.device)
+                train_loss = train_epoch(
+                    self.model,
+                    batches,
+                    self.optimizer,
+                    self.schedule,
+                    device=self.device,
+                    after_batch=lambda count, loss: show(batches, loss),
+                )
         finally:
             if self.shows_progress:
                 batches.close()
         trained = time.perf_counter()
         with image_sets.readable():
-            test_loss, self.predicted, self.actual = evaluate(self.model, self.test_batches, loss_of, self.device)
+            self.scores = evaluate(self.model, self.test_batches, device=self.device)
+        self.schedule.epoch_done(self.scores.accuracy)
         entry = {
             "epoch": number,
             "train_loss": train_loss,
-            "test_loss": test_loss,
-            "test_accuracy": accuracy(self.predicted, self.actual),
+            "test_loss": self.scores.loss,
+            "test_accuracy": self.scores.accuracy,
             "seconds": time.perf_counter() - started,
             "images_per_second": len(self.images.train) / (trained - started),
         }
@@ -296,7 +253,7 @@ class Run:
         with written_whole(self.folder / "history.json") as temporary:
             Path(temporary).write_text(json.dumps(self.history, indent=1) + "\n")
         print(
-            f"{title}  train loss {train_loss:.4f}  test loss {test_loss:.4f}  "
+            f"{title}  train loss {train_loss:.4f}  test loss {self.scores.loss:.4f}  "
             f"test accuracy {100 * entry['test_accuracy']:.2f} %  {entry['seconds']:.1f} s  "
             f"{entry['images_per_second']:,.0f} images/s",
             flush=True,
@@ -310,17 +267,17 @@ class Run:
         curve = self.folder / "curve.png"
         plots.training_curve(self.history, title, curve)
         # The first forty test images as they come, then up to ten of the mistakes that are not among them.
-        wrong = [index for index, guess in enumerate(self.predicted) if guess != self.actual[index]]
-        first = list(range(min(40, len(self.predicted))))
+        wrong = [index for index, guess in enumerate(self.scores.predicted) if guess != self.scores.actual[index]]
+        first = list(range(min(40, len(self.scores.predicted))))
         shown = first + [index for index in wrong if index >= len(first)][:10]
         grid = self.folder / "predictions.png"
         plots.prediction_grid(
             [self.images.picture(self.images.test[index][0]) for index in shown],
-            [self.predicted[index] for index in shown],
-            [self.actual[index] for index in shown],
+            [self.scores.predicted[index] for index in shown],
+            [self.scores.actual[index] for index in shown],
             self.images.classes,
             f"{title}: the first {len(first)} test images{', then mistakes' if len(shown) > len(first) else ''}; "
-            f"{len(wrong)} of {len(self.predicted):,} are wrong",
+            f"{len(wrong)} of {len(self.scores.predicted):,} are wrong",
             grid,
         )
         return curve, grid
@@ -343,7 +300,7 @@ def run(arguments):
         written = [job.folder / "history.json", *job.draw()]
         last = job.history[-1]
         print(
-            f"test accuracy {100 * last['test_accuracy']:.2f} % of {len(job.actual):,} images "
+            f"test accuracy {100 * last['test_accuracy']:.2f} % of {len(job.scores.actual):,} images "
             f"after {last['epoch']} {'epoch' if last['epoch'] == 1 else 'epochs'}, {seconds:.1f} s"
         )
         print("wrote " + ", ".join(str(path) for path in written))
