@@ -16,6 +16,7 @@ from minigrad.utils.data import DataLoader, Dataset
 from minigrad.vision import transforms as T
 from minigrad.vision.transforms import InterpolationMode
 from minigrad.vision.transforms import functional as F
+from minigrad.vision.transforms.functional import warps
 
 
 def picture(mode="RGB", size=(7, 5), seed=0):
@@ -303,7 +304,7 @@ def test_expanded_rotation_is_pillows(angle):
 )
 def test_affine_of_tensors_is_pillows(angle, shift, scale, shear):
     image, tensor = both(picture("L", (16, 12)))
-    matrix = F._inverse_affine([8, 6], angle, shift, scale, shear)
+    matrix = warps._inverse_affine([8, 6], angle, shift, scale, shear)
     y, x = np.mgrid[:12, :16] + 0.5
     x, y = (row[0] * x + row[1] * y + row[2] for row in matrix)
     # a position on the edge between two pixels may be rounded either way

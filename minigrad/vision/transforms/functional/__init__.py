@@ -1,0 +1,52 @@
+"""Transforms as functions of an image: a PIL image, a tensor (…, C, H, W) or a NumPy array (H, W) or (H, W, C).
+
+Names, arguments and results are torchvision's (https://docs.pytorch.org/vision/stable/transforms.html#functional-transforms);
+arrays, which torchvision does not take, are given back as arrays.
+"""
+
+from minigrad.vision.transforms.functional.color import (
+    rgb_to_grayscale,
+    to_grayscale,
+)
+from minigrad.vision.transforms.functional.conversions import (
+    convert_image_dtype,
+    normalize,
+    pil_to_tensor,
+    to_pil_image,
+    to_tensor,
+)
+from minigrad.vision.transforms.functional.geometry import (
+    center_crop,
+    crop,
+    hflip,
+    pad,
+    resize,
+    resized_crop,
+    vflip,
+)
+from minigrad.vision.transforms.functional.images import get_dimensions, get_image_num_channels, get_image_size
+from minigrad.vision.transforms.functional.warps import affine, rotate
+from minigrad.vision.transforms.interpolation import InterpolationMode
+
+__all__ = [
+    "InterpolationMode",
+    "affine",
+    "center_crop",
+    "convert_image_dtype",
+    "crop",
+    "get_dimensions",
+    "get_image_num_channels",
+    "get_image_size",
+    "hflip",
+    "normalize",
+    "pad",
+    "pil_to_tensor",
+    "resize",
+    "resized_crop",
+    "rgb_to_grayscale",
+    "rotate",
+    "to_grayscale",
+    "to_pil_image",
+    "to_tensor",
+    "vflip",
+]

@@ -1,0 +1,190 @@
+"""Images from one kind into another: PIL images, arrays, tensors, their dtypes and ranges."""
+
+import functools
+import numbers
+
+from minigrad.backend import as_dtype, default_float, np
+from minigrad.tensor import Tensor, wrap
+from minigrad.vision.pillow import image_module
+from minigrad.vision.transforms import tensor_image
+from minigrad.vision.transforms.pil_image import is_pil_image
+
+# PIL modes whose pixels are not uint8
+_PIXEL_TYPES = {"I": np.int32, "I;16": np.uint16, "I;16L": np.uint16, "I;16B": np.uint16, "F": np.float32}
+
+# Pixels of one channel -> PIL mode
+_GRAY_MODES = {"uint8": "L", "int16": "I;16", "uint16": "I;16", "int32": "I", "float32": "F"}
+
+# Number of channels -> PIL modes of uint8 pixels, the usual one first
+_COLOR_MODES = {2: ("LA",), 3: ("RGB", "YCbCr", "HSV"), 4: ("RGBA", "CMYK", "RGBX")}
+
+
+def _pixels_of(pic):
+    """Return a PIL image's pixels as an array (C, H, W), a view."""
+    pixels = np.array(pic, _PIXEL_TYPES.get(pic.mode, np.uint8))
+    if pic.mode == "1":
+        pixels *= 255
+    return pixels[None] if pixels.ndim == 2 else pixels.transpose(2, 0, 1)
+
+
+def pil_to_tensor(pic):
+    """Return a PIL image as a tensor (C, H, W) of its pixels, not scaled. Raises TypeError for anything else.
+
+    Source: https://docs.pytorch.org/vision/stable/generated/torchvision.transforms.functional.pil_to_tensor.html
+
+    >>> from PIL import Image
+    >>> from minigrad.vision.transforms import functional
+    >>> functional.pil_to_tensor(Image.new("L", (3, 1), 7))
+    tensor([[[7, 7, 7]]], dtype=minigrad.uint8)
+    """
+    if not is_pil_image(pic):
+        raise TypeError(f"pic should be PIL Image. Got {type(pic)}")
+    return wrap(np.ascontiguousarray(_pixels_of(pic)))
+
+
+def to_tensor(pic):
+    """Return a PIL image, or an array (H, W) or (H, W, C), as a tensor (C, H, W); uint8 is scaled to 0 … 1.
+
+    Raises TypeError for anything else, ValueError for an array of another number of dimensions.
+    Source: https://docs.pytorch.org/vision/stable/generated/torchvision.transforms.functional.to_tensor.html
+
+    >>> import numpy as np, minigrad as mg
+    >>> mg.vision.transforms.functional.to_tensor(np.full((1, 2, 1), 51, np.uint8))
+    tensor([[[0.2000, 0.2000]]])
+    """
+    if isinstance(pic, np.ndarray):
+        if pic.ndim not in (2, 3):
+            raise ValueError(f"pic should be 2/3 dimensional. Got {pic.ndim} dimensions.")
+        pixels = pic[None] if pic.ndim == 2 else pic.transpose(2, 0, 1)
+    elif is_pil_image(pic):
+        pixels = _pixels_of(pic)
+    else:
+        raise TypeError(f"pic should be PIL Image or ndarray. Got {type(pic)}")
+    if pixels.dtype != np.uint8:
+        return wrap(pixels.copy())
+    dtype = default_float()
+    return wrap(np.divide(pixels, dtype.type(255), dtype=dtype, order="C"))
+
+
+def convert_image_dtype(image, dtype=None):
+    """Return a tensor in another dtype, scaled: floats are 0 … 1, integers 0 … their largest number.
+
+    Raises RuntimeError where the integers do not fit the float's precision.
+    Source: https://docs.pytorch.org/vision/stable/generated/torchvision.transforms.functional.convert_image_dtype.html
+
+    >>> import minigrad as mg
+    >>> from minigrad.vision.transforms import functional
+    >>> functional.convert_image_dtype(mg.tensor([0, 255], dtype=mg.uint8), mg.float32)
+    tensor([0., 1.])
+    """
+    target = as_dtype("float32" if dtype is None else dtype)
+    source = image.dtype
+    if source == target:
+        return image
+    if source.is_floating_point:
+        if target.is_floating_point:
+            return image.to(target)
+        if (source.name, target.name) in (("float32", "int32"), ("float32", "int64"), ("float64", "int64")):
+            raise RuntimeError(f"The cast from {source} to {target} cannot be performed safely.")
+        limit = float(np.iinfo(target.numpy).max)
+        return (image * (limit + 1.0 - 1e-3)).to(target)
+    old = int(np.iinfo(source.numpy).max)
+    if target.is_floating_point:
+        return image.to(target) / old
+    new = int(np.iinfo(target.numpy).max)
+    if old > new:
+        return (image // ((old + 1) // (new + 1))).to(target)
+    return image.to(target) * ((new + 1) // (old + 1))
+
+
+def _pixels_to_show(pic):
+    """Return a tensor's or an array's pixels (H, W, C)."""
+    if isinstance(pic, Tensor):
+        if pic.ndim not in (2, 3):
+            raise ValueError(f"pic should be 2/3 dimensional. Got {pic.ndim} dimensions.")
+        pixels = pic.detach().cpu().numpy()
+        pixels = pixels[:, :, None] if pic.ndim == 2 else pixels.transpose(1, 2, 0)
+    elif isinstance(pic, np.ndarray):
+        if pic.ndim not in (2, 3):
+            raise ValueError(f"pic should be 2/3 dimensional. Got {pic.ndim} dimensions.")
+        pixels = pic[:, :, None] if pic.ndim == 2 else pic
+    else:
+        raise TypeError(f"pic should be Tensor or ndarray. Got {type(pic)}.")
+    if pixels.shape[2] > 4:
+        raise ValueError(f"pic should not have > 4 channels. Got {pixels.shape[2]} channels.")
+    return pixels
+
+
+def to_pil_image(pic, mode=None):
+    """Return a tensor (C, H, W) or an array (H, W, C) as a PIL image; a tensor of floats is taken as 0 … 1.
+
+    ``mode``: the PIL mode, where the channels and dtype allow several. Raises TypeError for anything but a tensor or
+    array and for a dtype without a mode, ValueError for other numbers of dimensions or channels, or another mode.
+    Source: https://docs.pytorch.org/vision/stable/generated/torchvision.transforms.functional.to_pil_image.html
+
+    >>> import minigrad as mg
+    >>> from minigrad.vision.transforms import functional
+    >>> image = functional.to_pil_image(mg.zeros(3, 4, 5))
+    >>> image.mode, image.size
+    ('RGB', (5, 4))
+    """
+    pixels = _pixels_to_show(pic)
+    if isinstance(pic, Tensor) and pixels.dtype.kind == "f" and mode != "F":
+        pixels = (pixels * 255).astype(np.int64).astype(np.uint8)  # like PyTorch's .byte(): 256 becomes 0
+    channels = pixels.shape[2]
+    if channels == 1:
+        expected = _GRAY_MODES.get(pixels.dtype.name)
+        if mode is not None and mode != expected:
+            raise ValueError(f"Incorrect mode ({mode}) supplied for input type {pixels.dtype}. Should be {expected}")
+        modes = (expected,)
+    else:
+        modes = _COLOR_MODES[channels] if pixels.dtype == np.uint8 else (None,)
+        if mode is not None and mode not in _COLOR_MODES[channels]:
+            raise ValueError(f"Only modes {list(_COLOR_MODES[channels])} are supported for {channels}D inputs")
+    chosen = mode or modes[0]
+    if modes[0] is None:
+        raise TypeError(f"Input type {pixels.dtype} is not supported")
+    pixels = np.ascontiguousarray(pixels[:, :, 0] if channels == 1 else pixels)
+    if chosen in ("L", "I", "F", "I;16", "LA", "RGB", "RGBA"):
+        return image_module().fromarray(pixels.view(np.uint16) if chosen == "I;16" else pixels)
+    return image_module().frombytes(chosen, (pixels.shape[1], pixels.shape[0]), pixels.tobytes())
+
+
+@functools.lru_cache(maxsize=64)
+def _per_channel(values, dtype):
+    """Return a tuple of numbers as an array (C, 1, 1): a training run asks for the same few ones for every image."""
+    return np.array(values, dtype).reshape(-1, 1, 1)
+
+
+def _numbers(values):
+    """Return one number, or a sequence, array or tensor of them, as a tuple."""
+    return (values,) if isinstance(values, numbers.Number) else tuple(map(float, values))
+
+
+def normalize(tensor, mean, std, inplace=False):
+    """Return (tensor - mean) / std, per channel, of a float tensor (…, C, H, W).
+
+    Raises TypeError unless it is a float tensor, ValueError for fewer than 3 dimensions or a std of 0.
+    Source: https://docs.pytorch.org/vision/stable/generated/torchvision.transforms.functional.normalize.html
+
+    >>> import minigrad as mg
+    >>> from minigrad.vision.transforms import functional
+    >>> functional.normalize(mg.tensor([[[0.0, 1.0]]]), [0.5], [0.5])
+    tensor([[[-1.,  1.]]])
+    """
+    if not isinstance(tensor, Tensor):
+        raise TypeError(f"img should be Tensor Image. Got {type(tensor)}")
+    if not tensor.is_floating_point():
+        raise TypeError(f"Input tensor should be a float tensor. Got {tensor.dtype}.")
+    if tensor.ndim < 3:
+        raise ValueError(
+            f"Expected tensor to be a tensor image of size (..., C, H, W). Got tensor.size() = {tensor.size()}"
+        )
+    dtype = tensor.dtype.numpy
+    shift, scale = _per_channel(_numbers(mean), dtype), _per_channel(_numbers(std), dtype)
+    if not scale.all():
+        raise ValueError(f"std evaluated to zero after conversion to {tensor.dtype}, leading to division by zero.")
+    shift, scale = tensor_image.like(shift, tensor), tensor_image.like(scale, tensor)
+    if inplace:
+        return tensor.sub_(shift).div_(scale)
+    return (tensor - shift) / scale

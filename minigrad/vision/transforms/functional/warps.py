@@ -1,0 +1,121 @@
+"""Images turned, sheared, shifted, seen from the side."""
+
+import math
+import numbers
+
+from minigrad.backend import np
+from minigrad.tensor import Tensor
+from minigrad.vision.transforms import pil_image, tensor_image
+from minigrad.vision.transforms.functional.images import check_image, get_dimensions
+from minigrad.vision.transforms.interpolation import InterpolationMode, interpolation_mode
+
+
+def _inverse_affine(center, angle, translate, scale, shear):
+    """Return the matrix (2, 3) from new to old positions of a rotation, shear, scaling about center, and a shift.
+
+    Angles are in degrees, clockwise.
+    """
+    rotation, shear_x, shear_y = math.radians(angle), math.radians(shear[0]), math.radians(shear[1])
+    across, along = math.cos(rotation - shear_y) / math.cos(shear_y), math.sin(rotation - shear_y) / math.cos(shear_y)
+    linear = scale * np.array(
+        [
+            [across, -across * math.tan(shear_x) - math.sin(rotation)],
+            [along, -along * math.tan(shear_x) + math.cos(rotation)],
+        ]
+    )
+    inverse = np.linalg.inv(linear)
+    middle = np.array(center, float)
+    return np.column_stack([inverse, middle - inverse @ (middle + np.array(translate, float))])
+
+
+def _affine_tensor(img, matrix, size, mode, fill):
+    """Return the tensor whose pixel centred at (x, y) is the old one at ``matrix`` times (x, y, 1)."""
+    height, width = size
+    y, x = np.mgrid[:height, :width] + 0.5
+    old_x, old_y = (row[0] * x + row[1] * y + row[2] for row in matrix)
+    return tensor_image.sample(img, old_y, old_x, mode, fill)
+
+
+def _center_of(img, center):
+    _, height, width = get_dimensions(img)
+    return [width * 0.5, height * 0.5] if center is None else center
+
+
+def affine(img, angle, translate, scale, shear, interpolation=InterpolationMode.NEAREST, fill=None, center=None):
+    """Return an image rotated, sheared, scaled (about ``center``) and shifted, at the same size.
+
+    Args: ``angle``: degrees, clockwise; ``translate``: (x, y) in pixels; ``scale``: above 0; ``shear``: degrees, or
+    (x, y) degrees; ``fill``: colour of what lies outside; ``center``: (x, y) from the top left (default: the middle).
+    Raises TypeError and ValueError for wrong arguments.
+    Source: https://docs.pytorch.org/vision/stable/generated/torchvision.transforms.functional.affine.html
+
+    >>> import minigrad as mg
+    >>> from minigrad.vision.transforms import functional
+    >>> functional.affine(mg.tensor([[[1.0, 2.0, 3.0]]]), 0, translate=(1, 0), scale=1, shear=0)
+    tensor([[[0., 1., 2.]]])
+    """
+    mode = interpolation_mode(interpolation)
+    if not isinstance(angle, (int, float)):
+        raise TypeError("Argument angle should be int or float")
+    if not isinstance(translate, (list, tuple)):
+        raise TypeError("Argument translate should be a sequence")
+    if len(translate) != 2:
+        raise ValueError("Argument translate should be a sequence of length 2")
+    if scale <= 0.0:
+        raise ValueError("Argument scale should be positive")
+    if not isinstance(shear, (numbers.Number, list, tuple)):
+        raise TypeError("Shear should be either a single value or a sequence of two values")
+    shear = [shear, 0.0] if isinstance(shear, numbers.Number) else [*shear, 0.0][:2]
+    matrix = _inverse_affine(_center_of(img, center), angle, translate, scale, shear)
+    if isinstance(img, Tensor):
+        return _affine_tensor(img, matrix, img.shape[-2:], mode, fill)
+    return pil_image.affine(img, matrix, mode, fill)
+
+
+def rotate(img, angle, interpolation=InterpolationMode.NEAREST, expand=False, center=None, fill=None):
+    """Return an image rotated by ``angle`` degrees, counter-clockwise.
+
+    Args: ``expand``: whether the result is made large enough to hold all of it; ``center``: (x, y) from the top left
+    (default: the middle); ``fill``: colour of what lies outside. Raises TypeError for wrong arguments.
+    Source: https://docs.pytorch.org/vision/stable/generated/torchvision.transforms.functional.rotate.html
+
+    >>> import minigrad as mg
+    >>> from minigrad.vision.transforms import functional
+    >>> functional.rotate(mg.tensor([[[1.0, 2.0], [3.0, 4.0]]]), 90)
+    tensor([[[2., 4.],
+             [1., 3.]]])
+    """
+    mode = interpolation_mode(interpolation)
+    if not isinstance(angle, (int, float)):
+        raise TypeError("Argument angle should be int or float")
+    if center is not None and not isinstance(center, (list, tuple)):
+        raise TypeError("Argument center should be a sequence")
+    check_image(img)
+    if not isinstance(img, Tensor):
+        color = pil_image.fill_for(img, fill)
+        return img.rotate(angle, pil_image.pillow_filter(mode), expand, center, fillcolor=color)
+    size = img.shape[-2:]
+    if center is None and angle % 90 == 0 and (angle % 180 == 0 or expand or size[0] == size[1]):
+        return _quarter_turns(img, int(angle % 360) // 90)
+    matrix = _inverse_affine(_center_of(img, center), -angle, [0, 0], 1.0, [0, 0])
+    if expand:
+        size, matrix = _expanded(size, matrix)
+    return _affine_tensor(img, matrix, size, mode, fill)
+
+
+def _quarter_turns(img, count):
+    """Return a tensor turned by 90 degrees, counter-clockwise, count times: exactly, as Pillow does it."""
+    if count % 2:
+        img = img.transpose(-2, -1).flip(-2)
+    return img.flip((-2, -1)) if count >= 2 else img
+
+
+def _expanded(size, matrix):
+    """Return the size that holds all of an image mapped by an inverse matrix, and the matrix for that size."""
+    height, width = size
+    corners = np.array([[0, 0, width, width], [0, height, 0, height]]) - matrix[:, 2:]
+    bounds = np.linalg.inv(matrix[:, :2]) @ corners
+    new_width, new_height = (math.ceil(round(row.max(), 4)) - math.floor(round(row.min(), 4)) for row in bounds)
+    moved = matrix.copy()
+    moved[:, 2] += matrix[:, :2] @ ((width - new_width) / 2, (height - new_height) / 2)  # the middle stays the middle
+    return (new_height, new_width), moved
