@@ -3,7 +3,7 @@
 from minigrad.nn.module import Module
 from minigrad.ops import dropout as functions
 
-__all__ = ["AlphaDropout", "Dropout", "Dropout1d", "Dropout2d", "Dropout3d", "FeatureAlphaDropout"]
+__all__ = ["AlphaDropout", "Dropout", "Dropout1d", "Dropout2d", "Dropout3d", "FeatureAlphaDropout", "PlainDropout"]
 
 
 class _DropoutNd(Module):
@@ -126,3 +126,22 @@ class FeatureAlphaDropout(_DropoutNd):
     def forward(self, input):
         """Return the input with channels dropped."""
         return functions.feature_alpha_dropout(input, self.p, self.training, self.inplace)
+
+
+class PlainDropout(_DropoutNd):
+    """Dropout as first published: sets elements to zero while training, multiplies by 1 - p at test.
+
+    `Dropout` is the inverted form, whose test is free: it divides by 1 - p while training instead. The two differ by
+    that constant factor. Arguments: p (default 0.5), inplace (bool). Not part of PyTorch. Source: Hinton et al. 2012.
+
+    >>> import minigrad as mg
+    >>> layer = mg.nn.PlainDropout(0.25)
+    >>> layer.eval()(mg.ones(2))
+    tensor([0.7500, 0.7500])
+    >>> sorted(set(layer.train()(mg.ones(1000)).tolist()))
+    [0.0, 1.0]
+    """
+
+    def forward(self, input):
+        """Return the input with elements dropped, or scaled at test."""
+        return functions.plain_dropout(input, self.p, self.training, self.inplace)

@@ -69,6 +69,7 @@ from minigrad.ops.dropout import (
     dropout2d,
     dropout3d,
     feature_alpha_dropout,
+    plain_dropout,
 )
 from minigrad.ops.embedding import embedding, embedding_bag, one_hot
 from minigrad.ops.gated import glu, gumbel_softmax, prelu, rrelu, rrelu_

@@ -57,6 +57,28 @@ def dropout(input, p=0.5, training=True, inplace=False):
     return _dropped("dropout", input, p, training, inplace)
 
 
+def plain_dropout(input, p=0.5, training=True, inplace=False):
+    """Return dropout as first published: elements set to zero with probability p when training, else input · (1 - p).
+
+    Nothing is scaled while training, hence the expected activation is met at test by scaling there; `dropout` is the
+    inverted form, which scales while training and leaves the test alone. Not part of PyTorch.
+    ValueError for a p outside [0, 1], RuntimeError for a tensor of integers. Source: Hinton et al. 2012.
+
+    >>> import minigrad as mg
+    >>> mg.nn.functional.plain_dropout(mg.ones(2), p=0.25, training=False)
+    tensor([0.7500, 0.7500])
+    """
+    require_tensor("plain_dropout", input)
+    check_probability(p)
+    array = input.array
+    if array.dtype.kind != "f":
+        raise RuntimeError(f"plain_dropout: result type Float can't be cast to {input.dtype}: use a float tensor")
+    if p == 0 or not array.size:
+        return input
+    noise = _kept(array, p, array.shape) if training and p < 1 else xp(array).full((), 1 - p, array.dtype)
+    return _finished(apply_noise(input, wrap(noise)), input, inplace)
+
+
 def _channels(input):
     """Return the shape of noise that is the same over a channel: (N, C, 1, …)."""
     if input.array.ndim < 2:

@@ -1,4 +1,4 @@
-"""Utilities of networks: clipping gradients, parameters as a vector, reparametrisation.
+"""Utilities of networks: clipping gradients, parameters as a vector, penalties, reparametrisation.
 
 Source: https://docs.pytorch.org/docs/stable/nn.html#utilities
 """
@@ -13,3 +13,4 @@ from minigrad.nn.utils.clip_grad import (
 )
 from minigrad.nn.utils.convert_parameters import parameters_to_vector, vector_to_parameters
 from minigrad.nn.utils.norms import remove_spectral_norm, remove_weight_norm, spectral_norm, weight_norm
+from minigrad.nn.utils.penalties import l1_penalty, l2_penalty, select_parameters
