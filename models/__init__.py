@@ -14,3 +14,4 @@ True
 from models.lenet import *
 from models.registry import build, register
 from models.registry import names as list
+from models.resnet import *

@@ -1,5 +1,5 @@
 """Images: datasets and transforms with torchvision's names (https://docs.pytorch.org/vision/stable/)."""
 
-from minigrad.vision import datasets, transforms
+from minigrad.vision import datasets, ops, transforms
 
-__all__ = ["datasets", "transforms"]
+__all__ = ["datasets", "ops", "transforms"]
