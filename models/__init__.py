@@ -12,10 +12,12 @@ True
 """
 # One line per family, with its builders and classes in the file's __all__: importing it registers its networks.
 from models.alexnet import *
+from models.googlenet import *
 from models.lenet import *
 from models.preact_resnet import *
 from models.registry import build, register
 from models.registry import names as list
 from models.resnet import *
+from models.small import *
 from models.vgg import *
 from models.zfnet import *

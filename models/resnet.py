@@ -3,6 +3,7 @@ import minigrad
 from minigrad import nn
 from minigrad.vision.ops import StochasticDepth
 from models.registry import register
+from models.sizes import SMALL
 
 __all__ = [
     "BasicBlock",
@@ -19,7 +20,6 @@ __all__ = [
     "wide_resnet101_2",
 ]
 
-SMALL_IMAGE = 64  # images up to this side get a first layer that keeps their size
 STAGE_WIDTHS = (64, 128, 256, 512)
 
 
@@ -38,7 +38,7 @@ def conv1x1(in_planes, out_planes, stride=1):
 
 def first_layers(in_channels, image_size):
     """The first convolution and pooling: 7x7 and 3x3, each of stride 2; for small images 3x3 of stride 1 and none."""
-    if image_size <= SMALL_IMAGE:
+    if image_size <= SMALL:
         return conv3x3(in_channels, STAGE_WIDTHS[0]), nn.Identity()
     conv = nn.Conv2d(in_channels, STAGE_WIDTHS[0], 7, stride=2, padding=3, bias=False)
     return conv, nn.MaxPool2d(kernel_size=3, stride=2, padding=1)
@@ -290,8 +290,7 @@ class ResNet(nn.Module):
         dilate = (False, False, False) if replace_stride_with_dilation is None else replace_stride_with_dilation
         if len(dilate) != 3:
             raise ValueError(
-                "replace_stride_with_dilation should be None or a 3-element tuple, "
-                f"got {replace_stride_with_dilation}"
+                f"replace_stride_with_dilation should be None or a 3-element tuple, got {replace_stride_with_dilation}"
             )
         self.in_channels = in_channels
         self.image_size = image_size
