@@ -3,6 +3,7 @@
 A :class:`Tensor` executes, a :class:`Variable` also remembers, a :class:`Module` holds.
 """
 
+import importlib as _importlib
 import math as _math
 import warnings
 
@@ -66,6 +67,7 @@ from minigrad.ops.layout import (  # noqa: E402
 )
 from minigrad.ops.legacy import legacy_types as _legacy_types  # noqa: E402
 from minigrad.registry import FUNCTIONS as _FUNCTIONS  # noqa: E402
+from minigrad.summary import summary  # noqa: E402
 from minigrad.tensor import Size, Tensor  # noqa: E402
 from minigrad.typeinfo import finfo, iinfo  # noqa: E402
 from minigrad.variable import Parameter, Variable  # noqa: E402
@@ -78,5 +80,10 @@ globals().update(_legacy_types("minigrad", False))  # minigrad.FloatTensor, …
 globals().update(_FUNCTIONS)  # every public function registered in ops/
 
 
+_ON_DEMAND = ("recipes",)  # submodules that are imported when they are first asked for
+
+
 def __getattr__(name):
+    if name in _ON_DEMAND:
+        return _importlib.import_module(f"{__name__}.{name}")
     raise AttributeError(_explain_absent(name))

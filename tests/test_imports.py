@@ -29,6 +29,7 @@ LAYERS = (
     ("optim",),
     ("utils",),
     ("vision",),
+    ("recipes",),
 )
 RANK = {name: rank for rank, names in enumerate(LAYERS) for name in names}
 # What is not listed (serialization, cuda, …) stands above the layers; it may import any of them and none imports it.
@@ -165,6 +166,12 @@ def test_importing_minigrad_is_light():
     loaded = set(in_a_fresh_interpreter("import sys, minigrad; print(*sys.modules)"))
     assert "minigrad" in loaded
     assert loaded & HEAVY == set()
+
+
+def test_recipes_are_imported_on_demand():
+    code = "import sys, minigrad; print('minigrad.recipes' in sys.modules, minigrad.recipes.mean_interval([1.0, 1.0]))"
+    assert in_a_fresh_interpreter(code) == ["False", "1.00", "±", "0.00"]
+    assert in_a_fresh_interpreter("from minigrad import recipes; print(recipes.__name__)") == ["minigrad.recipes"]
 
 
 def test_importing_minigrad_loads_only_its_two_dependencies():
