@@ -5,20 +5,28 @@ Random ones draw from minigrad's default generator, in a DataLoader's worker thr
 """
 
 from minigrad.vision.transforms import functional
-from minigrad.vision.transforms.color import Grayscale, RandomGrayscale
+from minigrad.vision.transforms.batches import CutMix, MixUp
+from minigrad.vision.transforms.color import ColorJitter, Grayscale, Lighting, RandomGrayscale, principal_colors
 from minigrad.vision.transforms.containers import Compose, Lambda, RandomApply, RandomChoice, RandomOrder
 from minigrad.vision.transforms.conversions import ConvertImageDtype, Normalize, PILToTensor, ToPILImage, ToTensor
-from minigrad.vision.transforms.crops import CenterCrop, Pad, RandomCrop, RandomResizedCrop, Resize
+from minigrad.vision.transforms.crops import CenterCrop, FiveCrop, Pad, RandomCrop, RandomResizedCrop, Resize, TenCrop
+from minigrad.vision.transforms.erasing import Cutout, RandomErasing
 from minigrad.vision.transforms.interpolation import InterpolationMode
 from minigrad.vision.transforms.warps import RandomAffine, RandomHorizontalFlip, RandomRotation, RandomVerticalFlip
 
 __all__ = [
     "CenterCrop",
+    "ColorJitter",
     "Compose",
     "ConvertImageDtype",
+    "CutMix",
+    "Cutout",
+    "FiveCrop",
     "Grayscale",
     "InterpolationMode",
     "Lambda",
+    "Lighting",
+    "MixUp",
     "Normalize",
     "PILToTensor",
     "Pad",
@@ -26,6 +34,7 @@ __all__ = [
     "RandomApply",
     "RandomChoice",
     "RandomCrop",
+    "RandomErasing",
     "RandomGrayscale",
     "RandomHorizontalFlip",
     "RandomOrder",
@@ -33,7 +42,9 @@ __all__ = [
     "RandomRotation",
     "RandomVerticalFlip",
     "Resize",
+    "TenCrop",
     "ToPILImage",
     "ToTensor",
     "functional",
+    "principal_colors",
 ]

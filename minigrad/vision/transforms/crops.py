@@ -207,3 +207,50 @@ class RandomResizedCrop(Module):
         scale, ratio = (tuple(round(value, 4) for value in bounds) for bounds in (self.scale, self.ratio))
         detail = f"size={self.size}, scale={scale}, ratio={ratio}, interpolation={self.interpolation.value}"
         return f"{type(self).__name__}({detail}, antialias={self.antialias})"
+
+
+class FiveCrop(Module):
+    """The four corners and the middle of an image, as a tuple: top left, top right, bottom left, bottom right, middle.
+
+    Source: https://docs.pytorch.org/vision/stable/generated/torchvision.transforms.FiveCrop.html
+
+    >>> import minigrad as mg
+    >>> from minigrad.vision import transforms
+    >>> [crop.item() for crop in transforms.FiveCrop(1)(mg.arange(9).reshape(1, 3, 3))]
+    [0, 2, 6, 8, 4]
+    """
+
+    def __init__(self, size):
+        super().__init__()
+        self.size = pair(size, "Please provide only two dimensions (h, w) for size.")
+
+    def forward(self, img):
+        return F.five_crop(img, self.size)
+
+    def __repr__(self):
+        return f"{type(self).__name__}(size={self.size})"
+
+
+class TenCrop(Module):
+    """The four corners and the middle of an image and of its mirror image, as a tuple of ten.
+
+    ``vertical_flip``: whether top and bottom are exchanged, not left and right.
+    Source: https://docs.pytorch.org/vision/stable/generated/torchvision.transforms.TenCrop.html
+
+    >>> import minigrad as mg
+    >>> from minigrad.vision import transforms
+    >>> test = transforms.Compose([transforms.TenCrop(4), transforms.Lambda(mg.stack)])
+    >>> test(mg.zeros(3, 5, 6)).shape
+    minigrad.Size([10, 3, 4, 4])
+    """
+
+    def __init__(self, size, vertical_flip=False):
+        super().__init__()
+        self.size = pair(size, "Please provide only two dimensions (h, w) for size.")
+        self.vertical_flip = vertical_flip
+
+    def forward(self, img):
+        return F.ten_crop(img, self.size, self.vertical_flip)
+
+    def __repr__(self):
+        return f"{type(self).__name__}(size={self.size}, vertical_flip={self.vertical_flip})"

@@ -51,16 +51,13 @@ def resize(img, size, mode):
     return img.resize((size[1], size[0]), pillow_filter(mode))
 
 
-def grayscale(img, num_output_channels):
-    """Return an image's luminance, in one channel (mode L) or three equal ones (mode RGB)."""
-    gray = img.convert("L")
-    if num_output_channels == 1:
-        return gray
-    pixels = np.asarray(gray)
-    return image_module().fromarray(np.stack([pixels] * 3, axis=2))
-
-
 def affine(img, matrix, mode, fill):
     """Return the image whose pixel (x, y) is the old one at ``matrix`` (2, 3) times (x, y, 1)."""
     method = image_module().Transform.AFFINE
     return img.transform(img.size, method, matrix.ravel().tolist(), pillow_filter(mode), fillcolor=fill_for(img, fill))
+
+
+def perspective(img, coefficients, mode, fill):
+    """Return the image whose pixel (x, y) is the old one at (ax + by + c, dx + ey + f) / (gx + hy + 1)."""
+    method, color = image_module().Transform.PERSPECTIVE, fill_for(img, fill)
+    return img.transform(img.size, method, coefficients.tolist(), pillow_filter(mode), fillcolor=color)

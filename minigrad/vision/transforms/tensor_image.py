@@ -93,16 +93,37 @@ def resize(img, size, mode, antialias):
     return _back(like(rows.astype(kind), img) @ narrow, dtype)
 
 
-def grayscale(img, num_output_channels):
-    """Return an RGB image's luminance (ITU-R 601), in one or three equal channels."""
-    if img.shape[-3] == 1:
-        gray = img
-    else:
-        values, dtype = _as_float(img)
-        red, green, blue = (values[..., channel : channel + 1, :, :] for channel in range(3))
-        gray = red * 0.2989 + green * 0.587 + blue * 0.114
-        gray = gray if dtype is None else gray.to(dtype)
-    return gray.expand(*gray.shape[:-3], 3, *gray.shape[-2:]) if num_output_channels == 3 else gray
+def weighted_neighbours(img, weights):
+    """Return the weighted sums of every pixel's neighbourhood, (…, H - h + 1, W - w + 1) for h rows of w weights."""
+    height, width = img.shape[-2] - len(weights) + 1, img.shape[-1] - len(weights[0]) + 1
+    out = None
+    for y, row in enumerate(weights):
+        for x, weight in enumerate(row):
+            part = img[..., y : y + height, x : x + width] * weight
+            out = part if out is None else out + part
+    return out
+
+
+def _blur_weights(length, count, sigma):
+    """Return the matrix (length, length) that blurs an axis mirrored at its ends with a Gaussian of count taps."""
+    positions = np.arange(count) - (count - 1) / 2
+    taps = np.exp(-0.5 * (positions / sigma) ** 2)
+    taps /= taps.sum()
+    sources = _source_indices(length, count // 2, count // 2, "reflect")
+    weights = np.zeros((length, length))
+    for position in range(length):
+        for tap, source in zip(taps, sources[position : position + count]):
+            weights[position, source] += tap
+    return weights
+
+
+def gaussian_blur(img, counts, sigmas):
+    """Return an image blurred with (taps along x, along y) and standard deviations in the same order."""
+    height, width = img.shape[-2:]
+    rows, columns = _blur_weights(height, counts[1], sigmas[1]), _blur_weights(width, counts[0], sigmas[0])
+    img, dtype = _as_float(img)
+    kind = img.dtype.numpy
+    return _back(like(rows.astype(kind), img) @ (img @ like(columns.T.astype(kind), img)), dtype)
 
 
 def _taken(img, y, x, fill):

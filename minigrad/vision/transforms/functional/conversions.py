@@ -6,7 +6,8 @@ import numbers
 from minigrad.backend import as_dtype, default_float, np
 from minigrad.tensor import Tensor, wrap
 from minigrad.vision.pillow import image_module
-from minigrad.vision.transforms import tensor_image
+from minigrad.vision.transforms import tensor_color, tensor_image
+from minigrad.vision.transforms.functional.images import array_of, planes_of
 from minigrad.vision.transforms.pil_image import is_pil_image
 
 # PIL modes whose pixels are not uint8
@@ -67,7 +68,7 @@ def to_tensor(pic):
 
 
 def convert_image_dtype(image, dtype=None):
-    """Return a tensor in another dtype, scaled: floats are 0 … 1, integers 0 … their largest number.
+    """Return a tensor (or array) in another dtype, scaled: floats are 0 … 1, integers 0 … their largest number.
 
     Raises RuntimeError where the integers do not fit the float's precision.
     Source: https://docs.pytorch.org/vision/stable/generated/torchvision.transforms.functional.convert_image_dtype.html
@@ -78,23 +79,9 @@ def convert_image_dtype(image, dtype=None):
     tensor([0., 1.])
     """
     target = as_dtype("float32" if dtype is None else dtype)
-    source = image.dtype
-    if source == target:
-        return image
-    if source.is_floating_point:
-        if target.is_floating_point:
-            return image.to(target)
-        if (source.name, target.name) in (("float32", "int32"), ("float32", "int64"), ("float64", "int64")):
-            raise RuntimeError(f"The cast from {source} to {target} cannot be performed safely.")
-        limit = float(np.iinfo(target.numpy).max)
-        return (image * (limit + 1.0 - 1e-3)).to(target)
-    old = int(np.iinfo(source.numpy).max)
-    if target.is_floating_point:
-        return image.to(target) / old
-    new = int(np.iinfo(target.numpy).max)
-    if old > new:
-        return (image // ((old + 1) // (new + 1))).to(target)
-    return image.to(target) * ((new + 1) // (old + 1))
+    if isinstance(image, np.ndarray):
+        return array_of(tensor_color.convert(planes_of(image), target), image.ndim)
+    return tensor_color.convert(image, target)
 
 
 def _pixels_to_show(pic):
@@ -162,7 +149,7 @@ def _numbers(values):
 
 
 def normalize(tensor, mean, std, inplace=False):
-    """Return (tensor - mean) / std, per channel, of a float tensor (…, C, H, W).
+    """Return (tensor - mean) / std, per channel, of a float tensor (…, C, H, W) or float array (H, W[, C]).
 
     Raises TypeError unless it is a float tensor, ValueError for fewer than 3 dimensions or a std of 0.
     Source: https://docs.pytorch.org/vision/stable/generated/torchvision.transforms.functional.normalize.html
@@ -172,6 +159,10 @@ def normalize(tensor, mean, std, inplace=False):
     >>> functional.normalize(mg.tensor([[[0.0, 1.0]]]), [0.5], [0.5])
     tensor([[[-1.,  1.]]])
     """
+    if isinstance(tensor, np.ndarray):
+        planes = planes_of(tensor)
+        result = normalize(planes, mean, std, inplace)
+        return tensor if inplace else array_of(result, tensor.ndim)
     if not isinstance(tensor, Tensor):
         raise TypeError(f"img should be Tensor Image. Got {type(tensor)}")
     if not tensor.is_floating_point():

@@ -5,7 +5,7 @@ import numbers
 from minigrad.tensor import Tensor
 from minigrad.vision.pillow import image_module
 from minigrad.vision.transforms import pil_image, tensor_image
-from minigrad.vision.transforms.functional.images import check_image, get_dimensions
+from minigrad.vision.transforms.functional.images import check_image, get_dimensions, takes_arrays
 from minigrad.vision.transforms.interpolation import InterpolationMode, interpolation_mode
 
 _PADDING_MODES = ("constant", "edge", "reflect", "symmetric")
@@ -32,6 +32,7 @@ def _compute_resized_output_size(image_size, size, max_size=None):
     return [new_long, new_short] if width <= height else [new_short, new_long]
 
 
+@takes_arrays
 def resize(img, size, interpolation=InterpolationMode.BILINEAR, max_size=None, antialias=True):
     """Return an image resized: to ``size`` (H, W), or so that its shorter edge is ``size`` (one int).
 
@@ -72,6 +73,7 @@ def _four_sides(padding):
     return tuple(padding) * (4 // len(padding))
 
 
+@takes_arrays
 def pad(img, padding, fill=0, padding_mode="constant"):
     """Return an image with a border.
 
@@ -100,6 +102,7 @@ def pad(img, padding, fill=0, padding_mode="constant"):
     return tensor_image.pad(img, sides, fill, padding_mode)
 
 
+@takes_arrays
 def crop(img, top, left, height, width):
     """Return the rectangle of an image; what lies outside the image is 0.
 
@@ -117,6 +120,7 @@ def crop(img, top, left, height, width):
     return img.crop((left, top, left + width, top + height))
 
 
+@takes_arrays
 def center_crop(img, output_size):
     """Return the middle (H, W) of an image, padded with 0 where the image is smaller.
 
@@ -140,6 +144,7 @@ def center_crop(img, output_size):
     return crop(img, round((height - crop_height) / 2), round((width - crop_width) / 2), crop_height, crop_width)
 
 
+@takes_arrays
 def resized_crop(img, top, left, height, width, size, interpolation=InterpolationMode.BILINEAR, antialias=True):
     """Return the rectangle of an image, resized.
 
@@ -153,6 +158,7 @@ def resized_crop(img, top, left, height, width, size, interpolation=Interpolatio
     return resize(crop(img, top, left, height, width), size, interpolation, antialias=antialias)
 
 
+@takes_arrays
 def hflip(img):
     """Return an image with left and right exchanged.
 
@@ -169,6 +175,7 @@ def hflip(img):
     return img.transpose(image_module().Transpose.FLIP_LEFT_RIGHT)
 
 
+@takes_arrays
 def vflip(img):
     """Return an image with top and bottom exchanged.
 
@@ -184,3 +191,47 @@ def vflip(img):
     if isinstance(img, Tensor):
         return img.flip(-2)
     return img.transpose(image_module().Transpose.FLIP_TOP_BOTTOM)
+
+
+def _crop_size(size):
+    """Return (height, width) for an int or a sequence of one or two; ValueError otherwise."""
+    if isinstance(size, numbers.Number):
+        return int(size), int(size)
+    if not isinstance(size, (list, tuple)) or len(size) not in (1, 2):
+        raise ValueError("Please provide only two dimensions (h, w) for size.")
+    return (size[0], size[0]) if len(size) == 1 else tuple(size)
+
+
+@takes_arrays
+def five_crop(img, size):
+    """Return five rectangles of an image: top left, top right, bottom left, bottom right, middle.
+
+    Raises ValueError where the image is smaller than ``size``, an int or (H, W).
+    Source: https://docs.pytorch.org/vision/stable/generated/torchvision.transforms.functional.five_crop.html
+
+    >>> import minigrad as mg
+    >>> from minigrad.vision.transforms import functional
+    >>> [crop.item() for crop in functional.five_crop(mg.arange(9).reshape(1, 3, 3), 1)]
+    [0, 2, 6, 8, 4]
+    """
+    crop_height, crop_width = size = _crop_size(size)
+    _, height, width = get_dimensions(img)
+    if crop_width > width or crop_height > height:
+        raise ValueError(f"Requested crop size {size} is bigger than input size {(height, width)}")
+    places = [(top, left) for top in (0, height - crop_height) for left in (0, width - crop_width)]
+    return (*(crop(img, top, left, *size) for top, left in places), center_crop(img, size))
+
+
+@takes_arrays
+def ten_crop(img, size, vertical_flip=False):
+    """Return the five rectangles of five_crop and those of the image mirrored (top to bottom: ``vertical_flip``).
+
+    Source: https://docs.pytorch.org/vision/stable/generated/torchvision.transforms.functional.ten_crop.html
+
+    >>> import minigrad as mg
+    >>> from minigrad.vision.transforms import functional
+    >>> [crop.item() for crop in functional.ten_crop(mg.arange(9).reshape(1, 3, 3), 1)]
+    [0, 2, 6, 8, 4, 2, 0, 8, 6, 4]
+    """
+    size = _crop_size(size)
+    return five_crop(img, size) + five_crop(vflip(img) if vertical_flip else hflip(img), size)

@@ -6,7 +6,7 @@ import numbers
 from minigrad.backend import np
 from minigrad.tensor import Tensor
 from minigrad.vision.transforms import pil_image, tensor_image
-from minigrad.vision.transforms.functional.images import check_image, get_dimensions
+from minigrad.vision.transforms.functional.images import check_image, get_dimensions, takes_arrays
 from minigrad.vision.transforms.interpolation import InterpolationMode, interpolation_mode
 
 
@@ -41,6 +41,7 @@ def _center_of(img, center):
     return [width * 0.5, height * 0.5] if center is None else center
 
 
+@takes_arrays
 def affine(img, angle, translate, scale, shear, interpolation=InterpolationMode.NEAREST, fill=None, center=None):
     """Return an image rotated, sheared, scaled (about ``center``) and shifted, at the same size.
 
@@ -72,6 +73,7 @@ def affine(img, angle, translate, scale, shear, interpolation=InterpolationMode.
     return pil_image.affine(img, matrix, mode, fill)
 
 
+@takes_arrays
 def rotate(img, angle, interpolation=InterpolationMode.NEAREST, expand=False, center=None, fill=None):
     """Return an image rotated by ``angle`` degrees, counter-clockwise.
 
@@ -119,3 +121,39 @@ def _expanded(size, matrix):
     moved = matrix.copy()
     moved[:, 2] += matrix[:, :2] @ ((width - new_width) / 2, (height - new_height) / 2)  # the middle stays the middle
     return (new_height, new_width), moved
+
+
+def _perspective_coefficients(startpoints, endpoints):
+    """Return the 8 numbers a … h with old x = (ax + by + c) / (gx + hy + 1), old y = (dx + ey + f) / (gx + hy + 1)."""
+    equations, targets = [], []
+    for (old_x, old_y), (x, y) in zip(startpoints, endpoints, strict=True):
+        equations.append([x, y, 1, 0, 0, 0, -old_x * x, -old_x * y])
+        equations.append([0, 0, 0, x, y, 1, -old_y * x, -old_y * y])
+        targets += [old_x, old_y]
+    return np.linalg.lstsq(np.array(equations, float), np.array(targets, float), rcond=None)[0]
+
+
+@takes_arrays
+def perspective(img, startpoints, endpoints, interpolation=InterpolationMode.BILINEAR, fill=None):
+    """Return an image warped so that its four ``startpoints`` come to lie at the ``endpoints``.
+
+    Args: the points are (x, y): top left, top right, bottom right, bottom left; ``fill``: colour of what lies
+    outside. Raises TypeError for a wrong interpolation, ValueError for other numbers of points.
+    Source: https://docs.pytorch.org/vision/stable/generated/torchvision.transforms.functional.perspective.html
+
+    >>> import minigrad as mg
+    >>> from minigrad.vision.transforms import functional
+    >>> old, new = [[0, 0], [2, 0], [2, 1], [0, 1]], [[1, 0], [3, 0], [3, 1], [1, 1]]
+    >>> functional.perspective(mg.tensor([[[1.0, 2.0, 3.0]]]), old, new).round()
+    tensor([[[0., 1., 2.]]])
+    """
+    mode = interpolation_mode(interpolation)
+    check_image(img)
+    if len(startpoints) != 4 or len(endpoints) != 4:
+        raise ValueError(f"expected 4 startpoints and 4 endpoints, but got {len(startpoints)} and {len(endpoints)}")
+    coefficients = _perspective_coefficients(startpoints, endpoints)
+    if not isinstance(img, Tensor):
+        return pil_image.perspective(img, coefficients, mode, fill)
+    y, x = np.mgrid[: img.shape[-2], : img.shape[-1]] + 0.5
+    across, along, below = (row[0] * x + row[1] * y + row[2] for row in np.append(coefficients, 1.0).reshape(3, 3))
+    return tensor_image.sample(img, along / below, across / below, mode, fill)
