@@ -3,8 +3,10 @@
 Source: https://docs.pytorch.org/docs/stable/nn.init.html
 """
 
+import contextlib
 import functools
 import math
+import threading
 import warnings
 
 from minigrad.backend import default_generator, np, xp
@@ -46,6 +48,35 @@ def calculate_gain(nonlinearity, param=None):
     raise ValueError(f"Unsupported nonlinearity {nonlinearity}")
 
 
+# ---------------------------------------------------------------------- building without values
+class _State(threading.local):
+    paused = False
+
+
+_STATE = _State()
+
+
+@contextlib.contextmanager
+def paused():
+    """Leave out random initialisation in the block: parameters keep whatever their memory holds.
+
+    For models whose weights are loaded next or don't matter: a large one is then built in no time, and memory that
+    nobody writes costs none. Constants (biases, batch norm) are still set.
+    Compare https://docs.pytorch.org/docs/stable/generated/torch.nn.utils.skip_init.html
+
+    >>> import minigrad as mg
+    >>> with mg.nn.init.paused():
+    ...     layer = mg.nn.Linear(10_000, 10_000)  # 400 MB, none of it touched
+    >>> layer.weight.shape
+    minigrad.Size([10000, 10000])
+    """
+    before, _STATE.paused = _STATE.paused, True
+    try:
+        yield
+    finally:
+        _STATE.paused = before
+
+
 # ---------------------------------------------------------------------- raw values
 def _write(tensor, values):
     """Write raw values into a tensor's memory, unrecorded; returns the tensor."""
@@ -68,6 +99,8 @@ def _standard(tensor, kind, generator):
 
 
 def _uniform(tensor, low, high, generator=None):
+    if _STATE.paused:
+        return tensor
     values = _standard(tensor, "random", generator)
     values *= high - low
     values += low
@@ -75,6 +108,8 @@ def _uniform(tensor, low, high, generator=None):
 
 
 def _normal(tensor, mean, std, generator=None):
+    if _STATE.paused:
+        return tensor
     values = _standard(tensor, "standard_normal", generator)
     values *= std
     values += mean
@@ -134,6 +169,8 @@ def trunc_normal_(tensor, mean=0.0, std=1.0, a=-2.0, b=2.0, generator=None):
             "incorrect.",
             stacklevel=2,
         )
+    if _STATE.paused:
+        return tensor
     low, high = (0.5 * (1 + math.erf((bound - mean) / std / math.sqrt(2))) for bound in (a, b))
     points = _standard(tensor, "random", generator).astype(np.float64)
     values = _normal_quantile(low + (high - low) * points) * std + mean
@@ -343,7 +380,7 @@ def orthogonal_(tensor, gain=1, generator=None):
     """
     if tensor.ndim < 2:
         raise ValueError("Only tensors with 2 or more dimensions are supported")
-    if tensor.numel() == 0:
+    if tensor.numel() == 0 or _STATE.paused:
         return tensor
     rows, columns = tensor.shape[0], tensor.numel() // tensor.shape[0]
     module = xp(tensor.array)
@@ -366,6 +403,8 @@ def sparse_(tensor, sparsity, std=0.01, generator=None):
     """
     if tensor.ndim != 2:
         raise ValueError("Only tensors with 2 dimensions are supported")
+    if _STATE.paused:
+        return tensor
     rows, columns = tensor.shape
     zeros = math.ceil(sparsity * rows)
     _normal(tensor, 0.0, std, generator)
