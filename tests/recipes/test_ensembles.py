@@ -31,7 +31,10 @@ def softmax(logits, axis):
     return powers / powers.sum(axis, keepdims=True)
 
 
-@given(models=st.integers(1, 5), classes=st.integers(1, 4), spatial=st.sampled_from([(), (2, 3)]), seed=st.integers(0, 5))
+SPATIAL = st.sampled_from([(), (2, 3)])
+
+
+@given(models=st.integers(1, 5), classes=st.integers(1, 4), spatial=SPATIAL, seed=st.integers(0, 5))
 def test_averages(models, classes, spatial, seed):
     logits = np.random.default_rng(seed).normal(0, 3, (models, classes, *spatial))
     x = mg.zeros(2, 1)

@@ -110,7 +110,7 @@ def test_precision_recall_f1():
     np.testing.assert_allclose(result.f1.tolist(), [2 / 3, 0.5, 0, 0])
     labels = mg.tensor([[1, 0], [1, 1], [0, 0]])
     result = recipes.precision_recall_f1(mg.tensor([[True, False], [False, False], [True, False]]), labels)
-    assert result.precision.tolist() == [0.5, 0] and result.recall.tolist() == [0.5, 0] and result.f1.tolist() == [0.5, 0]
+    assert [part.tolist() for part in result] == [[0.5, 0], [0.5, 0], [0.5, 0]]
     with pytest.raises(ValueError, match="must have the same shape"):
         recipes.precision_recall_f1(labels[:2], labels)
     with pytest.raises(ValueError, match="predictions must be 0 or 1"):
