@@ -21,8 +21,6 @@ ABSENT = {
     "qint8": "there are no quantized types; use int8",
     "quint8": "there are no quantized types; use uint8",
     "complex32": "NumPy has no half-precision complex type; use complex64",
-    "save": "pickle, or numpy.savez on state_dict() values; PyTorch's file format is not written yet",
-    "load": "pickle, or numpy.load; PyTorch's file format is not read yet",
     "onnx": "exporting models is not supported yet",
     "hub": "nothing is downloaded; build the model and load_state_dict() its weights",
     "fft": "Fourier transforms are not supported yet; use numpy.fft on .numpy()",

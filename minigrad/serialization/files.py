@@ -1,0 +1,154 @@
+"""``save`` and ``load``: checkpoints in PyTorch's file format."""
+
+import hashlib
+import io
+import mmap as mapping
+import os
+import sys
+
+from minigrad.backend import np
+from minigrad.serialization import archive, legacy
+from minigrad.serialization.atomic import replaced
+from minigrad.serialization.limited import Limited, fill
+from minigrad.serialization.pickler import Pickler, flat_bytes
+from minigrad.serialization.storages import Storage, placement, reference
+from minigrad.serialization.unpickler import Unpickler
+
+
+def save(obj, f, pickle_module=None, pickle_protocol=2, _use_new_zipfile_serialization=True):
+    """Write tensors, containers and numbers to a file that ``torch.load(f, weights_only=True)`` opens too.
+
+    Arguments: obj (tensors, Parameters, dict, list, tuple, set, OrderedDict, Counter, numbers, strings, bytes, None,
+    Size, dtype, device, layout; also defaultdict and NumPy's numbers and arrays, which PyTorch opens with
+    weights_only=False); f (path, or an object with ``write``). Tensors that share memory do so in the file, views keep
+    their strides. A path is written atomically: at any moment it is the old file or the whole new one.
+    Raises TypeError for anything else in obj, saying where it is, RuntimeError where the folder does not exist, and
+    for pickle arguments other than PyTorch's defaults.
+    Source: https://docs.pytorch.org/docs/stable/generated/torch.save.html
+
+    >>> import io
+    >>> import minigrad as mg
+    >>> file = io.BytesIO()
+    >>> mg.save({"weight": mg.ones(2), "epoch": 3}, file)
+    >>> _ = file.seek(0)
+    >>> mg.load(file)
+    {'weight': tensor([1., 1.]), 'epoch': 3}
+    """
+    if pickle_module is not None and getattr(pickle_module, "__name__", "") != "pickle":
+        raise RuntimeError("save: pickle_module can't be chosen: minigrad writes PyTorch's format itself")
+    if pickle_protocol != 2:
+        raise RuntimeError(f"save: pickle_protocol must be 2, PyTorch's default, but got {pickle_protocol}")
+    if not _use_new_zipfile_serialization:
+        raise RuntimeError("save: only PyTorch's zip format (1.6 and newer) is written; the older one is read only")
+    pickler = Pickler()
+    data = pickler.dump(obj)
+    if isinstance(f, (str, os.PathLike)):
+        with replaced(f) as file:
+            _write(file, data, pickler.storages)
+    elif hasattr(f, "write"):
+        _write(f, data, pickler.storages)
+    else:
+        raise AttributeError(f"expected 'f' to be a path or a file object with a 'write' attribute, but got {type(f)}")
+
+
+def _write(file, data, storages):
+    """Write the archive of a pickle and its storages."""
+    writer = archive.Writer(file)
+    writer.add("archive/data.pkl", data)
+    writer.add("archive/.format_version", b"1")
+    writer.add("archive/.storage_alignment", str(archive.ALIGNMENT).encode())
+    writer.add("archive/byteorder", sys.byteorder.encode())
+    for key, root in enumerate(storages):
+        writer.add(f"archive/data/{key}", memoryview(flat_bytes(root)))
+    writer.add("archive/version", b"3\n")
+    digest = hashlib.sha256(data + writer.checksum.to_bytes(4, "little")).digest()
+    identity = str(int.from_bytes(digest[:16], "little")).zfill(40)[-40:]
+    writer.add("archive/.data/serialization_id", identity.encode())
+    writer.close()
+
+
+def load(f, map_location=None, pickle_module=None, *, weights_only=None, mmap=None, **pickle_load_args):
+    """Read a file that ``minigrad.save`` or ``torch.save`` wrote, of PyTorch's zip format or the one before it.
+
+    Arguments: f (path, or an object with read, seek and tell); map_location (where tensors go: a device, its name, a
+    dict of locations, or a function of (storage, location)); weights_only (True, False and None are the same: tensors,
+    containers and numbers are read, nothing else ever); mmap (True: the tensors look at the file itself, which is read
+    when they are; writing to them copies and leaves the file alone); encoding, errors (of strings of Python 2).
+    bfloat16 becomes float32, exactly. Raises pickle.UnpicklingError for a file with anything else, by its name, or a
+    damaged one, RuntimeError or EOFError for one that is cut off, RuntimeError for a GPU that is not there.
+    Source: https://docs.pytorch.org/docs/stable/generated/torch.load.html
+
+    >>> import io
+    >>> import minigrad as mg
+    >>> layer, file = mg.nn.Linear(2, 1), io.BytesIO()
+    >>> mg.save(layer.state_dict(), file)
+    >>> _ = file.seek(0)
+    >>> layer.load_state_dict(mg.load(file, weights_only=True))
+    <All keys matched successfully>
+    """
+    if pickle_module is not None and getattr(pickle_module, "__name__", "") not in ("pickle", "_weights_only_unpickler"):
+        raise RuntimeError("load: pickle_module can't be chosen: minigrad reads PyTorch's format itself")
+    strings = {name: pickle_load_args.pop(name) for name in ("encoding", "errors") if name in pickle_load_args}
+    if pickle_load_args:
+        raise TypeError(f"load() got an unexpected keyword argument {next(iter(pickle_load_args))!r}")
+    place = placement(map_location)
+    if isinstance(f, (str, os.PathLike)):
+        with open(f, "rb") as file:
+            return _load(file, os.fspath(f), place, bool(mmap), strings)
+    if mmap:
+        raise ValueError("f must be a file path in order to use the mmap argument")
+    for name in ("read", "readline", "tell", "seek"):
+        if not hasattr(f, name):
+            raise AttributeError(
+                f"expected 'f' to be a path or a file object that can be read and sought, but {type(f)} has no '{name}'"
+            )
+    return _load(f, "", place, False, strings)
+
+
+def _load(file, path, place, mmap, strings):
+    start = file.tell()
+    file.seek(0, io.SEEK_END)
+    length = file.tell()
+    file.seek(start)
+    if length <= start:
+        raise EOFError(f"Ran out of input: the file {path} is empty".replace("  ", " "))
+    begins = file.read(4)
+    file.seek(start)
+    if begins == b"PK\3\4":
+        reader = archive.Reader(file, length)
+        memory = mapping.mmap(file.fileno(), 0, access=mapping.ACCESS_COPY) if mmap else None
+        return _load_archive(reader, memory, place, strings)
+    if mmap:
+        raise RuntimeError("mmap can only be used with files in PyTorch's zip format (1.6 and newer)")
+    return legacy.load(Limited(file, length - start), place, strings)
+
+
+def _load_archive(reader, memory, place, strings):
+    """Read the pickle of an archive and, as it names them, its storages: copies, or parts of the mapped ``memory``."""
+    if "constants.pkl" in reader:
+        raise RuntimeError(
+            "the file is a TorchScript archive (torch.jit.save), which has code in it: save model.state_dict() instead"
+        )
+    order = reader.read("byteorder") if "byteorder" in reader else b"little"
+    if order not in (b"little", b"big"):
+        raise RuntimeError(f"the file is damaged: its byte order is {order[:20]!r}")
+    swap = order.decode() != sys.byteorder
+    storages = {}
+
+    def storage(description):
+        name, key, location, size = reference(description, 5)
+        if key not in storages:
+            start, length = reader.find(f"data/{key}")
+            if length < size:
+                raise RuntimeError(f"the file is damaged: storage {key} has {length} of {size} bytes")
+            if memory is not None:
+                raw = np.frombuffer(memory, np.uint8, size, start) if size else np.empty(0, np.uint8)
+            else:
+                raw = np.empty(size, np.uint8)
+                reader.file.seek(start)
+                fill(reader.file, memoryview(raw))
+            storages[key] = place(Storage(raw, name, location, swap=swap))
+        return storages[key]
+
+    data = reader.read("data.pkl")
+    return Unpickler(Limited(io.BytesIO(data), len(data)), len(data), storage, **strings).load()

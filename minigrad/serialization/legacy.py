@@ -1,0 +1,86 @@
+"""Reads PyTorch's file format of before 1.6: five pickles in a row, then the bytes of all storages."""
+
+import struct
+import sys
+from pickle import UnpicklingError
+
+from minigrad.backend import np
+from minigrad.serialization.names import numpy_dtype
+from minigrad.serialization.storages import Storage, reference
+from minigrad.serialization.unpickler import Unpickler
+
+MAGIC = 0x1950A86A20F9469CFC6C
+PROTOCOL = 1001
+
+
+def load(file, place, strings):
+    """Return the object in a file (a Limited); UnpicklingError for other files, EOFError for one that is cut off."""
+    size = file.left
+    storages = _Storages(file, place)
+
+    def unpickled():
+        return Unpickler(file, size, storages.find, **strings).load()
+
+    try:
+        magic = unpickled()
+    except (UnpicklingError, EOFError, RuntimeError) as error:
+        raise UnpicklingError(
+            f"the file is no checkpoint: neither PyTorch's zip format nor the one before it ({error})"
+        ) from error
+    if type(magic) is not int or magic != MAGIC:
+        raise UnpicklingError("the file is no checkpoint: it is a pickle, but not one that torch.save wrote")
+    version = unpickled()
+    if version != PROTOCOL:
+        raise UnpicklingError(f"the file has the unknown version {str(version)[:20]} of PyTorch's old format")
+    system = unpickled()
+    if type(system) is not dict:
+        raise UnpicklingError("the checkpoint is damaged: it does not tell its byte order")
+    storages.swap = bool(system.get("little_endian", True)) != (sys.byteorder == "little")
+    value = unpickled()
+    storages.read(unpickled())
+    return value
+
+
+class _Storages:
+    """The storages of an old file: made when they are named, filled when their bytes come, after the pickles."""
+
+    def __init__(self, file, place):
+        self.file = file
+        self.place = place
+        self.swap = False
+        self.found = {}  # key -> Storage
+        self.parts = {}  # (key, key of the part) -> Storage
+
+    def find(self, description):
+        """Return the storage of a reference, or the part of one that it describes."""
+        name, key, location, size = reference(description, 6)
+        if name is None:
+            raise UnpicklingError("the checkpoint is damaged: untyped storage in the old format")
+        if key not in self.found:
+            if sum(len(storage.raw) for storage in self.found.values()) + size > self.file.left:
+                raise EOFError(f"the checkpoint is cut off: it has not the {size} bytes of storage {key[:40]}")
+            self.found[key] = self.place(Storage(np.zeros(size, np.uint8), name, location, swap=self.swap))
+        whole = self.found[key]
+        if description[5] is None:
+            return whole
+        part, offset, count = description[5]
+        if (key, part) not in self.parts:
+            item = numpy_dtype(name).itemsize
+            if not (0 <= offset and 0 <= count and (offset + count) * item <= len(whole.raw)):
+                raise UnpicklingError("the checkpoint is damaged: a part of a storage lies outside of it")
+            raw = whole.raw[offset * item : (offset + count) * item]
+            self.parts[key, part] = self.place(Storage(raw, name, location, swap=self.swap))
+        return self.parts[key, part]
+
+    def read(self, keys):
+        """Read the bytes of the storages in the order of their keys."""
+        if type(keys) is not list or set(keys) != set(self.found) or len(keys) != len(self.found):
+            raise UnpicklingError("the checkpoint is damaged: its list of storages is not that of its tensors")
+        for key in keys:
+            storage = self.found[key]
+            (count,) = struct.unpack("<q", self.file.read(8))
+            if count * numpy_dtype(storage.dtype_name).itemsize != len(storage.raw):
+                raise UnpicklingError(f"the checkpoint is damaged: storage {key[:40]} has another size than it should")
+            self.file.readinto(storage.raw)
+        for storage in (*self.found.values(), *self.parts.values()):
+            storage.refill()

@@ -1,0 +1,35 @@
+"""PyTorch's names for what lies in a checkpoint: storage classes and dtypes."""
+
+from minigrad.backend import DTYPES, np
+
+# Storage class -> the name of its dtype. Types that NumPy lacks are here too, so that an error can name them.
+STORAGE_DTYPES = {
+    "FloatStorage": "float32",
+    "DoubleStorage": "float64",
+    "HalfStorage": "float16",
+    "BFloat16Storage": "bfloat16",
+    "LongStorage": "int64",
+    "IntStorage": "int32",
+    "ShortStorage": "int16",
+    "CharStorage": "int8",
+    "ByteStorage": "uint8",
+    "BoolStorage": "bool",
+    "ComplexFloatStorage": "complex64",
+    "ComplexDoubleStorage": "complex128",
+}
+STORAGE_CLASSES = {dtype: name for name, dtype in STORAGE_DTYPES.items()}
+
+# Types of PyTorch that have no storage class of their own: their tensors lie in untyped bytes.
+UNTYPED = ("uint16", "uint32", "uint64")
+
+REFUSED_STORAGES = ("QInt8Storage", "QUInt8Storage", "QInt32Storage", "QUInt4x2Storage", "QUInt2x4Storage")
+REFUSED_DTYPES = (
+    "complex32", "float8_e4m3fn", "float8_e5m2", "float8_e4m3fnuz", "float8_e5m2fnuz", "float8_e8m0fnu",
+    "float4_e2m1fn_x2", "qint8", "quint8", "qint32", "quint4x2", "quint2x4", "bits8", "bits16",
+)  # fmt: skip
+DTYPE_NAMES = (*STORAGE_CLASSES, *UNTYPED)
+
+
+def numpy_dtype(name):
+    """Return the NumPy dtype in which elements of PyTorch's dtype of that name lie in a file."""
+    return np.dtype("uint16") if name == "bfloat16" else DTYPES[name].numpy

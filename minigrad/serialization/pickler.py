@@ -1,0 +1,447 @@
+"""Writes objects as the pickle that PyTorch writes: protocol 2, tensors as references to storages."""
+
+import pickle
+import struct
+from collections import Counter, OrderedDict, defaultdict
+
+from minigrad.backend import device, dtype, memory_root, np, xp
+from minigrad.ops.layout import layout, memory_format
+from minigrad.serialization import safe_globals
+from minigrad.serialization.names import STORAGE_CLASSES
+from minigrad.tensor import Size, Tensor, data_pointer
+from minigrad.variable import Parameter, Variable, View
+
+FACTORIES = (list, dict, set, tuple, int, float, str, bool)  # of a defaultdict
+
+
+class Pickler:
+    """Turns an object into the bytes of data.pkl and the list of storages (flat raw arrays) they refer to.
+
+    TypeError for what is neither a tensor, a container, a number nor of a class allowed by add_safe_globals;
+    it says where in the object that is.
+    """
+
+    def __init__(self):
+        self.out = bytearray(b"\x80\x02")
+        self.storages = []  # flat arrays, in the order of their keys
+        self._keys = {}  # id of the array owning the memory -> (key, dtype name)
+        self._memo = {}  # id of an object, or a value of its own -> number
+        self._kept = []  # what ids were taken of
+        self._path = []  # keys on the way to the object being written
+
+    def dump(self, value):
+        """Return the pickled bytes of an object."""
+        self._save(value)
+        self.out += b"."
+        return bytes(self.out)
+
+    # ------------------------------------------------------------------ the memo: what was written once is referred to
+    def _remember(self, key, value=None):
+        number = self._memo[key] = len(self._memo)
+        self._kept.append(value)
+        self.out += b"q" + bytes([number]) if number < 256 else b"r" + struct.pack("<I", number)
+
+    def _recall(self, key):
+        number = self._memo.get(key)
+        if number is None:
+            return False
+        self.out += b"h" + bytes([number]) if number < 256 else b"j" + struct.pack("<I", number)
+        return True
+
+    # ------------------------------------------------------------------ values
+    def _save(self, value):
+        kind = type(value)
+        write = _WRITERS.get(kind)
+        if write is not None:
+            write(self, value)
+        elif self._recall(id(value)):
+            pass
+        elif isinstance(value, Tensor):
+            self._tensor(value)
+        elif kind in _CONTAINERS:
+            _CONTAINERS[kind](self, value)
+        elif isinstance(value, (np.generic, np.ndarray, np.dtype)):
+            self._numpy(value)
+        elif safe_globals.name_of(kind) is not None:
+            self._allowed_by_the_user(value)
+        else:
+            raise TypeError(self._refusal(value))
+
+    def _refusal(self, value):
+        where = "".join(f"[{step!r}]" for step in self._path)
+        place = f" (at obj{where})" if where else ""
+        kind = type(value)
+        advice = "allow its class with minigrad.serialization.add_safe_globals([…]), or save what it consists of"
+        if hasattr(value, "state_dict"):
+            advice = "save its state_dict()"
+        elif callable(value):
+            advice = "code can't be saved: save the settings that select it"
+        elif isinstance(value, tuple):
+            advice = "save it as a tuple or a dict, or allow its class with minigrad.serialization.add_safe_globals([…])"
+        elif isinstance(value, frozenset):
+            advice = "save it as a set"
+        return (
+            f"minigrad.save can't write a {kind.__module__}.{kind.__qualname__}{place}: only tensors, containers "
+            f"(dict, list, tuple, set, …), numbers and strings are written, so that they can be read back safely; {advice}"
+        )
+
+    def _none(self, value):
+        self.out += b"N"
+
+    def _bool(self, value):
+        self.out += b"\x88" if value else b"\x89"
+
+    def _int(self, value):
+        if 0 <= value < 256:
+            self.out += b"K" + bytes([value])
+        elif 0 <= value < 65536:
+            self.out += b"M" + struct.pack("<H", value)
+        elif -(1 << 31) <= value < 1 << 31:
+            self.out += b"J" + struct.pack("<i", value)
+        else:
+            encoded = pickle.encode_long(value)
+            size = len(encoded)
+            self.out += (b"\x8a" + bytes([size]) if size < 256 else b"\x8b" + struct.pack("<i", size)) + encoded
+
+    def _float(self, value):
+        self.out += b"G" + struct.pack(">d", value)
+
+    def _string(self, value):
+        if self._recall(value):
+            return
+        encoded = value.encode("utf-8", "surrogatepass")
+        self.out += b"X" + struct.pack("<I", len(encoded)) + encoded
+        self._remember(value)
+
+    def _global(self, module, name):
+        key = ("global", module, name)
+        if not self._recall(key):
+            self.out += f"c{module}\n{name}\n".encode()
+            self._remember(key)
+
+    def _call(self, module, name, arguments):
+        """Write the call of a global with a tuple of values."""
+        self._global(module, name)
+        self._plain_tuple(arguments)
+        self.out += b"R"
+
+    def _plain_tuple(self, values):
+        """Write a tuple that is not remembered: arguments, sizes."""
+        if len(values) > 3:
+            self.out += b"("
+        for value in values:
+            self._save(value)
+        self.out += {0: b")", 1: b"\x85", 2: b"\x86", 3: b"\x87"}.get(len(values), b"t")
+
+    def _bytes(self, value):
+        if not self._recall(("bytes", value)):
+            self._call("_codecs", "encode", (value.decode("latin1"), "latin1"))
+            self._remember(("bytes", value))
+
+    def _complex(self, value):
+        self._call("__builtin__", "complex", (value.real, value.imag))
+
+    def _dtype(self, value):
+        self._global("torch", value.name)
+
+    def _device(self, value):
+        self._call("torch", "device", (value.type,) if value.index is None else (value.type, value.index))
+
+    def _layout(self, value):
+        self._call("torch.serialization", "_get_layout", (f"torch.{value.name}",))
+
+    def _memory_format(self, value):
+        self._global("torch", value.name)
+
+    # ------------------------------------------------------------------ containers
+    def _step(self, key, value):
+        self._path.append(key)
+        self._save(value)
+        self._path.pop()
+
+    def _tuple(self, value):
+        if not value:
+            self.out += b")"
+            return
+        if len(value) > 3:
+            self.out += b"("
+        for index, item in enumerate(value):
+            self._step(index, item)
+        if id(value) in self._memo:  # the tuple contains itself, through a list: it has been written by now
+            self.out += b"1" if len(value) > 3 else b"0" * len(value)
+            self._recall(id(value))
+            return
+        self.out += {1: b"\x85", 2: b"\x86", 3: b"\x87"}.get(len(value), b"t")
+        self._remember(id(value), value)
+
+    def _list(self, value):
+        self.out += b"]"
+        self._remember(id(value), value)
+        self._append(value)
+
+    def _append(self, value):
+        if len(value):
+            self.out += b"("
+            for index, item in enumerate(value):
+                self._step(index, item)
+            self.out += b"e"
+
+    def _items(self, value):
+        if len(value):
+            self.out += b"("
+            for key, item in value.items():
+                self._save(key)
+                self._step(key, item)
+            self.out += b"u"
+
+    def _dict(self, value):
+        self.out += b"}"
+        self._remember(id(value), value)
+        self._items(value)
+
+    def _ordered_dict(self, value):
+        self._call("collections", "OrderedDict", ())
+        self._remember(id(value), value)
+        self._items(value)
+        if value.__dict__:  # state_dict() has _metadata there
+            self._save(dict(value.__dict__))
+            self.out += b"b"
+
+    def _counter(self, value):
+        self._call("collections", "Counter", (dict(value),))
+        self._remember(id(value), value)
+
+    def _defaultdict(self, value):
+        if value.default_factory is not None and value.default_factory not in FACTORIES:
+            raise TypeError(self._refusal(value.default_factory) + " (or dict(…) of the defaultdict)")
+        self._global("collections", "defaultdict")
+        if value.default_factory is None:
+            self.out += b")"
+        else:
+            self._global("__builtin__", {str: "unicode"}.get(value.default_factory, value.default_factory.__name__))
+            self.out += b"\x85"
+        self.out += b"R"
+        self._remember(id(value), value)
+        self._items(value)
+
+    def _set(self, value):
+        self._global("__builtin__", "set")
+        self.out += b"]"
+        self._append(list(value))
+        self.out += b"\x85R"
+        self._remember(id(value), value)
+
+    def _size(self, value):
+        self._call("torch", "Size", (tuple(value),))
+        self._remember(id(value), value)
+
+    def _bytearray(self, value):
+        self._call("__builtin__", "bytearray", (bytes(value),))
+        self._remember(id(value), value)
+
+    # ------------------------------------------------------------------ tensors
+    def _tensor(self, tensor):
+        if getattr(tensor, "is_uninitialized", False):
+            raise TypeError("minigrad.save can't write a parameter without a shape: run the lazy module once before")
+        kind = type(tensor)
+        if kind not in (Tensor, Variable, View, Parameter):
+            raise TypeError(self._refusal(tensor))
+        attributes = tensor._user_attributes()
+        if kind is Parameter:
+            name = "_rebuild_parameter_with_state" if attributes else "_rebuild_parameter"
+            self._global("torch._utils", name)
+            self.out += b"("
+            self._rebuild(tensor.array, False)
+            self._bool(tensor.requires_grad)
+            self._call("collections", "OrderedDict", ())
+            if attributes:
+                self._step("its attributes", attributes)
+            self.out += b"tR"
+        elif attributes:
+            self._global("torch._tensor", "_rebuild_from_type_v2")
+            self.out += b"("
+            function, arguments = self._rebuild_arguments(tensor.array)
+            self._global("torch._utils", function)
+            self._global("torch", "Tensor")
+            self._write_rebuild_arguments(arguments, tensor.requires_grad)
+            self._step("its attributes", attributes)
+            self.out += b"tR"
+        else:
+            self._rebuild(tensor.array, tensor.requires_grad)
+        self._remember(id(tensor), tensor)
+
+    def _rebuild(self, array, requires_grad):
+        """Write the call that makes a tensor."""
+        function, arguments = self._rebuild_arguments(array)
+        self._global("torch._utils", function)
+        self._write_rebuild_arguments(arguments, requires_grad)
+        self.out += b"R"
+
+    def _rebuild_arguments(self, array):
+        name = array.dtype.name
+        root, offset, strides = storage_of(array)
+        return "_rebuild_tensor_v2" if name in STORAGE_CLASSES else "_rebuild_tensor_v3", (
+            name, root, offset, array.shape, strides, array,
+        )  # fmt: skip
+
+    def _write_rebuild_arguments(self, arguments, requires_grad):
+        name, root, offset, shape, strides, array = arguments
+        self.out += b"("
+        self._storage(root, name, array)
+        self._int(offset)
+        self._plain_tuple(shape)
+        self._plain_tuple(strides)
+        self._bool(requires_grad)
+        self._call("collections", "OrderedDict", ())  # backward hooks
+        if name not in STORAGE_CLASSES:
+            self._global("torch", name)
+        self.out += b"t"
+
+    def _storage(self, root, name, array):
+        """Write the reference to a storage: ('storage', class, key, location, number of elements)."""
+        known = self._keys.get(id(root))
+        if known is None:
+            known = self._keys[id(root)] = (str(len(self.storages)), name)
+            self.storages.append(root)
+            self._kept.append(root)
+        key, first = known
+        if first != name:
+            raise RuntimeError(
+                "Cannot save multiple tensors or storages that view the same data as different types "
+                f"({first} and {name}); clone() one of them"
+            )
+        location = "cpu" if isinstance(array, np.ndarray) else f"cuda:{array.device.id}"
+        self.out += b"("
+        self._string("storage")
+        if name in STORAGE_CLASSES:
+            self._global("torch", STORAGE_CLASSES[name])
+            count = root.nbytes // array.itemsize
+        else:
+            self._global("torch.storage", "UntypedStorage")
+            count = root.nbytes
+        self._string(key)
+        self._string(location)
+        self._int(count)
+        self.out += b"tQ"
+
+    # ------------------------------------------------------------------ NumPy's and the user's objects
+    def _numpy(self, value):
+        if isinstance(value, np.ndarray) and type(value) is not np.ndarray:
+            raise TypeError(self._refusal(value))
+        if value.dtype.kind not in "biufcSU":
+            raise TypeError(self._refusal(value))
+        self._reduced(value)
+
+    def _allowed_by_the_user(self, value):
+        self._reduced(value)
+
+    def _reduced(self, value):
+        """Write what an object's __reduce_ex__(2) says."""
+        reduced = value.__reduce_ex__(2)
+        if not isinstance(reduced, tuple) or not 2 <= len(reduced) <= 5 or any(reduced[3:]):
+            raise TypeError(self._refusal(value))
+        function, arguments = reduced[:2]
+        state = reduced[2] if len(reduced) > 2 else None
+        if getattr(function, "__name__", "") == "__newobj__":
+            self._function(arguments[0], value)
+            self._plain_tuple(arguments[1:])
+            self.out += b"\x81"
+        else:
+            self._function(function, value)
+            self.out += b"("
+            for argument in arguments:
+                if isinstance(argument, type):
+                    self._function(argument, value)
+                else:
+                    self._save(argument)
+            self.out += b"tR"
+        self._remember(id(value), value)
+        if state is not None:
+            self._save(state)
+            self.out += b"b"
+
+    def _function(self, function, value):
+        name = _NUMPY_NAMES.get(function) or safe_globals.name_of(function)
+        if name is None:
+            raise TypeError(self._refusal(value))
+        module, _, name = name.rpartition(".")
+        self._global(module, name)
+
+
+# Older names, which every version of NumPy reads.
+_NUMPY_NAMES = {
+    np.ndarray: "numpy.ndarray",
+    np.dtype: "numpy.dtype",
+    np.float64(0).__reduce__()[0]: "numpy.core.multiarray.scalar",
+    np.empty(0).__reduce__()[0]: "numpy.core.multiarray._reconstruct",
+}
+
+_WRITERS = {
+    type(None): Pickler._none,
+    bool: Pickler._bool,
+    int: Pickler._int,
+    float: Pickler._float,
+    str: Pickler._string,
+    bytes: Pickler._bytes,
+    complex: Pickler._complex,
+    dtype: Pickler._dtype,
+    device: Pickler._device,
+    layout: Pickler._layout,
+    memory_format: Pickler._memory_format,
+}
+_CONTAINERS = {
+    tuple: Pickler._tuple,
+    list: Pickler._list,
+    dict: Pickler._dict,
+    OrderedDict: Pickler._ordered_dict,
+    Counter: Pickler._counter,
+    defaultdict: Pickler._defaultdict,
+    set: Pickler._set,
+    Size: Pickler._size,
+    bytearray: Pickler._bytearray,
+}
+
+
+def _row_major(shape):
+    """Return the strides, in elements, of a row-major array."""
+    strides, step = [], 1
+    for length in reversed(shape):
+        strides.append(step)
+        step *= max(length, 1)
+    return tuple(reversed(strides))
+
+
+def storage_of(array):
+    """Return (array owning the memory, offset, strides in elements) by which a raw array is written.
+
+    The owner is a copy where PyTorch could not describe the view: negative steps, steps that are no whole elements, or
+    an owner with gaps.
+    """
+    root = memory_root(array)
+    size = array.itemsize
+    if not (root.flags.c_contiguous or root.flags.f_contiguous):
+        root = None
+    if root is not None and array.size == 0:
+        return root, 0, _row_major(array.shape)
+    if root is not None:
+        offset, odd = divmod(data_pointer(array) - data_pointer(root), size)
+        plain = _row_major(array.shape)
+        if array.flags.c_contiguous:
+            strides = plain
+        else:
+            steps = [plain[i] * size if array.shape[i] == 1 else step for i, step in enumerate(array.strides)]
+            strides = tuple(step // size for step in steps)
+            odd = odd or any(step % size for step in steps)
+        last = offset + sum((length - 1) * step for length, step in zip(array.shape, strides))
+        if not odd and offset >= 0 and min(strides, default=0) >= 0 and last < root.nbytes // size:
+            return root, offset, strides
+    copied = xp(array).ascontiguousarray(array).reshape(array.shape)
+    if copied is array or memory_root(copied) is not copied:
+        copied = array.copy(order="C")
+    return copied, 0, _row_major(array.shape)
+
+
+def flat_bytes(root):
+    """Return the bytes of the array owning some memory as a flat NumPy array of uint8, on the CPU."""
+    host = root if isinstance(root, np.ndarray) else root.get()
+    return host.reshape(-1, order="A").view(np.uint8)

@@ -1,0 +1,167 @@
+"""The memory that tensors of a checkpoint look at, and where it goes (``map_location``)."""
+
+from pickle import UnpicklingError
+
+from minigrad.backend import cuda_device_count, device, move, np
+from minigrad.serialization.names import STORAGE_DTYPES, numpy_dtype
+
+
+class Storage:
+    """The bytes of one storage of a file, seen as one dtype and moved to a device the first time a tensor wants it.
+
+    ``dtype_name`` is PyTorch's name, or None for untyped bytes. ``raw`` is a NumPy array of uint8. A function given as
+    map_location gets such an object and returns it, or its ``cpu()`` or ``cuda()``.
+    """
+
+    def __init__(self, raw, dtype_name, location, *, swap=False):
+        self.raw = raw
+        self.dtype_name = dtype_name
+        self.location = location
+        self.swap = swap
+        self.device = device("cpu")
+        self.tensors = []  # those that look at this memory
+        self._seen_as = None  # (dtype name, array)
+
+    def __repr__(self):
+        kind = self.dtype_name or "untyped"
+        return f"<storage of {len(self.raw)} bytes, {kind}, saved on {self.location}>"
+
+    def nbytes(self):
+        """Return the number of bytes in the file."""
+        return len(self.raw)
+
+    def to(self, target):
+        """Choose the device the tensors will lie on; returns the storage."""
+        self.device = _checked(device(target), self.location)
+        return self
+
+    def cpu(self):
+        """Choose the CPU; returns the storage."""
+        return self.to("cpu")
+
+    def cuda(self, device=None):  # noqa: A002
+        """Choose a GPU (the current one by default); returns the storage."""
+        return self.to("cuda" if device is None else device)
+
+    def array(self, dtype_name):
+        """Return the flat array of all elements, on the device, as one of PyTorch's dtypes."""
+        if self._seen_as is not None and self._seen_as[0] == dtype_name:
+            return self._seen_as[1]
+        if self._seen_as is not None:
+            if self.swap or self.device.type != "cpu" or "bfloat16" in (dtype_name, self._seen_as[0]):
+                raise UnpicklingError(f"a storage is used as {self._seen_as[0]} and as {dtype_name}")
+        kind = numpy_dtype(dtype_name)
+        usable = len(self.raw) // kind.itemsize * kind.itemsize
+        flat = self.raw[:usable].view(kind) if self.raw.flags.aligned else self.raw[:usable].copy().view(kind)
+        if not flat.flags.aligned:
+            flat = flat.copy()
+        if self.swap:
+            flat = _swapped(flat)
+        if dtype_name == "bfloat16":
+            flat = widened(flat)
+        self._seen_as = (dtype_name, move(flat, self.device))
+        return self._seen_as[1]
+
+    def refill(self):
+        """Bring arrays made of ``raw`` before it was read up to date (legacy files have the bytes at the end)."""
+        if self._seen_as is not None and self.dtype_name is not None:
+            before = self._seen_as[1]
+            self._seen_as = None
+            after = self.array(self.dtype_name)
+            if after is not before and not (isinstance(after, np.ndarray) and np.shares_memory(after, before)):
+                before[...] = after
+                self._seen_as = (self.dtype_name, before)
+
+
+def _swapped(flat):
+    """Return a copy with the other byte order: of each half of a complex number on its own."""
+    if flat.dtype.kind == "c":
+        return flat.view(flat.real.dtype).byteswap().view(flat.dtype)
+    return flat.byteswap()
+
+
+def widened(halves):
+    """Return the float32 numbers of which bfloat16 keeps the upper 16 bits: exact."""
+    return np.left_shift(halves, 16, dtype=np.uint32).view(np.float32)
+
+
+def reference(description, count):
+    """Return (dtype name or None, key, location, bytes) of a reference ('storage', class, key, location, elements).
+
+    UnpicklingError where it is not such a tuple of ``count`` items.
+    """
+    if len(description) != count:
+        raise UnpicklingError(f"the checkpoint is damaged: a storage is described by {len(description)} values")
+    _, kind, key, location, elements = description[:5]
+    full = getattr(kind, "name", "")
+    package, _, name = full.rpartition(".") if isinstance(full, str) else ("", "", "")
+    if package not in ("torch", "torch.cuda", "torch.storage") or name not in (*STORAGE_DTYPES, "UntypedStorage"):
+        raise UnpicklingError(f"the checkpoint is damaged: a storage of the class {full or type(kind).__name__}")
+    if isinstance(key, bytes):
+        key = key.decode()
+    if type(key) is not str or type(location) not in (str, bytes) or type(elements) is not int or elements < 0:
+        raise UnpicklingError("the checkpoint is damaged: a storage without a key, a location or a size")
+    location = location.decode() if isinstance(location, bytes) else location
+    dtype_name = STORAGE_DTYPES.get(name)
+    return dtype_name, key, location, elements * (numpy_dtype(dtype_name).itemsize if dtype_name else 1)
+
+
+def _checked(target, location):
+    """Return the device; RuntimeError where it does not exist on this machine."""
+    if target.type == "cuda":
+        count = cuda_device_count()
+        if count == 0:
+            raise RuntimeError(
+                f"Attempting to deserialize an object on a CUDA device ({location}) but minigrad.cuda.is_available() "
+                "is False. If you are running on a CPU-only machine, use minigrad.load with map_location="
+                "minigrad.device('cpu') to map your storages to the CPU."
+            )
+        if target.index is not None and target.index >= count:
+            raise RuntimeError(
+                f"Attempting to deserialize an object on CUDA device {target.index} but minigrad.cuda.device_count() "
+                f"is {count}. Use minigrad.load with map_location to map your storages to an existing device."
+            )
+    return target
+
+
+def placement(map_location):
+    """Return a function (storage) -> storage that follows map_location as PyTorch does; TypeError for other values."""
+    if map_location is None:
+        return _where_it_was
+    if isinstance(map_location, dict):
+        return lambda storage: _at(storage, map_location.get(storage.location, storage.location))
+    if isinstance(map_location, (str, device)):
+        target = device(map_location)
+        return lambda storage: storage.to(target)
+    if callable(map_location):
+        return lambda storage: _by_function(storage, map_location)
+    raise TypeError(
+        "map_location must be None, a device, its name, a dict or a function, but got "
+        f"{type(map_location).__name__}"
+    )
+
+
+def _by_function(storage, function):
+    chosen = function(storage, storage.location)
+    if chosen is None:
+        return _where_it_was(storage)
+    if not isinstance(chosen, Storage):
+        raise TypeError(
+            f"map_location must return the storage (or its .cpu() or .cuda()) or None, but got {type(chosen).__name__}"
+        )
+    return chosen
+
+
+def _where_it_was(storage):
+    return _at(storage, storage.location)
+
+
+def _at(storage, location):
+    try:
+        target = device(location)
+    except (RuntimeError, TypeError):
+        raise RuntimeError(
+            f"don't know how to restore data location of a storage (tagged with {location!r}): minigrad knows cpu and "
+            "cuda; use map_location='cpu'"
+        ) from None
+    return storage.to(target)
