@@ -1,10 +1,14 @@
 """Pillow, imported when an image is made or read: it is not one of minigrad's own dependencies."""
 
 import importlib
+import sys
 
 
 def image_module():
     """Return PIL.Image; ImportError that names the extra where Pillow is missing."""
+    loaded = sys.modules.get("PIL.Image")
+    if loaded is not None and sys.modules.get("PIL") is not None:  # an import statement takes a microsecond
+        return loaded
     try:
         from PIL import Image
     except ImportError:

@@ -443,6 +443,19 @@ def test_random_transforms_in_workers(context):
 
 # ---------------------------------------------------------------------- objects
 ALL = [
+    T.GaussianBlur(3),
+    T.LinearTransformation(mg.eye(3), mg.zeros(3)),
+    T.MultiScaleTenCrop(3, scales=(4, 5)),
+    T.RandomAdjustSharpness(2),
+    T.RandomAutocontrast(),
+    T.RandomEqualize(),
+    T.RandomInvert(),
+    T.RandomPerspective(),
+    T.RandomPosterize(2),
+    T.RandomResize(3, 5),
+    T.RandomShortestSize([3, 5]),
+    T.RandomSolarize(2),
+    T.ScaleJitterCrop(3, scales=(4, 5)),
     T.ColorJitter(0.1, 0.2, 0.3, 0.4),
     T.CutMix(num_classes=3),
     T.Cutout(3),

@@ -6,13 +6,32 @@ Random ones draw from minigrad's default generator, in a DataLoader's worker thr
 
 from minigrad.vision.transforms import functional
 from minigrad.vision.transforms.batches import CutMix, MixUp
-from minigrad.vision.transforms.color import ColorJitter, Grayscale, Lighting, RandomGrayscale, principal_colors
+from minigrad.vision.transforms.color import (
+    ColorJitter,
+    Grayscale,
+    RandomAdjustSharpness,
+    RandomAutocontrast,
+    RandomEqualize,
+    RandomGrayscale,
+    RandomInvert,
+    RandomPosterize,
+    RandomSolarize,
+)
 from minigrad.vision.transforms.containers import Compose, Lambda, RandomApply, RandomChoice, RandomOrder
 from minigrad.vision.transforms.conversions import ConvertImageDtype, Normalize, PILToTensor, ToPILImage, ToTensor
 from minigrad.vision.transforms.crops import CenterCrop, FiveCrop, Pad, RandomCrop, RandomResizedCrop, Resize, TenCrop
 from minigrad.vision.transforms.erasing import Cutout, RandomErasing
+from minigrad.vision.transforms.filters import GaussianBlur, LinearTransformation
 from minigrad.vision.transforms.interpolation import InterpolationMode
-from minigrad.vision.transforms.warps import RandomAffine, RandomHorizontalFlip, RandomRotation, RandomVerticalFlip
+from minigrad.vision.transforms.lighting import Lighting, principal_colors
+from minigrad.vision.transforms.recipes import MultiScaleTenCrop, RandomResize, RandomShortestSize, ScaleJitterCrop
+from minigrad.vision.transforms.warps import (
+    RandomAffine,
+    RandomHorizontalFlip,
+    RandomPerspective,
+    RandomRotation,
+    RandomVerticalFlip,
+)
 
 __all__ = [
     "CenterCrop",
@@ -22,26 +41,39 @@ __all__ = [
     "CutMix",
     "Cutout",
     "FiveCrop",
+    "GaussianBlur",
     "Grayscale",
     "InterpolationMode",
     "Lambda",
     "Lighting",
+    "LinearTransformation",
     "MixUp",
+    "MultiScaleTenCrop",
     "Normalize",
     "PILToTensor",
     "Pad",
+    "RandomAdjustSharpness",
     "RandomAffine",
     "RandomApply",
+    "RandomAutocontrast",
     "RandomChoice",
     "RandomCrop",
+    "RandomEqualize",
     "RandomErasing",
     "RandomGrayscale",
     "RandomHorizontalFlip",
+    "RandomInvert",
     "RandomOrder",
+    "RandomPerspective",
+    "RandomPosterize",
+    "RandomResize",
     "RandomResizedCrop",
     "RandomRotation",
+    "RandomShortestSize",
+    "RandomSolarize",
     "RandomVerticalFlip",
     "Resize",
+    "ScaleJitterCrop",
     "TenCrop",
     "ToPILImage",
     "ToTensor",

@@ -3,15 +3,11 @@
 import math
 import numbers
 
-from minigrad.backend import np
 from minigrad.nn import Module
 from minigrad.tensor import wrap
 from minigrad.utils.data.worker import current_generator
 from minigrad.vision.transforms import functional as F
-from minigrad.vision.transforms import tensor_color
 from minigrad.vision.transforms.draws import chance, uniform
-from minigrad.vision.transforms.functional.images import planes_of, takes_arrays
-from minigrad.vision.transforms.pil_image import is_pil_image
 
 
 class Grayscale(Module):
@@ -119,109 +115,129 @@ class ColorJitter(Module):
         return f"{type(self).__name__}({', '.join(f'{name}={getattr(self, name)}' for name in names)})"
 
 
-class Lighting(Module):
-    """AlexNet's colour noise: the same random colour, along the principal colours of the data set, added everywhere.
+class _RandomColors(Module):
+    """Base of changes that happen with probability ``p``."""
 
-    Adds ``eigvec @ (a * eigval)`` to every pixel, a three numbers of the normal distribution N(0, alphastd²), new for
-    each image. Images of integers (PIL's too) are taken as shares of their largest number, rounded and kept in range;
-    floats are not, for they may exceed 0 … 1. ``eigval`` (3,) and ``eigvec`` (3, 3; columns) are the covariance's of
-    RGB pixels in 0 … 1, by default ImageNet's; :func:`principal_colors` computes a data set's.
-    Raises ValueError for a negative alphastd or other shapes, TypeError for an image without 3 channels.
-    Source: Krizhevsky, Sutskever, Hinton (2012), section 4.1; the numbers are those of fb.resnet.torch.
+    def __init__(self, p=0.5):
+        super().__init__()
+        self.p = p
+
+    def forward(self, img):
+        return self.change(img) if chance(self.p) else img
+
+    def __repr__(self):
+        return f"{type(self).__name__}(p={self.p})"
+
+
+class RandomInvert(_RandomColors):
+    """The negative of an image with probability ``p``.
+
+    Argument: p (0 … 1).
+    Source: https://docs.pytorch.org/vision/stable/generated/torchvision.transforms.RandomInvert.html
 
     >>> import minigrad as mg
     >>> from minigrad.vision import transforms
-    >>> lit = transforms.Lighting(alphastd=0.1)(mg.zeros(3, 4, 5))
-    >>> lit.shape, bool((lit == lit[:, :1, :1]).all())
-    (minigrad.Size([3, 4, 5]), True)
+    >>> transforms.RandomInvert(p=1.0)(mg.tensor([[[0.25, 1.0]]]))
+    tensor([[[0.7500, 0.0000]]])
     """
 
-    IMAGENET_EIGVAL = (0.2175, 0.0188, 0.0045)
-    IMAGENET_EIGVEC = (
-        (-0.5675, 0.7192, 0.4009),
-        (-0.5808, -0.0045, -0.8140),
-        (-0.5836, -0.6948, 0.4203),
-    )
-
-    def __init__(self, alphastd=0.1, eigval=IMAGENET_EIGVAL, eigvec=IMAGENET_EIGVEC):
-        super().__init__()
-        if alphastd < 0:
-            raise ValueError(f"alphastd should be non-negative, but got {alphastd}")
-        values, vectors = np.array(_listed(eigval), float), np.array(_listed(eigvec), float)
-        if values.shape != (3,) or vectors.shape != (3, 3):
-            raise ValueError(f"eigval and eigvec should be (3,) and (3, 3), but are {values.shape} and {vectors.shape}")
-        self.alphastd = alphastd
-        self.eigval = values.tolist()
-        self.eigvec = vectors.tolist()
-
-    @staticmethod
-    def get_params(alphastd, eigval, eigvec):
-        """Return a random colour (red, green, blue) to add."""
-        drawn = current_generator().numpy.standard_normal(3) * alphastd
-        return (np.array(eigvec) @ (drawn * np.array(eigval))).tolist()
-
-    def forward(self, img):
-        if F.get_image_num_channels(img) != 3:
-            raise TypeError(f"Lighting needs an image of 3 channels, but got {F.get_image_num_channels(img)}")
-        return add_color(img, self.get_params(self.alphastd, self.eigval, self.eigvec)) if self.alphastd else img
-
-    def __repr__(self):
-        return f"{type(self).__name__}(alphastd={self.alphastd}, eigval={self.eigval}, eigvec={self.eigvec})"
+    def change(self, img):
+        return F.invert(img)
 
 
-def _listed(values):
-    """Return a tensor as nested lists, anything else as it is."""
-    return values.tolist() if hasattr(values, "tolist") else values
+class RandomPosterize(_RandomColors):
+    """Only the highest ``bits`` (0 … 8) of every number kept, with probability ``p``.
 
-
-def add_color(img, color):
-    """Return an RGB image with shares (red, green, blue) of full light added to every pixel."""
-    if is_pil_image(img):
-        levels = [min(max(level + round(255 * share), 0), 255) for share in color for level in range(256)]
-        return img.point(levels)
-    return _add_color(img, color)
-
-
-@takes_arrays
-def _add_color(img, color):
-    dtype = img.dtype
-    shift = wrap(np.array(color).reshape(3, 1, 1).astype(dtype.numpy if dtype.is_floating_point else np.float32))
-    shift = shift.to(img.device)
-    if dtype.is_floating_point:
-        return img + shift
-    bound = tensor_color.brightest(dtype)
-    return (img.float() + (shift * bound).round()).clamp(0, bound).to(dtype)
-
-
-def principal_colors(images):
-    """Return (eigval, eigvec) of the covariance of RGB pixels, for :class:`Lighting`: tensors (3,) and (3, 3; columns).
-
-    images: iterable of images, or of (image, label) as a data set gives them; those of integers (PIL's too) are taken
-    as shares of their largest number. The largest eigenvalue comes first. ValueError for no pixels, TypeError for
-    images without 3 channels.
-    Source: Krizhevsky, Sutskever, Hinton (2012), section 4.1.
+    Source: https://docs.pytorch.org/vision/stable/generated/torchvision.transforms.RandomPosterize.html
 
     >>> import minigrad as mg
-    >>> from minigrad.vision.transforms import principal_colors
-    >>> gray = mg.tensor([0.0, 1.0]).expand(3, 1, 2)
-    >>> eigval, eigvec = principal_colors([gray])
-    >>> round(eigval[0].item(), 3), [round(abs(part), 3) for part in eigvec[:, 0].tolist()]
-    (0.75, [0.577, 0.577, 0.577])
+    >>> from minigrad.vision import transforms
+    >>> transforms.RandomPosterize(3, p=1.0)(mg.tensor([[[31, 255]]], dtype=mg.uint8))
+    tensor([[[  0, 224]]], dtype=minigrad.uint8)
     """
-    count, total, products = 0, np.zeros(3), np.zeros((3, 3))
-    for image in images:
-        image = image[0] if isinstance(image, (list, tuple)) else image
-        if F.get_image_num_channels(image) != 3:
-            raise TypeError(f"principal colours need images of 3 channels, but got {F.get_image_num_channels(image)}")
-        planes = F.pil_to_tensor(image) if is_pil_image(image) else image
-        planes = planes_of(planes) if isinstance(planes, np.ndarray) else planes
-        pixels = planes.detach().cpu().numpy().astype(float) / tensor_color.brightest(planes.dtype)
-        pixels = np.moveaxis(pixels, -3, 0).reshape(3, -1)
-        count += pixels.shape[1]
-        total += pixels.sum(axis=1)
-        products += pixels @ pixels.T
-    if not count:
-        raise ValueError("principal colours of no pixels")
-    mean = total / count
-    values, vectors = np.linalg.eigh(products / count - np.outer(mean, mean))
-    return wrap(np.maximum(values[::-1], 0.0).astype(np.float32)), wrap(vectors[:, ::-1].astype(np.float32))
+
+    def __init__(self, bits, p=0.5):
+        super().__init__(p)
+        self.bits = bits
+
+    def change(self, img):
+        return F.posterize(img, self.bits)
+
+    def __repr__(self):
+        return f"{type(self).__name__}(bits={self.bits},p={self.p})"
+
+
+class RandomSolarize(_RandomColors):
+    """All numbers from ``threshold`` on inverted with probability ``p``.
+
+    Source: https://docs.pytorch.org/vision/stable/generated/torchvision.transforms.RandomSolarize.html
+
+    >>> import minigrad as mg
+    >>> from minigrad.vision import transforms
+    >>> transforms.RandomSolarize(0.5, p=1.0)(mg.tensor([[[0.25, 0.75]]]))
+    tensor([[[0.2500, 0.2500]]])
+    """
+
+    def __init__(self, threshold, p=0.5):
+        super().__init__(p)
+        self.threshold = threshold
+
+    def change(self, img):
+        return F.solarize(img, self.threshold)
+
+    def __repr__(self):
+        return f"{type(self).__name__}(threshold={self.threshold},p={self.p})"
+
+
+class RandomAdjustSharpness(_RandomColors):
+    """Sharpness changed by ``sharpness_factor`` (0 smooth, 1 as it is, 2 twice as sharp) with probability ``p``.
+
+    Source: https://docs.pytorch.org/vision/stable/generated/torchvision.transforms.RandomAdjustSharpness.html
+
+    >>> import minigrad as mg
+    >>> from minigrad.vision import transforms
+    >>> transforms.RandomAdjustSharpness(0, p=1.0)(mg.ones(1, 3, 3)).shape
+    minigrad.Size([1, 3, 3])
+    """
+
+    def __init__(self, sharpness_factor, p=0.5):
+        super().__init__(p)
+        self.sharpness_factor = sharpness_factor
+
+    def change(self, img):
+        return F.adjust_sharpness(img, self.sharpness_factor)
+
+    def __repr__(self):
+        return f"{type(self).__name__}(sharpness_factor={self.sharpness_factor},p={self.p})"
+
+
+class RandomAutocontrast(_RandomColors):
+    """Every channel stretched over the whole range with probability ``p``.
+
+    Argument: p (0 … 1).
+    Source: https://docs.pytorch.org/vision/stable/generated/torchvision.transforms.RandomAutocontrast.html
+
+    >>> import minigrad as mg
+    >>> from minigrad.vision import transforms
+    >>> transforms.RandomAutocontrast(p=1.0)(mg.tensor([[[0.25, 0.5, 0.75]]]))
+    tensor([[[0.0000, 0.5000, 1.0000]]])
+    """
+
+    def change(self, img):
+        return F.autocontrast(img)
+
+
+class RandomEqualize(_RandomColors):
+    """The numbers of every channel made about equally frequent, with probability ``p``.
+
+    Argument: p (0 … 1).
+    Source: https://docs.pytorch.org/vision/stable/generated/torchvision.transforms.RandomEqualize.html
+
+    >>> import minigrad as mg
+    >>> from minigrad.vision import transforms
+    >>> transforms.RandomEqualize(p=1.0)(mg.tensor([[[1, 2] * 500]], dtype=mg.uint8)).unique()
+    tensor([  0, 255], dtype=minigrad.uint8)
+    """
+
+    def change(self, img):
+        return F.equalize(img)

@@ -15,4 +15,5 @@ def uniform(low, high):
 
 def whole(low, high):
     """Return an int of low … high, both included."""
-    return int(current_generator().numpy.integers(low, high, endpoint=True))
+    count = high - low + 1
+    return low + min(int(current_generator().numpy.random() * count), count - 1)  # integers() takes ten times as long

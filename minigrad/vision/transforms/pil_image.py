@@ -1,5 +1,7 @@
 """Transforms of PIL images."""
 
+import sys
+
 from minigrad.backend import np
 from minigrad.vision.pillow import image_module
 from minigrad.vision.transforms.interpolation import pillow_filter
@@ -7,7 +9,8 @@ from minigrad.vision.transforms.interpolation import pillow_filter
 
 def is_pil_image(value):
     """Return whether a value is a PIL image (without importing Pillow for a value of another kind)."""
-    return type(value).__module__.startswith("PIL.") and isinstance(value, image_module().Image)
+    module = sys.modules.get("PIL.Image")
+    return module is not None and isinstance(value, module.Image)
 
 
 def fill_for(img, fill):

@@ -2,10 +2,11 @@
 
 import numbers
 
+from minigrad.backend import np
 from minigrad.nn import Module
 from minigrad.tensor import Tensor
 from minigrad.vision.transforms import functional as F
-from minigrad.vision.transforms.draws import chance, uniform
+from minigrad.vision.transforms.draws import chance, uniform, whole
 from minigrad.vision.transforms.interpolation import InterpolationMode, interpolation_mode
 
 
@@ -75,8 +76,8 @@ def _check_center(center):
 
 
 def _fills(img, fill):
-    """Return the fill colour for an image: one number per channel where it is a tensor."""
-    if isinstance(img, Tensor) and isinstance(fill, numbers.Number):
+    """Return the fill colour for an image: one number per channel where it is a tensor or an array."""
+    if isinstance(img, (Tensor, np.ndarray)) and isinstance(fill, numbers.Number):
         return [float(fill)] * F.get_image_num_channels(img)
     return fill
 
@@ -186,3 +187,48 @@ class RandomAffine(Module):
         if self.fill != 0:
             detail.append(f"fill={self.fill}")
         return f"{type(self).__name__}({', '.join(detail)})"
+
+
+class RandomPerspective(Module):
+    """An image seen from a random side with probability ``p``.
+
+    Args: ``distortion_scale`` (0 … 1): how far at most the corners move, as a share of half the width and height;
+    ``fill``: colour of what lies outside, a number or one per channel. Raises TypeError and ValueError for wrong ones.
+    Source: https://docs.pytorch.org/vision/stable/generated/torchvision.transforms.RandomPerspective.html
+
+    >>> import minigrad as mg
+    >>> from minigrad.vision import transforms
+    >>> transforms.RandomPerspective(p=1.0)(mg.ones(3, 8, 9)).shape
+    minigrad.Size([3, 8, 9])
+    """
+
+    def __init__(self, distortion_scale=0.5, p=0.5, interpolation=InterpolationMode.BILINEAR, fill=0):
+        super().__init__()
+        if not 0 <= distortion_scale <= 1:
+            raise ValueError(f"distortion_scale should be between 0 and 1, but got {distortion_scale}")
+        fill = 0 if fill is None else fill
+        if not isinstance(fill, (numbers.Number, list, tuple)):
+            raise TypeError("Fill should be either a sequence or a number.")
+        self.p = p
+        self.interpolation = interpolation_mode(interpolation)
+        self.distortion_scale = distortion_scale
+        self.fill = fill
+
+    @staticmethod
+    def get_params(width, height, distortion_scale):
+        """Return the corners, clockwise from the top left, and random places for them: two lists of four [x, y]."""
+        far_x, far_y = int(distortion_scale * (width // 2)), int(distortion_scale * (height // 2))
+        left, right = (lambda: whole(0, far_x)), (lambda: whole(width - far_x - 1, width - 1))
+        top, bottom = (lambda: whole(0, far_y)), (lambda: whole(height - far_y - 1, height - 1))
+        corners = [[0, 0], [width - 1, 0], [width - 1, height - 1], [0, height - 1]]
+        return corners, [[left(), top()], [right(), top()], [right(), bottom()], [left(), bottom()]]
+
+    def forward(self, img):
+        if not chance(self.p):
+            return img
+        _, height, width = F.get_dimensions(img)
+        corners, places = self.get_params(width, height, self.distortion_scale)
+        return F.perspective(img, corners, places, self.interpolation, _fills(img, self.fill))
+
+    def __repr__(self):
+        return f"{type(self).__name__}(p={self.p})"

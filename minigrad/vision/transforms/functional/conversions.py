@@ -21,10 +21,10 @@ _COLOR_MODES = {2: ("LA",), 3: ("RGB", "YCbCr", "HSV"), 4: ("RGBA", "CMYK", "RGB
 
 
 def _pixels_of(pic):
-    """Return a PIL image's pixels as an array (C, H, W), a view."""
-    pixels = np.array(pic, _PIXEL_TYPES.get(pic.mode, np.uint8))
+    """Return a PIL image's pixels as an array (C, H, W), which may be a view that cannot be written to."""
+    pixels = np.asarray(pic, _PIXEL_TYPES.get(pic.mode, np.uint8))
     if pic.mode == "1":
-        pixels *= 255
+        pixels = pixels * np.uint8(255)
     return pixels[None] if pixels.ndim == 2 else pixels.transpose(2, 0, 1)
 
 
@@ -40,7 +40,7 @@ def pil_to_tensor(pic):
     """
     if not is_pil_image(pic):
         raise TypeError(f"pic should be PIL Image. Got {type(pic)}")
-    return wrap(np.ascontiguousarray(_pixels_of(pic)))
+    return wrap(_pixels_of(pic).copy())
 
 
 def to_tensor(pic):
@@ -138,9 +138,12 @@ def to_pil_image(pic, mode=None):
 
 
 @functools.lru_cache(maxsize=64)
-def _per_channel(values, dtype):
-    """Return a tuple of numbers as an array (C, 1, 1): a training run asks for the same few ones for every image."""
-    return np.array(values, dtype).reshape(-1, 1, 1)
+def _per_channel(mean, std, dtype):
+    """Return tuples of numbers as arrays (C, 1, 1): a training run asks for the same few ones for every image."""
+    shift, scale = (np.array(values, dtype.numpy).reshape(-1, 1, 1) for values in (mean, std))
+    if not scale.all():
+        raise ValueError(f"std evaluated to zero after conversion to {dtype}, leading to division by zero.")
+    return shift, scale
 
 
 def _numbers(values):
@@ -151,7 +154,8 @@ def _numbers(values):
 def normalize(tensor, mean, std, inplace=False):
     """Return (tensor - mean) / std, per channel, of a float tensor (…, C, H, W) or float array (H, W[, C]).
 
-    Raises TypeError unless it is a float tensor, ValueError for fewer than 3 dimensions or a std of 0.
+    Raises TypeError unless it is a float tensor, ValueError for fewer than 3 dimensions or a std of 0, RuntimeError for
+    a mean or std of another number of channels.
     Source: https://docs.pytorch.org/vision/stable/generated/torchvision.transforms.functional.normalize.html
 
     >>> import minigrad as mg
@@ -171,10 +175,15 @@ def normalize(tensor, mean, std, inplace=False):
         raise ValueError(
             f"Expected tensor to be a tensor image of size (..., C, H, W). Got tensor.size() = {tensor.size()}"
         )
-    dtype = tensor.dtype.numpy
-    shift, scale = _per_channel(_numbers(mean), dtype), _per_channel(_numbers(std), dtype)
-    if not scale.all():
-        raise ValueError(f"std evaluated to zero after conversion to {tensor.dtype}, leading to division by zero.")
+    shift, scale = _per_channel(_numbers(mean), _numbers(std), tensor.dtype)
+    if shift.shape[0] not in (1, tensor.shape[-3]) or scale.shape[0] not in (1, tensor.shape[-3]):
+        raise RuntimeError(
+            f"mean and std of {shift.shape[0]} and {scale.shape[0]} channels do not fit an image of {tensor.shape[-3]}"
+        )
+    if type(tensor) is Tensor and not inplace and not tensor.is_cuda:  # no gradients: the usual case in a data loader
+        out = tensor.array - shift
+        out /= scale
+        return wrap(out)
     shift, scale = tensor_image.like(shift, tensor), tensor_image.like(scale, tensor)
     if inplace:
         return tensor.sub_(shift).div_(scale)
