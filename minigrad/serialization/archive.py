@@ -97,8 +97,8 @@ class Reader:
         for entry in found:
             if entry.compress_type != zipfile.ZIP_STORED or entry.compress_size != entry.file_size:
                 raise RuntimeError(
-                    f"record {entry.filename!r} of the file is compressed; PyTorch and minigrad store records as they are, "
-                    "and what unpacks to more than the file's size is not read: store it again with `zip -0`"
+                    f"record {entry.filename!r} of the file is compressed; PyTorch and minigrad store records as they "
+                    "are, and what unpacks to more than the file's size is not read: store it again with `zip -0`"
                 )
             if entry.flag_bits & 1:
                 raise RuntimeError(f"record {entry.filename!r} of the file is encrypted")
@@ -127,7 +127,7 @@ class Reader:
         name_length, extra_length = _LOCAL.unpack(header)[-2:]
         start = entry.header_offset + _LOCAL.size + name_length + extra_length
         if start + entry.file_size > self.length:
-            raise RuntimeError(f"the file is cut off or damaged: record {entry.filename} ends after the end of the file")
+            raise RuntimeError(f"the file is cut off or damaged: record {entry.filename} ends after the file's end")
         return start, entry.file_size
 
     def read(self, name):
@@ -137,4 +137,11 @@ class Reader:
         data = self.file.read(size)
         if len(data) != size:
             raise RuntimeError(f"the file is cut off: record {name} has {len(data)} of {size} bytes")
+        self.verify(name, data)
         return data
+
+    def verify(self, name, data):
+        """Compare a record's checksum; PyTorch leaves it at zero after set_crc32_options(False)."""
+        expected = self.entries[f"{self.root}/{name}"].CRC
+        if expected and zlib.crc32(data) != expected:
+            raise RuntimeError(f"the file is damaged: the checksum of record {name} is wrong")

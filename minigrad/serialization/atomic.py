@@ -10,8 +10,8 @@ import stat
 def replaced(path):
     """Give a binary file that takes the place of ``path`` when the block ends, and leaves ``path`` alone if it fails.
 
-    A new file gets the permissions the umask allows, an existing one keeps its own; a symbolic link is followed. What is
-    not an ordinary file (a pipe, /dev/null) is written directly. RuntimeError where the folder does not exist.
+    A new file gets the permissions the umask allows, an existing one keeps its own; a symbolic link is followed. What
+    is no ordinary file (a pipe, /dev/null) is written directly. RuntimeError where the folder does not exist.
     """
     target = os.path.realpath(os.fspath(path))
     folder, name = os.path.split(target)

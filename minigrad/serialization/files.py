@@ -86,7 +86,7 @@ def load(f, map_location=None, pickle_module=None, *, weights_only=None, mmap=No
     >>> layer.load_state_dict(mg.load(file, weights_only=True))
     <All keys matched successfully>
     """
-    if pickle_module is not None and getattr(pickle_module, "__name__", "") not in ("pickle", "_weights_only_unpickler"):
+    if pickle_module is not None and getattr(pickle_module, "__name__", "") != "pickle":
         raise RuntimeError("load: pickle_module can't be chosen: minigrad reads PyTorch's format itself")
     strings = {name: pickle_load_args.pop(name) for name in ("encoding", "errors") if name in pickle_load_args}
     if pickle_load_args:
@@ -147,6 +147,8 @@ def _load_archive(reader, memory, place, strings):
                 raw = np.empty(size, np.uint8)
                 reader.file.seek(start)
                 fill(reader.file, memoryview(raw))
+                if length == size:
+                    reader.verify(f"data/{key}", raw)
             storages[key] = place(Storage(raw, name, location, swap=swap))
         return storages[key]
 

@@ -41,6 +41,11 @@ def load(file, place, strings):
     return value
 
 
+def _item_size(dtype_name):
+    """Return the bytes of an element of a storage; untyped ones are counted in bytes."""
+    return 1 if dtype_name is None else numpy_dtype(dtype_name).itemsize
+
+
 class _Storages:
     """The storages of an old file: made when they are named, filled when their bytes come, after the pickles."""
 
@@ -54,22 +59,21 @@ class _Storages:
     def find(self, description):
         """Return the storage of a reference, or the part of one that it describes."""
         name, key, location, size = reference(description, 6)
-        if name is None:
-            raise UnpicklingError("the checkpoint is damaged: untyped storage in the old format")
         if key not in self.found:
             if sum(len(storage.raw) for storage in self.found.values()) + size > self.file.left:
                 raise EOFError(f"the checkpoint is cut off: it has not the {size} bytes of storage {key[:40]}")
-            self.found[key] = self.place(Storage(np.zeros(size, np.uint8), name, location, swap=self.swap))
+            raw = np.zeros(size, np.uint8)
+            self.found[key] = self.place(Storage(raw, name, location, swap=self.swap).not_filled_yet())
         whole = self.found[key]
         if description[5] is None:
             return whole
         part, offset, count = description[5]
         if (key, part) not in self.parts:
-            item = numpy_dtype(name).itemsize
+            item = _item_size(name)
             if not (0 <= offset and 0 <= count and (offset + count) * item <= len(whole.raw)):
                 raise UnpicklingError("the checkpoint is damaged: a part of a storage lies outside of it")
             raw = whole.raw[offset * item : (offset + count) * item]
-            self.parts[key, part] = self.place(Storage(raw, name, location, swap=self.swap))
+            self.parts[key, part] = self.place(Storage(raw, name, location, swap=self.swap).not_filled_yet())
         return self.parts[key, part]
 
     def read(self, keys):
@@ -79,8 +83,8 @@ class _Storages:
         for key in keys:
             storage = self.found[key]
             (count,) = struct.unpack("<q", self.file.read(8))
-            if count * numpy_dtype(storage.dtype_name).itemsize != len(storage.raw):
+            if count * _item_size(storage.dtype_name) != len(storage.raw):
                 raise UnpicklingError(f"the checkpoint is damaged: storage {key[:40]} has another size than it should")
             self.file.readinto(storage.raw)
         for storage in (*self.found.values(), *self.parts.values()):
-            storage.refill()
+            storage.filled()

@@ -5,7 +5,7 @@ import struct
 from collections import Counter, OrderedDict, defaultdict
 
 from minigrad.backend import device, dtype, memory_root, np, xp
-from minigrad.ops.layout import layout, memory_format
+from minigrad.ops.layout import layout
 from minigrad.serialization import safe_globals
 from minigrad.serialization.names import STORAGE_CLASSES
 from minigrad.tensor import Size, Tensor, data_pointer
@@ -77,12 +77,12 @@ class Pickler:
         elif callable(value):
             advice = "code can't be saved: save the settings that select it"
         elif isinstance(value, tuple):
-            advice = "save it as a tuple or a dict, or allow its class with minigrad.serialization.add_safe_globals([…])"
+            advice = "save it as a tuple or a dict, or allow its class with minigrad.serialization.add_safe_globals"
         elif isinstance(value, frozenset):
             advice = "save it as a set"
         return (
             f"minigrad.save can't write a {kind.__module__}.{kind.__qualname__}{place}: only tensors, containers "
-            f"(dict, list, tuple, set, …), numbers and strings are written, so that they can be read back safely; {advice}"
+            f"(dict, list, tuple, set, …), numbers and strings are written, so that reading is safe; {advice}"
         )
 
     def _none(self, value):
@@ -149,9 +149,6 @@ class Pickler:
 
     def _layout(self, value):
         self._call("torch.serialization", "_get_layout", (f"torch.{value.name}",))
-
-    def _memory_format(self, value):
-        self._global("torch", value.name)
 
     # ------------------------------------------------------------------ containers
     def _step(self, key, value):
@@ -387,7 +384,6 @@ _WRITERS = {
     dtype: Pickler._dtype,
     device: Pickler._device,
     layout: Pickler._layout,
-    memory_format: Pickler._memory_format,
 }
 _CONTAINERS = {
     tuple: Pickler._tuple,

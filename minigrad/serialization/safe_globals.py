@@ -1,6 +1,6 @@
 """Classes that a user allows in checkpoints, by PyTorch's names."""
 
-BLOCKED_MODULES = ("builtins", "sys", "os", "posix", "nt", "subprocess", "shutil", "importlib", "runpy", "pty", "ctypes")
+BLOCKED_MODULES = frozenset("builtins sys os posix nt subprocess shutil importlib runpy pty ctypes".split())
 _ALLOWED = {}  # "module.name" -> class
 
 
@@ -11,7 +11,8 @@ def _named(entries):
         if isinstance(entry, tuple):
             if len(entry) != 2:
                 raise ValueError(
-                    f"Expected tuple of length 2 (global, str of callable full path), but got tuple of length: {len(entry)}"
+                    "Expected tuple of length 2 (global, str of callable full path), but got tuple of length: "
+                    f"{len(entry)}"
                 )
             value, name = entry
             if not isinstance(name, str):

@@ -21,6 +21,7 @@ class Storage:
         self.device = device("cpu")
         self.tensors = []  # those that look at this memory
         self._seen_as = None  # (dtype name, array)
+        self._later = None  # what waits for the bytes
 
     def __repr__(self):
         kind = self.dtype_name or "untyped"
@@ -62,15 +63,30 @@ class Storage:
         self._seen_as = (dtype_name, move(flat, self.device))
         return self._seen_as[1]
 
-    def refill(self):
-        """Bring arrays made of ``raw`` before it was read up to date (legacy files have the bytes at the end)."""
-        if self._seen_as is not None and self.dtype_name is not None:
-            before = self._seen_as[1]
+    def not_filled_yet(self):
+        """Let what needs the bytes wait for ``filled``: old files have them at the end. Returns the storage."""
+        self._later = []
+        return self
+
+    def when_filled(self, action):
+        """Do something that needs the bytes."""
+        if self._later is None:
+            action()
+        else:
+            self._later.append(action)
+
+    def filled(self):
+        """Bring what was made before the bytes came up to date."""
+        if self._seen_as is not None:
+            name, before = self._seen_as
             self._seen_as = None
-            after = self.array(self.dtype_name)
-            if after is not before and not (isinstance(after, np.ndarray) and np.shares_memory(after, before)):
+            after = self.array(name)
+            if not (isinstance(after, np.ndarray) and np.may_share_memory(after, before)):
                 before[...] = after
-                self._seen_as = (self.dtype_name, before)
+                self._seen_as = (name, before)
+        for action in self._later:
+            action()
+        self._later = None
 
 
 def _swapped(flat):

@@ -10,7 +10,7 @@ from collections import Counter, OrderedDict, defaultdict
 from pickle import UnpicklingError
 
 from minigrad.backend import DTYPES, device, dtype, np, xp
-from minigrad.ops import layout as layouts
+from minigrad.ops.layout import strided
 from minigrad.serialization import safe_globals
 from minigrad.serialization.names import (
     DTYPE_NAMES,
@@ -93,6 +93,7 @@ class Unpickler:
                 value = self.stack.pop()
                 if self.stack or self.marks:
                     raise UnpicklingError("the checkpoint is damaged: its pickle ends in the middle of something")
+                _check_value(value)
                 return value
             else:
                 step = _STEPS.get(name)
@@ -195,10 +196,13 @@ class Unpickler:
 
     def _append(self, _):
         item = self.stack.pop()
+        _check_value(item)
         self._target(list).append(item)
 
     def _appends(self, _):
         items = self._to_mark()
+        for item in items:
+            _check_value(item)
         self._target(list).extend(items)
 
     def _add_items(self, _):
@@ -220,6 +224,7 @@ class Unpickler:
         target = self._target(dict, OrderedDict, Counter, defaultdict)
         for key, value in zip(items[::2], items[1::2], strict=True):
             self._check_key(key)
+            _check_value(value)
             target[key] = value
 
     def _target(self, *kinds):
@@ -361,6 +366,16 @@ _STEPS = {
 }
 
 
+def _check_value(value):
+    """Refuse what only stands for something, as a value."""
+    if type(value) in _STANDS_FOR:
+        what = value.name if isinstance(value, (Name, UserName)) else f"a bare {type(value).__name__.lower()}"
+        raise UnpicklingError(f"the checkpoint has {what} as a value: only tensors, containers and numbers are read")
+
+
+_STANDS_FOR = frozenset((Name, UserName, Unfinished, Storage))
+
+
 def _shown(function):
     if isinstance(function, (Name, UserName)):
         return function.name
@@ -456,7 +471,7 @@ def _make_device(unpickler, kind, index=None):
 def _make_layout(unpickler, name):
     if name != "torch.strided":
         raise UnpicklingError(f"the checkpoint has the layout {name}; minigrad has strided tensors only")
-    return layouts.strided
+    return strided
 
 
 def _make_numpy_dtype(unpickler, code, align=False, copy=True):
@@ -525,9 +540,9 @@ def _is_row_major(shape, strides):
 def _tensor(storage, dtype_name, offset, shape, strides, requires_grad, metadata=None):
     """Return a tensor on a storage, which knows from then on who looks at it."""
     array = _view(storage, dtype_name, offset, shape, strides)
-    if metadata:
-        array = _resolved(array, _expect(metadata, dict))
     tensor = wrap(array)
+    if metadata:
+        storage.when_filled(lambda: setattr(tensor, "array", _resolved(array, metadata)))
     if _expect(requires_grad, bool, int):
         _check_grad(array)
         promote(tensor, requires_grad=True)
@@ -547,12 +562,13 @@ def _check_grad(array):
 
 def _resolved(array, metadata):
     """Apply PyTorch's lazy conjugation and negation."""
-    if metadata.pop("conj", False):
-        array = array.conj()
-    if metadata.pop("neg", False):
-        array = -array
-    if metadata:
-        raise UnpicklingError(f"the checkpoint has a tensor with the properties {sorted(map(str, metadata))[:5]}")
+    for name in _expect(metadata, dict):
+        if name == "conj":
+            array = array.conj()
+        elif name == "neg":
+            array = -array
+        else:
+            raise UnpicklingError(f"the checkpoint has a tensor with the unknown property {str(name)[:40]}")
     return array
 
 
@@ -657,14 +673,21 @@ _MERE_NAMES = (
     "torch.storage.UntypedStorage", *(f"torch.{name}" for name in STORAGE_DTYPES),
     *(f"torch.cuda.{name}" for name in STORAGE_DTYPES),
 )  # fmt: skip
+_REBUILDS_REFUSED = {
+    "torch._utils._rebuild_sparse_tensor": "a sparse tensor",
+    "torch._utils._rebuild_qtensor": "a quantized tensor",
+    "torch._utils._rebuild_nested_tensor": "a nested tensor",
+    "torch._utils._rebuild_meta_tensor_no_storage": "a tensor on the device 'meta', without data",
+    "torch._utils._rebuild_wrapper_subclass": "a tensor of a subclass",
+    "torch._utils._rebuild_device_tensor_from_numpy": "a tensor of an unknown device",
+    "torch._utils._rebuild_device_tensor_from_cpu_tensor": "a tensor of an unknown device",
+    "torch.nn.parameter.UninitializedParameter": "a parameter of a lazy module, without a shape",
+    "torch.nn.parameter.UninitializedBuffer": "a buffer of a lazy module, without a shape",
+}
 # Full name -> what the unpickler puts on its stack for it.
 GLOBALS = {name: Name(name) for name in _MERE_NAMES}
 GLOBALS.update((name, Name(name, make)) for name, make in _CALLS.items())
 GLOBALS.update((f"torch.{name}", DTYPES[name]) for name in DTYPE_NAMES if name in DTYPES)
-GLOBALS.update(
-    (f"torch.{value.name}", value)
-    for value in (layouts.contiguous_format, layouts.preserve_format, layouts.channels_last, layouts.channels_last_3d)
-)
 
 
 def find(module, name):
@@ -680,6 +703,8 @@ def find(module, name):
     kind = full.rpartition(".")[2]
     if full.startswith("torch.") and (kind in REFUSED_DTYPES or kind in REFUSED_STORAGES):
         raise UnpicklingError(f"the checkpoint has data of the type {full}, which minigrad does not have")
+    if full in _REBUILDS_REFUSED:
+        raise UnpicklingError(f"the checkpoint has {_REBUILDS_REFUSED[full]}, which minigrad does not have ({full})")
     advice = "save model.state_dict() instead of whole objects and load that"
     if module.partition(".")[0] not in safe_globals.BLOCKED_MODULES:
         advice += "; a class of your own that you trust can be allowed with minigrad.serialization.add_safe_globals"
