@@ -1,4 +1,5 @@
-"""Recipes around a training loop of one's own: ensembles, metrics, intervals over seeds.
+"""Recipes around a training loop of one's own: transfer, ensembles, early stopping, metrics,
+intervals over seeds.
 
 Each is a function or a small class to be called from the loop; none of them runs it.
 """
@@ -14,18 +15,26 @@ from minigrad.recipes.metrics import (
     precision_recall_f1,
     topk_accuracy,
 )
+from minigrad.recipes.stopping import EarlyStopping
+from minigrad.recipes.transfer import freeze, freeze_batch_norm, parameter_groups, replace_head, unfreeze
 
 __all__ = [
+    "EarlyStopping",
     "Ensemble",
     "Interval",
     "Snapshots",
     "average_precision",
     "best_thresholds",
     "confusion_matrix",
+    "freeze",
+    "freeze_batch_norm",
     "mean_average_precision",
     "mean_interval",
     "multilabel_decisions",
+    "parameter_groups",
     "precision_recall_f1",
+    "replace_head",
     "t_quantile",
     "topk_accuracy",
+    "unfreeze",
 ]
