@@ -7,6 +7,7 @@ import pickle
 import zipfile
 
 import minigrad
+from minigrad.nn import init
 
 COMMON = ("num_classes", "in_channels", "image_size")  # every builder takes these: positive integers
 NESTED = ("model", "state_dict", "model_state_dict")  # where checkpoints keep the network's weights
@@ -43,14 +44,16 @@ def register(builder):
         given.apply_defaults()
         for argument in COMMON:
             _check_positive_integer(name, argument, given.arguments[argument])
-        if weights is not None:
-            weights = os.fspath(weights)
-        model = builder(*args, **kw)
+        if weights is None:
+            model = builder(*args, **kw)
+        else:
+            state = read_weights(weights)
+            with init.paused():  # drawing the random values of VGG-16 takes longer than reading its file
+                model = builder(*args, **kw)
+            fit_state(model, state, weights)
         for argument in COMMON[1:]:
             if not hasattr(model, argument):
                 setattr(model, argument, given.arguments[argument])
-        if weights is not None:
-            load_weights(model, weights)
         return model
 
     _BUILDERS[name] = build_checked
@@ -113,14 +116,24 @@ def build(name, *, weights=None, **kw):
 
 # ---------------------------------------------------------------- weights
 def load_weights(model, path):
-    """Load a file of weights into a network, all of them or none.
-
-    The file holds a state_dict, as torchvision publishes them, or a checkpoint: a dict with the state_dict under
-    "model", "state_dict" or "model_state_dict". The prefix "module." of parallel training is taken off.
+    """Load a file of weights into a network, all of them or none; what the file may be: see read_weights.
 
     Raises:
         FileNotFoundError: if there is no such file (nothing is downloaded).
         RuntimeError: if the file cannot be read, or holds other keys or shapes than the network.
+    """
+    fit_state(model, read_weights(path), path)
+
+
+def read_weights(path):
+    """The state_dict in a file made by minigrad.save or torch.save, as torchvision publishes them.
+
+    The file holds the state_dict itself or a checkpoint: a dict with the state_dict under "model", "state_dict" or
+    "model_state_dict". The prefix "module." of parallel training is taken off.
+
+    Raises:
+        FileNotFoundError: if there is no such file (nothing is downloaded).
+        RuntimeError: if the file cannot be read, or holds no state_dict.
     """
     path = os.fspath(path)
     if not os.path.isfile(path):
@@ -128,16 +141,11 @@ def load_weights(model, path):
             f"weights: no file {path!r}; nothing is downloaded, give the path of a file such as torchvision's "
             "alexnet-owt-7be5be79.pth"
         )
-    fit_state(model, state_of(_read(path), path), path)
-
-
-def _read(path):
-    from minigrad import serialization
-
     try:
-        return serialization.load(path, map_location="cpu", weights_only=True)
+        content = minigrad.load(path, map_location="cpu", weights_only=True)
     except (RuntimeError, ValueError, EOFError, KeyError, zipfile.BadZipFile, pickle.UnpicklingError) as error:
         raise RuntimeError(f"weights: {path} cannot be read: {error}") from error
+    return state_of(content, path)
 
 
 def state_of(content, path):

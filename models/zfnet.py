@@ -27,7 +27,7 @@ class ZFNet(nn.Module):
         num_classes: number of outputs.
         dropout: probability with which the outputs of FC6 and FC7 are zeroed in training.
         in_channels: channels of the images.
-        image_size: side of the images in pixels, at least 6.
+        image_size: side of the images in pixels, at least 8.
         init: "kaiming" or "paper", see AlexNet2012.
         norm: "after_pool", "before_pool" or "none".
         hidden: width of FC6 and FC7; None for 4096, or 1024 for images up to 64 pixels.

@@ -77,8 +77,7 @@ def test_too_many_arguments_are_told_which_there_are():
 
 # ---------------------------------------------------------------- weights
 def written(content, path):
-    serialization = pytest.importorskip("minigrad.serialization")
-    serialization.save(content, path)
+    mg.save(content, path)
     return path
 
 
@@ -133,7 +132,6 @@ def test_a_refused_file_changes_nothing():
 
 
 def test_a_damaged_file_is_named(tmp_path):
-    pytest.importorskip("minigrad.serialization")
     path = tmp_path / "damaged.pth"
     path.write_text("no weights")
     with pytest.raises(RuntimeError, match="damaged.pth cannot be read"):
