@@ -38,7 +38,8 @@ class Tree:
         >>> parse("the cat ate a big rat").words()
         ['the', 'cat', 'ate', 'a', 'big', 'rat']
         """
-        return [word for part in (self.left, self.right) for word in (part.words() if isinstance(part, Tree) else [part])]
+        parts = (part.words() if isinstance(part, Tree) else [part] for part in (self.left, self.right))
+        return [word for words in parts for word in words]
 
     def depth(self):
         """Levels of phrases, 1 for one that is made of words only."""

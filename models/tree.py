@@ -29,7 +29,7 @@ class TreeNetwork(nn.Module):
     (2,)
     """
 
-    def __init__(self, size=16):
+    def __init__(self, size=24):
         super().__init__()
         self.size = size
         self.words = nn.Embedding(len(VOCABULARY), size)
@@ -62,7 +62,7 @@ class BagOfWords(nn.Module):
     Two sentences with the same words have the same counts and hence the same logit, whatever the weights are.
 
     Args:
-        size: number of hidden units.
+        size: number of hidden units; 456 give as many parameters as TreeNetwork has.
 
     >>> from models.sentences import parse
     >>> one, other = BagOfWords()([parse("the cat ate a big rat"), parse("a rat ate the big cat")]).tolist()
@@ -70,7 +70,7 @@ class BagOfWords(nn.Module):
     True
     """
 
-    def __init__(self, size=64):
+    def __init__(self, size=456):
         super().__init__()
         self.size = size
         self.hidden = nn.Linear(len(VOCABULARY), size)
