@@ -222,8 +222,8 @@ class GoogLeNet(nn.Module):
     classifiers (after 4a and 4d; the paper weighs their losses by 0.3), otherwise and at test time the logits.
 
     Parameters: 6,624,904 (and 13,004,888 with the auxiliary classifiers); the paper's variant 6,998,552 and 13,378,280.
-    The "5 million, 12 times fewer than AlexNet" of the paper is not what its table 1 adds up to: 6.8 million, of which
-    1 million are the classifier's. Against AlexNet's 61 million that is 9 times fewer.
+    "12 times fewer than AlexNet" (the paper), "5 million" (the lecture) is not what the paper's table 1 adds up to:
+    6,798 K, K being 1024, of which 1,000 K are the classifier's. Against AlexNet's 61 million that is 9 times fewer.
 
     Images of at most 64 pixels are convolved with 3x3 and stride 1 first and not pooled thereafter, so that 32x32
     pixels give 16x16 maps in the first modules and 4x4 in the last; any image size can be put through either.
