@@ -1,14 +1,16 @@
 """The image sets that the commands know by name, and folders of the user's own."""
 import contextlib
 import dataclasses
+import operator
 from collections.abc import Callable
 from pathlib import Path
 
-from minigrad.utils.data import Subset, random_split
-from minigrad.vision import datasets, transforms
+from minigrad import Generator, randperm
+from minigrad.utils.data import Dataset
+from minigrad.vision import datasets
+from models import augmentation
 from models.common import CommandError
 
-AUGMENTATIONS = ("none", "shift", "flip", "shift+flip")
 DIGITS = tuple("0123456789")
 
 
@@ -16,23 +18,56 @@ DIGITS = tuple("0123456789")
 class Source:
     """How one image set is opened, and what its images are like.
 
-    open(root, train, download, transform) gives the data set; its square images have side pixels, which are brought to
-    image_size; mean and std are those of the training pixels per channel; classes is None where the data set itself
-    names them.
+    open(root, train, download) gives the data set of PIL images; they are square and brought to image_size; mean and
+    std are those of the training pixels per channel; classes is None where the data set itself names them.
     """
 
     title: str
     open: Callable
-    side: int
     image_size: int
     mean: tuple
     std: tuple
     classes: tuple | None = None
 
 
+class Selection(Dataset):
+    """Some images of a data set, each under a transform.
+
+    Args:
+        dataset: of (PIL image, label) pairs, with all labels in targets.
+        indices: of the images that are selected.
+        transform: PIL image → tensor.
+    """
+
+    def __init__(self, dataset, indices, transform):
+        self.dataset = dataset
+        self.indices = list(indices)
+        self.transform = transform
+
+    def __len__(self):
+        return len(self.indices)
+
+    def __getitem__(self, index):
+        image, label = self.dataset[self.indices[operator.index(index)]]
+        return self.transform(image), label
+
+    @property
+    def targets(self):
+        """The labels of the selected images, without opening one."""
+        targets = labels_of(self.dataset)
+        return [targets[index] for index in self.indices]
+
+    def seen_through(self, transform):
+        """The same images under another transform."""
+        return Selection(self.dataset, self.indices, transform)
+
+
 @dataclasses.dataclass(frozen=True)
 class Data:
-    """A training set and a test set of normalised images (C, S, S), and how to show them."""
+    """A training set and a test set of normalised images (C, S, S), and how to show them.
+
+    validation is the part held out of the training set, or None; square says that images are resized, not cut.
+    """
 
     title: str
     train: object
@@ -41,6 +76,8 @@ class Data:
     image_size: int
     mean: tuple
     std: tuple
+    validation: object = None
+    square: bool = True
 
     @property
     def channels(self):
@@ -56,57 +93,126 @@ class Data:
         return [list(zip(*row)) for row in rows]
 
 
-def _digits(root, train, download, transform):
+def labels_of(dataset):
+    """The labels of a data set as a list of int."""
+    targets = dataset.targets
+    return [int(label) for label in (targets.tolist() if hasattr(targets, "tolist") else targets)]
+
+
+def _digits(root, train, download):
     if download:
         raise CommandError("--download: the digits come with scikit-learn")
-    return datasets.Digits(root, train=train, transform=transform)
+    return datasets.Digits(root, train=train)
 
 
 def _files(dataset):
-    return lambda root, train, download, transform: dataset(root, train=train, download=download, transform=transform)
+    return lambda root, train, download: dataset(root, train=train, download=download)
 
 
 SOURCES = {
-    "digits": Source("scikit-learn's digits", _digits, 8, 28, (0.305,), (0.338,), DIGITS),
-    "mnist": Source("MNIST", _files(datasets.MNIST), 28, 28, (0.1307,), (0.3081,), DIGITS),
-    "fashion": Source("Fashion-MNIST", _files(datasets.FashionMNIST), 28, 28, (0.2860,), (0.3530,)),
-    "cifar10": Source("CIFAR-10", _files(datasets.CIFAR10), 32, 32, (0.4914, 0.4822, 0.4465), (0.2470, 0.2435, 0.2616)),
+    "digits": Source("scikit-learn's digits", _digits, 28, (0.305,), (0.338,), DIGITS),
+    "mnist": Source("MNIST", _files(datasets.MNIST), 28, (0.1307,), (0.3081,), DIGITS),
+    "fashion": Source("Fashion-MNIST", _files(datasets.FashionMNIST), 28, (0.2860,), (0.3530,)),
+    "cifar10": Source("CIFAR-10", _files(datasets.CIFAR10), 32, (0.4914, 0.4822, 0.4465), (0.2470, 0.2435, 0.2616)),
+    "cifar100": Source("CIFAR-100", _files(datasets.CIFAR100), 32, (0.5071, 0.4865, 0.4409), (0.2673, 0.2564, 0.2762)),
 }
 # A folder of the user's own: colour images, normalised by ImageNet's statistics.
 FOLDER = {"image_size": 32, "mean": (0.485, 0.456, 0.406), "std": (0.229, 0.224, 0.225)}
 
 
-def pipelines(fit, size, mean, std, augment):
-    """The transforms of the training and of the test images: PIL image in, normalised tensor (C, S, S) out.
-
-    fit: the transforms that bring an image to size.
-    """
-    vary = []
-    if "shift" in augment:
-        vary.append(transforms.RandomCrop(size, padding=max(1, round(0.08 * size))))
-    if "flip" in augment:
-        vary.append(transforms.RandomHorizontalFlip())
-    finish = [transforms.ToTensor(), transforms.Normalize(mean, std)]
-    return transforms.Compose(fit + vary + finish), transforms.Compose(fit + finish)
+# ---------------------------------------------------------------- choosing images
+def ranks(labels, seed):
+    """For every image, its place in a random order of its class, and in one of all images: pairs of int."""
+    order = randperm(len(labels), generator=Generator().manual_seed(seed)).tolist()
+    seen, found = {}, [None] * len(labels)
+    for position, index in enumerate(order):
+        rank = seen.get(labels[index], 0)
+        seen[labels[index]] = rank + 1
+        found[index] = (rank, position)
+    return found
 
 
-def load(name, root, download=False, augment="none", image_size=None, seed=0):
+def balanced(labels, count, seed):
+    """The indices of count images at random, of every class the same number as far as they go (give or take one)."""
+    found = ranks(labels, seed)
+    return sorted(sorted(range(len(labels)), key=found.__getitem__)[:count])
+
+
+def held_out(labels, fraction, seed):
+    """The indices kept, and those of a random fraction of every class (at least one image of each)."""
+    sizes = {label: labels.count(label) for label in set(labels)}
+    chosen = {index for index, (rank, _) in enumerate(ranks(labels, seed)) if rank < fraction * sizes[labels[index]]}
+    return [index for index in range(len(labels)) if index not in chosen], sorted(chosen)
+
+
+# ---------------------------------------------------------------- opening
+def load(
+    name,
+    root,
+    download=False,
+    augment="none",
+    image_size=None,
+    seed=0,
+    *,
+    subset=None,
+    validation=0.0,
+    mean=None,
+    std=None,
+):
     """Open the image set called name, or the folder of images at the path name.
 
     A folder holds train/ and test/ (or val/), each with one folder of images per class; or the class folders alone,
     of which a random fifth (drawn with seed) becomes the test set.
 
+    Args:
+        name, root: which images, and where they are (None: in data, then in $MINIGRAD_DATA).
+        download: fetch missing files into root.
+        augment: changes to the training images, see models/augmentation.py.
+        image_size: side that images are brought to; None: what suits the set.
+        seed: of the choices of images below.
+        subset: train on so many images only, the same number of every class; None: on all.
+        validation: the fraction of the training images that is held out (first) for validation.
+        mean, std: normalise by these, per channel; None: those of the set.
+
     Raises:
-        CommandError: if files are missing or damaged, saying which.
+        CommandError: if files are missing or damaged, saying which, and for too few images.
     """
     if (root or download) and name not in SOURCES:
         raise CommandError(f"--{'root' if root else 'download'}: --data {name} is a folder and read where it is")
     try:
-        if name in SOURCES:
-            return _load_source(SOURCES[name], root or "data", download, augment, image_size)
-        return _load_folder(Path(name), augment, image_size or FOLDER["image_size"], seed)
+        source = SOURCES.get(name) or Source(str(name), None, **FOLDER)
+        train, test = _open_source(source, root or "data", download) if name in SOURCES else _open_folder(name, seed)
     except (OSError, RuntimeError, ValueError, ImportError) as error:
         raise CommandError(f"--data {name}: {error}".replace("download=True", "--download")) from error
+    classes = source.classes or tuple(train[0].classes)
+    size, square = image_size or source.image_size, name in SOURCES
+    mean, std = mean or source.mean, std or source.std
+    if len(mean) != len(source.mean):
+        raise CommandError(f"--data {name}: images of {len(source.mean)} channels, but {len(mean)} are wanted")
+    try:
+        for_training = augmentation.training_transform(augment, size, mean, std, square)
+    except ValueError as error:
+        raise CommandError(f"--augment {augment}: {error}") from error
+    for_test = augmentation.test_transform(size, mean, std, square)
+    train, validation = _choose(Selection(*train, for_training), for_test, subset, validation, seed)
+    return Data(source.title, train, Selection(*test, for_test), classes, size, mean, std, validation, square)
+
+
+def _choose(train, for_test, subset, validation, seed):
+    """The training images that are used, and those held out for validation (or None)."""
+    held = None
+    if validation:
+        kept, chosen = held_out(train.targets, validation, seed)
+        if not kept:
+            raise CommandError(f"--validation {validation:g}: nothing of {len(train)} images is left to train on")
+        held = Selection(train.dataset, [train.indices[index] for index in chosen], for_test)
+        train = Selection(train.dataset, [train.indices[index] for index in kept], train.transform)
+    if subset is not None:
+        if subset > len(train):
+            raise CommandError(f"--subset {subset}: there are only {len(train)} training images")
+        chosen = balanced(train.targets, subset, seed)
+        train = Selection(train.dataset, [train.indices[index] for index in chosen], train.transform)
+    return train, held
 
 
 class UnreadableImage(RuntimeError):
@@ -131,42 +237,28 @@ def readable():
         raise CommandError(f"{reason}; mend or remove it") from error
 
 
-def _load_source(source, root, download, augment, image_size):
-    size = image_size or source.image_size
-    fit = [transforms.Resize((size, size))] if size != source.side else []
-    for_training, for_test = pipelines(fit, size, source.mean, source.std, augment)
-    train = source.open(root, True, download, for_training)
-    test = source.open(root, False, download, for_test)
-    classes = source.classes or tuple(test.classes)
-    return Data(source.title, train, test, classes, size, source.mean, source.std)
+def _open_source(source, root, download):
+    """The training set and the test set of a source, each as (data set, indices)."""
+    opened = [source.open(root, train, download) for train in (True, False)]
+    return [(dataset, range(len(dataset))) for dataset in opened]
 
 
-def _load_folder(folder, augment, size, seed):
+def _open_folder(name, seed):
+    """The training set and the test set of a folder, each as (data set, indices)."""
+    folder = Path(name)
     if not folder.is_dir():
         raise CommandError(f"--data {folder}: neither one of {', '.join(SOURCES)} nor a folder")
-    fit = [transforms.Resize(size), transforms.CenterCrop(size)]
-    for_training, for_test = pipelines(fit, size, FOLDER["mean"], FOLDER["std"], augment)
-    test_folder = next((folder / name for name in ("test", "val") if (folder / name).is_dir()), None)
+    test_folder = next((folder / part for part in ("test", "val") if (folder / part).is_dir()), None)
     if (folder / "train").is_dir() and test_folder:
-        train = datasets.ImageFolder(folder / "train", transform=for_training, loader=_open_image)
-        test = datasets.ImageFolder(test_folder, transform=for_test, loader=_open_image)
+        train = datasets.ImageFolder(folder / "train", loader=_open_image)
+        test = datasets.ImageFolder(test_folder, loader=_open_image)
         if train.classes != test.classes:
             differing = ", ".join(sorted(set(train.classes) ^ set(test.classes)))
             raise CommandError(f"--data {folder}: train and {test_folder.name} differ in classes: {differing}")
-    else:
-        train = datasets.ImageFolder(folder, transform=for_training, loader=_open_image)
-        test = datasets.ImageFolder(folder, transform=for_test, loader=_open_image)
-        train, test = _split(train, test, seed)
-        if not len(train) or not len(test):
-            raise CommandError(f"--data {folder}: too few images to hold some out for the test")
-        return Data(str(folder), train, test, tuple(train.dataset.classes), size, FOLDER["mean"], FOLDER["std"])
-    return Data(str(folder), train, test, tuple(train.classes), size, FOLDER["mean"], FOLDER["std"])
-
-
-def _split(train, test, seed):
-    """Four fifths of train and the other fifth of test: the same images under two transforms."""
-    from minigrad import Generator
-
-    held_out = len(train) // 5
-    kept, rest = random_split(range(len(train)), [len(train) - held_out, held_out], Generator().manual_seed(seed))
-    return Subset(train, list(kept)), Subset(test, list(rest))
+        return (train, range(len(train))), (test, range(len(test)))
+    images = datasets.ImageFolder(folder, loader=_open_image)
+    order = randperm(len(images), generator=Generator().manual_seed(seed)).tolist()
+    held = len(images) // 5
+    if not held:
+        raise CommandError(f"--data {folder}: too few images to hold some out for the test")
+    return (images, order[:-held]), (images, order[-held:])

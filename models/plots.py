@@ -19,10 +19,11 @@ def save(drawing, path, dpi=130):
 
 
 def training_curve(history, title, path):
-    """Draw the loss and the test accuracy of every epoch.
+    """Draw the loss and the accuracy of every epoch.
 
     Args:
-        history: one dict per epoch: epoch, train_loss, test_loss, test_accuracy (a fraction).
+        history: one dict per epoch: epoch, train_loss, and test_loss and test_accuracy (a fraction) or the same of
+            validation; also averaged_test_accuracy or averaged_validation_accuracy where the weights were averaged.
         title: of the whole figure.
         path: PNG file to write.
     """
@@ -31,13 +32,21 @@ def training_curve(history, title, path):
     left, right = drawing.subplots(1, 2)
     epochs = [entry["epoch"] for entry in history]
     marker = "o" if len(epochs) <= 40 else None
-    for key, label in (("train_loss", "training"), ("test_loss", "test")):
+    watched = "validation" if "validation_loss" in history[0] else "test"
+    for key, label in (("train_loss", "training"), (f"{watched}_loss", watched)):
         left.plot(epochs, [entry[key] for entry in history], marker=marker, markersize=3, label=label)
     left.set(xlabel="epoch", ylabel="cross-entropy", yscale="log")
     left.legend()
-    accuracy = [100 * entry["test_accuracy"] for entry in history]
-    right.plot(epochs, accuracy, marker=marker, markersize=3, color="tab:green")
-    right.set(xlabel="epoch", ylabel="test accuracy / %", title=f"last: {accuracy[-1]:.2f} %")
+    curves = {f"averaged_{watched}_accuracy": "averaged weights", f"{watched}_accuracy": "weights"}
+    curves = {key: label for key, label in curves.items() if key in history[0]}
+    for key, label in curves.items():
+        accuracy = [100 * entry[key] for entry in history]
+        color = "tab:green" if key == f"{watched}_accuracy" else "tab:purple"
+        right.plot(epochs, accuracy, marker=marker, markersize=3, color=color, label=label)
+    last = 100 * history[-1][next(iter(curves))]
+    right.set(xlabel="epoch", ylabel=f"{watched} accuracy / %", title=f"last: {last:.2f} %")
+    if len(curves) > 1:
+        right.legend()
     for axes in (left, right):
         axes.grid(alpha=0.3)
         axes.xaxis.get_major_locator().set_params(integer=True)

@@ -1,307 +1,160 @@
-"""python -m models train: train a network on a set of images, and leave its curve and its predictions as pictures."""
-import argparse
-import ast
-import dataclasses
+"""python -m models train: train a network on a set of images, and leave its checkpoints, figures and pictures."""
 import json
-import math
-import sys
 import time
 from pathlib import Path
 
-import minigrad
-import models
-from minigrad.utils.data import DataLoader
+from models import checkpoints, plots
 from models import data as image_sets
-from models import plots
-from models.common import CommandError, require, written_whole
-from models.training import MOMENTUM, OPTIMIZERS, SCHEDULES, Schedule, evaluate, train_epoch
+from models.arguments import add_arguments, given, lines, run_folder, settle, settle_again
+from models.common import CommandError, require, terminated_as_interrupted, write_text
+from models.registry import COMMON
+from models.run import Run
+
+__all__ = ["HELP", "add_arguments", "run"]
 
 HELP = "train a network on a set of images"
 
 
-@dataclasses.dataclass(frozen=True)
-class Recipe:
-    """Settings that suit one image set; every one can be overridden on the command line."""
-
-    epochs: int
-    batch_size: int = 64
-    optimizer: str = "adam"
-    lr: float = 2e-3
-    schedule: str = "cosine"
-    augment: str = "none"
-
-
-RECIPES = {
-    "digits": Recipe(epochs=20, batch_size=32, augment="shift"),
-    "mnist": Recipe(epochs=8, augment="shift"),
-    "fashion": Recipe(epochs=15, augment="flip"),
-    "cifar10": Recipe(epochs=25, augment="shift+flip"),
-}
-OTHER = Recipe(epochs=20, batch_size=32, lr=1e-3, augment="flip")
+# ---------------------------------------------------------------- how a run begins
+def find_begun(resume, chosen):
+    """The Checkpoint with which a run goes on, read from last.pt; resume is its path, its folder's, or True."""
+    if resume is True:
+        if "out" not in chosen and not {"model", "data"} <= set(chosen):
+            raise CommandError("--resume: say which run: its folder, or MODEL and --data as when it began")
+        resume = run_folder(chosen)
+    path = Path(resume)
+    path = path / checkpoints.LAST if path.is_dir() or not path.suffix else path
+    if not path.is_file():
+        raise CommandError(f"--resume {resume}: there is no {checkpoints.LAST}, so nothing to go on with")
+    if "out" in chosen and Path(chosen["out"]).resolve() != path.parent.resolve():
+        raise CommandError(f"--out {chosen['out']}: a run goes on in its own folder, {path.parent}")
+    begun = checkpoints.read(path)
+    if begun.training is None or not isinstance(begun.training.get("settings"), dict):
+        raise CommandError(f"--resume {path}: holds a network, not the state of a training as {checkpoints.LAST} does")
+    return begun
 
 
-# ---------------------------------------------------------------- arguments
-def _number(kind, least, strictly=False):
-    """An argparse type: an int or float that is at least (or more than) least."""
-
-    def parse(text):
-        value = kind(text)
-        if not (value > least if strictly else value >= least):
-            raise argparse.ArgumentTypeError(f"{text} is not {'more than' if strictly else 'at least'} {least}")
-        if value == math.inf:
-            raise argparse.ArgumentTypeError(f"{text} is not finite")
-        return value
-
-    parse.__name__ = kind.__name__
-    return parse
+def begin_with(source, chosen):
+    """What was chosen, and the network's name and options from the checkpoint that --from names where they were not."""
+    options = dict(chosen.get("option", ()))
+    origin = checkpoints.read(source, chosen.get("model"))
+    regularizers = {"dropout": "dropout", "stochastic_depth_prob": "stochastic_depth"}
+    for name, value in origin.network["arguments"].items():
+        if name not in COMMON and regularizers.get(name) not in chosen:
+            options.setdefault(name, value)
+    return {**chosen, "model": origin.name, "option": list(options.items())}
 
 
-def _option(text):
-    """NAME=VALUE as a pair; VALUE is a Python literal, or else a string."""
-    name, equals, value = text.partition("=")
-    if not equals or not name.isidentifier():
-        raise argparse.ArgumentTypeError(f"{text!r} is not NAME=VALUE")
-    try:
-        return name, ast.literal_eval(value)
-    except (ValueError, SyntaxError):
-        return name, value
+def open_run(arguments):
+    """The Run that the arguments ask for: a new one, or one that goes on."""
+    chosen = given(arguments)
+    if not chosen.get("no_progress"):
+        require("tqdm", "or give --no-progress")
+    require("matplotlib")
+    if arguments.resume is not None:
+        begun = find_begun(arguments.resume, chosen)
+        settings = settle_again(begun.training["settings"], chosen)
+        settings["out"] = str(begun.path.parent)
+        if settings["epochs"] < begun.epoch:
+            raise CommandError(f"--epochs {settings['epochs']}: the run has had {begun.epoch} already")
+        return Run(settings, begun), begun
+    if "source" in chosen:
+        chosen = begin_with(chosen["source"], chosen)
+    return Run(settle(chosen)), None
 
 
-def add_arguments(parser):
-    sets = ", ".join(image_sets.SOURCES)
-    parser.add_argument("model", metavar="MODEL", help=f"one of: {', '.join(models.list())}")
-    add = parser.add_argument_group("data").add_argument
-    add("--data", required=True, metavar="NAME|DIR", help=f"{sets}, or a folder with one folder of images per class")
-    add("--root", metavar="DIR", help="where the data set's files are (default: data, then $MINIGRAD_DATA)")
-    add("--download", action="store_true", help="fetch the files into --root if they are missing")
-    add("--image-size", type=_number(int, 1), metavar="PIXELS", help="side that images are brought to")
-    add("--augment", choices=image_sets.AUGMENTATIONS, help="random changes to the training images")
-    add("--workers", type=_number(int, 0), default=0, metavar="N", help="loader processes (default: 0)")
-    add = parser.add_argument_group("training (defaults depend on the data)").add_argument
-    add("--epochs", type=_number(int, 1), metavar="N", help="passes over the training images")
-    add("--batch-size", type=_number(int, 1), metavar="N", help="training images per step")
-    add("--optimizer", choices=OPTIMIZERS, help="what turns gradients into steps")
-    add("--lr", type=_number(float, 0, strictly=True), metavar="RATE", help="learning rate, the schedule's highest")
-    add("--momentum", type=_number(float, 0), metavar="M", help="for sgd (default 0.9) and rmsprop (default 0)")
-    add("--weight-decay", type=_number(float, 0), metavar="W", help="default: the optimizer's own")
-    add("--schedule", choices=SCHEDULES, help="of the learning rate, per batch")
-    add("--seed", type=_number(int, 0), default=0, metavar="N", help="of all random numbers (default: 0)")
-    add = parser.add_argument_group("the rest").add_argument
-    add("--option", type=_option, action="append", default=[], metavar="NAME=VALUE",
-        help="an argument of the network, e.g. activation=tanh; may be given several times")
-    add("--device", default="cpu", metavar="cpu|cuda|cuda:N", help="default: cpu")
-    add("--threads", type=_number(int, 1), default=1, metavar="N", help="CPU threads (default: 1)")
-    add("--out", metavar="DIR", help="where the pictures go (default: runs/MODEL-DATA)")
-    add("--no-progress", action="store_true", help="no progress bar")
+# ---------------------------------------------------------------- what is printed and drawn
+def describe(job):
+    """Print the configuration, and write it to config.json."""
+    settings, images = job.settings, job.images
+    size = sum(parameter.numel() for parameter in job.model.parameters())
+    frozen = sum(parameter.numel() for parameter in job.model.parameters() if not parameter.requires_grad)
+    frozen = f", {frozen:,} of them frozen" if frozen else ""
+    print(f"{settings['model']}: {size:,} parameters{frozen}, on {job.device}")
+    held = f", {len(images.validation):,} validation" if images.validation is not None else ""
+    print(
+        f"{images.title}: {len(images.train):,} training{held} and {len(images.test):,} test images, "
+        f"{len(images.classes)} classes, {images.channels}x{images.image_size}x{images.image_size}"
+    )
+    print(lines(settings))
+    by = "the validation images" if job.watched == "validation" else "the test images themselves (no --validation)"
+    print(f"{checkpoints.BEST} is the epoch with the highest accuracy on {by}", flush=True)
+    config = {**settings, "network": job.network, "parameters": size, "classes": list(images.classes)}
+    write_text(job.folder / "config.json", json.dumps(config, indent=1) + "\n")
 
 
-def settle(arguments):
-    """Fill what was not given: from the data set's recipe, then from the optimizer."""
-    recipe = RECIPES.get(arguments.data, OTHER)
-    for field in dataclasses.fields(Recipe):
-        if getattr(arguments, field.name) is None:
-            setattr(arguments, field.name, getattr(recipe, field.name))
-    if arguments.momentum is None:
-        arguments.momentum = MOMENTUM.get(arguments.optimizer)
-    elif arguments.optimizer not in MOMENTUM:
-        raise CommandError(f"--momentum: {arguments.optimizer} has none; {' and '.join(MOMENTUM)} have")
-    if arguments.out is None:
-        arguments.out = f"runs/{arguments.model}-{Path(arguments.data).name or 'images'}"
-    return arguments
+def draw(job, scores):
+    """Write the training curve, and the grid of predictions if there are scores of the test; returns their paths."""
+    title = f"{job.settings['model']} on {job.images.title}"
+    curve = job.folder / "curve.png"
+    plots.training_curve(job.history, title, curve)
+    if scores is None:
+        return [curve]
+    # The first forty test images as they come, then up to ten of the mistakes that are not among them.
+    wrong = [index for index, guess in enumerate(scores.predicted) if guess != scores.actual[index]]
+    first = list(range(min(40, len(scores.predicted))))
+    shown = first + [index for index in wrong if index >= len(first)][:10]
+    grid = job.folder / "predictions.png"
+    with image_sets.readable():
+        pictures = [job.images.picture(job.images.test[index][0]) for index in shown]
+    plots.prediction_grid(
+        pictures,
+        [scores.predicted[index] for index in shown],
+        [scores.actual[index] for index in shown],
+        job.images.classes,
+        f"{title}: the first {len(first)} test images{', then mistakes' if len(shown) > len(first) else ''}; "
+        f"{len(wrong)} of {len(scores.predicted):,} are wrong",
+        grid,
+    )
+    return [curve, grid]
 
 
-# ---------------------------------------------------------------- what the arguments name
-def open_device(name):
-    try:
-        device = minigrad.device(name)
-        minigrad.zeros(1, device=device)
-    except (RuntimeError, ImportError, ValueError, TypeError, AssertionError) as error:
-        raise CommandError(f"--device {name}: {error}") from error
-    return device
+def conclude(job, seconds, interrupted):
+    """Draw the pictures, and print what the run has come to."""
+    done = f"{job.epoch} {'epoch' if job.epoch == 1 else 'epochs'}, {seconds:.1f} s"
+    scores = job.tested if interrupted else job.final_scores()
+    written = [job.folder / "history.json", *draw(job, scores)]
+    best, name = job.best, checkpoints.BEST
+    if job.watched == "validation":
+        print(f"validation accuracy {100 * best['accuracy']:.2f} % in epoch {best['epoch']} of {done}")
+        if scores is not None:
+            print(f"test accuracy {100 * scores.accuracy:.2f} % of {len(scores.actual):,} images, with {name}")
+    elif scores is not None:
+        what = "averaged weights: " if job.average is not None else ""
+        print(f"{what}test accuracy {100 * scores.accuracy:.2f} % of {len(scores.actual):,} images after {done}")
+        print(f"{name} is of epoch {best['epoch']}: {100 * best['accuracy']:.2f} % of the same images")
+    print("wrote " + ", ".join(str(path) for path in [*written, job.folder / checkpoints.BEST]), flush=True)
 
 
-def build_model(name, options, images):
-    settings = {"num_classes": len(images.classes), "in_channels": images.channels, "image_size": images.image_size}
-    taken = ", ".join(option for option, _ in options if option in settings)
-    if taken:
-        raise CommandError(f"--option {taken}: the images decide that (and --image-size)")
-    try:
-        return models.build(name, **settings, **dict(options))
-    except ValueError as error:
-        raise CommandError(str(error)) from error
-    except TypeError as error:
-        raise CommandError(f"--option: {error}") from error
-
-
-def build_optimizer(arguments, parameters):
-    settings = {"momentum": arguments.momentum, "weight_decay": arguments.weight_decay}
-    given = {name: value for name, value in settings.items() if value is not None}
-    return OPTIMIZERS[arguments.optimizer](parameters, lr=arguments.lr, **given)
-
-
-def open_folder(path):
-    folder = Path(path)
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        with written_whole(folder / "history.json") as temporary:
-            Path(temporary).write_text("[]\n")
-    except OSError as error:
-        raise CommandError(f"--out {path}: cannot write there: {error}") from error
-    return folder
-
-
-# ---------------------------------------------------------------- training
-def progress(batches, shown, title):
-    if not shown:
-        return batches
-    # On a terminal the bar is redrawn often and wiped; in a log it appears every few seconds, for long epochs only.
-    live = sys.stderr.isatty()
-    pause = 0.1 if live else 5.0
-    bar = require("tqdm", "or give --no-progress").tqdm
-    return bar(batches, desc=title, leave=False, ascii=not live, mininterval=pause, delay=0 if live else pause)
-
-
-def show(batches, loss):
-    """The mean loss so far, on the progress bar if there is one."""
-    if hasattr(batches, "set_postfix_str"):
-        batches.set_postfix_str(f"loss {loss:.4f}", refresh=False)
-
-
-class Run:
-    """One training run: what was built for it, and what it has achieved so far."""
-
-    def __init__(self, arguments):
-        self.arguments = arguments
-        self.shows_progress = not arguments.no_progress
-        if self.shows_progress:
-            require("tqdm", "or give --no-progress")
-        require("matplotlib")
-        minigrad.set_num_threads(arguments.threads)
-        minigrad.manual_seed(arguments.seed)
-        self.device = open_device(arguments.device)
-        self.images = image_sets.load(
-            arguments.data, arguments.root, arguments.download, arguments.augment, arguments.image_size, arguments.seed
-        )
-        self.model = build_model(arguments.model, arguments.option, self.images).to(self.device)
-        self.optimizer = build_optimizer(arguments, self.model.parameters())
-        self.batches = self._loader(self.images.train, shuffle=True)
-        self.test_batches = self._loader(self.images.test, shuffle=False)
-        self.schedule = Schedule(
-            arguments.schedule, self.optimizer, epochs=arguments.epochs, steps_per_epoch=len(self.batches)
-        )
-        self.folder = open_folder(arguments.out)
-        self.history = []
-        self.scores = None
-
-    def _loader(self, dataset, shuffle):
-        return DataLoader(
-            dataset,
-            self.arguments.batch_size if shuffle else max(256, self.arguments.batch_size),
-            shuffle=shuffle,
-            num_workers=self.arguments.workers,
-            persistent_workers=self.arguments.workers > 0,
-            pin_memory=self.device.type == "cuda",
-        )
-
-    def describe(self):
-        """Print the configuration."""
-        images = self.images
-        size = sum(parameter.numel() for parameter in self.model.parameters())
-        print(f"{self.arguments.model}: {size:,} parameters, on {self.device}")
-        print(
-            f"{images.title}: {len(images.train):,} training and {len(images.test):,} test images, "
-            f"{len(images.classes)} classes, {images.channels}x{images.image_size}x{images.image_size}"
-        )
-        unused = {"run", "command", "model", "data", "device", "no_progress"}
-        settings = {name: value for name, value in vars(self.arguments).items() if name not in unused}
-        settings["option"] = " ".join(f"{name}={value}" for name, value in settings["option"]) or None
-        shown = [(name.replace("_", "-"), value) for name, value in settings.items()]
-        print("; ".join(f"{name} {value}" for name, value in shown if value is not None and value is not False))
-        sys.stdout.flush()
-
-    def epoch(self, number):
-        """Train and test once, print a line, and keep the figures."""
-        title = f"epoch {number:{len(str(self.arguments.epochs))}}/{self.arguments.epochs}"
-        started = time.perf_counter()
-        batches = progress(self.batches, self.shows_progress, title)
-        try:
-            with image_sets.readable():
-                train_loss = train_epoch(
-                    self.model,
-                    batches,
-                    self.optimizer,
-                    self.schedule,
-                    device=self.device,
-                    after_batch=lambda count, loss: show(batches, loss),
-                )
-        finally:
-            if self.shows_progress:
-                batches.close()
-        trained = time.perf_counter()
-        with image_sets.readable():
-            self.scores = evaluate(self.model, self.test_batches, device=self.device)
-        self.schedule.epoch_done(self.scores.accuracy)
-        entry = {
-            "epoch": number,
-            "train_loss": train_loss,
-            "test_loss": self.scores.loss,
-            "test_accuracy": self.scores.accuracy,
-            "seconds": time.perf_counter() - started,
-            "images_per_second": len(self.images.train) / (trained - started),
-        }
-        self.history.append(entry)
-        with written_whole(self.folder / "history.json") as temporary:
-            Path(temporary).write_text(json.dumps(self.history, indent=1) + "\n")
-        print(
-            f"{title}  train loss {train_loss:.4f}  test loss {self.scores.loss:.4f}  "
-            f"test accuracy {100 * entry['test_accuracy']:.2f} %  {entry['seconds']:.1f} s  "
-            f"{entry['images_per_second']:,.0f} images/s",
-            flush=True,
-        )
-        if not math.isfinite(train_loss):
-            raise CommandError(f"the training loss became {train_loss}: try a lower --lr than {self.arguments.lr:g}")
-
-    def draw(self):
-        """Write the training curve and the grid of predictions; returns their paths."""
-        title = f"{self.arguments.model} on {self.images.title}"
-        curve = self.folder / "curve.png"
-        plots.training_curve(self.history, title, curve)
-        # The first forty test images as they come, then up to ten of the mistakes that are not among them.
-        wrong = [index for index, guess in enumerate(self.scores.predicted) if guess != self.scores.actual[index]]
-        first = list(range(min(40, len(self.scores.predicted))))
-        shown = first + [index for index in wrong if index >= len(first)][:10]
-        grid = self.folder / "predictions.png"
-        plots.prediction_grid(
-            [self.images.picture(self.images.test[index][0]) for index in shown],
-            [self.scores.predicted[index] for index in shown],
-            [self.scores.actual[index] for index in shown],
-            self.images.classes,
-            f"{title}: the first {len(first)} test images{', then mistakes' if len(shown) > len(first) else ''}; "
-            f"{len(wrong)} of {len(self.scores.predicted):,} are wrong",
-            grid,
-        )
-        return curve, grid
-
-
+# ---------------------------------------------------------------- the command
 def run(arguments):
     """The command: returns its exit code."""
-    job = Run(settle(arguments))
-    job.describe()
+    with terminated_as_interrupted():
+        return _run(arguments)
+
+
+def _run(arguments):
+    job, begun = open_run(arguments)
+    describe(job)
+    epochs = job.settings["epochs"]
     started = time.perf_counter()
     interrupted = False
     try:
-        for number in range(1, job.arguments.epochs + 1):
-            job.epoch(number)
+        if begun is None:
+            job.start()
+        else:
+            print(f"going on after epoch {job.epoch} of {epochs}", flush=True)
+        job.logs.write(job.history)
+        while not job.finished:
+            job.train_one_epoch()
+        if job.stopped_early and job.epoch < epochs:
+            print(f"stopped early: no progress for {job.settings['early_stopping']} epochs", flush=True)
     except KeyboardInterrupt:
         interrupted = True
-        print(f"\ninterrupted after {len(job.history)} of {job.arguments.epochs} epochs", flush=True)
-    seconds = time.perf_counter() - started
+        print(f"\ninterrupted after {job.epoch} of {epochs} epochs")
+        print(f"go on with: python -m models train --resume {job.folder}", flush=True)
+    finally:
+        job.logs.close()
     if job.history:
-        written = [job.folder / "history.json", *job.draw()]
-        last = job.history[-1]
-        print(
-            f"test accuracy {100 * last['test_accuracy']:.2f} % of {len(job.scores.actual):,} images "
-            f"after {last['epoch']} {'epoch' if last['epoch'] == 1 else 'epochs'}, {seconds:.1f} s"
-        )
-        print("wrote " + ", ".join(str(path) for path in written))
+        conclude(job, time.perf_counter() - started, interrupted)
     return 130 if interrupted else 0

@@ -14,8 +14,9 @@ from models import data as image_sets
 from models.__main__ import main
 from models.common import CommandError, written_whole
 
-ROOT = Path(__file__).resolve().parent.parent
+ROOT = Path(__file__).resolve().parent.parent.parent
 PNG = b"\x89PNG\r\n\x1a\n"
+WRITTEN = ["best.pt", "config.json", "curve.png", "history.json", "last.pt", "log.csv", "predictions.png"]
 
 
 # ---------------------------------------------------------------- the command
@@ -24,7 +25,7 @@ def train(*arguments):
 
 
 def check_written(out, epochs):
-    assert sorted(path.name for path in out.iterdir()) == ["curve.png", "history.json", "predictions.png"]
+    assert sorted(path.name for path in out.iterdir()) == WRITTEN
     for name in ("curve.png", "predictions.png"):
         assert (out / name).read_bytes().startswith(PNG)
     history = json.loads((out / "history.json").read_text())
@@ -160,7 +161,7 @@ def test_mnist_from_its_files(data_root):
     [
         (("--data", "mnist", "--root", "nowhere"), "MNIST: dataset not found. --download downloads it"),
         (("--data", "empty"), "Couldn't find any class folder in empty. It needs one folder per class"),
-        (("--data", "nowhere"), "--data nowhere: neither one of digits, mnist, fashion, cifar10 nor a folder"),
+        (("--data", "nowhere"), "--data nowhere: neither one of digits, mnist, fashion, cifar10, cifar100 nor a folder"),
         (("--data", "digits", "--download"), "--download: the digits come with scikit-learn"),
         (("--data", ".", "--root", "here"), "--root: --data . is a folder and read where it is"),
         (("--data", "digits", "--device", "tpu"), "--device tpu: "),
@@ -189,7 +190,6 @@ def test_mistakes_are_one_line(tmp_path, monkeypatch, capsys, arguments, message
 @pytest.mark.parametrize(
     "arguments, message",
     [
-        (["train", "lenet5"], "required: --data"),
         (["train", "lenet5", "--data", "digits", "--epochs", "0"], "0 is not at least 1"),
         (["train", "lenet5", "--data", "digits", "--lr", "nan"], "nan is not more than 0"),
         (["train", "lenet5", "--data", "digits", "--lr", "inf"], "inf is not finite"),
@@ -197,7 +197,7 @@ def test_mistakes_are_one_line(tmp_path, monkeypatch, capsys, arguments, message
         (["train", "lenet5", "--data", "digits", "--optimizer", "magic"], "invalid choice: 'magic'"),
         (["train", "lenet5", "--data", "digits", "--option", "tanh"], "'tanh' is not NAME=VALUE"),
         (["tame"], "invalid choice: 'tame'"),
-        ([], "required: {train}"),
+        ([], "required: {train,"),
     ],
 )
 def test_wrong_arguments(arguments, message, capsys):
@@ -207,6 +207,13 @@ def test_wrong_arguments(arguments, message, capsys):
     error = capsys.readouterr().err
     assert error.startswith("error: ") and error.count("\n") == 1, error
     assert message in error
+
+
+def test_what_is_trained_on_what_must_be_said(capsys):
+    assert main(["train", "lenet5"]) == 2
+    assert capsys.readouterr().err == "error: --data is missing: the name of an image set, or a folder\n"
+    assert main(["train", "--data", "digits"]) == 2
+    assert capsys.readouterr().err.startswith("error: MODEL is missing: the name of a network")
 
 
 def test_an_unknown_model_is_named(capsys):
