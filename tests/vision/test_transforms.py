@@ -443,6 +443,9 @@ def test_random_transforms_in_workers(context):
 
 # ---------------------------------------------------------------------- objects
 ALL = [
+    T.AutoAugment(),
+    T.RandAugment(),
+    T.TrivialAugmentWide(),
     T.GaussianBlur(3),
     T.LinearTransformation(mg.eye(3), mg.zeros(3)),
     T.MultiScaleTenCrop(3, scales=(4, 5)),
@@ -496,7 +499,7 @@ def test_every_transform_can_be_shown_and_sent_to_a_worker(transform):
 def test_every_transform_is_in_that_list():
     tested = {type(transform).__name__ for transform in ALL} | {"Compose", "Lambda"}
     classes = {name for name in T.__all__ if isinstance(getattr(T, name), type)}
-    assert classes - {"InterpolationMode"} == tested
+    assert classes - {"InterpolationMode", "AutoAugmentPolicy"} == tested
 
 
 def test_repr():

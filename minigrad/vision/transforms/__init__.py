@@ -4,7 +4,8 @@ They take a PIL image, a tensor (…, C, H, W) or a NumPy array (H, W) or (H, W,
 Random ones draw from minigrad's default generator, in a DataLoader's worker thread from that worker's own.
 """
 
-from minigrad.vision.transforms import functional
+from minigrad.vision.transforms import functional, v2
+from minigrad.vision.transforms.autoaugment import AutoAugment, AutoAugmentPolicy, RandAugment, TrivialAugmentWide
 from minigrad.vision.transforms.batches import CutMix, MixUp
 from minigrad.vision.transforms.color import (
     ColorJitter,
@@ -34,6 +35,8 @@ from minigrad.vision.transforms.warps import (
 )
 
 __all__ = [
+    "AutoAugment",
+    "AutoAugmentPolicy",
     "CenterCrop",
     "ColorJitter",
     "Compose",
@@ -52,6 +55,7 @@ __all__ = [
     "Normalize",
     "PILToTensor",
     "Pad",
+    "RandAugment",
     "RandomAdjustSharpness",
     "RandomAffine",
     "RandomApply",
@@ -77,6 +81,8 @@ __all__ = [
     "TenCrop",
     "ToPILImage",
     "ToTensor",
+    "TrivialAugmentWide",
     "functional",
     "principal_colors",
+    "v2",
 ]

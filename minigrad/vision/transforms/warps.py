@@ -75,7 +75,7 @@ def _check_center(center):
         raise ValueError("center should be a sequence of length 2.")
 
 
-def _fills(img, fill):
+def fills(img, fill):
     """Return the fill colour for an image: one number per channel where it is a tensor or an array."""
     if isinstance(img, (Tensor, np.ndarray)) and isinstance(fill, numbers.Number):
         return [float(fill)] * F.get_image_num_channels(img)
@@ -109,7 +109,7 @@ class RandomRotation(Module):
 
     def forward(self, img):
         angle = self.get_params(self.degrees)
-        return F.rotate(img, angle, self.interpolation, self.expand, self.center, _fills(img, self.fill))
+        return F.rotate(img, angle, self.interpolation, self.expand, self.center, fills(img, self.fill))
 
     def __repr__(self):
         detail = f"degrees={self.degrees}, interpolation={self.interpolation.value}, expand={self.expand}"
@@ -177,7 +177,7 @@ class RandomAffine(Module):
 
     def forward(self, img):
         drawn = self.get_params(self.degrees, self.translate, self.scale, self.shear, F.get_image_size(img))
-        return F.affine(img, *drawn, self.interpolation, _fills(img, self.fill), self.center)
+        return F.affine(img, *drawn, self.interpolation, fills(img, self.fill), self.center)
 
     def __repr__(self):
         names = ("degrees", "translate", "scale", "shear", "center")
@@ -228,7 +228,7 @@ class RandomPerspective(Module):
             return img
         _, height, width = F.get_dimensions(img)
         corners, places = self.get_params(width, height, self.distortion_scale)
-        return F.perspective(img, corners, places, self.interpolation, _fills(img, self.fill))
+        return F.perspective(img, corners, places, self.interpolation, fills(img, self.fill))
 
     def __repr__(self):
         return f"{type(self).__name__}(p={self.p})"
