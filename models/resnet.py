@@ -79,7 +79,8 @@ def add_branch(shortcut, branch, x, depth):
         return shortcut + branch(x)
     if depth.mode == "row":
         return shortcut + depth(branch(x))
-    scale = depth(minigrad.ones(1)).item()  # 0 or 1 / (1 - p), drawn before there is anything to scale
+    # 0 or 1 / (1 - p), drawn before there is anything to scale: on the CPU, so that a GPU is not waited for
+    scale = depth(minigrad.ones(1, dtype=minigrad.float64)).item()
     # what is returned may be changed in place (ReLU), the shortcut may be the caller's x: hence the copy
     return shortcut + branch(x) * scale if scale else shortcut.clone()
 
