@@ -1,98 +1,22 @@
 """summary: a model's layers in the order they run, with shapes, parameters, memory, operations and receptive fields."""
 
-import contextlib
 import dataclasses
 import json
-import math
-import random as python_random
-import weakref
-from typing import Any
 
-from minigrad.autograd import set_grad_enabled
-from minigrad.backend import DTYPES, FLOAT_CODES, device, get_default_dtype, memory_root
+from minigrad.backend import DTYPES, device, get_default_dtype
 from minigrad.nn.lazy import LazyModuleMixin
 from minigrad.nn.module import Module
 from minigrad.ops.creation import zeros
-from minigrad.random import fork_rng
 from minigrad.tensor import Tensor
-from minigrad.utils.products import MULTIPLY_ADDS, watch_products
-from minigrad.utils.receptive_field import ALL, ReceptiveFields
-from minigrad.variable import MODE
+from minigrad.utils.summary_table import COLUMNS, DEFAULT_COLUMNS, table_lines, total_lines
+from minigrad.utils.watch import Row, left_alone, set_mode, tensors_in, watched
 
 __all__ = ["Row", "Summary", "summary"]
 
-# Titles of the columns a table may have, and the cell of a row; `inside` says that the row's children are shown too.
-COLUMNS = {
-    "input_shape": ("Input shape", lambda row, inside: _shapes(row.input_shapes)),
-    "output_shape": ("Output shape", lambda row, inside: _shapes(row.output_shapes)),
-    "kernel": ("Kernel", lambda row, inside: _size(row.kernel)),
-    "parameters": ("Parameters", lambda row, inside: _parameter_cell(row, inside, "parameters")),
-    "biases": ("Biases", lambda row, inside: _parameter_cell(row, inside, "biases")),
-    "activations": ("Activations", lambda row, inside: _count(row.own_activations if inside else row.activations)),
-    "activation_bytes": (
-        "Act. memory",
-        lambda row, inside: _bytes_or_dash(row.own_activation_bytes if inside else row.activation_bytes),
-    ),
-    "saved_bytes": (
-        "For backward",
-        lambda row, inside: _bytes_or_dash(row.own_saved_bytes if inside else row.saved_bytes),
-    ),
-    "multiply_adds": (
-        "Mult-adds",
-        lambda row, inside: _count(row.own_multiply_adds if inside else row.multiply_adds),
-    ),
-    "receptive_field": ("Sees", lambda row, inside: _size(row.receptive_field)),
-    "trainable": ("Trainable", lambda row, inside: row.trainable),
-}
-DEFAULT_COLUMNS = (
-    "output_shape", "parameters", "activations", "activation_bytes", "multiply_adds", "receptive_field",
-)  # fmt: skip
 MODES = ("eval", "train", "same")
 
 # Tensors of a trainable parameter's size that an optimizer keeps.
 OPTIMIZER_STATES = {"sgd": 0, "sgd_momentum": 1, "rmsprop": 1, "adagrad": 1, "adam": 2, "adamw": 2}
-
-
-@dataclasses.dataclass
-class Row:
-    """One call of one module. Figures without ``own_`` include the modules called inside it.
-
-    receptive_field: sizes of the patch of the input that one position of the output sees (the largest, through
-    branches; it may exceed the image), "all" after what sees the whole input, None where there are no positions.
-    activations: elements of the outputs that took new memory (views and in-place results take none).
-    """
-
-    name: str
-    type: str
-    depth: int
-    repeated: bool = False  # the module was called before: its parameters are counted there
-    input_shapes: list = dataclasses.field(default_factory=list)
-    output_shapes: list = dataclasses.field(default_factory=list)
-    kernel: tuple | None = None
-    parameters: int = 0
-    own_parameters: int = 0
-    biases: int = 0
-    own_biases: int = 0
-    trainable: str = "-"  # "yes", "no" or "partly"
-    activations: int = 0
-    own_activations: int = 0
-    activation_bytes: int = 0
-    own_activation_bytes: int = 0
-    saved_bytes: int = 0
-    own_saved_bytes: int = 0
-    multiply_adds: int = 0
-    own_multiply_adds: int = 0
-    receptive_field: Any = None
-
-    @property
-    def output_shape(self):
-        """Shape of the (first) output."""
-        return self.output_shapes[0] if self.output_shapes else None
-
-    @property
-    def weights(self):
-        """Parameters without biases."""
-        return self.parameters - self.biases
 
 
 @dataclasses.dataclass
@@ -175,7 +99,7 @@ class Summary:
         return json.dumps(self.to_dict(), indent=indent)
 
     def __str__(self):
-        return "\n".join([*_table(self), *_totals(self)])
+        return "\n".join([*table_lines(self), *total_lines(self)])
 
     __repr__ = __str__
 
@@ -209,16 +133,16 @@ def summary(
     _check(model, depth, mode, columns)
     args, kwargs = _inputs(model, input_size, input_data, batch_size, dtypes, device, kwargs)
     compute = input_data is not None
-    with _left_alone(model):
-        _set_mode(model, mode)
+    with left_alone(model):
+        set_mode(model, mode)
         try:
-            watch = _watched(model, args, kwargs, compute, follow=True)
+            watch = watched(model, args, kwargs, compute, follow=True)
         except Exception:  # tracked inputs are refused by some code, by .numpy() for one
-            watch = _watched(model, args, kwargs, compute, follow=False)
-    with _left_alone(model):
-        _set_mode(model, "same" if mode == "same" else "train")
+            watch = watched(model, args, kwargs, compute, follow=False)
+    with left_alone(model):
+        set_mode(model, "same" if mode == "same" else "train")
         try:
-            training, error = _watched(model, args, kwargs, compute, follow=False), None
+            training, error = watched(model, args, kwargs, compute, follow=False), None
         except Exception as caught:
             training, error = None, f"{type(caught).__name__}: {caught}"
     return _result(model, watch, training, error, (args, kwargs), depth, mode, columns)
@@ -255,7 +179,9 @@ def _inputs(model, input_size, input_data, batch_size, dtypes, target, kwargs):
         return _moved((input_data,) if single else tuple(input_data), target), kwargs
     shapes = _input_shapes(model, input_size, batch_size)
     default = next((p.dtype for p in model.parameters() if p.is_floating_point()), get_default_dtype())
-    given = [default] * len(shapes) if dtypes is None else list(dtypes) if isinstance(dtypes, (list, tuple)) else [dtypes]
+    if dtypes is None:
+        dtypes = [default] * len(shapes)
+    given = list(dtypes) if isinstance(dtypes, (list, tuple)) else [dtypes]
     if len(given) != len(shapes):
         raise ValueError(f"summary: there are {len(shapes)} inputs but {len(given)} dtypes")
     if not all(dtype in DTYPES.values() for dtype in given):
@@ -276,25 +202,22 @@ def _moved(value, target):
 
 def _input_shapes(model, input_size, batch_size):
     """Return the shapes of the inputs, each with its batch dimension."""
+    wrong = f"summary: input_size must be a shape of positive ints, or several, but got {input_size!r}"
     several = isinstance(input_size, (list, tuple)) and input_size and isinstance(input_size[0], (list, tuple))
-    shapes = [tuple(shape) for shape in input_size] if several else [_as_shape(input_size)]
+    shapes = list(input_size) if several else [(input_size,) if isinstance(input_size, int) else input_size]
     for shape in shapes:
-        if not shape or not all(isinstance(n, int) and not isinstance(n, bool) and n > 0 for n in shape):
-            raise ValueError(f"summary: input_size must be a shape of positive ints, or several, but got {input_size!r}")
+        if not isinstance(shape, (tuple, list)) or not shape or not all(_is_length(n) for n in shape):
+            raise ValueError(wrong)
     if batch_size is not None:
-        if isinstance(batch_size, bool) or not isinstance(batch_size, int) or batch_size < 1:
+        if not _is_length(batch_size):
             raise ValueError(f"summary: batch_size must be a positive int, but got {batch_size!r}")
         return [(batch_size, *shape) for shape in shapes]
     spatial = _spatial_dimensions(model)
-    return [(1, *shape) if spatial and len(shape) == spatial + 1 else shape for shape in shapes]
+    return [(1, *shape) if spatial and len(shape) == spatial + 1 else tuple(shape) for shape in shapes]
 
 
-def _as_shape(input_size):
-    if isinstance(input_size, int):
-        return (input_size,)
-    if not isinstance(input_size, (tuple, list)):
-        raise ValueError(f"summary: input_size must be a shape of positive ints, or several, but got {input_size!r}")
-    return tuple(input_size)
+def _is_length(value):
+    return isinstance(value, int) and not isinstance(value, bool) and value > 0
 
 
 def _spatial_dimensions(model):
@@ -306,202 +229,6 @@ def _spatial_dimensions(model):
         if "Conv" in name and name.endswith("1d"):
             return 1
     return None
-
-
-# ---------------------------------------------------------------------- running the model and leaving it as it was
-def _set_mode(model, mode):
-    if mode != "same":
-        model.train(mode == "train")
-
-
-@contextlib.contextmanager
-def _left_alone(model):
-    """Give back the modes, buffers and random numbers as they were. The block works on copies of the buffers."""
-    modules = list(dict.fromkeys(model.modules()))
-    modes = [module.training for module in modules]
-    buffers = [dict(module._buffers) for module in modules]
-    parameters = [(parameter, parameter.array, parameter._grad) for parameter in model.parameters()]
-    state = python_random.getstate()
-    copies = {}
-    for module in modules:
-        for name, buffer in module._buffers.items():
-            if buffer is not None:
-                module._buffers[name] = copies.setdefault(id(buffer), buffer.detach().clone())
-    try:
-        with fork_rng():
-            yield
-    finally:
-        python_random.setstate(state)
-        for module, training, before in zip(modules, modes, buffers, strict=True):
-            module.training = training
-            module._buffers.clear()
-            module._buffers.update(before)
-        for parameter, array, grad in parameters:
-            parameter.array, parameter._grad = array, grad
-
-
-def _watched(model, args, kwargs, compute, follow):
-    """Run the model under a _Watch and return that; follow: also follow receptive fields."""
-    watch = _Watch(model, ReceptiveFields() if follow else None)
-    if follow:
-        args, kwargs = watch.tracked(args), watch.tracked(kwargs)
-    watch.know(args, kwargs)
-    with watch.hooked(), set_grad_enabled(True), watch_products(watch.product, compute):
-        model(*args, **kwargs)
-    watch.settle()
-    return watch
-
-
-class _Memories:
-    """Arrays that were seen, by the memory they lie in; memory that was freed and used again is new."""
-
-    def __init__(self):
-        self.owners = {}
-
-    def add(self, array):
-        """Return the array that owns the memory if that is new, else None."""
-        root = memory_root(array)
-        known = self.owners.get(id(root))
-        if known is not None and known() is root:
-            return None
-        self.owners[id(root)] = weakref.ref(root)
-        return root
-
-
-class _Watch:
-    """Watches one forward pass: which module is running, what its products cost, what the graph keeps."""
-
-    def __init__(self, model, fields):
-        self.model = model
-        self.fields = fields
-        self.names = {}
-        for name, module in model.named_modules(remove_duplicate=True):
-            self.names[module] = name
-        self.rows, self.modules, self.stack = [], [], []
-        self.outputs = _Memories()  # results of modules
-        self.kept = _Memories()  # what the graph keeps
-        self.pending = None  # the newest node and its row: what it keeps is settled once the next one comes
-        self.last_product = None  # (op, multiply-adds, shapes) until its node is recorded
-        self.backward_multiply_adds = 0
-
-    def tracked(self, value):
-        """Return the arguments with floating-point tensors as inputs whose receptive fields are followed."""
-        if isinstance(value, Tensor):
-            if value.array.dtype.char not in FLOAT_CODES:
-                return value
-            with set_grad_enabled(True):
-                result = value.detach().requires_grad_().clone()  # no leaf: it may be written in place
-            self.fields.start(result)
-            return result
-        if isinstance(value, dict):
-            return {key: self.tracked(item) for key, item in value.items()}
-        if type(value) in (tuple, list):
-            return type(value)(self.tracked(item) for item in value)
-        return value
-
-    def know(self, args, kwargs):
-        """The memory of the inputs, parameters and buffers is no activation and not kept by the graph."""
-        state = [*self.model.parameters(), *self.model.buffers()]
-        for tensor in [*_tensors(args), *_tensors(kwargs), *state]:
-            self.outputs.add(tensor.array)
-            self.kept.add(tensor.array)
-
-    @contextlib.contextmanager
-    def hooked(self):
-        """Watch every module, and every operation that is recorded, in the block."""
-        before = MODE.on_record
-        handles = []
-        for module in self.names:
-            handles.append(module.register_forward_pre_hook(self.entered, with_kwargs=True))
-            handles.append(module.register_forward_hook(self.left, with_kwargs=True))
-        MODE.on_record = self.recorded
-        try:
-            yield
-        finally:
-            MODE.on_record = before
-            for handle in handles:
-                handle.remove()
-
-    def entered(self, module, args, kwargs):
-        """A module is called."""
-        row = Row(self.names[module], type(module).__name__, len(self.stack), repeated=module in self.modules)
-        row.input_shapes = [tuple(tensor.shape) for tensor in (*_tensors(args), *_tensors(kwargs))]
-        self.rows.append(row)
-        self.modules.append(module)
-        self.stack.append(row)
-
-    def left(self, module, args, kwargs, output):
-        """A module returns."""
-        row = self.stack.pop()
-        given = {id(tensor) for tensor in (*_tensors(args), *_tensors(kwargs))}
-        seen = []
-        for tensor in _tensors(output):
-            row.output_shapes.append(tuple(tensor.shape))
-            if self.fields is not None:
-                seen.append(self.fields.of(tensor))
-            if self.outputs.add(tensor.array) is not None and id(tensor) not in given:
-                row.own_activations += tensor.array.size
-                row.own_activation_bytes += tensor.array.nbytes
-        row.receptive_field = _largest_sizes(seen)
-
-    def product(self, op, multiply_adds, shapes):
-        """A convolution or matrix product ran."""
-        if self.stack:
-            self.stack[-1].own_multiply_adds += multiply_adds
-        self.last_product = (op, multiply_adds, shapes)
-
-    def recorded(self, node, out):
-        """An operation was recorded."""
-        self.settle()
-        op, kernel = node.op, None
-        if op in MULTIPLY_ADDS and self.last_product is not None and self.last_product[0] is op:
-            _, multiply_adds, shapes = self.last_product
-            self.backward_multiply_adds += multiply_adds * sum(edge is not None for edge in node.edges[:2])
-            kernel = shapes[1][2:]
-        if self.fields is not None:
-            first = out[0] if type(out) is tuple else out
-            self.fields.record(node, first.shape, kernel)
-        self.pending = (node, self.stack[-1] if self.stack else None)
-
-    def settle(self):
-        """Count what the newest node keeps, then drop it: no backward pass will follow."""
-        if self.pending is None:
-            return
-        (node, row), self.pending = self.pending, None
-        if node.saved is None:  # a checkpoint dropped it already
-            return
-        outs = node.out if type(node.out) is tuple else (node.out,)
-        for value in _arrays((*node.saved, *outs)):
-            root = self.kept.add(value)
-            if root is not None and row is not None:
-                row.own_saved_bytes += root.nbytes
-        node.saved = node.out = None
-
-
-def _arrays(values):
-    return [value for value in values if hasattr(value, "nbytes") and hasattr(value, "base") and value.ndim]
-
-
-def _tensors(value):
-    """Return the tensors in a module's arguments or result: in sequences, dicts and objects with tensors inside."""
-    if isinstance(value, Tensor):
-        return [value]
-    if isinstance(value, dict):
-        return [tensor for item in value.values() for tensor in _tensors(item)]
-    if isinstance(value, (tuple, list)):
-        return [tensor for item in value for tensor in _tensors(item)]
-    if dataclasses.is_dataclass(value) and not isinstance(value, type):
-        return [tensor for field in dataclasses.fields(value) for tensor in _tensors(getattr(value, field.name))]
-    return []
-
-
-def _largest_sizes(seen):
-    """Return the sizes of the largest of several receptive fields, "all", or None."""
-    known = [field for field in seen if field is not None]
-    if ALL in known:
-        return ALL
-    known = [field.sizes for field in known if field.sizes]
-    return tuple(math.ceil(size) for size in max(known)) if known else None
 
 
 # ---------------------------------------------------------------------- figures
@@ -517,7 +244,7 @@ def _result(model, watch, training, error, inputs, depth, mode, columns):
     _add_up(rows)
     state = list(dict.fromkeys(model.parameters()))
     trainable = [parameter for parameter in state if parameter.requires_grad]
-    tensors = [tensor for value in inputs for tensor in _tensors(value)]
+    tensors = [tensor for value in inputs for tensor in tensors_in(value)]
     called = set(watch.modules)
     found = Summary(
         type(model).__name__, "training" if mode == "train" else mode,
@@ -598,81 +325,3 @@ def _add_up(rows):
             inside.append(other)
         for name in ("activations", "activation_bytes", "saved_bytes", "multiply_adds"):
             setattr(row, name, sum(getattr(other, "own_" + name) for other in inside))
-
-
-# ---------------------------------------------------------------------- the table
-def _shapes(shapes):
-    return ", ".join(str(list(shape)) for shape in shapes) or "-"
-
-
-def _size(size):
-    return "-" if size is None else size if isinstance(size, str) else "x".join(str(n) for n in size)
-
-
-def _count(number):
-    return f"{number:,}" if number else "-"
-
-
-def _parameter_cell(row, inside, name):
-    number = getattr(row, "own_" + name if inside else name)
-    return "(shared)" if row.repeated and number else _count(number)
-
-
-def _bytes(number):
-    """Return a number of bytes as people read it, in powers of 1000."""
-    for unit, size in (("GB", 10**9), ("MB", 10**6), ("KB", 10**3)):
-        if number >= size:
-            return f"{number / size:.2f} {unit}"
-    return f"{number} B"
-
-
-def _bytes_or_dash(number):
-    return _bytes(number) if number else "-"
-
-
-def _table(found):
-    """Return the lines of the table of a Summary."""
-    deepest = math.inf if found.depth is None else found.depth
-    shown = [row for row in found.rows if row.depth <= deepest]
-    cells = [["Layer", *(COLUMNS[name][0] for name in found.columns)]]
-    for index, row in enumerate(shown):
-        inside = index + 1 < len(shown) and shown[index + 1].depth > row.depth
-        last = row.name.rpartition(".")[2]
-        title = "  " * row.depth + (f"{last}: {row.type}" if last else row.type)
-        cells.append([title, *(COLUMNS[name][1](row, inside) for name in found.columns)])
-    widths = [max(len(line[i]) for line in cells) for i in range(len(cells[0]))]
-    left = {0, *(i for i, name in enumerate(found.columns, 1) if name in ("input_shape", "output_shape"))}
-    lines = [
-        "  ".join(cell.ljust(w) if i in left else cell.rjust(w) for i, (cell, w) in enumerate(zip(line, widths)))
-        for line in cells
-    ]
-    rule = "-" * len(lines[0])
-    return [lines[0].rstrip(), rule, *(line.rstrip() for line in lines[1:]), rule]
-
-
-def _totals(found):
-    """Return the lines under the table."""
-    frozen = f", {found.frozen_parameters:,} frozen" if found.frozen_parameters else ""
-    lines = [
-        f"input: {_shapes(found.input_shapes)}, {_bytes(found.input_bytes)}, on {found.device}; mode: {found.mode}",
-        f"parameters: {found.total_parameters:,} ({found.trainable_parameters:,} trainable{frozen}; "
-        f"{found.total_parameters - found.total_biases:,} without biases), {_bytes(found.parameter_bytes)}",
-        f"forward: {found.multiply_adds:,} multiply-adds; {found.activations:,} activations, "
-        f"{_bytes(found.activation_bytes)}",
-    ]
-    if found.saved_bytes is None:
-        lines.append(f"forward + backward: could not be run in training: {found.training_error}")
-    else:
-        passes = found.multiply_adds + found.backward_multiply_adds
-        lines.append(
-            f"forward + backward: {passes:,} multiply-adds; kept for backward {_bytes(found.saved_bytes)}, "
-            f"gradients {_bytes(found.gradient_bytes)}; "
-            f"with input, parameters and buffers {_bytes(found.training_bytes)}"
-        )
-        lines.append(
-            f"optimizer state: SGD none, with momentum {_bytes(found.optimizer_bytes('sgd_momentum'))}, "
-            f"Adam {_bytes(found.optimizer_bytes('adam'))}"
-        )
-    if found.not_run:
-        lines.append(f"parameters of these were not used in this pass: {', '.join(found.not_run)}")
-    return lines

@@ -25,12 +25,15 @@ _LOCK = threading.RLock()  # the ops are everybody's: one watcher replaces their
 
 
 def _zeros_of_result(op, forward, arrays, params):
-    """Return zeros of the shape and dtype that a product would have: it runs on no rows, which also checks its inputs."""
+    """Return zeros of the shape and dtype of a product, which is run on no rows: that also checks its inputs."""
     first, *rest = arrays
     if op in _SUMS_OVER_BATCH or first.ndim < 2:
         return forward(*arrays, **params)
     rows = 1 if op is not matrix_product else first.ndim - 1
-    none = forward(first[(slice(None),) * (rows - 1) + (slice(0, 0),)], *rest, **params)
+    try:
+        none = forward(first[(slice(None),) * (rows - 1) + (slice(0, 0),)], *rest, **params)
+    except Exception:  # said again by the op on all rows, whose message has their number
+        return forward(*arrays, **params)
     at = 0 if op is not matrix_product else none.ndim - 2
     shape = (*none.shape[:at], first.shape[rows - 1], *none.shape[at + 1 :])
     return xp(none).zeros(shape, none.dtype)
