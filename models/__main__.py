@@ -4,15 +4,20 @@ import sys
 import warnings
 
 import models
-from models import figures, multilabel, sentence_command, summary, train
+from models import figures, filters, multilabel, sentence_command, summary, train
 from models.experiments import command as experiments
 from models.common import CommandError
 
 # Each command is a module with HELP (a line), add_arguments(parser) and run(arguments), which returns the exit code.
 COMMANDS = {
-    "sentences": sentence_command, "multilabel": multilabel, "train": train, "filters": filters, "experiments": experiments,
-    "summary": summary, "figures": figures,
-}  # fmt: skip
+    "sentences": sentence_command,
+    "multilabel": multilabel,
+    "train": train,
+    "filters": filters,
+    "experiments": experiments,
+    "summary": summary,
+    "figures": figures,
+}
 
 
 class Parser(argparse.ArgumentParser):
