@@ -73,6 +73,16 @@ def test_keys_shapes_and_counts(aux, parameters, undrawn):
     assert (model.in_channels, model.image_size, model.depth) == (3, 224, 22)
 
 
+def test_multiply_adds(undrawn):
+    """1.498 billion, as torchvision publishes; counted on 32x32 pixels, where maps are a seventh of the usual size."""
+    model = models.googlenet(aux_logits=False)
+    for parameter in model.parameters():
+        nn.init.zeros_(parameter)
+    classifier = model.fc.weight.numel()
+    total = 49 * (mg.summary(model, (1, 3, 32, 32)).multiply_adds - classifier) + classifier
+    assert round(total / 1e9, 3) == 1.498
+
+
 def test_the_constructor_is_torchvisions(undrawn):
     """By position: num_classes, aux_logits, transform_input, init_weights, blocks, dropout, dropout_aux."""
     model = GoogLeNet(7, True, True, False, [BasicConv2d, Inception, InceptionAux], 0.1, 0.6)

@@ -103,6 +103,35 @@ def test_keys_shapes_and_counts(name, undrawn):
     assert (model.in_channels, model.image_size) == (3, 224)
 
 
+# Billions of multiply-adds for an image of 224x224, as torchvision publishes them.
+MULTIPLY_ADDS = {
+    "resnet18": 1.814,
+    "resnet34": 3.664,
+    "resnet50": 4.089,
+    "resnet101": 7.801,
+    "resnet152": 11.514,
+    "resnext50_32x4d": 4.230,
+    "resnext101_32x8d": 16.414,
+    "wide_resnet50_2": 11.398,
+    "wide_resnet101_2": 22.753,
+    # as many as without pre-activation; 200 has none published
+    "preact_resnet50": 4.089,
+    "preact_resnet152": 11.514,
+    "preact_resnet200": 15.007,
+}
+
+
+@pytest.mark.parametrize("name", MULTIPLY_ADDS)
+def test_multiply_adds(name, undrawn):
+    """Counted on 32x32 pixels: the maps are 16, 8, 4, 2, 1 wide there, a seventh of 112, 56, 28, 14, 7."""
+    model = models.build(name)
+    for parameter in model.parameters():
+        nn.init.zeros_(parameter)
+    classifier = model.fc.weight.numel()
+    total = 49 * (mg.summary(model, (1, 3, 32, 32)).multiply_adds - classifier) + classifier
+    assert round(total / 1e9, 3) == MULTIPLY_ADDS[name]
+
+
 def test_the_order_of_the_entries_is_torchvisions(undrawn):
     """Optimizer states name parameters by their position."""
     for name in ("resnet18", "resnet50"):
