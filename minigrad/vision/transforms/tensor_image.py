@@ -51,7 +51,7 @@ def _source_indices(length, before, after, mode):
         return np.clip(positions, 0, length - 1)
     if mode == "reflect":
         if max(before, after) >= length:
-            raise ValueError(f"padding ({before}, {after}) must be less than the image's size {length} to reflect it")
+            raise RuntimeError(f"padding ({before}, {after}) should be less than the image's size {length} to reflect it")
         positions = np.abs(positions)
         return np.where(positions >= length, 2 * (length - 1) - positions, positions)
     if max(before, after) > length:

@@ -35,7 +35,7 @@ def gaussian_blur(img, kernel_size, sigma=None):
 
     Args: ``kernel_size``: odd number of taps, or (along x, along y); ``sigma``: standard deviation in pixels, or
     (along x, along y); default 0.15 * kernel_size + 0.35. Raises TypeError and ValueError for wrong arguments,
-    ValueError for an image not larger than half the kernel.
+    RuntimeError for an image not larger than half the kernel.
     Source: https://docs.pytorch.org/vision/stable/generated/torchvision.transforms.functional.gaussian_blur.html
 
     >>> import minigrad as mg

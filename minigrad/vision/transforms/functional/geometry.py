@@ -79,7 +79,8 @@ def pad(img, padding, fill=0, padding_mode="constant"):
 
     Args: ``padding``: its width: one int, (left and right, top and bottom), or (left, top, right, bottom); negative
     ones take away. ``fill``: its colour, a number or one per channel. ``padding_mode``: "constant", "edge", "reflect"
-    (without repeating the edge) or "symmetric" (repeating it). Raises TypeError and ValueError for wrong arguments.
+    (without repeating the edge) or "symmetric" (repeating it). Raises TypeError and ValueError for wrong arguments,
+    RuntimeError where a tensor is too small to be reflected.
     Source: https://docs.pytorch.org/vision/stable/generated/torchvision.transforms.functional.pad.html
 
     >>> import minigrad as mg
