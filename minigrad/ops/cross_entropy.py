@@ -40,6 +40,15 @@ def _reduced(losses, reduction, divisor, shape):
     return total if reduction == "sum" else total / divisor
 
 
+def _finite(divisor, counted):
+    """Return the divisor for a gradient: where nothing counts the mean is NaN, but its gradient 0, as in PyTorch.
+
+    ``counted`` (N, L) is zero where the target is ignored; None means that all targets count.
+    """
+    nothing = divisor != divisor and counted is not None and not counted.any()
+    return math.inf if nothing else divisor
+
+
 def _position_gradient(g, target, reduction, divisor):
     """Return the gradient of the losses, which broadcasts with (N, L), from that of the reduced loss."""
     return g.reshape(target.shape) if reduction == "none" else g if reduction == "sum" else g / divisor
@@ -54,7 +63,7 @@ def _nll(log_p, target, weights, *, view, reduction, divisor, shape):
 
 def _nll_gradient(g, target, weights, *, view, reduction, divisor, shape, input_shape):
     out = xp(g).zeros(view, g.dtype)
-    scale = xp(g).asarray(_position_gradient(g, target, reduction, divisor), g.dtype)
+    scale = xp(g).asarray(_position_gradient(g, target, reduction, _finite(divisor, weights)), g.dtype)
     if weights is not None:
         scale = weights * scale
     kernels.add_at_target(out, target, -scale)
@@ -99,7 +108,7 @@ def _cross_entropy_rule(
             _composed_gradient(g, x, target, weights, valid, class_weight, view, smoothing, reduction, divisor),
             *(None,) * 5,
         )
-    g = xp(log_p).asarray(_position_gradient(g, target, reduction, divisor), log_p.dtype)
+    g = xp(log_p).asarray(_position_gradient(g, target, reduction, _finite(divisor, valid)), log_p.dtype)
     out = kernels.cross_entropy_gradient(g, log_p, target, weights, valid, class_weight, smoothing)
     return out.reshape(x.shape).astype(x.dtype, copy=False), *(None,) * 5
 
@@ -118,7 +127,7 @@ def _composed_gradient(g, x, target, weights, valid, class_weight, view, smoothi
         spread = module.full(view, share, dtype) if class_weight is None else share * class_weight[None, :, None]
         q = q + (spread if valid is None else spread * valid[:, None, :])
     g = reshape_op(g, shape=(view[0], 1, view[2]) if reduction == "none" else ())
-    g = g * (1 / divisor) if reduction == "mean" else g
+    g = g * (1 / _finite(divisor, valid)) if reduction == "mean" else g
     p = exp_op(log_softmax_op(reshape_op(x, shape=view), dim=1))
     q = q.astype(x.array.dtype, copy=False)
     result = (p * wrap(q.sum(axis=1, keepdims=True)) - wrap(q)) * g

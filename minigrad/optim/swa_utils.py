@@ -7,6 +7,7 @@ from copy import deepcopy
 from minigrad.autograd.grad_mode import no_grad
 from minigrad.backend import np
 from minigrad.nn import Module
+from minigrad.nn.normalization import _BatchNorm
 from minigrad.optim.lr_scheduler.scheduler import LRScheduler, per_group
 from minigrad.tensor import wrap
 
@@ -101,6 +102,16 @@ def get_swa_multi_avg_fn():
     return _on_lists(get_swa_avg_fn())
 
 
+def _grouped(averaged, current):
+    """Split two lists of tensors in the same way into lists of one device and dtype each."""
+    groups = {}
+    for own, theirs in zip(averaged, current):
+        pair = groups.setdefault((str(own.device), own.dtype), ([], []))
+        pair[0].append(own)
+        pair[1].append(theirs)
+    return groups.values()
+
+
 class AveragedModel(Module):
     """A copy of a model, in `.module`, whose parameters are averages of the model's.
 
@@ -108,7 +119,8 @@ class AveragedModel(Module):
         model (Module): copied.
         device (optional): where the copy lives.
         avg_fn (callable, optional): (average, current, count) → new average; the running mean unless given.
-        multi_avg_fn (callable, optional): the same on lists, in place; not together with avg_fn.
+        multi_avg_fn (callable, optional): the same on lists, in place; called once for every device and dtype; not
+            together with avg_fn.
         use_buffers (bool): average the buffers too, instead of copying them.
 
     Raises AssertionError for both functions at once.
@@ -155,7 +167,8 @@ class AveragedModel(Module):
                 a.copy_(c)
         else:
             update = self.multi_avg_fn or _on_lists(self.avg_fn or get_swa_avg_fn())
-            update(averaged, current, self.n_averaged)
+            for own, theirs in _grouped(averaged, current):
+                update(own, theirs, self.n_averaged.to(own[0].device))
         if not self.use_buffers:
             for own, theirs in zip(self.module.buffers(), model.buffers()):
                 own.detach().copy_(theirs.detach().to(own.device))
@@ -178,11 +191,7 @@ def update_bn(loader, model, device=None):
     >>> model.running_mean
     tensor([4.])
     """
-    momenta = {
-        module: module.momentum
-        for module in model.modules()
-        if hasattr(module, "reset_running_stats") and hasattr(module, "momentum")
-    }
+    momenta = {module: module.momentum for module in model.modules() if isinstance(module, _BatchNorm)}
     if not momenta:
         return
     was_training = model.training
@@ -190,12 +199,14 @@ def update_bn(loader, model, device=None):
     for module in momenta:
         module.reset_running_stats()
         module.momentum = None  # the cumulative mean
-    for batch in loader:
-        inputs = batch[0] if isinstance(batch, (list, tuple)) else batch
-        model(inputs if device is None else inputs.to(device))
-    for module, momentum in momenta.items():
-        module.momentum = momentum
-    model.train(was_training)
+    try:
+        for batch in loader:
+            inputs = batch[0] if isinstance(batch, (list, tuple)) else batch
+            model(inputs if device is None else inputs.to(device))
+    finally:
+        for module, momentum in momenta.items():
+            module.momentum = momentum
+        model.train(was_training)
 
 
 class SWALR(LRScheduler):
