@@ -1,0 +1,302 @@
+"""python -m models filters: a network's filters, and what its layers make of an image, as pictures."""
+import difflib
+from pathlib import Path
+
+import minigrad
+import models
+from minigrad import nn
+from models import checkpoints, mosaic
+from models import data as image_sets
+from models.augmentation import test_transform
+from models.common import CommandError, number, open_device, open_folder, option, require
+
+HELP = "draw a network's filters, and what its layers make of an image"
+EPILOG = """\
+Without --layer: the filters of the first convolution and, given an image, the maps after the first three activations.
+A layer that is called several times (a ReLU that a block shares) is meant by NAME:2, NAME:3 from the second call on.
+
+  python -m models filters --weights runs/lenet5-mnist --data mnist --index 7
+  python -m models filters alexnet --weights alexnet-owt-7be5be79.pth --image cat.jpg --layer features.0
+"""
+ACTIVATIONS = (
+    nn.ReLU, nn.LeakyReLU, nn.PReLU, nn.ELU, nn.SELU, nn.GELU, nn.SiLU, nn.Tanh, nn.Sigmoid, nn.Hardswish,
+)  # fmt: skip
+FIRST = 3  # so many activations are drawn if no layer is chosen
+# How images are normalised for a network whose checkpoint does not say: as torchvision's, or around gray.
+USUAL = {3: ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225)), 1: ((0.5,), (0.5,))}
+
+
+def add_arguments(parser):
+    parser.epilog = EPILOG
+    parser.add_argument("model", nargs="?", metavar="NAME",
+        help=f"one of: {', '.join(models.list())}; a checkpoint of train knows its own")  # fmt: skip
+    add = parser.add_argument_group("network").add_argument
+    add("--weights", metavar="FILE|DIR", help="a checkpoint of train (or its folder), or a state_dict as torchvision "
+        "publishes it (default: random weights)")  # fmt: skip
+    add("--option", type=option, action="append", default=[], metavar="NAME=VALUE",
+        help="an argument of the network, e.g. activation=tanh; may be given several times")  # fmt: skip
+    add("--image-size", type=number(int, 1), metavar="PIXELS", help="side of the images (default: the network's)")
+    add("--device", default="cpu", metavar="cpu|cuda|cuda:N", help="default: cpu")
+    add = parser.add_argument_group("image").add_argument
+    add("--image", metavar="FILE", help="an image file, or:")
+    add("--data", metavar="NAME|DIR", help=f"{', '.join(image_sets.SOURCES)}, or a folder: one of its test images")
+    add("--root", metavar="DIR", help="where the data set's files are (default: data, then $MINIGRAD_DATA)")
+    add("--index", type=number(int, 0), metavar="N", help="which test image (default: 0)")
+    add = parser.add_argument_group("pictures").add_argument
+    add("--layer", action="append", metavar="LAYER", help="draw this one; may be given several times")
+    add("--maps", type=number(int, 1), default=64, metavar="N", help="at most so many maps of a layer (default: 64)")
+    add("--out", metavar="DIR", help="where the pictures go (default: runs/filters-NAME)")
+
+
+def run(arguments):
+    """The command: returns its exit code."""
+    require("matplotlib")
+    check(arguments)
+    device = open_device(arguments.device)
+    model, origin, normalised = open_network(arguments)
+    model = model.to(device).eval()
+    image, caption = open_image(arguments, model, normalised)
+    chosen = choose(arguments.layer, model, image)
+    name = arguments.model
+    folder = open_folder(arguments.out or f"runs/filters-{name}")
+    written = []
+    for layer in chosen:
+        module = module_of(model, layer)
+        if isinstance(module, nn.Conv2d) and (arguments.layer or layer == first_convolution(model)):
+            written.append(folder / f"filters-{layer}.png")
+            draw_filters(module, f"{name}, {layer}", origin, arguments.maps if arguments.layer else None, written[-1])
+    if image is not None:
+        shown = [layer for layer in chosen if arguments.layer or isinstance(module_of(model, layer), ACTIVATIONS)]
+        shown = shown or chosen
+        for layer, maps in outputs(model, image, shown).items():
+            written.append(folder / f"activations-{layer.replace(':', '-')}.png")
+            title = f"{name}, {layer} ({type(module_of(model, layer)).__name__})"
+            draw_maps(maps, title, origin, picture(image[0], normalised), caption, arguments.maps, written[-1])
+    print("wrote " + ", ".join(str(path) for path in written))
+    return 0
+
+
+def check(arguments):
+    """Refuse arguments that contradict each other."""
+    if arguments.model is None and arguments.weights is None:
+        raise CommandError("NAME is missing: the name of a network (or --weights with a checkpoint)")
+    if arguments.image is not None and arguments.data is not None:
+        raise CommandError("--image and --data: only one of them")
+    for argument in ("root", "index"):
+        if getattr(arguments, argument) is not None and arguments.data is None:
+            raise CommandError(f"--{argument}: needs --data")
+
+
+# ---------------------------------------------------------------- the network
+def open_network(arguments):
+    """The network, a line that says where its weights are from, and how its images are normalised (mean, std).
+
+    arguments.model becomes the network's name if it was not given.
+    """
+    if arguments.weights is None:
+        settings = dict(arguments.option)
+        if arguments.data in image_sets.SOURCES:
+            source = image_sets.SOURCES[arguments.data]
+            settings = {"in_channels": len(source.mean), "image_size": source.image_size, **settings}
+        if arguments.image_size is not None:
+            settings["image_size"] = arguments.image_size
+        model = build(arguments.model, settings)
+        return model, "random weights: not trained", usual(arguments, model)
+    if arguments.model is not None and arguments.model not in models.list():
+        build(arguments.model, {})  # which says so
+    found = checkpoints.read(arguments.weights, arguments.model, arguments.option, arguments.image_size)
+    if found.data is not None and arguments.image_size not in (None, found.data["image_size"]):
+        raise CommandError(f"--image-size: {found.path} was trained on images of {found.data['image_size']} pixels")
+    arguments.model = found.name
+    model = found.build()
+    normalised = (found.data["mean"], found.data["std"]) if found.data is not None else usual(arguments, model)
+    return model, f"weights of {found.describe()}", normalised
+
+
+def build(name, settings):
+    try:
+        return models.build(name, **settings)
+    except (ValueError, NotImplementedError) as error:
+        raise CommandError(str(error)) from error
+    except TypeError as error:
+        raise CommandError(f"--option: {error}") from error
+
+
+def usual(arguments, model):
+    """Mean and standard deviation for a network that does not say them: the image set's, or the usual ones."""
+    source = image_sets.SOURCES.get(arguments.data)
+    if source is not None and len(source.mean) == model.in_channels:
+        return source.mean, source.std
+    return USUAL.get(model.in_channels, ((0.5,) * model.in_channels, (0.5,) * model.in_channels))
+
+
+# ---------------------------------------------------------------- the image
+def open_image(arguments, model, normalised):
+    """The chosen image as the network takes it (1, C, S, S), and a line about it; None, None if none was chosen."""
+    size, device = model.image_size, next(model.parameters()).device
+    if arguments.image is not None:
+        image = read_image(arguments.image, model.in_channels)
+        tensor = test_transform(size, *normalised, square=False)(image)
+        return tensor.unsqueeze(0).to(device), Path(arguments.image).name
+    if arguments.data is None:
+        return None, None
+    images = image_sets.load(arguments.data, arguments.root, image_size=size, mean=normalised[0], std=normalised[1])
+    index = arguments.index or 0
+    if index >= len(images.test):
+        raise CommandError(f"--index {index}: {images.title} has {len(images.test):,} test images, from 0 on")
+    with image_sets.readable():
+        tensor, label = images.test[index]
+    if tensor.shape[0] != model.in_channels:
+        raise CommandError(f"--data {arguments.data}: images of {tensor.shape[0]} channels, but "
+            f"{arguments.model} takes {model.in_channels}")  # fmt: skip
+    return tensor.unsqueeze(0).to(device), f"test image {index}: {images.classes[int(label)]}"
+
+
+def read_image(path, channels):
+    """An image file as a PIL image of 1 or 3 channels."""
+    pillow = require("PIL.Image")
+    mode = {1: "L", 3: "RGB"}.get(channels)
+    if mode is None:
+        raise CommandError(f"--image: the network takes images of {channels} channels, no file has those")
+    if not Path(path).is_file():
+        raise CommandError(f"--image {path}: no such file")
+    try:
+        with pillow.open(path) as image:
+            return image.convert(mode)
+    except (OSError, ValueError, SyntaxError) as error:
+        raise CommandError(f"--image {path}: not a readable image ({error})") from error
+
+
+def picture(image, normalised):
+    """A normalised image (C, S, S) as (S, S) or (S, S, 3) in [0, 1]; of other channels, their mean."""
+    mean, std = (minigrad.tensor(values).reshape(-1, 1, 1) for values in normalised)
+    planes = (image.cpu() * std + mean).clamp(0, 1)
+    return planes.permute(1, 2, 0) if len(planes) == 3 else planes.mean(0)
+
+
+# ---------------------------------------------------------------- the layers
+def module_of(model, layer):
+    return model.get_submodule(layer.partition(":")[0])
+
+
+def first_convolution(model):
+    return next((name for name, module in model.named_modules() if isinstance(module, nn.Conv2d)), None)
+
+
+def watched(model, image, see):
+    """Run an image through a network; see(name, module, output) is called for each call of each layer within."""
+    calls, handles = {}, []
+
+    def hook_of(name):
+        def hook(module, _, output):
+            calls[name] = calls.get(name, 0) + 1
+            see(name if calls[name] == 1 else f"{name}:{calls[name]}", module, output)
+
+        return hook
+
+    try:
+        for name, module in model.named_modules():
+            if name:
+                handles.append(module.register_forward_hook(hook_of(name)))
+        with minigrad.no_grad():
+            model(image)
+    except (RuntimeError, ValueError) as error:
+        raise CommandError(f"the network cannot run on an image of {tuple(image.shape[1:])}: {error}") from error
+    finally:
+        for handle in handles:
+            handle.remove()
+
+
+def choose(wanted, model, image):
+    """The layers to draw: those wanted, or the first convolution and the first activations; all must be there."""
+    first = first_convolution(model)
+    if first is None and not wanted:
+        raise CommandError("this network has no convolution: choose with --layer")
+    if image is None:
+        drawable = [name for name, module in model.named_modules() if isinstance(module, nn.Conv2d)]
+        chosen = wanted or [first]
+        what = "has no filters to draw; without --image or --data only convolutions have"
+    else:
+        called = []
+
+        def see(name, module, output):
+            if isinstance(output, minigrad.Tensor) and output.ndim == 4:
+                called.append((name, module))
+
+        watched(model, image, see)
+        drawable = [name for name, _ in called]
+        activations = [name for name, module in called if isinstance(module, ACTIVATIONS)]
+        convolutions = [name for name, module in called if isinstance(module, nn.Conv2d)]
+        chosen = wanted or [first, *(activations or convolutions)[:FIRST]]
+        what = "puts out no maps (N, C, H, W)"
+    known = {name for name, _ in model.named_modules() if name}
+    for layer in chosen:
+        if layer in drawable:
+            continue
+        if layer in known:
+            raise CommandError(f"--layer {layer}: {type(module_of(model, layer)).__name__} {what}")
+        near = difflib.get_close_matches(layer, drawable, n=1)
+        listed = ", ".join(drawable[:12]) + (", …" if len(drawable) > 12 else "")
+        meant = f"; did you mean {near[0]}?" if near else ""
+        raise CommandError(f"--layer {layer}: no such layer; there are {listed}{meant}")
+    return list(dict.fromkeys(chosen))
+
+
+def outputs(model, image, layers):
+    """What layers make of an image: a dict of their maps (C, H, W), in the order of their calls."""
+    found = {}
+
+    def see(name, module, output):
+        if name in layers:
+            found[name] = output[0].detach().clone().float().cpu()  # a copy: the next layer may work in place
+
+    watched(model, image, see)
+    return found
+
+
+# ---------------------------------------------------------------- drawing
+def draw_filters(convolution, title, origin, most, path):
+    """Draw the filters of a convolution: in colour if it sees three channels, else one picture per filter and channel.
+
+    Each filter is scaled by its largest weight; gray (or white) is zero.
+    """
+    weight = convolution.weight.detach().float().cpu()  # (O, C, K, K)
+    filters, channels, height, width = weight.shape
+    scaled = 0.5 + 0.5 * weight / weight.abs().amax(dim=(1, 2, 3), keepdim=True).clamp(min=1e-30)
+    about = f"{filters} filters of {channels} x {height} x {width}"
+    if channels in (1, 3):
+        shown = scaled[:most]
+        pictures = shown.permute(0, 2, 3, 1) if channels == 3 else shown[:, 0]
+        columns, colours = mosaic.columns_for(len(shown)), "gray"
+        how = "each scaled by its largest weight; gray is zero"
+    else:
+        # A table: a filter in each row, the channels that it sees in the columns.
+        side = min(24, most or 24)
+        shown = scaled[:side, :side]
+        pictures, columns, colours = shown.reshape(-1, height, width), shown.shape[1], "RdBu_r"
+        how = "a row for each filter, a column for each channel it sees; red is positive, blue negative"
+    if len(shown) < filters or shown.shape[1] < channels:
+        about += f", of which the first {len(shown)}" + (f" x {shown.shape[1]}" if channels not in (1, 3) else "")
+    target = 56 if channels in (1, 3) else 30
+    whole = mosaic.mosaic(mosaic.enlarged(pictures, target), columns)
+    mosaic.draw([{"image": whole, "colours": colours}], title, [f"{about}; {how}", origin], path)
+
+
+def draw_maps(maps, title, origin, image, caption, most, path):
+    """Draw the maps (C, H, W) that a layer makes of an image beside the image, each scaled by its own largest value."""
+    count, height, width = maps.shape
+    signed = bool((maps < 0).any())
+    largest = maps.abs().amax(dim=(1, 2), keepdim=True)
+    dead = int((largest == 0).sum())
+    scaled = maps / largest.clamp(min=1e-30)
+    scaled = 0.5 + 0.5 * scaled if signed else scaled
+    about = f"{count} maps of {height} x {width}" + (f", of which the first {most}" if count > most else "")
+    how = "red is positive, blue negative" if signed else "dark is zero"
+    lines = [f"{about}; each scaled by its largest value; {how}" + (f"; {dead} are zero everywhere" if dead else "")]
+    shown = scaled[:most]
+    whole = mosaic.mosaic(mosaic.enlarged(shown, 84), mosaic.columns_for(len(shown)))
+    panels = [
+        {"image": mosaic.enlarged(image.unsqueeze(0), 224)[0], "colours": "gray", "caption": caption},
+        {"image": whole, "colours": "RdBu_r" if signed else "magma"},
+    ]
+    mosaic.draw(panels, title, [*lines, origin], path)
