@@ -213,5 +213,5 @@ def lines(settings):
              for name in settings if name not in unused}
     shown["option"] = " ".join(f"{name}={value}" for name, value in settings["option"].items())
     texts = {name: " ".join(map(str, value)) if isinstance(value, (list, tuple)) else value
-             for name, value in shown.items() if value not in (None, False, "")}
+             for name, value in shown.items() if value is not None and value is not False and value != ""}
     return "; ".join(name if value is True else f"{name} {value}" for name, value in texts.items())

@@ -2,25 +2,18 @@
 import dataclasses
 from collections.abc import Callable
 
-import minigrad
 from minigrad.vision import transforms
 
 # AlexNet's and ResNet's images are 224 pixels wide; their other lengths are given for that width and scaled with it.
 REFERENCE = 224
 SHORT_SIDES = (256, 480)  # what ResNet's training brings the short side to, at random (He et al. 2015, section 3.4)
+TEN_CROPS = (256,)  # what ten crops are taken of (Krizhevsky et al. 2012, section 4.1)
+TEST_SCALES = (224, 256, 384, 480, 640)  # and at ResNet's test (He et al. 2015, section 3.4)
 
 
-class RandomShortSide:
-    """A PIL image resized so that its short side has a random length of at least low and at most high pixels."""
-
-    def __init__(self, low, high):
-        self.low, self.high = low, high
-
-    def __call__(self, image):
-        return transforms.Resize(int(minigrad.randint(self.low, self.high + 1, ())))(image)
-
-    def __repr__(self):
-        return f"{type(self).__name__}({self.low}, {self.high})"
+def scaled(lengths, size):
+    """Lengths given for images of 224 pixels, for images of size pixels."""
+    return [round(length * size / REFERENCE) for length in lengths]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -47,8 +40,7 @@ def _crop(size):
 
 
 def _scale(size):
-    low, high = (round(side * size / REFERENCE) for side in SHORT_SIDES)
-    return [RandomShortSide(low, high), transforms.RandomCrop(size)]
+    return [transforms.ScaleJitterCrop(size, scales=scaled(SHORT_SIDES, size))]
 
 
 AUGMENTATIONS = {
@@ -92,6 +84,17 @@ def fitting(size, square):
 def test_transform(size, mean, std, square):
     """PIL image in, normalised tensor (C, size, size) out."""
     return transforms.Compose([*fitting(size, square), transforms.ToTensor(), transforms.Normalize(mean, std)])
+
+
+CROPS = {"1": (), "10": TEN_CROPS, "multi-scale": TEST_SCALES}  # name: short sides of which ten crops each are taken
+
+
+def crops_transform(crops, size, mean, std, square):
+    """PIL image in, normalised tensor out: (C, size, size) for "1", (10, …) for "10", (50, …) for "multi-scale"."""
+    if not CROPS[crops]:
+        return test_transform(size, mean, std, square)
+    cut = transforms.MultiScaleTenCrop(size, scales=scaled(CROPS[crops], size))
+    return transforms.Compose([cut, transforms.Normalize(mean, std)])
 
 
 def training_transform(augment, size, mean, std, square):

@@ -65,13 +65,13 @@ class Checkpoint:
             raise CommandError(f"{self.path}: {str(error).removeprefix('weights: ')}") from error
         return model.eval()
 
-    def describe(self):
-        """One line: what it is."""
+    def describe(self, weights=None):
+        """One line: what it is, and which weights are meant (see build)."""
         text = f"{self.path}: {self.name}"
         if self.data is not None:
             epochs = "1 epoch" if self.epoch == 1 else f"{self.epoch} epochs"
             text += f", {epochs} of {self.data['title']}"
-        return text + (", averaged weights" if self.ema else "")
+        return text + (", averaged weights" if self.ema and weights != "model" else "")
 
 
 def write(path, *, network, data, epoch, model, ema=None, scores=None, training=None):

@@ -77,12 +77,13 @@ def option(text):
         return name, value
 
 
-def add_machine_arguments(parser):
-    """--device, --threads and --workers; what is not given is None."""
+def add_machine_arguments(parser, workers=True):
+    """--device, --threads and, where many images are read, --workers; what is not given is None."""
     add = parser.add_argument_group("machine").add_argument
     add("--device", metavar="cpu|cuda|cuda:N", help="default: cpu")
     add("--threads", type=number(int, 1), metavar="N", help="CPU threads (default: 1)")
-    add("--workers", type=number(int, 0), metavar="N", help="processes that read the images (default: 0)")
+    if workers:
+        add("--workers", type=number(int, 0), metavar="N", help="processes that read the images (default: 0)")
 
 
 # ---------------------------------------------------------------- what the arguments name

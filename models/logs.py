@@ -40,9 +40,12 @@ class Progress:
             dynamic_ncols=live,
         )
 
-    def update(self, count, loss):
-        """After a batch: so many images of the epoch are done, with this mean loss."""
+    def update(self, count, loss=None):
+        """After a batch: so many images of the epoch are done, with this mean loss (in training)."""
         if self.bar is None:
+            return
+        if loss is None:
+            self.bar.update(count - self.bar.n)
             return
         epoch = self.seconds or (time.perf_counter() - self.started) * self.total / count
         left = epoch * (self.later + max(0, 1 - count / self.total))

@@ -78,3 +78,33 @@ def prediction_grid(pictures, predicted, actual, classes, title, path, columns=1
         label = classes[guess] if right else f"{classes[guess]} (is {classes[truth]})"
         axes.set_title(label, fontsize=7 if long_names else 8, color="black" if right else "red", pad=2)
     save(drawing, path)
+
+
+def confusion(matrix, classes, title, path):
+    """Draw a confusion matrix: rows are the true classes, columns the predicted ones, the colour the share of the row.
+
+    Args:
+        matrix: counts (K, K) as nested lists.
+        classes: the K names; drawn up to 40, the counts up to 20.
+        title: of the figure.
+        path: PNG file to write.
+    """
+    count = len(classes)
+    side = min(12.0, max(4.0, 2.0 + 0.42 * count))
+    drawing = figure(figsize=(side + 0.8, side))
+    axes = drawing.subplots()
+    shares = [[value / max(1, sum(row)) for value in row] for row in matrix]
+    shown = axes.imshow(shares, cmap="Blues", vmin=0, vmax=1)
+    drawing.colorbar(shown, ax=axes, shrink=0.8, label="share of the true class")
+    axes.set(xlabel="predicted", ylabel="true")
+    axes.set_title(title, fontsize=10)
+    if count <= 40:
+        axes.set_xticks(range(count), classes, rotation=90 if max(map(len, classes)) > 2 else 0, fontsize=8)
+        axes.set_yticks(range(count), classes, fontsize=8)
+    if count <= 20:
+        for row, values in enumerate(matrix):
+            for column, value in enumerate(values):
+                if value:
+                    color = "white" if shares[row][column] > 0.5 else "black"
+                    axes.text(column, row, value, ha="center", va="center", fontsize=7, color=color)
+    save(drawing, path)
