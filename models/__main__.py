@@ -1,5 +1,6 @@
 """The command line of the networks: python -m models COMMAND …"""
 import argparse
+import os
 import sys
 import warnings
 
@@ -49,6 +50,9 @@ def main(arguments=None):
     except CommandError as error:
         print("error:", " ".join(str(error).split()), file=sys.stderr)  # one line, however many the cause took
         return 2
+    except BrokenPipeError:  # the reader of the output has gone, as head does: nothing more can be said
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 141
     except KeyboardInterrupt:
         print("\ninterrupted", file=sys.stderr)
         return 130

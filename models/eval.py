@@ -28,7 +28,7 @@ HELP = "test trained networks: accuracy, confusion, several crops, ensembles"
 def add_network_arguments(parser):
     """What eval and predict need to know of the networks."""
     add = parser.add_argument_group("network").add_argument
-    add("--weights", choices=("model", "ema"), help="of the last step, or averaged (default: averaged if there are such)")
+    add("--weights", choices=("model", "ema"), help="of the last step, or averaged (default: these if there are any)")
     add("--model", metavar="MODEL", help="the network of a plain file of weights; checkpoints say it themselves")
     add("--option", type=option, action="append", default=[], metavar="NAME=VALUE",
         help="for a plain file: an argument of the network; may be given several times")
