@@ -1,7 +1,8 @@
 """What is measured on predictions: accuracy, confusion, average precision, thresholds.
 
 Every function takes (predictions, labels), in the order of a loss. Scores may be logits or probabilities: only their
-order matters, except to the thresholds, which are in the scores' own unit.
+order matters, except to the thresholds, which are in the scores' own unit. Lists and NumPy arrays are taken as tensors;
+everything is computed on the device of the predictions.
 """
 
 from collections import namedtuple
@@ -68,16 +69,16 @@ def topk_accuracy(scores, labels, k=1):
     if scores.ndim != 2:
         raise ValueError(f"scores must have shape (N, C), but have {tuple(scores.shape)}")
     count, classes = scores.shape
-    wanted = [k] if isinstance(k, int) else list(k)
+    wanted = [int(k)] if hasattr(k, "__index__") else list(k)
     for value in wanted:
         if not 1 <= value <= classes:
             raise ValueError(f"k must lie between 1 and the number of classes, {classes}, but is {value}")
-    labels = _class_numbers("labels", labels, classes)
+    labels = _class_numbers("labels", labels, classes).to(scores.device)
     if len(labels) != count:
         raise ValueError(f"there are {count} rows of scores, but {len(labels)} labels")
     found = scores.topk(max(wanted)).indices == labels.unsqueeze(1)  # (N, max k), at most one True per row
     shares = [found[:, :value].sum().item() / count for value in wanted]
-    return shares[0] if isinstance(k, int) else shares
+    return shares[0] if hasattr(k, "__index__") else shares
 
 
 @no_grad()
@@ -109,7 +110,7 @@ def confusion_matrix(predictions, labels, num_classes=None, normalize=None):
         num_classes = predictions.shape[1] if num_classes is None else num_classes
         predictions = predictions.argmax(1)
     predictions = _class_numbers("predictions", predictions, num_classes)
-    labels = _class_numbers("labels", labels, num_classes)
+    labels = _class_numbers("labels", labels, num_classes).to(predictions.device)
     if len(predictions) != len(labels):
         raise ValueError(f"there are {len(predictions)} predictions, but {len(labels)} labels")
     if num_classes is None:
@@ -146,6 +147,7 @@ def precision_recall_f1(predictions, labels, num_classes=None):
             )
         if num_classes not in (None, labels.shape[1]):
             raise ValueError(f"num_classes is {num_classes}, but the labels have {labels.shape[1]} columns")
+        labels = labels.to(predictions.device)
         right, predicted, true = (predictions * labels).sum(0), predictions.sum(0), labels.sum(0)
     else:
         matrix = confusion_matrix(predictions, labels, num_classes).double()
@@ -167,7 +169,7 @@ def _zeros_and_ones(name, values):
 def _scores_and_labels(scores, labels):
     """Check scores and labels of one shape, (N,) or (N, C), and return them as (N, C)."""
     scores = as_tensor(scores)
-    labels = _zeros_and_ones("labels", labels)
+    labels = _zeros_and_ones("labels", labels).to(scores.device)
     if scores.shape != labels.shape or scores.ndim not in (1, 2) or not len(scores):
         raise ValueError(
             "scores and labels must have the same shape, (N,) or (N, C) with N of at least 1, but have "
@@ -287,7 +289,7 @@ def multilabel_decisions(scores, thresholds=0.5):
     """
     scores = as_tensor(scores)
     if not isinstance(thresholds, (int, float)):
-        thresholds = as_tensor(thresholds)
+        thresholds = as_tensor(thresholds).to(scores.device)
         if thresholds.ndim and tuple(thresholds.shape) != tuple(scores.shape[-1:]):
             raise ValueError(
                 f"thresholds of shape {tuple(thresholds.shape)} are not one per class of scores {tuple(scores.shape)}"

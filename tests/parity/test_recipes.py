@@ -160,6 +160,44 @@ def test_update_bn_is_pytorchs(rng):
         np.testing.assert_allclose(ours, theirs, rtol=1e-5)
 
 
+@pytest.mark.parametrize("strategy", ["cos", "linear"])
+def test_a_training_with_stochastic_weight_averaging_is_pytorchs(strategy, rng):
+    """The program of PyTorch's page: one schedule, then SWALR on the same optimizer, then update_bn."""
+    start = {name: rng.normal(size=tuple(t.shape)) for name, t in network(torch).state_dict().items()}
+    batches = [(rng.normal(size=(6, 3)).astype("float32"), rng.integers(0, 2, 6)) for _ in range(3)]
+    results = []
+    for module in (torch, mg):
+        nn, optim = module.nn, module.optim
+        model = nn.Sequential(nn.Linear(3, 4), nn.BatchNorm1d(4), nn.Linear(4, 2))
+        state = {name: module.tensor(array.astype("float32")) for name, array in start.items()}
+        state["1.running_var"] = state["1.running_var"].abs()
+        state["1.num_batches_tracked"] = module.tensor(0)
+        model.load_state_dict(state)
+        optimizer = optim.SGD(
+            [{"params": model[0].parameters(), "lr": 0.02}, {"params": model[2].parameters()}], lr=0.1, momentum=0.9
+        )
+        schedule = optim.lr_scheduler.CosineAnnealingLR(optimizer, T_max=10)
+        swa_schedule = optim.swa_utils.SWALR(optimizer, [0.05, 0.01], anneal_epochs=3, anneal_strategy=strategy)
+        averaged = optim.swa_utils.AveragedModel(model)
+        rates = []
+        for epoch in range(10):
+            for x, y in batches:
+                optimizer.zero_grad()
+                nn.functional.cross_entropy(model(module.tensor(x)), module.tensor(y)).backward()
+                optimizer.step()
+            if epoch >= 4:
+                averaged.update_parameters(model)
+                swa_schedule.step()
+            else:
+                schedule.step()
+            rates.append([group["lr"] for group in optimizer.param_groups])
+        optim.swa_utils.update_bn([(module.tensor(x), y) for x, y in batches], averaged)
+        results.append((rates, {name: tensor.numpy() for name, tensor in averaged.state_dict().items()}))
+    np.testing.assert_allclose(results[1][0], results[0][0], rtol=1e-12)
+    for name, array in results[0][1].items():
+        np.testing.assert_allclose(results[1][1][name], array, rtol=2e-3, atol=1e-4, err_msg=name)
+
+
 # ---------------------------------------------------------------------- penalties, label smoothing, dropout
 def test_penalties_are_pytorchs(rng):
     arrays = [rng.normal(size=(3, 2)), np.array([0.0, -2.0, 1.0])]

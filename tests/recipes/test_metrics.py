@@ -23,6 +23,7 @@ def test_topk_accuracy_of_several_k():
     scores, labels = mg.tensor([[3.0, 2.0, 1.0], [3.0, 2.0, 1.0], [1.0, 2.0, 3.0], [0.0, 1.0, 0.5]]), [0, 1, 0, 0]
     assert recipes.topk_accuracy(scores, labels, (1, 2, 3)) == [0.25, 0.5, 1.0]
     assert recipes.topk_accuracy(scores, labels, [2]) == [0.5]
+    assert recipes.topk_accuracy(scores, labels, np.int64(2)) == 0.5
     assert isinstance(recipes.topk_accuracy(scores, labels), float)
 
 
