@@ -68,9 +68,10 @@ def run(arguments):
     if image is not None:
         shown = [layer for layer in chosen if arguments.layer or isinstance(module_of(model, layer), ACTIVATIONS)]
         shown = shown or chosen
-        for layer, maps in outputs(model, image, shown).items():
+        for layer, (maps, source) in outputs(model, image, shown).items():
             written.append(folder / f"activations-{layer.replace(':', '-')}.png")
-            title = f"{name}, {layer} ({type(module_of(model, layer)).__name__})"
+            title = f"{name}, {layer}: {type(module_of(model, layer)).__name__}"
+            title += f" after {source}" if source not in (None, layer) else ""
             draw_maps(maps, title, origin, picture(image[0], normalised), caption, arguments.maps, written[-1])
     print("wrote " + ", ".join(str(path) for path in written))
     return 0
@@ -110,7 +111,8 @@ def open_network(arguments):
     arguments.model = found.name
     model = found.build()
     normalised = (found.data["mean"], found.data["std"]) if found.data is not None else usual(arguments, model)
-    return model, f"weights of {found.describe()}", normalised
+    short = Path(*found.path.parts[-2:])  # its run and its name
+    return model, found.describe().replace(str(found.path), str(short), 1), normalised
 
 
 def build(name, settings):
@@ -146,9 +148,6 @@ def open_image(arguments, model, normalised):
         raise CommandError(f"--index {index}: {images.title} has {len(images.test):,} test images, from 0 on")
     with image_sets.readable():
         tensor, label = images.test[index]
-    if tensor.shape[0] != model.in_channels:
-        raise CommandError(f"--data {arguments.data}: images of {tensor.shape[0]} channels, but "
-            f"{arguments.model} takes {model.in_channels}")  # fmt: skip
     return tensor.unsqueeze(0).to(device), f"test image {index}: {images.classes[int(label)]}"
 
 
@@ -243,12 +242,16 @@ def choose(wanted, model, image):
 
 
 def outputs(model, image, layers):
-    """What layers make of an image: a dict of their maps (C, H, W), in the order of their calls."""
-    found = {}
+    """What layers make of an image: their maps (C, H, W) and the last convolution's name, in the order of calls."""
+    found, source = {}, None
 
     def see(name, module, output):
+        nonlocal source
+        if isinstance(module, nn.Conv2d):
+            source = name
         if name in layers:
-            found[name] = output[0].detach().clone().float().cpu()  # a copy: the next layer may work in place
+            # A copy: the next layer may work in place.
+            found[name] = output[0].detach().clone().float().cpu(), source
 
     watched(model, image, see)
     return found
@@ -270,15 +273,19 @@ def draw_filters(convolution, title, origin, most, path):
         columns, colours = mosaic.columns_for(len(shown)), "gray"
         how = "each scaled by its largest weight; gray is zero"
     else:
-        # A table: a filter in each row, the channels that it sees in the columns.
+        # A table of filters and the channels that they see, the longer side from left to right.
         side = min(24, most or 24)
         shown = scaled[:side, :side]
-        pictures, columns, colours = shown.reshape(-1, height, width), shown.shape[1], "RdBu_r"
-        how = "a row for each filter, a column for each channel it sees; red is positive, blue negative"
+        rows, columns = "filter", "channel it sees"
+        if shown.shape[0] > shown.shape[1]:
+            rows, columns = "channel", "filter"
+        table = shown.transpose(0, 1) if rows == "channel" else shown
+        how = f"a row for each {rows}, a column for each {columns}; red is positive, blue negative"
+        pictures, columns, colours = table.reshape(-1, height, width), table.shape[1], "RdBu_r"
     if len(shown) < filters or shown.shape[1] < channels:
         about += f", of which the first {len(shown)}" + (f" x {shown.shape[1]}" if channels not in (1, 3) else "")
-    target = 56 if channels in (1, 3) else 30
-    whole = mosaic.mosaic(mosaic.enlarged(pictures, target), columns)
+    target = 30 if channels not in (1, 3) else 112 if len(shown) <= 8 else 84 if len(shown) <= 32 else 56
+    whole = mosaic.mosaic(mosaic.enlarged(pictures, target), columns, framed=True)
     mosaic.draw([{"image": whole, "colours": colours}], title, [f"{about}; {how}", origin], path)
 
 
@@ -292,11 +299,11 @@ def draw_maps(maps, title, origin, image, caption, most, path):
     scaled = 0.5 + 0.5 * scaled if signed else scaled
     about = f"{count} maps of {height} x {width}" + (f", of which the first {most}" if count > most else "")
     how = "red is positive, blue negative" if signed else "dark is zero"
-    lines = [f"{about}; each scaled by its largest value; {how}" + (f"; {dead} are zero everywhere" if dead else "")]
+    zero = f"; {dead} of them zero everywhere" if dead else ""
     shown = scaled[:most]
-    whole = mosaic.mosaic(mosaic.enlarged(shown, 84), mosaic.columns_for(len(shown)))
+    whole = mosaic.mosaic(mosaic.enlarged(shown, 84), mosaic.columns_for(len(shown)), framed=signed)
     panels = [
         {"image": mosaic.enlarged(image.unsqueeze(0), 224)[0], "colours": "gray", "caption": caption},
         {"image": whole, "colours": "RdBu_r" if signed else "magma"},
     ]
-    mosaic.draw(panels, title, [*lines, origin], path)
+    mosaic.draw(panels, title, [f"{about}; each scaled by its largest value; {how}{zero}", origin], path)

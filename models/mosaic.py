@@ -5,11 +5,12 @@ import minigrad
 from models.common import require
 from models.plots import figure, save
 
-GAP = 3  # pixels between pictures
+GAP = 5  # pixels between pictures
+FRAME = 0.45  # gray of the line around a picture that may have the page's white at its edge
 MARGIN = 18
 LINE = 22  # height of a line of text in pixels
 DPI = 100
-NARROWEST = 520  # pixels: room for the text above a few pictures
+LETTER = 6.2  # width of a letter of the text in pixels
 
 
 def columns_for(count):
@@ -38,8 +39,13 @@ def enlarged(pictures, target):
     return pictures.repeat_interleave(times, 1).repeat_interleave(times, 2)
 
 
-def mosaic(pictures, columns):
+def mosaic(pictures, columns, framed=False):
     """Pictures (N, H, W) or (N, H, W, 3) in rows, as one (H', W') or (H', W', 3); the NaN between them is not drawn."""
+    if framed:
+        inner = pictures
+        count, height, width = inner.shape[:3]
+        pictures = minigrad.full((count, height + 2, width + 2, *inner.shape[3:]), -1.0)
+        pictures[:, 1:-1, 1:-1] = inner
     count, height, width = pictures.shape[:3]
     rows = -(-count // columns)
     shape = (rows * (height + GAP) - GAP, columns * (width + GAP) - GAP, *pictures.shape[3:])
@@ -54,7 +60,8 @@ def draw(panels, title, lines, path):
     """Write mosaics from left to right under a title and lines of text, one pixel of the file for each of theirs.
 
     Args:
-        panels: dicts with image (H, W) or (H, W, 3), values in [0, 1] or NaN; colours (a colour map's name, for images
+        panels: dicts with image (H, W) or (H, W, 3), values in [0, 1], NaN where nothing is drawn, less
+            than 0 where a frame is; colours (a colour map's name, for images
             of one channel) and caption (a line above it).
         title, lines: text above everything.
         path: PNG file to write.
@@ -65,7 +72,8 @@ def draw(panels, title, lines, path):
     heights = [panel["image"].shape[0] for panel in panels]
     widths = [panel["image"].shape[1] for panel in panels]
     captions = LINE if any(panel.get("caption") for panel in panels) else 0
-    width = max(sum(widths) + MARGIN * (len(panels) + 1), NARROWEST)
+    text = max(len(line) * LETTER for line in (*lines, title + " " * (len(title) // 3)))  # the title is larger
+    width = max(sum(widths) + MARGIN * (len(panels) + 1), text + 2 * MARGIN)
     top = MARGIN + LINE * (1 + len(lines)) + captions + 8
     height = top + max(heights) + MARGIN
     drawing = figure(figsize=(width / DPI, height / DPI), facecolor="white")
@@ -81,9 +89,10 @@ def draw(panels, title, lines, path):
         axes.set_axis_off()
         image = panel["image"]
         if image.ndim == 3:
-            axes.imshow(image.nan_to_num(1.0).numpy(), interpolation="nearest", aspect="auto")
+            shown = minigrad.where(image < 0, FRAME, image.nan_to_num(1.0))
+            axes.imshow(shown.numpy(), interpolation="nearest", aspect="auto")
         else:
-            colours = colormaps[panel.get("colours", "gray")].with_extremes(bad="white")
+            colours = colormaps[panel.get("colours", "gray")].with_extremes(bad="white", under=str(FRAME))
             axes.imshow(image.numpy(), cmap=colours, vmin=0, vmax=1, interpolation="nearest", aspect="auto")
         if panel.get("caption"):
             drawing.text(left / width, 1 - (top - 5) / height, panel["caption"], va="bottom", fontsize=9, color="0.35")

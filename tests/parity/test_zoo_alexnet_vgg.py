@@ -186,3 +186,17 @@ def test_outputs_and_gradients(case):
     same_weights(model, twin)
     compare(model.eval(), twin.eval(), shape, 1e-9)
     compare(model.train(), twin.train(), shape, 1e-8)
+
+
+@pytest.mark.parametrize("zipped", [True, False], ids=["zip", "as before PyTorch 1.6"])
+def test_a_file_of_weights_saved_by_pytorch(tmp_path, zipped):
+    torch.manual_seed(0)
+    twin = alexnet(nn.Conv2d(3, 64, 5, padding=2), 3, 7)
+    path = tmp_path / "alexnet.pth"
+    torch.save(twin.state_dict(), path, _use_new_zipfile_serialization=zipped)
+    model = models.build("alexnet", num_classes=7, image_size=32, hidden=HIDDEN, weights=path).eval()
+    image = np.random.default_rng(0).standard_normal((2, 3, 32, 32)).astype(np.float32)
+    with torch.no_grad():
+        close(model(mg.tensor(image)).detach(), twin.eval()(torch.tensor(image)), "scores", 1e-5)
+    with pytest.raises(RuntimeError, match=r"classifier.6.weight is \(7, 24\) there and \(8, 24\) here"):
+        models.alexnet(8, image_size=32, hidden=HIDDEN, weights=path)
