@@ -22,6 +22,7 @@ CHECKS = {
     "l1_penalty": lambda names: mg.nn.utils.l1_penalty(names["weights"]).item() < names["before"],
     "weight_decay": lambda names: [len(group["params"]) for group in names["optimizer"].param_groups] == [3, 4],
     "PlainDropout": lambda names: names["plain"](names["x"]).mean().item() == pytest.approx(0.6),
+    "MixUp": lambda names: names["y"].shape == (32, 4) and names["y"].sum().item() == pytest.approx(32),
     "replace_head": lambda names: accuracy(names) > 0.9 and names["model"][4] is names["head"],
     "layer_decay": lambda names: names["model"][0][1].training is False,
     "EarlyStopping": lambda names: names["stopping"].stopped and accuracy(names) == names["stopping"].best,
