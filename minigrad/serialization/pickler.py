@@ -325,7 +325,8 @@ class Pickler:
     def _numpy(self, value):
         if isinstance(value, np.ndarray) and type(value) is not np.ndarray:
             raise TypeError(self._refusal(value))
-        if value.dtype.kind not in "biufcSU":
+        kind = value if isinstance(value, np.dtype) else value.dtype
+        if kind.kind not in "biufcSU":
             raise TypeError(self._refusal(value))
         self._reduced(value)
 

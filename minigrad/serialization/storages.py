@@ -6,6 +6,13 @@ from minigrad.backend import cuda_device_count, device, move, np
 from minigrad.serialization.names import STORAGE_DTYPES, numpy_dtype
 
 
+class FromOutside(Exception):  # noqa: N818
+    """Carries an error of the function given as map_location through the unpickler, to its user."""
+
+    def __init__(self, error):
+        self.error = error
+
+
 class Storage:
     """The bytes of one storage of a file, seen as one dtype and moved to a device the first time a tensor wants it.
 
@@ -158,13 +165,15 @@ def placement(map_location):
 
 
 def _by_function(storage, function):
-    chosen = function(storage, storage.location)
+    try:
+        chosen = function(storage, storage.location)
+    except Exception as error:
+        raise FromOutside(error) from error
     if chosen is None:
         return _where_it_was(storage)
     if not isinstance(chosen, Storage):
-        raise TypeError(
-            f"map_location must return the storage (or its .cpu() or .cuda()) or None, but got {type(chosen).__name__}"
-        )
+        error = "map_location must return the storage (or its .cpu() or .cuda()) or None, but got "
+        raise FromOutside(TypeError(error + type(chosen).__name__))
     return chosen
 
 

@@ -6,6 +6,7 @@ constructors listed below; all they make is counted against the size of the pick
 """
 
 import pickletools
+import re
 from collections import Counter, OrderedDict, defaultdict
 from pickle import UnpicklingError
 
@@ -18,11 +19,11 @@ from minigrad.serialization.names import (
     REFUSED_STORAGES,
     STORAGE_DTYPES,
 )
-from minigrad.serialization.storages import Storage
+from minigrad.serialization.storages import FromOutside, Storage
 from minigrad.tensor import Size, Tensor, wrap
 from minigrad.variable import Parameter, check_can_require_grad, promote
 
-_NUMPY_KINDS = "biufcSU"
+_NUMPY_DTYPE = re.compile(r"[<>|=]?[biufcSU][0-9]{1,6}")  # of numbers and strings
 
 
 class Name:
@@ -79,6 +80,8 @@ class Unpickler:
         """Return the object."""
         try:
             return self._run()
+        except FromOutside as wrapped:
+            raise wrapped.error from None
         except (UnpicklingError, EOFError, RuntimeError, MemoryError):
             raise
         except Exception as error:
@@ -475,10 +478,9 @@ def _make_layout(unpickler, name):
 
 
 def _make_numpy_dtype(unpickler, code, align=False, copy=True):
-    kind = np.dtype(_expect(code, str))
-    if kind.kind not in _NUMPY_KINDS or kind.fields is not None or kind.subdtype is not None:
-        raise UnpicklingError(f"the checkpoint has the NumPy dtype {code!r}, which is not allowed")
-    return Unfinished(kind)
+    if _NUMPY_DTYPE.fullmatch(_expect(code, str)) is None:
+        raise UnpicklingError(f"the checkpoint has the NumPy dtype {code[:40]!r}, which is not allowed")
+    return Unfinished(np.dtype(code))
 
 
 def _make_numpy_scalar(unpickler, kind, data):
