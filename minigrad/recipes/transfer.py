@@ -1,11 +1,10 @@
 """Transfer: train parts of a network that was trained on something else, with a new last layer."""
 
-from fnmatch import fnmatchcase
-
 from minigrad.nn.linear import Linear
 from minigrad.nn.module import Module
 from minigrad.nn.normalization import _NormBase
 from minigrad.nn.parameter import is_lazy
+from minigrad.nn.utils.penalties import matching
 
 __all__ = ["freeze", "freeze_batch_norm", "parameter_groups", "replace_head", "unfreeze"]
 
@@ -31,22 +30,6 @@ def _has_state(part):
     return any(value is not None for value in (*part._parameters.values(), *part._buffers.values()))
 
 
-def _matching(names, pattern):
-    """The names that match a pattern, and those of all that is within."""
-    if not any(character in pattern for character in "*?["):
-        return {name for name in names if name == pattern or name.startswith(pattern + ".") or pattern == ""}
-    matching = {name for name in names if fnmatchcase(name, pattern)}
-    return {name for name in names if name in matching or any(prefix in matching for prefix in _ancestors(name))}
-
-
-def _ancestors(name):
-    """Yield "a" and "a.b" of "a.b.c"."""
-    position = name.find(".")
-    while position >= 0:
-        yield name[:position]
-        position = name.find(".", position + 1)
-
-
 def _chosen(module, names, depth):
     """Return the set of dotted names of the modules, parameters and running statistics that were chosen."""
     if not isinstance(module, Module):
@@ -67,7 +50,7 @@ def _chosen(module, names, depth):
         return known
     chosen = set()
     for pattern in [names] if isinstance(names, str) else names:
-        found = _matching(known, pattern)
+        found = matching(known, pattern)
         if not found:
             children = ", ".join(name for name, _ in module.named_children()) or "none"
             raise ValueError(f"no module or parameter is called '{pattern}'; the module's parts are: {children}")

@@ -31,6 +31,8 @@ def names_of(model, parameters):
         ({"names": ("0.*", "2.1.weight")}, ["0.weight", "0.bias", "2.1.weight"]),
         ({"weights_only": True}, ["0.weight", "2.1.weight"]),
         ({"names": "2.*", "weights_only": True}, ["2.1.weight"]),
+        ({"names": "2.1"}, ["2.1.weight", "2.1.bias"]),
+        ({"names": ["1", "0.bias"]}, ["0.bias", "1.weight", "1.bias"]),
         ({"names": []}, []),
     ],
 )
@@ -42,13 +44,15 @@ def test_choice(options, expected):
 def test_a_shared_parameter_counts_once():
     model = nn.Sequential(nn.Linear(2, 2, bias=False), nn.Linear(2, 2, bias=False))
     model[1].weight = model[0].weight
-    assert len(select_parameters(model)) == 1
+    assert len(select_parameters(model)) == len(select_parameters(model, "1")) == 1
     assert l1_penalty(model).item() == pytest.approx(model[0].weight.abs().sum().item())
 
 
 def test_choice_refuses():
-    with pytest.raises(ValueError, match=r"no parameter's name matches 'fc\.\*'; there are: 0\.weight, 0\.bias"):
+    with pytest.raises(ValueError, match=r"no parameter is called 'fc\.\*', .* there are: 0\.weight, 0\.bias"):
         select_parameters(network(), ["0.weight", "fc.*"])
+    with pytest.raises(ValueError, match="no parameter is called '2.0'"):
+        select_parameters(network(), "2.0")  # it has none
     with pytest.raises(TypeError, match="takes a Module, not list"):
         select_parameters([])
 

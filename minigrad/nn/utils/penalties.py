@@ -12,41 +12,58 @@ __all__ = ["l1_penalty", "l2_penalty", "select_parameters"]
 _NORMS = (_NormBase, GroupNorm, LayerNorm, RMSNorm)
 
 
+def matching(names, pattern):
+    """The names that match a pattern, and those of all that is within."""
+    if not any(character in pattern for character in "*?["):
+        return {name for name in names if name == pattern or name.startswith(pattern + ".") or pattern == ""}
+    direct = {name for name in names if fnmatchcase(name, pattern)}
+    return {name for name in names if name in direct or any(outer in direct for outer in _ancestors(name))}
+
+
+def _ancestors(name):
+    """Yield "a" and "a.b" of "a.b.c"."""
+    position = name.find(".")
+    while position >= 0:
+        yield name[:position]
+        position = name.find(".", position + 1)
+
+
 def select_parameters(module, names="*", *, weights_only=False):
-    """Return the list of a module's parameters whose dotted names match, each parameter once.
+    """Return the list of a module's parameters that names or patterns choose, each parameter once.
 
     Args:
         module (Module): searched with everything in it.
-        names (str or iterable of str): patterns of the shell (``*``, ``?``, ``[abc]``; ``*`` spans dots) for names
-            such as "layer1.0.conv1.weight"; one that matches is enough.
+        names (str or iterable of str): names of modules or parameters, or patterns of the shell for them ("layer1",
+            "layer1.*.weight", "*.bias"; ``*`` spans dots). A module stands for all within; one that fits is enough.
         weights_only (bool): leave out biases and normalisation: only parameters of at least two dimensions that do
             not belong to a norm layer.
 
-    Raises ValueError for a pattern that matches no parameter, TypeError for a module that is none.
+    Raises ValueError for a name that chooses no parameter, TypeError for a module that is none.
 
     >>> import minigrad as mg
     >>> model = mg.nn.Sequential(mg.nn.Linear(2, 3), mg.nn.BatchNorm1d(3), mg.nn.Linear(3, 1))
     >>> select = mg.nn.utils.select_parameters
-    >>> len(select(model)), len(select(model, "2.*")), len(select(model, weights_only=True))
+    >>> len(select(model)), len(select(model, "2")), len(select(model, weights_only=True))
     (6, 2, 2)
     """
     if not isinstance(module, Module):
         raise TypeError(f"select_parameters takes a Module, not {type(module).__name__}")
-    patterns = [names] if isinstance(names, str) else list(names)
-    named = list(module.named_parameters())
-    for pattern in patterns:
-        if not any(fnmatchcase(name, pattern) for name, _ in named):
-            raise ValueError(f"no parameter's name matches '{pattern}'; there are: {_some(name for name, _ in named)}")
+    named = dict(module.named_parameters(remove_duplicate=False))
+    known = {*named, *(name for name, _ in module.named_modules(remove_duplicate=False))}
+    chosen = set()
+    for pattern in [names] if isinstance(names, str) else names:
+        found = matching(known, pattern) & named.keys()
+        if not found:
+            raise ValueError(f"no parameter is called '{pattern}', or is in what is; there are: {_some(named)}")
+        chosen |= found
     normalizing = set()
     for part in module.modules():
         if weights_only and isinstance(part, _NORMS):
             normalizing.update(part.parameters())
-    return [
-        parameter
-        for name, parameter in named
-        if any(fnmatchcase(name, pattern) for pattern in patterns)
-        and not (weights_only and (parameter.ndim < 2 or parameter in normalizing))
-    ]
+    parameters = dict.fromkeys(parameter for name, parameter in named.items() if name in chosen)  # each once, in order
+    if weights_only:
+        return [parameter for parameter in parameters if parameter.ndim >= 2 and parameter not in normalizing]
+    return list(parameters)
 
 
 def _some(names, most=12):
