@@ -218,6 +218,27 @@ def test_random_perspective():
         assert chw(T.RandomPerspective(p=1.0, fill=3)(form)).shape == (3, 12, 16)
 
 
+def test_elastic_transform():
+    mg.manual_seed(0)
+    field = T.ElasticTransform.get_params([30.0, 10.0], [2.0, 2.0], [40, 60])
+    assert field.shape == (1, 40, 60, 2)
+    spread = field.std((0, 1, 2)) * mg.tensor([40.0, 60.0])  # an eighth or so of alpha is left of it
+    assert spread[0].item() == pytest.approx(3 * spread[1].item(), rel=0.3)
+    rough = T.ElasticTransform.get_params([1.0, 1.0], [0.0, 0.0], [20, 20])[..., 0] * 20
+    assert rough.min().item() == pytest.approx(-1, abs=0.05)
+    for form in forms(picture(size=(20, 15))):
+        assert np.abs(levels(F.elastic_transform(form, mg.zeros(1, 15, 20, 2))) - levels(form)).max() <= 1e-3
+        field = mg.tensor([2 / 20, -2 / 15]).expand(1, 15, 20, 2)  # from one pixel to the right, one up
+        moved = levels(F.elastic_transform(form, field, InterpolationMode.NEAREST, fill=[0, 0, 0]))
+        assert np.array_equal(moved[:, 1:, :-1], levels(form)[:, :-1, 1:])
+        assert np.abs(moved[:, 0]).max() == 0
+        bent = T.ElasticTransform(20.0, 1.0)(form)
+        assert type(bent) is type(form) or isinstance(bent, mg.Tensor)
+        assert np.abs(levels(bent) - levels(form)).mean() > 5
+    smooth = F.to_tensor(Image.linear_gradient("L").resize((64, 64)))
+    assert (T.ElasticTransform(10.0, 5.0)(smooth) - smooth)[:, 3:-3, 3:-3].abs().max().item() < 0.1
+
+
 def test_linear_transformation():
     generator = np.random.default_rng(0)
     matrix, mean = generator.normal(size=(12, 12)), generator.normal(size=12)
@@ -361,7 +382,8 @@ def test_lists_of_changes_change_images(kind):
 
 # ---------------------------------------------------------------------- all of them
 RANDOM = [
-    T.ColorJitter(0.4, 0.4, 0.4, 0.2), T.GaussianBlur(3), T.RandomErasing(0.9), T.Cutout(3), T.Lighting(0.5),
+    T.ColorJitter(0.4, 0.4, 0.4, 0.2), T.GaussianBlur(3), T.ElasticTransform(9.0, 1.0),
+    T.RandomErasing(0.9), T.Cutout(3), T.Lighting(0.5),
     T.RandomPerspective(p=0.9), T.RandomCrop(5), T.RandomResizedCrop(6), T.RandomHorizontalFlip(),
     T.RandomVerticalFlip(), T.RandomRotation(30), T.RandomAffine(30, (0.2, 0.2), (0.8, 1.2), 10), T.RandomInvert(),
     T.RandomAdjustSharpness(3), T.RandomAutocontrast(), T.RandomGrayscale(0.5), T.ScaleJitterCrop(6, scales=(6, 9)),
@@ -439,6 +461,8 @@ def test_arrays_through_a_whole_pipeline():
         (T.RandomErasing(), "RandomErasing(p=0.5, scale=(0.02, 0.33), ratio=(0.3, 3.3), value=0, inplace=False)"),
         (T.Cutout(16), "Cutout(size=16, n_holes=1, fill=0, p=1.0)"),
         (T.FiveCrop(3), "FiveCrop(size=(3, 3))"),
+        (T.ElasticTransform(), "ElasticTransform(alpha=[50.0, 50.0], sigma=[5.0, 5.0], "
+         "interpolation=InterpolationMode.BILINEAR, fill=[0.0])"),
         (T.TenCrop((3, 4)), "TenCrop(size=(3, 4), vertical_flip=False)"),
         (T.RandomPerspective(), "RandomPerspective(p=0.5)"),
         (T.MixUp(num_classes=3), "MixUp(alpha=1.0, num_classes=3)"),
@@ -523,6 +547,12 @@ IMAGES, LABELS = mg.zeros(4, 3, 5, 5), mg.zeros(4, dtype=mg.int64)
         (lambda: T.LinearTransformation(mg.zeros(2, 2), mg.zeros(3)), ValueError, "same length 3"),
         (lambda: T.LinearTransformation(mg.eye(2), mg.zeros(2))(mg.zeros(1, 1, 3)), ValueError, "incompatible"),
         (lambda: T.LinearTransformation(mg.eye(2), mg.zeros(2))(picture()), TypeError, "Tensor Image"),
+        (lambda: T.ElasticTransform("x"), TypeError, "alpha should be float"),
+        (lambda: T.ElasticTransform(["x"]), TypeError, "sequence of floats"),
+        (lambda: T.ElasticTransform(sigma=(1, 2, 3)), ValueError, "1 or 2. Got 3"),
+        (lambda: T.ElasticTransform(fill="x"), TypeError, "fill"),
+        (lambda: F.elastic_transform(IMAGES[0], 3), TypeError, "Tensor"),
+        (lambda: F.elastic_transform(IMAGES[0], mg.zeros(1, 5, 4, 2)), ValueError, "shape should be"),
         (lambda: T.MixUp(alpha=0.0), ValueError, "positive"),
         (lambda: T.MixUp(labels_getter="x"), ValueError, "callable"),
         (lambda: T.MixUp()(IMAGES, LABELS), ValueError, "num_classes must be passed"),

@@ -27,6 +27,7 @@ from minigrad.vision.transforms.interpolation import InterpolationMode
 from minigrad.vision.transforms.lighting import Lighting, principal_colors
 from minigrad.vision.transforms.recipes import MultiScaleTenCrop, RandomResize, RandomShortestSize, ScaleJitterCrop
 from minigrad.vision.transforms.warps import (
+    ElasticTransform,
     RandomAffine,
     RandomHorizontalFlip,
     RandomPerspective,
@@ -43,6 +44,7 @@ __all__ = [
     "ConvertImageDtype",
     "CutMix",
     "Cutout",
+    "ElasticTransform",
     "FiveCrop",
     "GaussianBlur",
     "Grayscale",

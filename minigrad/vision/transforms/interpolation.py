@@ -53,19 +53,17 @@ def pillow_filter(mode):
 
 
 def _triangle(x):
-    return max(0.0, 1.0 - abs(x))
+    return np.maximum(0.0, 1.0 - np.abs(x))
 
 
 def _cubic(sharpness):
     """Return Keys' cubic convolution kernel (1981)."""
 
     def kernel(x):
-        x = abs(x)
-        if x < 1:
-            return ((sharpness + 2) * x - (sharpness + 3)) * x * x + 1
-        if x < 2:
-            return ((x - 5) * x + 8) * x * sharpness - 4 * sharpness
-        return 0.0
+        x = np.abs(x)
+        near = ((sharpness + 2) * x - (sharpness + 3)) * x * x + 1
+        far = ((x - 5) * x + 8) * x * sharpness - 4 * sharpness
+        return np.where(x < 1, near, np.where(x < 2, far, 0.0))
 
     return kernel
 
@@ -87,17 +85,19 @@ def resize_weights(old, new, mode, antialias):
     smooth, plain, radius = _KERNELS[mode]
     scale = old / new
     width = max(scale, 1.0) if antialias else 1.0
-    kernel = smooth if antialias else plain
-    weights = np.zeros((new, old))
-    for row in range(new):
-        center = (row + 0.5) * scale
-        first, stop = math.floor(center - radius * width - 0.5), math.ceil(center + radius * width + 0.5)
-        values = [(column, kernel((column + 0.5 - center) / width)) for column in range(first, stop + 1)]
-        if antialias:  # the kernel is cut at the border
-            values = [(column, value) for column, value in values if 0 <= column < old]
-        total = sum(value for _, value in values)
-        for column, value in values:  # without smoothing the border pixel is repeated
-            weights[row, min(max(column, 0), old - 1)] += value / total
+    centers = (np.arange(new)[:, None] + 0.5) * scale
+    first = np.floor(centers - radius * width - 0.5).astype(np.int64)
+    columns = first + np.arange(math.ceil(2 * radius * width) + 2)  # (new, taps)
+    values = (smooth if antialias else plain)((columns + 0.5 - centers) / width)
+    if antialias:  # the kernel is cut at the border
+        values *= (columns >= 0) & (columns < old)
+    return taps_matrix(columns.clip(0, old - 1), values, old)  # without smoothing the border pixel is repeated
+
+
+def taps_matrix(columns, values, length):
+    """Return the matrix (new, length) with ``values`` (new, taps), scaled to sum to 1 in a row, at ``columns``."""
+    weights = np.zeros((len(columns), length))
+    np.add.at(weights, (np.arange(len(columns))[:, None], columns), values / values.sum(axis=1, keepdims=True))
     return weights
 
 

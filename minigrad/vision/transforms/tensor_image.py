@@ -2,7 +2,7 @@
 
 from minigrad.backend import np
 from minigrad.tensor import Tensor, wrap
-from minigrad.vision.transforms.interpolation import InterpolationMode, nearest_indices, resize_weights
+from minigrad.vision.transforms.interpolation import InterpolationMode, nearest_indices, resize_weights, taps_matrix
 
 
 def check_image(img):
@@ -51,7 +51,7 @@ def _source_indices(length, before, after, mode):
         return np.clip(positions, 0, length - 1)
     if mode == "reflect":
         if max(before, after) >= length:
-            raise RuntimeError(f"padding ({before}, {after}) should be less than the image's size {length} to reflect it")
+            raise RuntimeError(f"padding ({before}, {after}) should be less than the reflected image's size {length}")
         positions = np.abs(positions)
         return np.where(positions >= length, 2 * (length - 1) - positions, positions)
     if max(before, after) > length:
@@ -108,13 +108,9 @@ def _blur_weights(length, count, sigma):
     """Return the matrix (length, length) that blurs an axis mirrored at its ends with a Gaussian of count taps."""
     positions = np.arange(count) - (count - 1) / 2
     taps = np.exp(-0.5 * (positions / sigma) ** 2)
-    taps /= taps.sum()
     sources = _source_indices(length, count // 2, count // 2, "reflect")
-    weights = np.zeros((length, length))
-    for position in range(length):
-        for tap, source in zip(taps, sources[position : position + count]):
-            weights[position, source] += tap
-    return weights
+    columns = sources[np.arange(length)[:, None] + np.arange(count)]
+    return taps_matrix(columns, np.broadcast_to(taps, columns.shape), length)
 
 
 def gaussian_blur(img, counts, sigmas):

@@ -29,6 +29,7 @@ from minigrad.vision.transforms.functional.images import planes_of
 from minigrad.vision.transforms.interpolation import InterpolationMode
 from minigrad.vision.transforms.recipes import RandomResize, RandomShortestSize
 from minigrad.vision.transforms.warps import (
+    ElasticTransform,
     RandomAffine,
     RandomHorizontalFlip,
     RandomPerspective,
@@ -44,6 +45,7 @@ __all__ = [
     "Compose",
     "ConvertImageDtype",
     "CutMix",
+    "ElasticTransform",
     "FiveCrop",
     "GaussianBlur",
     "Grayscale",

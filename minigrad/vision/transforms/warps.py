@@ -4,7 +4,9 @@ import numbers
 
 from minigrad.backend import np
 from minigrad.nn import Module
-from minigrad.tensor import Tensor
+from minigrad.ops.join import cat
+from minigrad.tensor import Tensor, wrap
+from minigrad.utils.data.worker import current_generator
 from minigrad.vision.transforms import functional as F
 from minigrad.vision.transforms.draws import chance, uniform, whole
 from minigrad.vision.transforms.interpolation import InterpolationMode, interpolation_mode
@@ -232,3 +234,61 @@ class RandomPerspective(Module):
 
     def __repr__(self):
         return f"{type(self).__name__}(p={self.p})"
+
+
+def _two_numbers(value, name):
+    """Return [value, value] for a number, the list for two of them; TypeError, ValueError otherwise."""
+    if not isinstance(value, (numbers.Number, list, tuple)):
+        raise TypeError(f"{name} should be float or a sequence of floats. Got {type(value)}")
+    values = [value] if isinstance(value, numbers.Number) else list(value)
+    if not all(isinstance(number, numbers.Number) for number in values):
+        raise TypeError(f"{name} should be a sequence of floats. Got {value}")
+    if len(values) not in (1, 2):
+        raise ValueError(f"{name} is a sequence its length should be 1 or 2. Got {len(values)}")
+    return [float(number) for number in (values * 2)[:2]]
+
+
+class ElasticTransform(Module):
+    """An image whose pixels are moved by a random smooth field, as handwriting differs.
+
+    Args: ``alpha``: strength, in pixels before smoothing, or (x, y); ``sigma``: standard deviation in pixels of the
+    Gaussian that smooths the field, or (x, y); ``fill``: colour of what lies outside. Raises TypeError, ValueError.
+    Source: Simard, Steinkraus, Platt (2003);
+    https://docs.pytorch.org/vision/stable/generated/torchvision.transforms.ElasticTransform.html
+
+    >>> import minigrad as mg
+    >>> from minigrad.vision import transforms
+    >>> transforms.ElasticTransform(alpha=30.0, sigma=3.0)(mg.ones(1, 28, 28)).shape
+    minigrad.Size([1, 28, 28])
+    """
+
+    def __init__(self, alpha=50.0, sigma=5.0, interpolation=InterpolationMode.BILINEAR, fill=0):
+        super().__init__()
+        self.alpha = _two_numbers(alpha, "alpha")
+        self.sigma = _two_numbers(sigma, "sigma")
+        self.interpolation = interpolation_mode(interpolation)
+        if not isinstance(fill, (int, float, list, tuple)):
+            raise TypeError(f"fill should be int or float or a list or tuple of them. Got {type(fill)}")
+        self.fill = [float(number) for number in ([fill] if isinstance(fill, (int, float)) else fill)]
+
+    @staticmethod
+    def get_params(alpha, sigma, size):
+        """Return a random field (1, H, W, 2) for an image of size (H, W); see functional.elastic_transform."""
+        fields = []
+        for strength, width, length in zip(alpha, sigma, size, strict=True):
+            noise = current_generator().numpy.random((1, 1, *size), np.float32) * 2 - 1
+            field = wrap(noise)
+            if width > 0:
+                count = int(8 * width + 1)
+                field = F.gaussian_blur(field, [count + 1 - count % 2] * 2, [width, width])
+            fields.append(field * (strength / length))
+        return cat(fields, 1).permute(0, 2, 3, 1)
+
+    def forward(self, img):
+        _, height, width = F.get_dimensions(img)
+        field = self.get_params(self.alpha, self.sigma, [height, width])
+        return F.elastic_transform(img, field, self.interpolation, self.fill)
+
+    def __repr__(self):
+        detail = f"alpha={self.alpha}, sigma={self.sigma}, interpolation={self.interpolation}, fill={self.fill}"
+        return f"{type(self).__name__}({detail})"

@@ -39,7 +39,7 @@ from minigrad.vision.transforms.functional.geometry import (
     vflip,
 )
 from minigrad.vision.transforms.functional.images import get_dimensions, get_image_num_channels, get_image_size
-from minigrad.vision.transforms.functional.warps import affine, perspective, rotate
+from minigrad.vision.transforms.functional.warps import affine, elastic_transform, perspective, rotate
 from minigrad.vision.transforms.interpolation import InterpolationMode
 
 __all__ = [
@@ -55,6 +55,7 @@ __all__ = [
     "center_crop",
     "convert_image_dtype",
     "crop",
+    "elastic_transform",
     "equalize",
     "erase",
     "five_crop",

@@ -6,6 +6,7 @@ import numbers
 from minigrad.backend import np
 from minigrad.tensor import Tensor
 from minigrad.vision.transforms import pil_image, tensor_image
+from minigrad.vision.transforms.functional.conversions import pil_to_tensor, to_pil_image
 from minigrad.vision.transforms.functional.images import check_image, get_dimensions, takes_arrays
 from minigrad.vision.transforms.interpolation import InterpolationMode, interpolation_mode
 
@@ -157,3 +158,31 @@ def perspective(img, startpoints, endpoints, interpolation=InterpolationMode.BIL
     y, x = np.mgrid[: img.shape[-2], : img.shape[-1]] + 0.5
     across, along, below = (row[0] * x + row[1] * y + row[2] for row in np.append(coefficients, 1.0).reshape(3, 3))
     return tensor_image.sample(img, along / below, across / below, mode, fill)
+
+
+@takes_arrays
+def elastic_transform(img, displacement, interpolation=InterpolationMode.BILINEAR, fill=None):
+    """Return an image whose every pixel is taken from another place, moved by a field.
+
+    Args: ``displacement``: tensor (1, H, W, 2) of (x, y), 2 being the whole width or height; ``fill``: colour of what
+    lies outside. Raises TypeError for a field that is no tensor, ValueError for one of another shape.
+    Source: https://docs.pytorch.org/vision/stable/generated/torchvision.transforms.functional.elastic_transform.html
+
+    >>> import minigrad as mg
+    >>> from minigrad.vision.transforms import functional
+    >>> one_pixel = mg.tensor([2 / 3, 0.0]).expand(1, 1, 3, 2)
+    >>> functional.elastic_transform(mg.tensor([[[1.0, 2.0, 3.0]]]), one_pixel).round()
+    tensor([[[2., 3., 0.]]])
+    """
+    mode = interpolation_mode(interpolation)
+    if not isinstance(displacement, Tensor):
+        raise TypeError("Argument displacement should be a Tensor")
+    _, height, width = get_dimensions(img)
+    wanted = (1, height, width, 2)
+    if displacement.shape != wanted:
+        raise ValueError(f"Argument displacement shape should be {wanted}, but given {tuple(displacement.shape)}")
+    planes = img if isinstance(img, Tensor) else pil_to_tensor(img)
+    moved_x, moved_y = displacement.detach().cpu().numpy()[0].astype(float).transpose(2, 0, 1)
+    y, x = np.mgrid[:height, :width] + 0.5
+    moved = tensor_image.sample(planes, y + moved_y * height / 2, x + moved_x * width / 2, mode, fill)
+    return moved if planes is img else to_pil_image(moved, mode=img.mode)
