@@ -5,7 +5,7 @@ import sys
 import warnings
 
 import models
-from models import eval, figures, filters, multilabel, predict, sentence_command, summary, train
+from models import eval, figures, filters, graph, multilabel, predict, sentence_command, summary, train
 from models.common import CommandError
 from models.experiments import command as experiments
 
@@ -20,6 +20,7 @@ COMMANDS = {
     "experiments": experiments,
     "summary": summary,
     "figures": figures,
+    "graph": graph,
 }
 
 
