@@ -424,6 +424,7 @@ def test_random_transforms_in_workers(context):
 
 # ---------------------------------------------------------------------- objects
 ALL = [
+    T.AugMix(),
     T.ElasticTransform(),
     T.AutoAugment(),
     T.RandAugment(),

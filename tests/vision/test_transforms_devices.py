@@ -48,7 +48,7 @@ TRANSFORMS = [
     T.ScaleJitterCrop(4, scales=(5, 7)),
     T.TenCrop(4),
 ]
-INTEGERS = [T.AutoAugment(), T.RandAugment(4), T.RandomEqualize(1.0), T.RandomPosterize(2, 1.0),
+INTEGERS = [T.AugMix(), T.AutoAugment(), T.RandAugment(4), T.RandomEqualize(1.0), T.RandomPosterize(2, 1.0),
             T.RandomSolarize(9, 1.0), T.TrivialAugmentWide()]
 FLOATS = [T.Normalize([0.5] * 3, [0.2] * 3), lambda image: F.adjust_gamma(image, 2.0),
           lambda image: T.MixUp(num_classes=3)(image[None], mg.tensor([0], device=image.device)),

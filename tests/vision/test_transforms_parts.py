@@ -368,7 +368,7 @@ def test_changes_of_tensors_are_pillows(name, strength):
     assert np.array_equal(results[0], levels(image)) == (name == "Identity")
 
 
-@pytest.mark.parametrize("kind", [T.AutoAugment, T.RandAugment, T.TrivialAugmentWide])
+@pytest.mark.parametrize("kind", [T.AutoAugment, T.AugMix, T.RandAugment, T.TrivialAugmentWide])
 def test_lists_of_changes_change_images(kind):
     pillow, tensor, _, array, _ = forms(picture(size=(16, 12)))
     for form in (pillow, tensor, array, mg.stack([tensor, tensor])):
@@ -378,6 +378,22 @@ def test_lists_of_changes_change_images(kind):
         assert all(result.dtype == np.uint8 for result in results)
         assert len({result.tobytes() for result in results}) > 10
     assert kind(interpolation=InterpolationMode.BILINEAR, fill=[1, 2, 3])(pillow).size == (16, 12)
+
+
+def test_augmix_is_a_mean_of_the_image_and_its_changes():
+    mg.manual_seed(0)
+    flat = mg.full((2, 3, 9, 9), 100, dtype=mg.uint8)
+    mixed = T.AugMix(severity=1, all_ops=False)(flat)  # the weakest changes: none but posterize and solarize
+    assert mixed.dtype == mg.uint8
+    assert mixed.max().item() <= 100
+    images = mg.stack([F.pil_to_tensor(picture(size=(12, 9), seed=seed)) for seed in range(2)])
+    kept = images.clone()
+    results = [T.AugMix(severity=10, mixture_width=2, chain_depth=1, alpha=0.5)(images) for _ in range(20)]
+    distances = [abs(result.float() - images.float()).mean().item() for result in results]
+    assert min(distances) < 20 < max(distances)
+    assert images.tolist() == kept.tolist()
+    assert len(T.AugMix(all_ops=False)._table(images)) == 9
+    assert T.AugMix()._table(images)["Posterize"][0].tolist()[::9] == [4, 0]
 
 
 # ---------------------------------------------------------------------- all of them
@@ -390,8 +406,8 @@ RANDOM = [
     T.RandomResize(5, 9), T.RandomShortestSize([5, 7]), T.RandomApply([T.RandomInvert(0.5)]),
     T.RandomChoice([T.RandomInvert(1.0), T.Pad(1)]), T.RandomOrder([T.RandomInvert(), T.Pad(1)]),
 ]
-UINT8_ONLY = [T.RandomPosterize(3), T.RandomSolarize(99), T.RandomEqualize(), T.AutoAugment(), T.RandAugment(),
-              T.TrivialAugmentWide()]
+UINT8_ONLY = [T.RandomPosterize(3), T.RandomSolarize(99), T.RandomEqualize(), T.AutoAugment(), T.AugMix(),
+              T.RandAugment(), T.TrivialAugmentWide()]
 
 
 @pytest.mark.parametrize("transform", RANDOM + UINT8_ONLY, ids=lambda transform: type(transform).__name__)
@@ -468,6 +484,8 @@ def test_arrays_through_a_whole_pipeline():
         (T.MixUp(num_classes=3), "MixUp(alpha=1.0, num_classes=3)"),
         (T.CutMix(alpha=0.5), "CutMix(alpha=0.5)"),
         (T.AutoAugment(), "AutoAugment(policy=AutoAugmentPolicy.IMAGENET, fill=None)"),
+        (T.AugMix(), "AugMix(severity=3, mixture_width=3, chain_depth=-1, alpha=1.0, all_ops=True, "
+         "interpolation=InterpolationMode.BILINEAR, fill=None)"),
         (T.RandAugment(), "RandAugment(num_ops=2, magnitude=9, num_magnitude_bins=31, "
          "interpolation=InterpolationMode.NEAREST, fill=None)"),
         (T.TrivialAugmentWide(), "TrivialAugmentWide(num_magnitude_bins=31, "
@@ -567,6 +585,8 @@ IMAGES, LABELS = mg.zeros(4, 3, 5, 5), mg.zeros(4, dtype=mg.int64)
         (lambda: T.MixUp(num_classes=2)(IMAGES.byte(), LABELS), TypeError, "floats"),
         (lambda: T.AutoAugment("imagenet"), ValueError, "not recognized"),
         (lambda: T.RandAugment(magnitude=31), ValueError, "magnitude"),
+        (lambda: T.AugMix(severity=11), ValueError, "severity"),
+        (lambda: T.AugMix(mixture_width=0), ValueError, "positive"),
         (lambda: T.TrivialAugmentWide(1), ValueError, "num_magnitude_bins"),
         (lambda: F.normalize(mg.zeros(1, 2, 2), [0.5] * 3, [0.5] * 3), RuntimeError, "do not fit an image of 1"),
         (lambda: F.hflip(np.zeros(3)), TypeError, r"\(H, W\) or \(H, W, C\)"),

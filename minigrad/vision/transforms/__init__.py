@@ -5,7 +5,13 @@ Random ones draw from minigrad's default generator, in a DataLoader's worker thr
 """
 
 from minigrad.vision.transforms import functional, v2
-from minigrad.vision.transforms.autoaugment import AutoAugment, AutoAugmentPolicy, RandAugment, TrivialAugmentWide
+from minigrad.vision.transforms.autoaugment import (
+    AugMix,
+    AutoAugment,
+    AutoAugmentPolicy,
+    RandAugment,
+    TrivialAugmentWide,
+)
 from minigrad.vision.transforms.batches import CutMix, MixUp
 from minigrad.vision.transforms.color import (
     ColorJitter,
@@ -36,6 +42,7 @@ from minigrad.vision.transforms.warps import (
 )
 
 __all__ = [
+    "AugMix",
     "AutoAugment",
     "AutoAugmentPolicy",
     "CenterCrop",

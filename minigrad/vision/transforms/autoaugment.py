@@ -1,4 +1,4 @@
-"""Augmentation whose changes are drawn from a list: AutoAugment, RandAugment, TrivialAugment.
+"""Augmentation whose changes are drawn from a list: AutoAugment, RandAugment, TrivialAugment, AugMix.
 
 They take PIL images, and tensors and arrays of uint8.
 """
@@ -9,9 +9,13 @@ from enum import Enum
 
 from minigrad.backend import np
 from minigrad.nn import Module
+from minigrad.utils.data.worker import current_generator
 from minigrad.vision.transforms import functional as F
 from minigrad.vision.transforms.draws import chance, whole
+from minigrad.vision.transforms.functional.images import takes_arrays
 from minigrad.vision.transforms.interpolation import InterpolationMode, interpolation_mode
+from minigrad.vision.transforms.pil_image import is_pil_image
+from minigrad.vision.transforms.tensor_image import like
 from minigrad.vision.transforms.warps import fills
 
 
@@ -291,3 +295,80 @@ class TrivialAugmentWide(_FromList):
             f"{type(self).__name__}(num_magnitude_bins={self.num_magnitude_bins}, "
             f"interpolation={self.interpolation}, fill={self.fill})"
         )
+
+
+class AugMix(_FromList):
+    """A mean, with random weights, of an image and several chains of one to three mild changes of it.
+
+    Args:
+        severity: the changes' strengths are the weakest of 10, as many as this number says.
+        mixture_width: number of chains; chain_depth: changes of a chain, or 0 and less for a random number.
+        alpha: of the Dirichlet distributions of the weights: the smaller, the more unequal they are.
+        all_ops: whether brightness, colour, contrast and sharpness are changed as well.
+    Raises ValueError for a severity beyond 1 … 10 or numbers that are not positive.
+    Source: Hendrycks et al. (2020); https://docs.pytorch.org/vision/stable/generated/torchvision.transforms.AugMix.html
+
+    >>> import minigrad as mg
+    >>> from minigrad.vision import transforms
+    >>> transforms.AugMix()(mg.full((3, 8, 9), 100, dtype=mg.uint8)).shape
+    minigrad.Size([3, 8, 9])
+    """
+
+    def __init__(
+        self,
+        severity=3,
+        mixture_width=3,
+        chain_depth=-1,
+        alpha=1.0,
+        all_ops=True,
+        interpolation=InterpolationMode.BILINEAR,
+        fill=None,
+    ):
+        super().__init__(interpolation, fill)
+        if not 1 <= severity <= 10:
+            raise ValueError(f"The severity must be between [1, 10]. Got {severity} instead.")
+        if mixture_width < 1 or not alpha > 0:
+            raise ValueError(f"mixture_width and alpha should be positive, but got {mixture_width} and {alpha}")
+        self.severity = severity
+        self.mixture_width = mixture_width
+        self.chain_depth = chain_depth
+        self.alpha = alpha
+        self.all_ops = all_ops
+
+    def _table(self, img):
+        """Return the table of strengths for an image."""
+        _, height, width = F.get_dimensions(img)
+        table = strengths(10, 0.3, (width / 3.0, height / 3.0), 30.0, 0.9, 4)
+        table["Posterize"] = (table["Posterize"][0] - 4, False)
+        if not self.all_ops:
+            for name in ("Brightness", "Color", "Contrast", "Sharpness"):
+                del table[name]
+        return table
+
+    def forward(self, img):
+        if is_pil_image(img):
+            return F.to_pil_image(self._mixture(F.pil_to_tensor(img)), mode=img.mode)
+        return takes_arrays(self._mixture)(img)
+
+    def _mixture(self, img):
+        table = self._table(img)
+        batch = img.reshape(*[1] * max(4 - img.ndim, 0), *img.shape)  # (N, …, C, H, W): each image has its own weights
+        generator = current_generator().numpy
+        kept, changed = generator.dirichlet([self.alpha] * 2, len(batch)).T
+        weights = generator.dirichlet([self.alpha] * self.mixture_width, len(batch)).T * changed
+        mixture = None
+        for weight in (kept, *weights):
+            weight = like(weight.astype(np.float32).reshape(-1, *[1] * (batch.ndim - 1)), batch)
+            mixture = batch * weight if mixture is None else mixture + self._chain(batch, table) * weight
+        return mixture.reshape(img.shape).to(img.dtype)
+
+    def _chain(self, img, table):
+        """Return images after a random chain of changes."""
+        for _ in range(self.chain_depth if self.chain_depth > 0 else whole(1, 3)):
+            name = list(table)[whole(0, len(table) - 1)]
+            img = self._apply(img, name, table, whole(0, self.severity - 1), chance(0.5))
+        return img
+
+    def __repr__(self):
+        names = ("severity", "mixture_width", "chain_depth", "alpha", "all_ops", "interpolation", "fill")
+        return f"{type(self).__name__}({', '.join(f'{name}={getattr(self, name)}' for name in names)})"

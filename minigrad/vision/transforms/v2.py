@@ -7,7 +7,13 @@ from minigrad.backend import as_dtype, np
 from minigrad.nn import Module
 from minigrad.tensor import Tensor
 from minigrad.vision.transforms import functional
-from minigrad.vision.transforms.autoaugment import AutoAugment, AutoAugmentPolicy, RandAugment, TrivialAugmentWide
+from minigrad.vision.transforms.autoaugment import (
+    AugMix,
+    AutoAugment,
+    AutoAugmentPolicy,
+    RandAugment,
+    TrivialAugmentWide,
+)
 from minigrad.vision.transforms.batches import CutMix, MixUp
 from minigrad.vision.transforms.color import (
     ColorJitter,
@@ -38,6 +44,7 @@ from minigrad.vision.transforms.warps import (
 )
 
 __all__ = [
+    "AugMix",
     "AutoAugment",
     "AutoAugmentPolicy",
     "CenterCrop",

@@ -208,7 +208,7 @@ def posterize(img, bits):
     if not 0 <= bits <= 8:
         raise ValueError(f"The number of bits should be between 0 and 8. Got {bits}")
     if not isinstance(img, Tensor):
-        return pil_color.operate(img, "posterize", bits) if bits else img.point(lambda level: 0)
+        return pil_color.operate(img, "posterize", bits) if bits else img.point(lambda level: 0)  # Pillow refuses 0
     tensor_color.check_channels(img, (1, 3))
     return tensor_color.posterize(img, bits)
 
