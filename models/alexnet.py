@@ -86,7 +86,7 @@ class AlexNet(nn.Module):
             nn.MaxPool2d(3, stride=2),
         )
         grid = grid_of("AlexNet", self.features, image_size)
-        hidden = hidden or (1024 if small else 4096)
+        hidden = (1024 if small else 4096) if hidden is None else hidden
         self.avgpool = nn.AdaptiveAvgPool2d((grid, grid))
         self.classifier = nn.Sequential(
             nn.Dropout(dropout),
@@ -171,7 +171,7 @@ class AlexNet2012(nn.Module):
         self.features = nn.Sequential(lecture_features(conv1, (384, 384, 256), groups=groups, norm=norm))
         grid = grid_of("AlexNet2012", self.features, image_size)
         self.avgpool = nn.AdaptiveAvgPool2d((grid, grid))
-        hidden = hidden or (1024 if small else 4096)
+        hidden = (1024 if small else 4096) if hidden is None else hidden
         self.classifier = nn.Sequential(lecture_classifier(256 * grid * grid, hidden, num_classes, dropout))
         draw(self, init)
 

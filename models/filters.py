@@ -56,19 +56,16 @@ def run(arguments):
     model, origin, normalised = open_network(arguments)
     model = model.to(device).eval()
     image, caption = open_image(arguments, model, normalised)
-    chosen = choose(arguments.layer, model, image)
+    convolutions, layers = choose(arguments.layer, model, image)
     name = arguments.model
     folder = open_folder(arguments.out or f"runs/filters-{name}")
     written = []
-    for layer in chosen:
-        module = module_of(model, layer)
-        if isinstance(module, nn.Conv2d) and (arguments.layer or layer == first_convolution(model)):
-            written.append(folder / f"filters-{layer}.png")
-            draw_filters(module, f"{name}, {layer}", origin, arguments.maps if arguments.layer else None, written[-1])
+    for layer in convolutions:
+        written.append(folder / f"filters-{layer}.png")
+        most = arguments.maps if arguments.layer else None  # of the first layer all are drawn
+        draw_filters(module_of(model, layer), f"{name}, {layer}", origin, most, written[-1])
     if image is not None:
-        shown = [layer for layer in chosen if arguments.layer or isinstance(module_of(model, layer), ACTIVATIONS)]
-        shown = shown or chosen
-        for layer, (maps, source) in outputs(model, image, shown).items():
+        for layer, (maps, source) in outputs(model, image, layers).items():
             written.append(folder / f"activations-{layer.replace(':', '-')}.png")
             title = f"{name}, {layer}: {type(module_of(model, layer)).__name__}"
             title += f" after {source}" if source not in (None, layer) else ""
@@ -207,13 +204,17 @@ def watched(model, image, see):
 
 
 def choose(wanted, model, image):
-    """The layers to draw: those wanted, or the first convolution and the first activations; all must be there."""
+    """The convolutions whose filters are drawn, and the layers whose maps are: those wanted, or the first ones.
+
+    Raises:
+        CommandError: for a layer that is not there, or has nothing to draw.
+    """
     first = first_convolution(model)
     if first is None and not wanted:
         raise CommandError("this network has no convolution: choose with --layer")
+    maps = []
     if image is None:
         drawable = [name for name, module in model.named_modules() if isinstance(module, nn.Conv2d)]
-        chosen = wanted or [first]
         what = "has no filters to draw; without --image or --data only convolutions have"
     else:
         called = []
@@ -225,11 +226,11 @@ def choose(wanted, model, image):
         watched(model, image, see)
         drawable = [name for name, _ in called]
         activations = [name for name, module in called if isinstance(module, ACTIVATIONS)]
-        convolutions = [name for name, module in called if isinstance(module, nn.Conv2d)]
-        chosen = wanted or [first, *(activations or convolutions)[:FIRST]]
+        outermost = [name for name, _ in called if "." not in name]  # their ReLUs may be functions
+        maps = wanted or (activations or outermost)[:FIRST]
         what = "puts out no maps (N, C, H, W)"
     known = {name for name, _ in model.named_modules() if name}
-    for layer in chosen:
+    for layer in wanted or ():
         if layer in drawable:
             continue
         if layer in known:
@@ -238,7 +239,8 @@ def choose(wanted, model, image):
         listed = ", ".join(drawable[:12]) + (", …" if len(drawable) > 12 else "")
         meant = f"; did you mean {near[0]}?" if near else ""
         raise CommandError(f"--layer {layer}: no such layer; there are {listed}{meant}")
-    return list(dict.fromkeys(chosen))
+    convolutions = [layer for layer in wanted or [first] if isinstance(module_of(model, layer), nn.Conv2d)]
+    return list(dict.fromkeys(convolutions)), maps
 
 
 def outputs(model, image, layers):
@@ -301,9 +303,11 @@ def draw_maps(maps, title, origin, image, caption, most, path):
     how = "red is positive, blue negative" if signed else "dark is zero"
     zero = f"; {dead} of them zero everywhere" if dead else ""
     shown = scaled[:most]
-    whole = mosaic.mosaic(mosaic.enlarged(shown, 84), mosaic.columns_for(len(shown)), framed=signed)
+    columns = mosaic.columns_for(len(shown), wide=False)
+    whole = mosaic.mosaic(mosaic.enlarged(shown, 110 if len(shown) <= 8 else 84), columns, framed=signed)
+    seen = mosaic.mosaic(mosaic.enlarged(image.unsqueeze(0), 224), 1, framed=True)
     panels = [
-        {"image": mosaic.enlarged(image.unsqueeze(0), 224)[0], "colours": "gray", "caption": caption},
+        {"image": seen, "colours": "gray", "caption": caption},
         {"image": whole, "colours": "RdBu_r" if signed else "magma"},
     ]
     mosaic.draw(panels, title, [f"{about}; each scaled by its largest value; {how}{zero}", origin], path)

@@ -10,17 +10,19 @@ FRAME = 0.45  # gray of the line around a picture that may have the page's white
 MARGIN = 18
 LINE = 22  # height of a line of text in pixels
 DPI = 100
-LETTER = 6.2  # width of a letter of the text in pixels
+TITLE, TEXT = 12, 9  # sizes of the letters in points
 
 
-def columns_for(count):
+def columns_for(count, wide=True):
     """How many pictures stand in a row: such that rows are full and the whole is somewhat wider than high.
+
+    Up to eight are in one row if wide, otherwise four to eight are in two.
 
     >>> [columns_for(count) for count in (6, 16, 64, 96, 20)]
     [6, 4, 8, 12, 5]
     """
     if count <= 8:
-        return count
+        return count if wide else -(-count // 2) if count > 3 else count
     least = math.isqrt(count - 1) + 1
     full = [columns for columns in range(least, 2 * least + 1) if count % columns == 0]
     return full[0] if full else math.isqrt(count * 3 // 2)
@@ -56,6 +58,15 @@ def mosaic(pictures, columns, framed=False):
     return whole
 
 
+def length(text, size, weight="normal"):
+    """How many pixels a line of text takes, with a little more for the rounding of letters to pixels."""
+    from matplotlib.font_manager import FontProperties
+    from matplotlib.textpath import TextPath
+
+    path = TextPath((0, 0), text, size=size, prop=FontProperties(weight=weight))
+    return math.ceil(1.05 * path.get_extents().width * DPI / 72)
+
+
 def draw(panels, title, lines, path):
     """Write mosaics from left to right under a title and lines of text, one pixel of the file for each of theirs.
 
@@ -72,16 +83,16 @@ def draw(panels, title, lines, path):
     heights = [panel["image"].shape[0] for panel in panels]
     widths = [panel["image"].shape[1] for panel in panels]
     captions = LINE if any(panel.get("caption") for panel in panels) else 0
-    text = max(len(line) * LETTER for line in (*lines, title + " " * (len(title) // 3)))  # the title is larger
+    text = max(length(title, TITLE, "bold"), *(length(line, TEXT) for line in lines))
     width = max(sum(widths) + MARGIN * (len(panels) + 1), text + 2 * MARGIN)
     top = MARGIN + LINE * (1 + len(lines)) + captions + 8
     height = top + max(heights) + MARGIN
     drawing = figure(figsize=(width / DPI, height / DPI), facecolor="white")
     drawing.set_layout_engine("none")
-    drawing.text(MARGIN / width, 1 - MARGIN / height, title, va="top", fontsize=12, fontweight="bold")
+    drawing.text(MARGIN / width, 1 - MARGIN / height, title, va="top", fontsize=TITLE, fontweight="bold")
     for index, line in enumerate(lines):
         y = 1 - (MARGIN + LINE * (index + 1) + 2) / height
-        drawing.text(MARGIN / width, y, line, va="top", fontsize=9, color="0.35")
+        drawing.text(MARGIN / width, y, line, va="top", fontsize=TEXT, color="0.35")
     left = MARGIN
     for panel, panel_width, panel_height in zip(panels, widths, heights):
         box = (left / width, 1 - (top + panel_height) / height, panel_width / width, panel_height / height)
@@ -95,6 +106,7 @@ def draw(panels, title, lines, path):
             colours = colormaps[panel.get("colours", "gray")].with_extremes(bad="white", under=str(FRAME))
             axes.imshow(image.numpy(), cmap=colours, vmin=0, vmax=1, interpolation="nearest", aspect="auto")
         if panel.get("caption"):
-            drawing.text(left / width, 1 - (top - 5) / height, panel["caption"], va="bottom", fontsize=9, color="0.35")
+            y = 1 - (top - 5) / height
+            drawing.text(left / width, y, panel["caption"], va="bottom", fontsize=TEXT, color="0.35")
         left += panel_width + MARGIN
     save(drawing, path, dpi=DPI)

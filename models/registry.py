@@ -56,8 +56,18 @@ def register(builder):
                 setattr(model, argument, given.arguments[argument])
         return model
 
+    build_checked.__signature__ = _with_weights(signature)
     _BUILDERS[name] = build_checked
     return build_checked
+
+
+def _with_weights(signature):
+    """The signature with the keyword weights, before **kw if there is one."""
+    parameters = list(signature.parameters.values())
+    open_ended = bool(parameters) and parameters[-1].kind == inspect.Parameter.VAR_KEYWORD
+    weights = inspect.Parameter("weights", inspect.Parameter.KEYWORD_ONLY, default=None)
+    parameters.insert(len(parameters) - open_ended, weights)
+    return signature.replace(parameters=parameters)
 
 
 def _check_positive_integer(name, argument, value):
@@ -68,9 +78,9 @@ def _check_positive_integer(name, argument, value):
 
 
 def arguments(name):
-    """The keywords of the builder called name that are known by name, ``weights`` last."""
+    """The arguments that the builder called name lists; it may pass further keywords on to its class."""
     parameters = inspect.signature(builder_of(name)).parameters.values()
-    return [parameter.name for parameter in parameters if parameter.kind != parameter.VAR_KEYWORD] + ["weights"]
+    return [parameter.name for parameter in parameters if parameter.kind != parameter.VAR_KEYWORD]
 
 
 def names():

@@ -20,7 +20,7 @@ def configuration(letter):
     >>> configuration("A")
     [64, 'M', 128, 'M', 256, 256, 'M', 512, 512, 'M', 512, 512, 'M']
     """
-    layers: list = []
+    layers = []
     for width, depth in zip(WIDTHS, DEPTHS[letter]):
         layers += [width] * depth + ["M"]
     return layers
@@ -97,7 +97,7 @@ class VGG(nn.Module):
             raise ValueError(f"VGG: nothing is left of images of {image_size} pixels after the poolings")
         small = image_size <= SMALL
         grid = min(GRID, side) if small else GRID
-        hidden = hidden or (512 if small else 4096)
+        hidden = (512 if small else 4096) if hidden is None else hidden
         self.in_channels = convolutions[0].in_channels
         self.image_size = image_size
         self.features = features

@@ -68,7 +68,7 @@ class ZFNet(nn.Module):
         self.features = nn.Sequential(layers)
         grid = grid_of("ZFNet", self.features, image_size)
         self.avgpool = nn.AdaptiveAvgPool2d((grid, grid))
-        hidden = hidden or (1024 if small else 4096)
+        hidden = (1024 if small else 4096) if hidden is None else hidden
         self.classifier = nn.Sequential(lecture_classifier(512 * grid * grid, hidden, num_classes, dropout))
         draw(self, init)
 

@@ -24,6 +24,7 @@ def draw(*arguments):
 def test_rows_are_full_where_they_can_be():
     counts = (1, 6, 8, 9, 16, 17, 64, 96, 384)
     assert [mosaic.columns_for(count) for count in counts] == [1, 6, 8, 3, 4, 5, 8, 12, 24]
+    assert [mosaic.columns_for(count, wide=False) for count in (3, 4, 5, 8, 9)] == [3, 2, 3, 4, 3]
 
 
 @pytest.mark.parametrize("channels", [(), (3,)])
@@ -127,8 +128,16 @@ def test_calls_of_a_shared_layer_are_told_apart():
     found = filters.outputs(model, image, ["activation", "activation:2"])
     assert found["activation"][0].shape == (6, 28, 28) and found["activation"][1] == "conv1"
     assert found["activation:2"][0].shape == (16, 10, 10) and found["activation:2"][1] == "conv2"
-    assert filters.choose(None, model, image) == ["conv1", "activation", "activation:2"]
-    assert filters.choose(None, model, None) == ["conv1"]
+    assert filters.choose(None, model, image) == (["conv1"], ["activation", "activation:2"])
+    assert filters.choose(None, model, None) == (["conv1"], [])
+    wanted = ["pool", "conv2", "conv2"]
+    assert filters.choose(wanted, model, image) == (["conv2"], wanted)
+
+
+def test_activations_that_are_no_layers_are_seen_in_the_parts_that_hold_them(undrawn):
+    """GoogLeNet's ReLUs are functions: its first parts put out what they make."""
+    model = models.googlenet(10, image_size=32).eval()
+    assert filters.choose(None, model, mg.zeros(1, 3, 32, 32)) == (["conv1.conv"], ["conv1", "maxpool1", "norm1"])
 
 
 def test_dead_maps_and_signs_are_told(tmp_path, monkeypatch):
@@ -144,8 +153,8 @@ def test_dead_maps_and_signs_are_told(tmp_path, monkeypatch):
     assert "of which the first 2;" in signed and signed.endswith("blue negative; 1 of them zero everywhere")
     assert second[1]["colours"] == "RdBu_r" and first[0]["caption"] == "an image"
     assert first[1]["image"].nan_to_num(0.0).max().item() == 1.0  # scaled by its own largest value
-    assert first[0]["image"].shape == (224, 224) and second[0]["image"].shape == (224, 224, 3)
-    assert math.isnan(first[1]["image"][0, 84].item())
+    assert first[0]["image"].shape == (226, 226) and second[0]["image"].shape == (226, 226, 3)
+    assert math.isnan(first[1]["image"][0, 112].item())  # 110 pixels are 28 for each of 4
 
 
 # ---------------------------------------------------------------- the command
@@ -197,7 +206,7 @@ def test_a_checkpoint_knows_its_network_and_its_normalization(tmp_path, photo, m
     panels, lines = drawn["activations-conv1.png"]
     assert lines[1] == "run/best.pt: lenet5, 3 epochs of pictures" and panels[0]["caption"] == "photo.png"
     # The picture is shown as it was, whatever it was normalised by: gray, from black to white.
-    shown = panels[0]["image"]
+    shown = panels[0]["image"][1:-1, 1:-1]
     assert mg.allclose(shown[..., 0], shown[..., 2], atol=1e-5)
     assert shown.min().item() < 0.1 and shown.max().item() > 0.9
     weight = model.conv1.weight.detach()

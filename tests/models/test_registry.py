@@ -19,7 +19,7 @@ def test_every_network_has_the_same_arguments(undrawn):
         assert isinstance(model.in_channels, int) and isinstance(model.image_size, int), name
         parameters = inspect.signature(registry.builder_of(name)).parameters
         assert next(iter(parameters)) == "num_classes", name
-        assert {"in_channels", "image_size"} <= set(parameters), name
+        assert {"in_channels", "image_size", "weights"} <= set(parameters), name
 
 
 def test_every_builder_is_in_the_package():
