@@ -19,7 +19,7 @@ import numpy as np
 
 import minigrad as mg
 
-FORBIDDEN = ("exec", "compile", "os.system", "os.exec", "os.posix_spawn", "os.fork", "subprocess.", "socket.", "ctypes.")
+FORBIDDEN = ("exec", "compile", "os.system", "os.exec", "os.posix_spawn", "os.fork", "subprocess.", "socket.", "ctypes")
 ALLOWED = (pickle.UnpicklingError, RuntimeError, EOFError)
 WATCHING = []
 

@@ -1,0 +1,279 @@
+"""Checkpoints go both ways between minigrad and PyTorch, unchanged."""
+
+import collections
+import io
+import math
+import warnings
+
+import numpy as np
+import pytest
+
+torch = pytest.importorskip("torch")
+
+import minigrad as mg  # noqa: E402
+
+DTYPES = (
+    "float16 float32 float64 complex64 complex128 bool int8 int16 int32 int64 uint8 uint16 uint32 uint64"
+).split()  # fmt: skip
+
+
+def to_torch(value, **options):
+    """minigrad.save, torch.load."""
+    file = io.BytesIO()
+    mg.save(value, file)
+    file.seek(0)
+    options.setdefault("weights_only", True)
+    return torch.load(file, **options)
+
+
+def to_minigrad(value, zipped=True, **options):
+    """torch.save, minigrad.load."""
+    file = io.BytesIO()
+    torch.save(value, file, _use_new_zipfile_serialization=zipped)
+    file.seek(0)
+    return mg.load(file, **options)
+
+
+def values_of(name):
+    numbers = np.array([[0, 1, 2], [3, 127, 1]])
+    if name.startswith("complex"):
+        numbers = numbers + 1j
+    return numbers.astype(name)
+
+
+@pytest.mark.parametrize("name", DTYPES)
+def test_every_dtype_to_pytorch(name):
+    found = to_torch({"x": mg.tensor(values_of(name))})["x"]
+    assert found.dtype == getattr(torch, name)
+    np.testing.assert_array_equal(found.numpy(), values_of(name))
+
+
+@pytest.mark.parametrize("zipped", [True, False])
+@pytest.mark.parametrize("name", DTYPES)
+def test_every_dtype_to_minigrad(name, zipped):
+    found = to_minigrad({"x": torch.from_numpy(values_of(name))}, zipped)["x"]
+    assert found.dtype == getattr(mg, name)
+    np.testing.assert_array_equal(found.numpy(), values_of(name))
+
+
+@pytest.mark.parametrize("zipped", [True, False])
+def test_bfloat16_is_widened_exactly(zipped):
+    numbers = torch.tensor([0.0, -0.0, 1 / 3, 3e38, 1e-40, math.inf, -math.inf, math.nan], dtype=torch.bfloat16)
+    found = to_minigrad([numbers, numbers[1:3]], zipped)
+    assert found[0].dtype == mg.float32
+    np.testing.assert_array_equal(found[0].numpy().view("u4")[:-1], numbers.float().numpy().view("u4")[:-1])
+    assert np.isnan(found[0][-1].item())
+    found[0][1] = 5
+    assert found[1][0] == 5
+
+
+BASE = np.arange(24, dtype="float32").reshape(2, 3, 4)
+VIEWS = {
+    "all": lambda x: x,
+    "transposed": lambda x: x.transpose(0, 2),
+    "every second": lambda x: x[:, :, ::2],
+    "column": lambda x: x[:, 1, 2],
+    "expanded": lambda x: x[:, :1].expand(2, 5, 4),
+    "number": lambda x: x[1, 2, 3],
+    "empty": lambda x: x[:, :0],
+    "row": lambda x: x[1:, 1:2],
+}
+
+
+@pytest.mark.parametrize("name", VIEWS)
+def test_views_keep_memory_strides_and_offset(name):
+    make = VIEWS[name]
+    ours, theirs = mg.tensor(BASE), torch.from_numpy(BASE.copy())
+    for found, base in (
+        to_torch([make(ours), ours]),
+        to_minigrad([make(theirs), theirs]),
+        to_minigrad([make(theirs), theirs], False),
+    ):
+        expected = make(theirs)
+        np.testing.assert_array_equal(found.numpy(), expected.numpy())
+        assert tuple(found.shape) == tuple(expected.shape)
+        if expected.numel():
+            long = [i for i, length in enumerate(expected.shape) if length > 1]
+            assert [found.stride(i) for i in long] == [expected.stride(i) for i in long]
+            assert found.storage_offset() == expected.storage_offset()
+            base[1, 1, 2] = 100.0
+            changed = torch.from_numpy(BASE.copy())
+            changed[1, 1, 2] = 100.0
+            np.testing.assert_array_equal(found.numpy(), make(changed).numpy())
+
+
+CONTAINERS = {
+    "a": [1, -1, 2**40, 2**100, 1.5, True, None, "äö", b"\x00\xff", b"", 1 + 2j],
+    "b": {(1, "x"): {1, 2}, 3: (1, (2, 3), ())},
+    "c": collections.OrderedDict(x=1),
+    "d": collections.Counter("aab"),
+    "e": bytearray(b"xy"),
+}
+
+
+@pytest.mark.parametrize("zipped", [True, False])
+def test_containers_and_numbers(zipped):
+    assert to_torch(CONTAINERS) == CONTAINERS
+    assert to_minigrad(CONTAINERS, zipped) == CONTAINERS
+
+
+def test_size_dtype_device_and_layout():
+    ours = [mg.Size([2, 3]), mg.float16, mg.device("cpu"), mg.device("cuda:1"), mg.strided]
+    theirs = [torch.Size([2, 3]), torch.float16, torch.device("cpu"), torch.device("cuda:1"), torch.strided]
+    assert to_torch(ours) == theirs
+    assert to_minigrad(theirs) == ours
+
+
+@pytest.mark.parametrize("zipped", [True, False])
+def test_parameters_requires_grad_and_attributes(zipped):
+    def make(library):
+        tagged, named = library.ones(2), library.nn.Parameter(library.ones(1))
+        tagged.note, named.tag = "x", [1]
+        return [library.ones(2, requires_grad=True), library.nn.Parameter(library.ones(2), False), tagged, named]
+
+    for found, library in ((to_torch(make(mg)), torch), (to_minigrad(make(torch), zipped), mg)):
+        assert [value.requires_grad for value in found] == [True, False, False, True]
+        assert [isinstance(value, library.nn.Parameter) for value in found] == [False, True, False, True]
+        assert found[2].note == "x" and found[3].tag == [1]
+
+
+@pytest.mark.parametrize("zipped", [True, False])
+def test_lazy_conjugates_and_negatives(zipped):
+    numbers = torch.tensor([1 + 2j, 3 - 4j])
+    found = to_minigrad([numbers.conj(), numbers.clone().conj().imag, torch.nn.Parameter(numbers.conj())], zipped)
+    assert found[0].tolist() == [1 - 2j, 3 + 4j]
+    assert found[1].tolist() == [-2, 4]
+    assert found[2].tolist() == [1 - 2j, 3 + 4j]
+
+
+def network(library):
+    nn = library.nn
+    features = nn.Sequential(nn.Conv2d(3, 4, 3, bias=False), nn.BatchNorm2d(4), nn.ReLU(), nn.Flatten())
+    return nn.Sequential(features, nn.Linear(36, 5), nn.LayerNorm(5), nn.PReLU())
+
+
+OPTIMIZERS = {
+    "SGD": {"lr": 0.1, "momentum": 0.9, "nesterov": True},
+    "Adam": {"lr": 0.01, "amsgrad": True},
+    "AdamW": {"lr": 0.01},
+    "RMSprop": {"lr": 0.01, "centered": True, "momentum": 0.5},
+    "Adagrad": {"lr": 0.01},
+    "Adadelta": {"lr": 0.5},
+}
+
+
+def steps(library, net, optimizer, schedule, count):
+    images = library.as_tensor(np.random.default_rng(0).normal(size=(count, 6, 3, 5, 5)).astype("float32"))
+    for step in range(count):
+        optimizer.zero_grad()
+        net(images[step]).pow(2).sum().backward()
+        optimizer.step()
+        schedule.step()
+
+
+def parts(library, name):
+    net = network(library)
+    optimizer = getattr(library.optim, name)(net.parameters(), **OPTIMIZERS[name])
+    return net, optimizer, library.optim.lr_scheduler.MultiStepLR(optimizer, [1, 4])
+
+
+@pytest.mark.parametrize("name", OPTIMIZERS)
+@pytest.mark.parametrize("towards", ["pytorch", "minigrad"])
+def test_training_goes_on_in_the_other_library(name, towards):
+    """Network, optimizer and schedule saved after three steps by one library take the same next steps in the other."""
+    here, there, carry = (mg, torch, to_torch) if towards == "pytorch" else (torch, mg, to_minigrad)
+    ours, theirs = parts(here, name), parts(there, name)
+    steps(here, *ours, 3)
+    state = carry([part.state_dict() for part in ours])
+    for part, saved in zip(theirs, state):
+        part.load_state_dict(saved)
+    steps(here, *ours, 3)
+    steps(there, *theirs, 3)
+    for (key, value), (_, other) in zip(ours[0].state_dict().items(), theirs[0].state_dict().items()):
+        np.testing.assert_allclose(value.numpy(), other.numpy(), rtol=2e-4, atol=2e-5, err_msg=key)
+
+
+def test_pytorch_maps_our_files(tmp_path):
+    path = tmp_path / "weights.pt"
+    mg.save({"a": mg.arange(5.0), "b": mg.ones(3)}, path)
+    found = torch.load(path, mmap=True, weights_only=True)
+    assert found["a"].tolist() == [0, 1, 2, 3, 4]
+    theirs = tmp_path / "theirs.pt"
+    torch.save({"a": torch.arange(5.0)[1:]}, theirs)
+    assert mg.load(theirs, mmap=True)["a"].tolist() == [1, 2, 3, 4]
+
+
+def test_location_of_the_gpu_is_kept():
+    from tests import fake_cupy
+
+    file = io.BytesIO()
+    with fake_cupy.installed():
+        mg.save(mg.arange(3.0, device="cuda"), file)
+    file.seek(0)
+    assert torch.load(file, map_location="cpu", weights_only=True).tolist() == [0, 1, 2]
+    if not torch.cuda.is_available():
+        file.seek(0)
+        with pytest.raises(RuntimeError, match="deserialize object on a CUDA device"):
+            torch.load(file, weights_only=True)
+
+
+def test_without_checksums():
+    torch.serialization.set_crc32_options(False)
+    try:
+        assert to_minigrad(torch.ones(3)).tolist() == [1, 1, 1]
+    finally:
+        torch.serialization.set_crc32_options(True)
+
+
+def test_pickle_protocols():
+    for protocol in (2, 3, 4, 5):
+        file = io.BytesIO()
+        torch.save(CONTAINERS | {"x": torch.ones(2)}, file, pickle_protocol=protocol)
+        file.seek(0)
+        found = mg.load(file)
+        assert found.pop("x").tolist() == [1, 1] and found == CONTAINERS
+
+
+@pytest.mark.parametrize("zipped", [True, False])
+@pytest.mark.parametrize(
+    "make, match",
+    [
+        (lambda: torch.nn.Linear(1, 1), r"torch\.nn\.modules\.linear\.Linear"),
+        (lambda: torch.ones(2).to_sparse(), "a sparse tensor"),
+        (lambda: torch.quantize_per_tensor(torch.ones(2), 1, 0, torch.qint8), "a quantized tensor"),
+        (lambda: torch.ones(2, device="meta"), "device 'meta'"),
+        (lambda: torch.ones(2, dtype=torch.float8_e5m2), "float8_e5m2"),
+        (lambda: torch.ones(2, dtype=torch.complex32), "complex32|ComplexHalfStorage"),
+        (lambda: torch.ones(2).untyped_storage(), "bare storage"),
+        (lambda: torch.device("mps"), "device"),
+        (lambda: print, "builtins.print"),
+        (lambda: torch.optim.SGD([torch.ones(1)], lr=1), r"torch\.optim\.sgd\.SGD"),
+    ],
+    ids=lambda value: value if isinstance(value, str) else "",
+)
+def test_what_minigrad_has_not_is_refused_by_name(make, match, zipped):
+    import pickle
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        value = make()
+        file = io.BytesIO()
+        torch.save(value, file, _use_new_zipfile_serialization=zipped)
+    file.seek(0)
+    with pytest.raises(pickle.UnpicklingError, match=match):
+        mg.load(file, map_location="cpu")
+
+
+def test_scripts_of_torchscript_are_refused(tmp_path):
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        torch.jit.save(torch.jit.script(torch.nn.Linear(1, 1)), tmp_path / "script.pt")
+    with pytest.raises(RuntimeError, match="TorchScript|compressed"):
+        mg.load(tmp_path / "script.pt")
+
+
+def test_generator_states_travel():
+    state = mg.Generator().manual_seed(3).get_state()
+    assert to_torch(state).tolist() == state.tolist()
+    theirs = torch.Generator().manual_seed(3).get_state()
+    assert to_minigrad(theirs).tolist() == theirs.tolist()
