@@ -24,7 +24,7 @@ def add_arguments(parser):
 
 def _setting(text):
     name, equals, value = text.partition("=")
-    if not equals or not value.isdigit() or int(value) < 1:
+    if not name or not equals or not value.isdecimal() or int(value) < 1:
         raise ValueError(text)
     return name, int(value)
 

@@ -31,18 +31,19 @@ def taught(root, epochs, count):
 def run(settings, root, seed, arms):
     for arm in arms:
         measured = {}
-        for each in (20, 200):
+        for name in ("few", "more"):
+            each = settings[f"{name}_images"]
             images = open_images(
                 "cifar10", root, seed=seed, count=each * len(TARGET), classes=TARGET, augment=LEARNER.augment,
                 test_count=settings["test_images"],
             )
-            measured[f"test{each}"] = learned(arm, images, settings, root, seed, each)
+            epochs = settings["epochs"] if name == "few" else max(1, settings["epochs"] // 2)
+            measured[name] = learned(arm, images, settings, epochs, root, seed)
         yield arm, measured
 
 
-def learned(arm, images, settings, root, seed, each):
+def learned(arm, images, settings, epochs, root, seed):
     transferred, frozen = ARMS[arm]
-    epochs = settings["epochs"] if each < 100 else max(1, settings["epochs"] // 2)
     setting = LEARNER.with_(epochs=epochs)
     if not transferred:
         return accuracy(fit(setting, images, seed).model, images.test)
@@ -74,13 +75,21 @@ EXPERIMENT = Experiment(
         "upper layers": "the first convolution and the first block are frozen, the rest is trained",
         "all layers": "everything is trained from the transferred weights",
     },
-    metrics={"test20": Metric("20 images per class"), "test200": Metric("200 images per class")},
+    metrics={"few": Metric("few images"), "more": Metric("more images")},
     run=run,
-    settings={"source_images": 13930, "source_epochs": 8, "epochs": 30, "test_images": 3000},
+    settings={
+        "source_images": 13930,
+        "source_epochs": 8,
+        "few_images": 20,
+        "more_images": 200,
+        "epochs": 30,
+        "test_images": 3000,
+    },
     baseline="scratch",
     seeds=5,
     remarks="""
     The network that is transferred is the same in all seeds; the intervals are those of drawing other images
-    and initial weights. 200 images are trained on for half as many epochs.
+    and initial weights. few_images and more_images
+    are per class; the latter are trained on for half as many epochs.
     """,
 )
