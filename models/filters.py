@@ -282,7 +282,7 @@ def draw_filters(convolution, title, origin, most, path):
         if shown.shape[0] > shown.shape[1]:
             rows, columns = "channel", "filter"
         table = shown.transpose(0, 1) if rows == "channel" else shown
-        how = f"a row for each {rows}, a column for each {columns}; red is positive, blue negative"
+        how = f"a row for each {rows}, a column for each {columns}; scaled per filter; red is positive, blue negative"
         pictures, columns, colours = table.reshape(-1, height, width), table.shape[1], "RdBu_r"
     if len(shown) < filters or shown.shape[1] < channels:
         about += f", of which the first {len(shown)}" + (f" x {shown.shape[1]}" if channels not in (1, 3) else "")
