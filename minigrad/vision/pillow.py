@@ -3,18 +3,20 @@
 import importlib
 import sys
 
+_imported: list = []  # PIL.Image once it is: sys.modules may hold one that another thread is still importing
+
 
 def image_module():
     """Return PIL.Image; ImportError that names the extra where Pillow is missing."""
-    loaded = sys.modules.get("PIL.Image")
-    if loaded is not None and sys.modules.get("PIL") is not None:  # an import statement takes a microsecond
-        return loaded
+    if _imported and sys.modules.get("PIL") is not None:  # an import statement takes a microsecond
+        return _imported[0]
     try:
         from PIL import Image
     except ImportError:
         raise ImportError(
             "minigrad.vision needs Pillow for images, which is not installed (pip install 'minigrad-cnn[demo]')."
         ) from None
+    _imported[:] = [Image]
     return Image
 
 

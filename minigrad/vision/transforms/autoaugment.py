@@ -158,11 +158,12 @@ def apply_change(img, name, strength, interpolation, fill):
     return changes[name]()
 
 
+@functools.lru_cache(maxsize=32)
 def strengths(bins, shear, shift, angle, factor, lost_bits):
     """Return {name: (bins strengths, from weak to strong, or None; whether either sign)}.
 
     shear: largest tangent; shift: largest (x, y) in pixels; angle: in degrees; factor: largest change of brightness,
-    colour, contrast and sharpness; lost_bits: of posterize.
+    colour, contrast and sharpness; lost_bits: of posterize. The table is kept for the next image: do not change it.
     """
     table = {
         "ShearX": (np.linspace(0.0, shear, bins), True),
@@ -217,8 +218,8 @@ class AutoAugment(_FromList):
 
     def forward(self, img):
         _, height, width = F.get_dimensions(img)
-        table = strengths(10, 0.3, (150.0 / 331.0 * width, 150.0 / 331.0 * height), 30.0, 0.9, 4)
-        table["Invert"] = (None, False)
+        shift = 150.0 / 331.0 * width, 150.0 / 331.0 * height
+        table = strengths(10, 0.3, shift, 30.0, 0.9, 4) | {"Invert": (None, False)}
         for name, probability, number in self.policies[whole(0, len(self.policies) - 1)]:
             if chance(probability):
                 img = self._apply(img, name, table, number, chance(0.5))
@@ -338,7 +339,7 @@ class AugMix(_FromList):
     def _table(self, img):
         """Return the table of strengths for an image."""
         _, height, width = F.get_dimensions(img)
-        table = strengths(10, 0.3, (width / 3.0, height / 3.0), 30.0, 0.9, 4)
+        table = dict(strengths(10, 0.3, (width / 3.0, height / 3.0), 30.0, 0.9, 4))
         table["Posterize"] = (table["Posterize"][0] - 4, False)
         if not self.all_ops:
             for name in ("Brightness", "Color", "Contrast", "Sharpness"):

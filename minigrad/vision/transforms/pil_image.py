@@ -9,8 +9,8 @@ from minigrad.vision.transforms.interpolation import pillow_filter
 
 def is_pil_image(value):
     """Return whether a value is a PIL image (without importing Pillow for a value of another kind)."""
-    module = sys.modules.get("PIL.Image")
-    return module is not None and isinstance(value, module.Image)
+    kind = getattr(sys.modules.get("PIL.Image"), "Image", None)
+    return kind is not None and isinstance(value, kind)
 
 
 def fill_for(img, fill):
