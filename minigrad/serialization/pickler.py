@@ -74,6 +74,8 @@ class Pickler:
         advice = "allow its class with minigrad.serialization.add_safe_globals([…]), or save what it consists of"
         if hasattr(value, "state_dict"):
             advice = "save its state_dict()"
+        elif isinstance(value, Tensor):
+            advice = "save a plain tensor made of it: minigrad.tensor(value)"
         elif callable(value):
             advice = "code can't be saved: save the settings that select it"
         elif isinstance(value, tuple):

@@ -51,6 +51,10 @@ def get_safe_globals():
     """Return the classes that the user has allowed.
 
     Source: https://docs.pytorch.org/docs/stable/notes/serialization.html#torch.serialization.get_safe_globals
+
+    >>> import minigrad as mg
+    >>> mg.serialization.get_safe_globals()
+    []
     """
     return list(_ALLOWED.values())
 
@@ -59,6 +63,9 @@ def clear_safe_globals():
     """Forget the classes that the user has allowed.
 
     Source: https://docs.pytorch.org/docs/stable/notes/serialization.html#torch.serialization.clear_safe_globals
+
+    >>> import minigrad as mg
+    >>> mg.serialization.clear_safe_globals()
     """
     _ALLOWED.clear()
 
@@ -67,6 +74,12 @@ class safe_globals:  # noqa: N801 - PyTorch's name
     """Allow classes in checkpoints within a ``with`` block; see add_safe_globals.
 
     Source: https://docs.pytorch.org/docs/stable/notes/serialization.html#torch.serialization.safe_globals
+
+    >>> import argparse
+    >>> import minigrad as mg
+    >>> with mg.serialization.safe_globals([argparse.Namespace]):
+    ...     mg.serialization.get_safe_globals()
+    [<class 'argparse.Namespace'>]
     """
 
     def __init__(self, safe_globals):

@@ -73,8 +73,10 @@ class Unpickler:
         self.errors = errors
         self.stack = []
         self.marks = []
+        self.kept = []  # containers whose ids are in hashes
         self.memo = {}
-        self.budget = 16 * size + 100_000
+        self.hashes = {}  # (id of a container, hash) -> how many unusual keys have it
+        self.budget = 4 * size + 50_000
 
     def load(self):
         """Return the object."""
@@ -212,8 +214,9 @@ class Unpickler:
         items = self._to_mark()
         target = self._target(set)
         for item in items:
-            self._check_key(item)
+            self.check_key(item, id(target))
         target.update(items)
+        self.kept.append(target)
 
     def _set_item(self, _):
         value = self.stack.pop()
@@ -226,9 +229,10 @@ class Unpickler:
     def _set_items(self, items):
         target = self._target(dict, OrderedDict, Counter, defaultdict)
         for key, value in zip(items[::2], items[1::2], strict=True):
-            self._check_key(key)
+            self.check_key(key, id(target))
             _check_value(value)
             target[key] = value
+        self.kept.append(target)
 
     def _target(self, *kinds):
         target = self.stack[-1]
@@ -236,9 +240,15 @@ class Unpickler:
             raise UnpicklingError(f"the checkpoint is damaged: items for a {type(target).__name__}")
         return target
 
-    def _check_key(self, key):
-        """Refuse keys whose hash would take long: tuples nested deeply or again and again."""
-        if type(key) is tuple:
+    def check_key(self, key, container):
+        """Refuse keys that would take long: deeply nested tuples, and many of one hash in a container (its id).
+
+        A file can't foresee the hashes of strings, and few short numbers have the same one.
+        """
+        kind = type(key)
+        if kind in _PLAIN_KEYS or (kind is int and key.bit_length() < 64):
+            return
+        if kind is tuple:
             waiting, depth = list(key), 0
             while waiting:
                 depth += 1
@@ -246,6 +256,10 @@ class Unpickler:
                 if depth > 20 or len(waiting) > 1000:
                     raise UnpicklingError("the checkpoint's pickle has a key of deeply nested tuples")
                 waiting = [inner for item in waiting if type(item) is tuple for inner in item]
+        place = container, hash(key)
+        same = self.hashes[place] = self.hashes.get(place, 0) + 1
+        if same > 100:
+            raise UnpicklingError("the checkpoint's pickle has hundreds of keys of the same hash")
 
     # ------------------------------------------------------------------ names, calls, state
     def _global(self, text):
@@ -319,6 +333,8 @@ class Unpickler:
         flat = np.frombuffer(data, kind) if data else np.empty(0, kind)
         return flat.reshape(shape, order="F" if fortran else "C").copy(order="K")
 
+
+_PLAIN_KEYS = frozenset((str, bytes, float, bool, type(None)))
 
 # Operations whose argument is the value itself.
 _TEXT = frozenset(
@@ -409,16 +425,20 @@ def _expect(value, *kinds):
 
 def _make_set(unpickler, items=()):
     unpickler.charge(len(_expect(items, list, tuple, set)))
+    made = set()
+    unpickler.kept.append(made)
     for item in items:
-        unpickler._check_key(item)
-    return set(items)
+        unpickler.check_key(item, id(made))
+        made.add(item)
+    return made
 
 
 def _make_ordered_dict(unpickler, items=()):
     unpickler.charge(len(_expect(items, list, tuple)))
     made = OrderedDict()
+    unpickler.kept.append(made)
     for key, value in items:
-        unpickler._check_key(key)
+        unpickler.check_key(key, id(made))
         made[key] = value
     return made
 

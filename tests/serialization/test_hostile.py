@@ -181,6 +181,33 @@ def test_deep_nesting_is_no_problem():
     assert depth == 99_999
 
 
+COLLIDING = {
+    "numbers": [b"\x8a\x20" + (k * (2**61 - 1)).to_bytes(32, "little") for k in range(20, 20_000)],
+    "complex": [
+        b"c__builtin__\ncomplex\nG" + struct.pack(">dcd", 1000003.0 * (20_000 - k), b"G", k) + b"\x86R"
+        for k in range(1, 20_000)
+    ],
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", COLLIDING)
+def test_keys_of_one_hash_are_refused(name):
+    """A dict of such keys takes time with the square of their number."""
+    keys = COLLIDING[name]
+    data = b"}(" + b"N".join(keys) + b"Nu"
+    assert len({hash(k * (2**61 - 1)) for k in range(20, 30)}) == 1
+    for pickled in (data, b"c__builtin__\nset\n](" + b"".join(keys) + b"e\x85R", b"\x8f(" + b"".join(keys) + b"\x90"):
+        with pytest.raises(pickle.UnpicklingError, match="the same hash"):
+            load(checkpoint(PROTO + pickled + STOP))
+
+
+def test_many_unusual_keys_are_fine():
+    value = {(i, j): i + 1j * j for i in range(60) for j in range(60)}
+    file = io.BytesIO()
+    mg.save([value, set(value.values()), value], file)
+    assert load(file.getvalue())[:2] == [value, set(value.values())]
+
+
 def test_a_compressed_record_is_refused():
     file = io.BytesIO()
     with zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED) as archive:
