@@ -44,11 +44,6 @@ class LeNetGlobal(nn.Module):
             nn.ReLU(),
         )
         self.classes = nn.Conv2d(third, num_classes, 1)
-        # A digit covers little of a canvas: from smaller weights the maxima hardly differ from those of an empty one.
-        for layer in self.features:
-            if isinstance(layer, nn.Conv2d):
-                nn.init.kaiming_normal_(layer.weight, nonlinearity="relu")
-                nn.init.zeros_(layer.bias)
 
     def maps(self, x):
         """How much each place looks like each class: logits (N, K, S/4, S/4)."""
