@@ -119,9 +119,10 @@ def summary(
     Arguments: model (Module), input_size (a shape, or a list of shapes for several inputs; the batch dimension may be
     left out where the first convolution or pooling tells how many there must be, and is 1 then), input_data (instead: a
     tensor, a sequence of arguments or a dict of keyword arguments), batch_size (put before each input_size), dtypes
-    (of the inputs: one, or one each), device (the model's), depth (levels of modules that are printed), mode ("eval",
-    "train", "same": how the rows are found), columns (names of COLUMNS that are printed), kwargs (further arguments of
-    forward). Raises TypeError for what is no Module, ValueError for wrong arguments and lazy modules that never ran.
+    (of the inputs: one, or one each), device (of the inputs; the model's), depth (levels of modules that are printed),
+    mode ("eval", "train", "same": how the rows are found), columns (names of COLUMNS that are printed), kwargs (further
+    arguments of forward). Raises TypeError for what is no Module, ValueError for wrong arguments and lazy modules that
+    never ran.
     Source: the arguments follow torchinfo, https://github.com/TylerYep/torchinfo
 
     >>> import minigrad as mg
@@ -245,7 +246,6 @@ def _result(model, watch, training, error, inputs, depth, mode, columns):
     state = list(dict.fromkeys(model.parameters()))
     trainable = [parameter for parameter in state if parameter.requires_grad]
     tensors = [tensor for value in inputs for tensor in tensors_in(value)]
-    called = set(watch.modules)
     found = Summary(
         type(model).__name__, "training" if mode == "train" else mode,
         str(state[0].device if state else tensors[0].device if tensors else "cpu"),
@@ -266,7 +266,7 @@ def _result(model, watch, training, error, inputs, depth, mode, columns):
     if training is not None:
         found.saved_bytes = sum(row.own_saved_bytes for row in training.rows)
         found.backward_multiply_adds = training.backward_multiply_adds
-    found.not_run = _modules_not_run(model, called)
+    found.not_run = _modules_not_run(model, watch.called)
     return found
 
 

@@ -395,17 +395,22 @@ def add_arguments(parser):
     add("--markdown", nargs="?", const=DOCUMENT, metavar="FILE", help=f"write all of it there (default: {DOCUMENT})")
 
 
+SHORT = 24  # letters of a note that fits into its line
+
+
 def as_text(title, claims):
-    """A group as lines: a title and a table of what is said and measured; notes stand under their line."""
+    """A group as lines: a title and a table of what is said and measured; long notes stand under their line."""
     table = [("", "said", "measured", "")]
-    table += [(claim.what, claim.said, claim.measured, claim.verdict) for claim in claims]
+    table += [(claim.what, claim.said, claim.measured, claim.verdict or " " * 5) for claim in claims]
     widths = [max(len(row[i]) for row in table) for i in range(4)]
     title = title.rstrip(".")
     lines = [title, "=" * len(title)]
     for row, claim in zip(table, (None, *claims)):
-        lines.append("  ".join(cell.ljust(width) for cell, width in zip(row, widths)).rstrip())
-        if claim is not None and claim.note:
-            lines += _wrapped(claim.note)
+        note = claim.note if claim is not None else ""
+        cells = [cell.ljust(width) for cell, width in zip(row, widths)]
+        lines.append("  ".join([*cells, note if len(note) <= SHORT else ""]).rstrip())
+        if len(note) > SHORT:
+            lines += _wrapped(note)
     return "\n".join(lines)
 
 

@@ -64,10 +64,13 @@ def table_lines(found):
     deepest = math.inf if found.depth is None else found.depth
     shown = [row for row in found.rows if row.depth <= deepest]
     cells = [["Layer", *(COLUMNS[name][0] for name in found.columns)]]
+    names = []  # of the row and those around it, outermost first
     for index, row in enumerate(shown):
         inside = index + 1 < len(shown) and shown[index + 1].depth > row.depth
-        last = row.name.rpartition(".")[2]
-        title = "  " * row.depth + (f"{last}: {row.type}" if last else row.type)
+        names[row.depth :] = [row.name]
+        around = names[row.depth - 1] + "." if row.depth and names[row.depth - 1] else ""
+        own = row.name.removeprefix(around)
+        title = "  " * row.depth + (f"{own}: {row.type}" if own else row.type)
         cells.append([title, *(COLUMNS[name][1](row, inside) for name in found.columns)])
     widths = [max(len(line[i]) for line in cells) for i in range(len(cells[0]))]
     left = {0, *(i for i, name in enumerate(found.columns, 1) if name in ("input_shape", "output_shape"))}

@@ -126,6 +126,7 @@ class Watch:
         for name, module in model.named_modules(remove_duplicate=True):
             self.names[module] = name
         self.rows, self.modules, self.stack = [], [], []
+        self.called = set()
         self.outputs = Memories()  # results of modules
         self.kept = Memories()  # what the graph keeps
         self.pending = None  # the newest node and its row: what it keeps is settled once the next one comes
@@ -172,10 +173,11 @@ class Watch:
 
     def entered(self, module, args, kwargs):
         """A module is called."""
-        row = Row(self.names[module], type(module).__name__, len(self.stack), repeated=module in self.modules)
+        row = Row(self.names[module], type(module).__name__, len(self.stack), repeated=module in self.called)
         row.input_shapes = [tuple(tensor.shape) for tensor in (*tensors_in(args), *tensors_in(kwargs))]
         self.rows.append(row)
         self.modules.append(module)
+        self.called.add(module)
         self.stack.append(row)
 
     def left(self, module, args, kwargs, output):
