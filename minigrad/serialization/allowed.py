@@ -1,0 +1,193 @@
+"""The names that a file may use, and what is made where it calls them: tensors, containers, numbers."""
+
+import re
+from collections import Counter, OrderedDict, defaultdict
+from pickle import UnpicklingError
+
+from minigrad.backend import DTYPES, device, np
+from minigrad.ops.layout import strided
+from minigrad.serialization import rebuild, safe_globals
+from minigrad.serialization.names import (
+    DTYPE_NAMES,
+    REFUSED_DTYPES,
+    REFUSED_STORAGES,
+    STORAGE_DTYPES,
+)
+from minigrad.serialization.placeholders import Name, Unfinished, UserName, expect
+from minigrad.tensor import Size
+
+_NUMPY_DTYPE = re.compile(r"[<>|=]?[biufcSU][0-9]{1,6}")  # of numbers and strings
+
+
+def _make_set(unpickler, items=()):
+    unpickler.charge(len(expect(items, list, tuple, set)))
+    made = set()
+    unpickler.kept.append(made)
+    for item in items:
+        unpickler.check_key(item, id(made))
+        made.add(item)
+    return made
+
+
+def _make_ordered_dict(unpickler, items=()):
+    unpickler.charge(len(expect(items, list, tuple)))
+    made = OrderedDict()
+    unpickler.kept.append(made)
+    for key, value in items:
+        unpickler.check_key(key, id(made))
+        made[key] = value
+    return made
+
+
+def _make_counter(unpickler, counts=None):
+    made = Counter()
+    if counts is not None:
+        unpickler.charge(len(expect(counts, dict)))
+        dict.update(made, counts)
+    return made
+
+
+def _make_defaultdict(unpickler, factory=None, items=None):
+    if items is not None:
+        raise UnpicklingError("the checkpoint is damaged: a defaultdict made of items")
+    if factory is None:
+        return defaultdict()
+    if expect(factory, Name).name not in FACTORIES:
+        raise UnpicklingError(f"the checkpoint has a defaultdict of {factory.name}, which is not allowed")
+    return defaultdict(FACTORIES[factory.name])
+
+
+def _make_complex(unpickler, real, imag):
+    return complex(expect(real, float, int), expect(imag, float, int))
+
+
+def _make_bytearray(unpickler, data=b"", encoding=None):
+    if encoding is not None:
+        data = _make_bytes(unpickler, data, encoding)
+    unpickler.charge(len(expect(data, bytes)))
+    return bytearray(data)
+
+
+def _make_bytes(unpickler, text="", encoding="latin1"):
+    unpickler.charge(len(expect(text, str)))
+    if encoding not in ("latin1", "latin-1"):
+        raise UnpicklingError(f"the checkpoint has bytes in the encoding {encoding!r}")
+    return text.encode("latin1")
+
+
+def _make_size(unpickler, lengths=()):
+    unpickler.charge(len(expect(lengths, tuple, list)))
+    return Size(expect(length, int) for length in lengths)
+
+
+def _make_device(unpickler, kind, index=None):
+    try:
+        return device(expect(kind, str), index)
+    except RuntimeError as error:
+        raise UnpicklingError(f"the checkpoint has a device that minigrad does not have: {error}") from None
+
+
+def _make_layout(unpickler, name):
+    if name != "torch.strided":
+        raise UnpicklingError(f"the checkpoint has the layout {name}; minigrad has strided tensors only")
+    return strided
+
+
+def _make_numpy_dtype(unpickler, code, align=False, copy=True):
+    if _NUMPY_DTYPE.fullmatch(expect(code, str)) is None:
+        raise UnpicklingError(f"the checkpoint has the NumPy dtype {code[:40]!r}, which is not allowed")
+    return Unfinished(np.dtype(code))
+
+
+def _make_numpy_scalar(unpickler, kind, data):
+    if not isinstance(kind, np.dtype):
+        raise UnpicklingError("the checkpoint is damaged: a NumPy number without a dtype")
+    if len(expect(data, bytes)) != kind.itemsize or not data:
+        raise UnpicklingError("the checkpoint is damaged: a NumPy number of the wrong size")
+    return np.frombuffer(data, kind)[0]
+
+
+def _make_numpy_array(unpickler, kind, shape, code):
+    if expect(kind, Name).name != "numpy.ndarray":
+        raise UnpicklingError(f"the checkpoint has a NumPy array of the class {kind.name}, which is not allowed")
+    return Unfinished()
+
+
+FACTORIES = {
+    "builtins.list": list,
+    "builtins.dict": dict,
+    "builtins.set": set,
+    "builtins.tuple": tuple,
+    "builtins.int": int,
+    "builtins.float": float,
+    "builtins.str": str,
+    "builtins.bool": bool,
+}
+_CALLS = {
+    "builtins.set": _make_set,
+    "builtins.complex": _make_complex,
+    "builtins.bytearray": _make_bytearray,
+    "builtins.bytes": _make_bytes,
+    "_codecs.encode": _make_bytes,
+    "collections.OrderedDict": _make_ordered_dict,
+    "collections.Counter": _make_counter,
+    "collections.defaultdict": _make_defaultdict,
+    "torch.Size": _make_size,
+    "torch.device": _make_device,
+    "torch.serialization._get_layout": _make_layout,
+    "torch._utils._rebuild_tensor": rebuild.rebuild_tensor,
+    "torch._utils._rebuild_tensor_v2": rebuild.rebuild_tensor_v2,
+    "torch._utils._rebuild_tensor_v3": rebuild.rebuild_tensor_v3,
+    "torch._utils._rebuild_parameter": rebuild.rebuild_parameter,
+    "torch._utils._rebuild_parameter_with_state": rebuild.rebuild_parameter_with_state,
+    "torch._tensor._rebuild_from_type_v2": rebuild.rebuild_from_type,
+    "numpy.dtype": _make_numpy_dtype,
+    "numpy.core.multiarray.scalar": _make_numpy_scalar,
+    "numpy._core.multiarray.scalar": _make_numpy_scalar,
+    "numpy.core.multiarray._reconstruct": _make_numpy_array,
+    "numpy._core.multiarray._reconstruct": _make_numpy_array,
+}
+_MERE_NAMES = (
+    *FACTORIES, "numpy.ndarray", "torch.Tensor", "torch.nn.parameter.Parameter", "torch.bfloat16",
+    "torch.storage.UntypedStorage", *(f"torch.{name}" for name in STORAGE_DTYPES),
+    *(f"torch.cuda.{name}" for name in STORAGE_DTYPES),
+)  # fmt: skip
+_REBUILDS_REFUSED = {
+    "torch._utils._rebuild_sparse_tensor": "a sparse tensor",
+    "torch._utils._rebuild_qtensor": "a quantized tensor",
+    "torch._utils._rebuild_nested_tensor": "a nested tensor",
+    "torch._utils._rebuild_meta_tensor_no_storage": "a tensor on the device 'meta', without data",
+    "torch._utils._rebuild_wrapper_subclass": "a tensor of a subclass",
+    "torch._utils._rebuild_device_tensor_from_numpy": "a tensor of an unknown device",
+    "torch._utils._rebuild_device_tensor_from_cpu_tensor": "a tensor of an unknown device",
+    "torch.nn.parameter.UninitializedParameter": "a parameter of a lazy module, without a shape",
+    "torch.nn.parameter.UninitializedBuffer": "a buffer of a lazy module, without a shape",
+}
+# Full name -> what the unpickler puts on its stack for it.
+GLOBALS = {name: Name(name) for name in _MERE_NAMES}
+GLOBALS.update((name, Name(name, make)) for name, make in _CALLS.items())
+GLOBALS.update((f"torch.{name}", DTYPES[name]) for name in DTYPE_NAMES if name in DTYPES)
+
+
+def find(module, name):
+    """Return what stands for a global of a file; UnpicklingError for what is not allowed, by its name."""
+    module = {"__builtin__": "builtins", "copy_reg": "copyreg"}.get(module, module)
+    full = f"{module}.{ {'unicode': 'str', 'long': 'int'}.get(name, name) if module == 'builtins' else name}"
+    found = GLOBALS.get(full)
+    if found is not None:
+        return found
+    value = safe_globals.allowed(full)
+    if value is not None:
+        return UserName(full, value)
+    kind = full.rpartition(".")[2]
+    if full.startswith("torch.") and (kind in REFUSED_DTYPES or kind in REFUSED_STORAGES):
+        raise UnpicklingError(f"the checkpoint has data of the type {full}, which minigrad does not have")
+    if full in _REBUILDS_REFUSED:
+        raise UnpicklingError(f"the checkpoint has {_REBUILDS_REFUSED[full]}, which minigrad does not have ({full})")
+    advice = "save model.state_dict() instead of whole objects and load that"
+    if module.partition(".")[0] not in safe_globals.BLOCKED_MODULES:
+        advice += "; a class of your own that you trust can be allowed with minigrad.serialization.add_safe_globals"
+    raise UnpicklingError(
+        f"Unsupported global: {full} was not an allowed global. minigrad.load reads tensors, containers and numbers "
+        f"only, whatever weights_only is, and runs nothing that a file names: {advice}"
+    )

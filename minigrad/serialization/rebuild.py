@@ -1,0 +1,147 @@
+"""Makes the tensors of a checkpoint: views on its storages, what they are checked for, and their attributes."""
+
+from pickle import UnpicklingError
+
+from minigrad.backend import dtype, np, xp
+from minigrad.serialization.placeholders import Name, expect
+from minigrad.serialization.storages import Storage
+from minigrad.tensor import Size, Tensor, wrap
+from minigrad.variable import Parameter, check_can_require_grad, promote
+
+
+def _view(storage, dtype_name, offset, shape, strides):
+    """Return the raw array of a shape and strides (in elements) on a storage; UnpicklingError beyond its end."""
+    expect(storage, Storage)
+    shape, strides = tuple(expect(shape, tuple, list, Size)), tuple(expect(strides, tuple, list, Size))
+    if len(shape) != len(strides) or len(shape) > 64:
+        raise UnpicklingError(f"the checkpoint has a tensor of shape {shape[:9]} with {len(strides)} strides")
+    for number in (offset, *shape, *strides):
+        if expect(number, int) < 0 or number >= 1 << 62:
+            raise UnpicklingError(f"the checkpoint has a tensor with the size, stride or offset {number}")
+    flat = storage.array(dtype_name)
+    count = 1
+    for length in shape:
+        count *= length
+    if count >= 1 << 62:
+        raise UnpicklingError(f"the checkpoint has a tensor of {count} elements")
+    last = offset + sum((length - 1) * stride for length, stride in zip(shape, strides)) if count else 0
+    if last >= len(flat) and count:
+        raise UnpicklingError(
+            f"the checkpoint has a tensor of shape {shape} that ends at element {last} of a storage with {len(flat)}"
+        )
+    if not count:
+        return flat[:0].reshape(shape)
+    # A dimension of length 1 may name any stride; NumPy wants one that stays small.
+    steps = tuple(0 if length == 1 else stride * flat.itemsize for length, stride in zip(shape, strides))
+    part = flat[offset : offset + count] if _is_row_major(shape, strides) else None
+    if part is not None:
+        return part.reshape(shape)
+    if isinstance(flat, np.ndarray):
+        return np.ndarray(shape, flat.dtype, flat, offset * flat.itemsize, steps)
+    return xp(flat).lib.stride_tricks.as_strided(flat[offset:], shape, steps)
+
+
+def _is_row_major(shape, strides):
+    step = 1
+    for length, stride in zip(reversed(shape), reversed(strides)):
+        if length != 1 and stride != step:
+            return False
+        step *= length
+    return True
+
+
+def _tensor(storage, dtype_name, offset, shape, strides, requires_grad, metadata=None):
+    """Return a tensor on a storage, which knows from then on who looks at it."""
+    array = _view(storage, dtype_name, offset, shape, strides)
+    tensor = wrap(array)
+    if metadata:
+        storage.when_filled(lambda: setattr(tensor, "array", _resolved(array, metadata)))
+    if expect(requires_grad, bool, int):
+        _check_grad(array)
+        promote(tensor, requires_grad=True)
+    storage.tensors.append(tensor)
+    if len(storage.tensors) > 1:  # the memory is shared: in-place writes to one are seen by the others
+        for other in storage.tensors[0 if len(storage.tensors) == 2 else -1 :]:
+            other._aliased = True
+    return tensor
+
+
+def _check_grad(array):
+    try:
+        check_can_require_grad(array)
+    except RuntimeError as error:
+        raise UnpicklingError(f"the checkpoint is damaged: {error}") from None
+
+
+def _resolved(array, metadata):
+    """Apply PyTorch's lazy conjugation and negation."""
+    for name in expect(metadata, dict):
+        if name == "conj":
+            array = array.conj()
+        elif name == "neg":
+            array = -array
+        else:
+            raise UnpicklingError(f"the checkpoint has a tensor with the unknown property {str(name)[:40]}")
+    return array
+
+
+def _typed(storage):
+    """Return the name of the dtype of a storage."""
+    name = expect(storage, Storage).dtype_name
+    if name is None:
+        raise UnpicklingError("the checkpoint is damaged: a tensor on untyped bytes without a dtype")
+    return name
+
+
+def rebuild_tensor(unpickler, storage, offset, shape, strides):
+    return _tensor(storage, _typed(storage), offset, shape, strides, False)
+
+
+def rebuild_tensor_v2(unpickler, storage, offset, shape, strides, requires_grad, hooks, metadata=None):
+    return _tensor(storage, _typed(storage), offset, shape, strides, requires_grad, metadata)
+
+
+def rebuild_tensor_v3(unpickler, storage, offset, shape, strides, requires_grad, hooks, kind, metadata=None):
+    name = "bfloat16" if type(kind) is Name and kind.name == "torch.bfloat16" else expect(kind, dtype).name
+    return _tensor(storage, name, offset, shape, strides, requires_grad, metadata)
+
+
+def rebuild_parameter(unpickler, data, requires_grad, hooks):
+    tensor = _expect_tensor(data)
+    if requires_grad:
+        _check_grad(tensor.array)
+    promote(tensor)
+    tensor._requires_grad = bool(requires_grad)
+    tensor.__class__ = Parameter
+    return tensor
+
+
+def rebuild_parameter_with_state(unpickler, data, requires_grad, hooks, state):
+    return _set_attributes(rebuild_parameter(unpickler, data, requires_grad, hooks), state)
+
+
+def rebuild_from_type(unpickler, function, kind, arguments, state):
+    """Make a tensor that carries attributes."""
+    if expect(kind, Name).name not in ("torch.Tensor", "torch.nn.parameter.Parameter"):
+        raise UnpicklingError(f"the checkpoint has a tensor of the class {kind.name}, which is not allowed")
+    if not expect(function, Name).name.startswith("torch._utils._rebuild"):
+        raise UnpicklingError(f"the checkpoint makes a tensor with {function.name}, which is not allowed")
+    return _set_attributes(_expect_tensor(unpickler.called(function, arguments)), state)
+
+
+def _expect_tensor(value):
+    if not isinstance(value, Tensor):
+        raise UnpicklingError(f"the checkpoint is damaged: a {type(value).__name__} where a tensor belongs")
+    return value
+
+
+def _set_attributes(tensor, state):
+    """Give a tensor the attributes that its user had set; private ones of PyTorch are left out."""
+    if type(state) is tuple and len(state) == 2:
+        state = state[0]
+    for name, value in expect(state, dict).items():
+        if hasattr(type(tensor), expect(name, str)) and not name.startswith("_"):
+            raise UnpicklingError(f"the checkpoint sets the attribute {name} of a tensor, which is not allowed")
+        if not name.startswith("_"):
+            tensor.__dict__[name] = value
+    return tensor
