@@ -341,6 +341,15 @@ def _set_name(row, classes):
     return " ".join(name for name, taken in zip(classes, row) if taken) or "none"
 
 
+def _without_nan(value):
+    """The same with None for NaN and infinity, which JSON lacks: digits that are on no canvas have no precision."""
+    if isinstance(value, dict):
+        return {name: _without_nan(inner) for name, inner in value.items()}
+    if isinstance(value, list):
+        return [_without_nan(inner) for inner in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value
+
+
 def report(job):
     """Measure on validation and test canvases; print and write what is found."""
     classes = image_sets.DIGITS
@@ -348,7 +357,7 @@ def report(job):
     found = measure(job.predict("validation"), test)
     print_figures(found, classes)
     figures, picture = job.folder / "results.json", job.folder / "canvases.png"
-    write_text(figures, json.dumps({"settings": job.settings, **found}, indent=1) + "\n")
+    write_text(figures, json.dumps({"settings": job.settings, **_without_nan(found)}, indent=1) + "\n")
     decisions = recipes.multilabel_decisions(test[0], minigrad.tensor(found["thresholds"]))
     draw(job.canvases["test"], decisions, test[1], classes, f"{job.network['name']} on test canvases", picture)
     print(f"wrote {job.folder / checkpoints.LAST}, {figures}, {picture}")

@@ -257,6 +257,17 @@ def test_an_interrupted_run_goes_on_bit_for_bit(options, tmp_path, capsys, monke
     assert whole == parts
 
 
+def test_digits_that_are_on_no_canvas_have_no_figures(tmp_path, capsys):
+    write_mnist(tmp_path, train=4, test=4)  # digits 0 to 3, of which 0 is held out for validation
+    small = ["--root", tmp_path, "--canvases", 8, "--test-canvases", 8, "--side", 28, "--most", 1, "--epochs", 1]
+    assert main(["multilabel", "--no-progress", "--out", str(tmp_path / "run"), *map(str, small)]) == 0
+    text = (tmp_path / "run" / "results.json").read_text()
+    found = json.loads(text, parse_constant=lambda name: pytest.fail(f"{name} is not JSON"))
+    assert found["average_precision"][4:] == found["thresholds"][4:] == [None] * 6
+    assert found["f1_chosen"][4:] == [0] * 6
+    assert re.search(r"^ +9 +0 +nan +inf +0\.0000 +0\.0000$", capsys.readouterr().out, re.MULTILINE)
+
+
 def test_any_registered_network_will_do(tmp_path, capsys, monkeypatch):
     monkeypatch.setattr(multilabel, "draw", lambda *arguments: None)
     assert command(tmp_path / "run", "--epochs", 1, "--model", "lenet5") == 0
