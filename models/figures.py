@@ -59,6 +59,7 @@ PUBLISHED = {
     "googlenet": (6_624_904, 1.50), "resnet18": (11_689_512, 1.81), "resnet34": (21_797_672, 3.66),
     "resnet50": (25_557_032, 4.09), "resnet101": (44_549_160, 7.80), "resnet152": (60_192_808, 11.51),
 }  # fmt: skip
+SMALL_IMAGE = (3, 64, 64)  # enough for a graph, whose layers are the same for every size
 RESNETS = ("resnet18", "resnet34", "resnet50", "resnet101", "resnet152", "preact_resnet200")
 
 
@@ -138,13 +139,12 @@ def side(value):
     return value[0] if isinstance(value, tuple) else value
 
 
-def depth(model):
-    """The layers with weights on the longest way through the graph of a model: convolutions and products with weights.
+def depth(model, shape):
+    """The layers with weights on the longest way through the graph that a model makes of an image (C, H, W).
 
-    >>> depth(nn.Sequential(nn.Conv2d(3, 4, 1), nn.ReLU(), nn.Flatten(), nn.Linear(4, 2)).eval())
+    >>> depth(nn.Sequential(nn.Conv2d(3, 4, 1), nn.ReLU(), nn.Flatten(), nn.Linear(4, 2)), (3, 1, 1))
     2
     """
-    shape = image_shape(model) if hasattr(model, "image_size") else (3, 1, 1)
     with watch_products(lambda *product: None, compute=False):
         root = model(images(shape, 1)).grad_fn
     lengths = {}
@@ -296,7 +296,7 @@ def filters():
 def googlenet():
     """GoogLeNet (Szegedy 2014)."""
     found, paper = measured("googlenet", aux_logits=False), measured("googlenet", aux_logits=False, **PAPER)
-    layers = depth(network("googlenet", aux_logits=False))
+    layers = depth(network("googlenet", aux_logits=False), SMALL_IMAGE)
     yield Claim("layers", "22", layers, layers == 22, "with weights, on the longest way")
     linear = [row.name for row in layers_of(found, "Linear")]
     yield Claim("FC layers", "only the classifier", ", ".join(linear), linear == ["fc"])
@@ -362,7 +362,7 @@ def inception():
 def resnet():
     """ResNet (He 2015): layers with weights."""
     for name in RESNETS:
-        layers, said = depth(network(name)), name.rpartition("resnet")[2]
+        layers, said = depth(network(name), SMALL_IMAGE), name.rpartition("resnet")[2]
         found = measured(name)
         yield Claim(
             name, said, layers, layers == int(said),

@@ -147,8 +147,6 @@ def test_published_parameters_and_multiply_adds(name):
 
 def test_depth_takes_the_longest_way():
     class Forked(nn.Module):
-        in_channels = image_size = 3
-
         def __init__(self):
             super().__init__()
             self.long = nn.Sequential(nn.Conv2d(3, 3, 1), nn.ReLU(), nn.Conv2d(3, 3, 1), nn.Conv2d(3, 3, 1))
@@ -158,8 +156,8 @@ def test_depth_takes_the_longest_way():
         def forward(self, x):
             return self.last((self.long(x) + self.short(x)).mean((2, 3)))
 
-    assert figures.depth(Forked()) == 4
-    assert figures.depth(models.build("vgg11", num_classes=3, image_size=32)) == 11
+    assert figures.depth(Forked(), (3, 2, 2)) == 4
+    assert figures.depth(models.build("vgg11", num_classes=3, image_size=32), (3, 32, 32)) == 11
 
 
 @pytest.mark.parametrize(
@@ -215,9 +213,9 @@ def test_a_document_that_cannot_be_written(tmp_path, monkeypatch, capsys):
 # ---------------------------------------------------------------- summary
 @pytest.mark.parametrize("name", models.list())
 def test_every_network_can_be_summarised(name, capsys):
-    assert main(["summary", name, "--depth", "0"]) == 0
+    assert main(["summary", name, "--depth", "0", "--input-size", "3", "32", "32"]) == 0
     printed = capsys.readouterr().out
-    network = figures.network(name)
+    network = figures.network(name, in_channels=3, image_size=32)
     total = sum(parameter.numel() for parameter in network.parameters())
     assert f"parameters: {total:,} (" in printed and "kept for backward" in printed
 
