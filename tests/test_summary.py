@@ -70,6 +70,26 @@ class Checkpointed(nn.Module):
         return self.last(checkpoint(self.first, x, use_reentrant=False))
 
 
+class Square(mg.autograd.Function):
+    @staticmethod
+    def forward(ctx, x):
+        ctx.save_for_backward(x, None)
+        return x * x
+
+    @staticmethod
+    def backward(ctx, grad):
+        return 2 * ctx.saved_tensors[0] * grad
+
+
+class OwnFunction(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.first, self.second = nn.Linear(5, 4), nn.Linear(4, 3)
+
+    def forward(self, x):
+        return self.second(Square.apply(self.first(x)))
+
+
 def frozen():
     model = normalised()
     for parameter in model[:6].parameters():
@@ -83,6 +103,7 @@ MODELS = {
     "recurrent": (Recurrent, (2, 4), mg.int64),
     "normalised": (normalised, (2, 3, 8, 8), None),
     "checkpointed": (Checkpointed, (2, 5), None),
+    "own function": (OwnFunction, (2, 5), None),
     "frozen": (frozen, (2, 3, 8, 8), None),
     "transformer": (lambda: nn.TransformerEncoderLayer(8, 2, 16, batch_first=True), (2, 5, 8), None),
     "transposed": (lambda: nn.ConvTranspose2d(3, 4, 4, stride=2, padding=1), (2, 3, 5, 5), None),
@@ -104,7 +125,9 @@ def graph_bytes(outputs, known):
         seen.add(id(node))
         nodes.extend(edge for edge in node.edges if edge is not None)
         outs = node.out if isinstance(node.out, tuple) else (node.out,)
-        for value in (*(node.saved or ()), *outs):
+        context = getattr(node.op, "ctx", None)
+        own = [entry[0] for entry in context._saved if entry] if context else []
+        for value in (*(node.saved or ()), *outs, *own):
             if isinstance(value, np.ndarray) and value.ndim:
                 root = memory_root(value)
                 if id(root) not in known:

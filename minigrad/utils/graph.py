@@ -17,6 +17,7 @@ from minigrad.nn.module import Module
 from minigrad.rules import IDENTITY, PICK
 from minigrad.tensor import Tensor
 from minigrad.utils.graph_layout import place
+from minigrad.utils.watch import saved_by
 from minigrad.variable import MODE, Parameter, is_tracked
 
 __all__ = ["Graph", "ModuleCalls", "make_dot", "record_modules"]
@@ -283,13 +284,10 @@ class _Walk:
 
     def _saved(self, node, key):
         """Make boxes of the arrays that a node keeps for backward."""
-        outs = node.out if isinstance(node.out, tuple) else (node.out,)
-        for index, array in enumerate((*(node.saved or ()), *outs)):
-            if hasattr(array, "nbytes") and array.ndim:
-                name = node.op.names[index] if index < len(node.op.names) else "result"
-                own = ("saved", id(node), index)
-                self.graph.boxes[own] = Box("saved", [f"saved {name}", f"{array.dtype} {_shape(array.shape)}"])
-                self.graph.edges[own, key] = None
+        for index, (name, array) in enumerate(saved_by(node)):
+            own = ("saved", id(node), index)
+            self.graph.boxes[own] = Box("saved", [f"saved {name}", f"{array.dtype} {_shape(array.shape)}"])
+            self.graph.edges[own, key] = None
 
 
 def _skipped(node):

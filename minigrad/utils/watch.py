@@ -220,16 +220,22 @@ class Watch:
         (node, row), self.pending = self.pending, None
         if node.saved is None:  # a checkpoint dropped it already
             return
-        outs = node.out if type(node.out) is tuple else (node.out,)
-        for value in _arrays((*node.saved, *outs)):
-            root = self.kept.add(value)
+        for _, array in saved_by(node):
+            root = self.kept.add(array)
             if root is not None and row is not None:
                 row.own_saved_bytes += root.nbytes
-        node.saved = node.out = None
+        node.op.free(node)
 
 
-def _arrays(values):
-    return [value for value in values if hasattr(value, "nbytes") and hasattr(value, "base") and value.ndim]
+def saved_by(node):
+    """Return [(name, array)] of what a recorded node keeps for backward, numbers aside."""
+    outs = node.out if type(node.out) is tuple else (node.out,)
+    names = getattr(node.op, "names", ())
+    found = [(names[i] if i < len(names) else "input", value) for i, value in enumerate(node.saved or ())]
+    found += [("result", value) for value in outs]
+    context = getattr(node.op, "ctx", None)  # of a user's Function
+    found += [("tensor", entry[0]) for entry in getattr(context, "_saved", None) or () if entry is not None]
+    return [(name, value) for name, value in found if hasattr(value, "nbytes") and value.ndim]
 
 
 def tensors_in(value):

@@ -75,6 +75,25 @@ def test_attributes_and_saved_values():
     assert "stride=(2, 2)" in convolution and "groups=1" in convolution
     assert "saved result float32 (1, 1, 2, 2)" in labels and "saved w float32 (1, 1, 3, 3)" in labels
     assert not any("saved" in label or "stride" in label for label in make_dot(out).labels())
+    out.sum().backward()
+    assert not any("saved" in label for label in make_dot(out, show_saved=True).labels())  # they are freed
+
+
+def test_a_function_of_the_users():
+    class Cube(mg.autograd.Function):
+        @staticmethod
+        def forward(ctx, x):
+            ctx.save_for_backward(x)
+            return x * x * x
+
+        @staticmethod
+        def backward(ctx, grad):
+            return 3 * ctx.saved_tensors[0] ** 2 * grad
+
+    x = mg.ones(2, requires_grad=True)
+    assert make_dot(Cube.apply(x), {"x": x}, show_saved=True).labels() == [
+        "output Cube (2,)", "x (2,)", "saved tensor float32 (2,)",
+    ]  # fmt: skip
 
 
 def test_modules_as_boxes():
