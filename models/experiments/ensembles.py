@@ -79,7 +79,7 @@ EXPERIMENT = Experiment(
     },
     metrics={"test": Metric("test accuracy")},
     run=run,
-    settings={"train_images": 5000, "test_images": 10000, "epochs": 14, "constant_lr_thousandths": 10},
+    settings={"train_images": 3000, "test_images": 10000, "epochs": 14, "constant_lr_thousandths": 10},
     baseline="single",
     seeds=3,
 )

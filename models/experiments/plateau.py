@@ -41,7 +41,7 @@ EXPERIMENT = Experiment(
     },
     metrics={"test": Metric("test accuracy"), "cuts": Metric("times divided", better=0, digits=1)},
     run=run,
-    settings={"train_images": 5000, "validation_per_cent": 5, "test_images": 10000, "epochs": 40},
+    settings={"train_images": 3000, "validation_per_cent": 5, "test_images": 10000, "epochs": 30},
     baseline="constant",
     seeds=3,
 )
