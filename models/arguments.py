@@ -193,8 +193,8 @@ def settle_again(saved, chosen):
         if name in OF_THE_MACHINE or name in ("epochs", "out") or saved.get(name) == value:
             continue
         label = {"model": "MODEL", "source": "--from"}.get(name, f"--{name.replace('_', '-')}")
-        had = f"has {saved[name]}" if name in saved else "has none"
-        raise CommandError(f"{label} {value}: the run that is resumed {had}")
+        had = f"has {_shown(saved[name])}" if name in saved else "has none"
+        raise CommandError(f"{label} {_shown(value)}: the run that is resumed {had}")
     epochs = chosen.get("epochs", saved["epochs"])
     if epochs != saved["epochs"] and saved["schedule"] in PLANNED_FOR_ITS_EPOCHS:
         setting = PLANNED_FOR_ITS_EPOCHS[saved["schedule"]]
@@ -211,7 +211,12 @@ def lines(settings):
     unused = ("model", "data", "device", "no_progress", "download")
     shown = {"from" if name == "source" else name.replace("_", "-"): settings[name]
              for name in settings if name not in unused}
-    shown["option"] = " ".join(f"{name}={value}" for name, value in settings["option"].items())
-    texts = {name: " ".join(map(str, value)) if isinstance(value, (list, tuple)) else value
-             for name, value in shown.items() if value is not None and value is not False and value != ""}
-    return "; ".join(name if value is True else f"{name} {value}" for name, value in texts.items())
+    texts = {name: _shown(value) for name, value in shown.items() if value not in (None, {}) and value is not False}
+    return "; ".join(name if text == "True" else f"{name} {text}" for name, text in texts.items())
+
+
+def _shown(value):
+    """A setting as the user would write it."""
+    if isinstance(value, dict):
+        return " ".join(f"{name}={part}" for name, part in value.items()) or "none"
+    return " ".join(map(str, value)) if isinstance(value, (list, tuple)) else str(value)

@@ -62,7 +62,8 @@ class Checkpoint:
             model = models.build(self.name, **{**self.network["arguments"], **changed})
             registry.fit_state(model, state, str(self.path))
         except (ValueError, TypeError, RuntimeError, AttributeError) as error:
-            raise CommandError(f"{self.path}: {str(error).removeprefix('weights: ')}") from error
+            text = str(error).removeprefix("weights: ")
+            raise CommandError(text if str(self.path) in text else f"{self.path}: {text}") from error
         return model.eval()
 
     def describe(self, weights=None):

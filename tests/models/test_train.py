@@ -1,8 +1,8 @@
-"""The networks and the command that trains them."""
+"""The command that trains networks."""
+import csv
 import json
 import os
 import re
-import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -10,9 +10,14 @@ from pathlib import Path
 import pytest
 
 import minigrad as mg
+from minigrad.utils.data import DataLoader
+from minigrad.vision.ops import StochasticDepth
+from models import checkpoints
 from models import data as image_sets
-from models.__main__ import main
+from models.__main__ import main, parser
 from models.common import CommandError, written_whole
+from models.train import open_run
+from models.training import evaluate
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 PNG = b"\x89PNG\r\n\x1a\n"
@@ -48,12 +53,12 @@ def test_the_demo_reads_digits(tmp_path, capsys):
     assert len(lines) == 20
 
 
-def test_a_run_can_be_repeated(tmp_path):
+def test_a_run_can_be_repeated(tmp_path, undrawn_pictures):
     """The same seed gives the same figures, another seed others."""
     found = []
     for seed in (1, 1, 2):
-        assert train("--data", "digits", "--epochs", 1, "--seed", seed, "--out", tmp_path / "run") == 0
-        found.append(check_written(tmp_path / "run", 1)[0]["train_loss"])
+        assert train("--data", "digits", "--subset", 64, "--epochs", 1, "--seed", seed, "--out", tmp_path / "run") == 0
+        found.append(json.loads((tmp_path / "run" / "history.json").read_text())[0]["train_loss"])
     assert found[0] == found[1] != found[2]
 
 
@@ -68,9 +73,10 @@ def test_a_run_can_be_repeated(tmp_path):
     ],
     ids=lambda arguments: " ".join(map(str, arguments)),
 )
-def test_every_setting_arrives(tmp_path, arguments, capsys):
+def test_every_setting_arrives(tmp_path, arguments, capsys, undrawn_pictures):
     assert train("--data", "digits", "--epochs", 1, "--batch-size", 16, "--out", tmp_path / "run", *arguments) == 0
-    assert check_written(tmp_path / "run", 1)[0]["test_accuracy"] > 0.2  # ten classes: chance is 0.1
+    history = json.loads((tmp_path / "run" / "history.json").read_text())
+    assert history[0]["test_accuracy"] > 0.2  # ten classes: chance is 0.1
     printed = capsys.readouterr().out
     for name, value in zip(arguments[::2], arguments[1::2]):
         assert str(value) in printed, (name, value)
@@ -155,13 +161,164 @@ def test_mnist_from_its_files(data_root):
     assert image.shape == (1, 28, 28) and label == 7
 
 
+# ---------------------------------------------------------------- regularizers, validation, transfer
+def short_run(tmp_path, *arguments, model="lenet5"):
+    """A run of a parsed command line, built but not begun."""
+    parsed = parser().parse_args(["train", model, "--data", "digits", "--subset", "40", "--image-size", "16",
+                                  "--batch-size", "20", "--out", str(tmp_path / "run"), "--no-progress", *arguments])
+    return open_run(parsed)[0]
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("--l1", "0.01"), ("--l2", "0.1"), ("--label-smoothing", "0.2"), ("--mixup", "1"), ("--cutmix", "1"),
+        ("--mixup", "1", "--cutmix", "1"), ("--clip-norm", "0.001", "--optimizer", "sgd"), ("--weight-decay", "0.5"),
+        ("--augment", "cutout"), ("--dropout", "0.5"), ("--lr", "0.01"), ("--batch-size", "10"),
+        ("--warmup", "0.5"), ("--seed", "3"), ("--momentum", "0.5", "--optimizer", "sgd"),
+    ],
+    ids=" ".join,
+)
+def test_every_regularizer_changes_the_training(tmp_path, arguments):
+    figures = []
+    for chosen in ((), arguments):
+        job = short_run(tmp_path, "--epochs", "2", "--augment", "none", *chosen, model="small_cnn")
+        job.start()
+        job.train_one_epoch()
+        figures.append((job.history[-1]["test_loss"], job.model.state_dict()))
+    assert figures[0][0] != figures[1][0]
+
+
+def test_the_networks_own_regularizers_arrive(tmp_path):
+    job = short_run(tmp_path, "--dropout", "0.25", model="small_cnn")
+    assert job.model.dropout.p == 0.25 and job.network["arguments"]["dropout"] == 0.25
+    job = short_run(tmp_path, "--stochastic-depth", "0.5", model="small_resnet")
+    drops = [module.p for module in job.model.modules() if isinstance(module, StochasticDepth)]
+    assert drops[-1] == 0.5 and drops == sorted(drops) and drops[0] < 0.5
+
+
+def test_averaged_weights_are_tested_and_saved(tmp_path, undrawn_pictures):
+    assert train("--data", "digits", "--subset", 64, "--epochs", 2, "--ema", 0.8, "--out", tmp_path / "run") == 0
+    content = mg.load(tmp_path / "run" / "last.pt")
+    entry = content["training"]["history"][-1]
+    assert entry["averaged_test_loss"] != entry["test_loss"]
+    assert not mg.equal(content["ema"]["fc3.weight"], content["model"]["fc3.weight"])
+    images = image_sets.load("digits", None)
+    averaged = checkpoints.read(tmp_path / "run" / "last.pt").build()
+    scores = evaluate(averaged, DataLoader(images.test, 256))
+    assert scores.loss == pytest.approx(entry["averaged_test_loss"])
+    assert content["training"]["best"]["accuracy"] == max(
+        entry["averaged_test_accuracy"] for entry in content["training"]["history"]
+    )
+
+
+def test_with_validation_the_test_images_are_not_looked_at(tmp_path, capsys, undrawn_pictures):
+    job = short_run(tmp_path, "--validation", "0.1", "--epochs", "2", "--schedule", "plateau", "--early-stopping", "5")
+    job.images.test.transform = None  # whoever looks at one fails
+    job.start()
+    for _ in range(2):
+        job.train_one_epoch()
+    assert {name for name in job.history[0] if "accuracy" in name} == {"validation_accuracy"}
+    with pytest.raises(TypeError):
+        job.final_scores()
+    settings = ("--data", "digits", "--subset", 40, "--epochs", 1, "--validation", 0.1, "--out", tmp_path / "run")
+    assert train(*settings) == 0
+    printed = capsys.readouterr().out
+    assert "best.pt is the epoch with the highest accuracy on the validation images" in printed
+    assert re.search(r"^test accuracy [\d.]+ % of 359 images, with best.pt$", printed, re.MULTILINE)
+
+
+def test_a_run_stops_when_there_is_no_progress(tmp_path, capsys, undrawn_pictures):
+    settings = ("--data", "digits", "--subset", 40, "--epochs", 50, "--lr", 1e-12, "--early-stopping", 2)
+    assert train(*settings, "--out", tmp_path / "run") == 0
+    assert "stopped early: no progress for 2 epochs" in capsys.readouterr().out
+    assert len(json.loads((tmp_path / "run" / "history.json").read_text())) == 3
+
+
+def test_the_logs_say_the_same(tmp_path, undrawn_pictures):
+    event_files = pytest.importorskip("tensorboardX") and (lambda: list((tmp_path / "tensorboard").iterdir()))
+    assert train("--data", "digits", "--subset", 40, "--epochs", 2, "--tensorboard", "--out", tmp_path) == 0
+    history = json.loads((tmp_path / "history.json").read_text())
+    with open(tmp_path / "log.csv", newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert [{name: float(value) for name, value in row.items()} for row in rows] == history
+    config = json.loads((tmp_path / "config.json").read_text())
+    assert config["subset"] == 40 and config["lr"] == 0.002 and config["network"]["name"] == "lenet5"
+    assert event_files() and b"test_accuracy" in event_files()[0].read_bytes()
+
+
+@pytest.fixture(scope="module")
+def origin(tmp_path_factory):
+    """A checkpoint of LeNet-5 with the paper's pooling, hardly trained."""
+    folder = tmp_path_factory.mktemp("origin")
+    job = short_run(folder, "--epochs", "1", "--option", "pool=avg")
+    job.start()
+    job.train_one_epoch()
+    return folder / "run"
+
+
+def test_transfer_freezes_all_but_a_new_last_layer(tmp_path, origin):
+    parsed = parser().parse_args(["train", "--from", str(origin), "--data", "digits", "--subset", "40", "--freeze",
+                                  "all-but-head", "--head-lr", "0.1", "--out", str(tmp_path), "--no-progress"])
+    job = open_run(parsed)[0]
+    assert job.images.image_size == 16 and isinstance(job.model.pool, mg.nn.AvgPool2d)
+    before = mg.load(origin / "best.pt")["model"]
+    head = job.model.fc3.weight.detach().clone()
+    assert not mg.equal(head, before["fc3.weight"])
+    assert [group["lr"] for group in job.optimizer.param_groups] == [0.1, 1.0 * job.settings["lr"]]
+    job.start()
+    job.train_one_epoch()
+    after = job.model.state_dict()
+    for name in before:
+        assert mg.equal(after[name], before[name]) == (not name.startswith("fc3")), name
+    assert not mg.equal(after["fc3.weight"], head)
+
+
+def test_transfer_to_other_classes_can_be_resumed(tmp_path, origin, undrawn_pictures):
+    image = pytest.importorskip("PIL.Image")
+    for name, color in (("dark", 20), ("bright", 230)):
+        (tmp_path / "photos" / name).mkdir(parents=True)
+        for number in range(10):
+            image.new("RGB", (20, 20), (color + number,) * 3).save(tmp_path / "photos" / name / f"{number}.png")
+    colour = tmp_path / "colour"
+    assert train("--data", tmp_path / "photos", "--epochs", 1, "--out", colour) == 0
+    settings = ["train", "--from", str(colour), "--data", "digits", "--subset", "40", "--no-progress"]
+    assert main([*settings, "--out", str(tmp_path / "no")]) == 2  # grey images for a network of colour ones
+    other = ["train", "--from", str(colour), "--data", str(tmp_path / "photos"), "--no-progress"]
+    other += ["--schedule", "constant", "--freeze", "conv*", "--out", str(tmp_path / "run")]
+    assert main([*other, "--epochs", "1"]) == 0
+    assert main(["train", "--resume", str(tmp_path / "run"), "--epochs", "2", "--no-progress"]) == 0
+    first, last = mg.load(colour / "best.pt")["model"], mg.load(tmp_path / "run" / "last.pt")["model"]
+    assert mg.equal(first["conv1.weight"], last["conv1.weight"])
+    assert not mg.equal(first["fc1.weight"], last["fc1.weight"])
+
+
+@pytest.mark.parametrize(
+    "arguments, message",
+    [
+        (["lenet5", "--freeze", "conv1"], "--freeze: is for a run that begins with --from CHECKPOINT"),
+        (["lenet5", "--head-lr", "1"], "--head-lr: is for a run that begins with --from CHECKPOINT"),
+        (["--from", "nowhere.pt"], "nowhere.pt: no such checkpoint"),
+        (["resnet18", "--from", "ORIGIN"], "a checkpoint of lenet5, not of resnet18"),
+        (["--from", "ORIGIN", "--freeze", "conv9"], "--freeze: no module or parameter is called 'conv9'"),
+        (["--from", "ORIGIN", "--freeze", "*"], "--freeze *: nothing is left to train"),
+        (["--from", "ORIGIN", "--image-size", "28"], "--image-size 28: "),
+    ],
+    ids=lambda value: " ".join(value) if isinstance(value, list) else "",
+)
+def test_transfers_that_cannot_be(tmp_path, origin, capsys, arguments, message):
+    arguments = [str(origin) if argument == "ORIGIN" else argument for argument in arguments]
+    assert main(["train", *arguments, "--data", "digits", "--out", str(tmp_path), "--no-progress"]) == 2
+    assert message in capsys.readouterr().err
+
+
 # ---------------------------------------------------------------- what can go wrong
 @pytest.mark.parametrize(
     "arguments, message",
     [
         (("--data", "mnist", "--root", "nowhere"), "MNIST: dataset not found. --download downloads it"),
         (("--data", "empty"), "Couldn't find any class folder in empty. It needs one folder per class"),
-        (("--data", "nowhere"), "--data nowhere: neither one of digits, mnist, fashion, cifar10, cifar100 nor a folder"),
+        (("--data", "nowhere"), "--data nowhere: neither one of digits, mnist, fashion, cifar10, cifar100 nor a"),
         (("--data", "digits", "--download"), "--download: the digits come with scikit-learn"),
         (("--data", ".", "--root", "here"), "--root: --data . is a folder and read where it is"),
         (("--data", "digits", "--device", "tpu"), "--device tpu: "),
@@ -172,6 +329,11 @@ def test_mnist_from_its_files(data_root):
         (("--data", "digits", "--option", "num_classes=3"), "--option num_classes: the images decide that"),
         (("--data", "digits", "--image-size", "8"), "image_size must be at least 12, but got 8"),
         (("--data", "digits", "--out", "file/run"), "--out file/run: cannot write there: "),
+        (("--data", "digits", "--dropout", "0.5"), "--dropout: lenet5 has none"),
+        (("--data", "digits", "--stochastic-depth", "0.5"), "--stochastic-depth: lenet5 has none"),
+        (("--data", "digits", "--patience", "3"), "--patience: cosine has none; plateau has"),
+        (("--data", "digits", "--gamma", "0.3"), "--gamma: cosine has none; step and multistep and plateau have"),
+        (("--data", "digits", "--warmup", "20"), "--schedule cosine: a warm-up of 20.0 epochs leaves nothing of 20"),
         (("--data", "digits", "--lr", "1e30", "--optimizer", "sgd", "--epochs", "1"), "the training loss became"),
     ],
     ids=lambda value: " ".join(value) if isinstance(value, tuple) else "",
@@ -195,9 +357,12 @@ def test_mistakes_are_one_line(tmp_path, monkeypatch, capsys, arguments, message
         (["train", "lenet5", "--data", "digits", "--lr", "inf"], "inf is not finite"),
         (["train", "lenet5", "--data", "digits", "--batch-size", "many"], "invalid int value: 'many'"),
         (["train", "lenet5", "--data", "digits", "--optimizer", "magic"], "invalid choice: 'magic'"),
+        (["train", "lenet5", "--data", "digits", "--dropout", "1"], "1 is not less than 1"),
+        (["train", "lenet5", "--data", "digits", "--augment", "flip+spin"], "unknown augmentation 'spin'"),
+        (["train", "lenet5", "--data", "digits", "--milestones", "3,2"], "the epochs must be positive and grow"),
         (["train", "lenet5", "--data", "digits", "--option", "tanh"], "'tanh' is not NAME=VALUE"),
         (["tame"], "invalid choice: 'tame'"),
-        ([], "required: {train,"),
+        ([], "are required: {"),
     ],
 )
 def test_wrong_arguments(arguments, message, capsys):
@@ -219,30 +384,6 @@ def test_what_is_trained_on_what_must_be_said(capsys):
 def test_an_unknown_model_is_named(capsys):
     assert main(["train", "lenet6", "--data", "digits"]) == 2
     assert capsys.readouterr().err.startswith("error: unknown model 'lenet6'; there are: ")
-
-
-@pytest.mark.skipif(os.name == "nt", reason="signals are POSIX's")
-@pytest.mark.parametrize("workers", [0, 1])
-def test_an_interrupted_run_keeps_what_it_has(tmp_path, workers):
-    command = [sys.executable, "-u", "-m", "models", "train", "lenet5", "--data", "digits", "--epochs", "1000"]
-    command += ["--workers", str(workers), "--out", str(tmp_path / "run")]
-    # In a process group of its own, all of which is interrupted, as the terminal does it.
-    process = subprocess.Popen(
-        command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True
-    )
-    try:
-        for line in process.stdout:
-            if line.startswith("epoch "):
-                break
-        os.killpg(process.pid, signal.SIGINT)
-        output, errors = process.communicate(timeout=60)
-    finally:
-        if process.poll() is None:
-            os.killpg(process.pid, signal.SIGKILL)
-    assert process.returncode == 130, errors
-    assert "Traceback" not in errors
-    done = re.search(r"interrupted after (\d+) of 1000 epochs", output)
-    check_written(tmp_path / "run", int(done[1]))
 
 
 def test_files_are_written_whole(tmp_path):
