@@ -76,7 +76,7 @@ class Checkpoint:
 
 
 def write(path, *, network, data, epoch, model, ema=None, scores=None, training=None):
-    """Write a checkpoint, whole or not at all."""
+    """Write a checkpoint, whole or not at all; CommandError if that cannot be, as on a full disk."""
     content = {
         "format": FORMAT,
         "version": minigrad.__version__,
@@ -88,7 +88,10 @@ def write(path, *, network, data, epoch, model, ema=None, scores=None, training=
         "scores": scores,
         "training": training,
     }
-    minigrad.save(content, path)
+    try:
+        minigrad.save(content, path)
+    except (OSError, RuntimeError) as error:
+        raise CommandError(f"{path}: cannot be written: {error}") from error
 
 
 def read(path, name=None, options=None, image_size=None):

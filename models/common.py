@@ -110,9 +110,12 @@ def open_folder(path):
 
 
 def write_text(path, text):
-    """Write a text file whole or not at all."""
-    with written_whole(path) as temporary:
-        Path(temporary).write_text(text, encoding="utf-8")
+    """Write a text file whole or not at all; CommandError if that cannot be."""
+    try:
+        with written_whole(path) as temporary:
+            Path(temporary).write_text(text, encoding="utf-8")
+    except OSError as error:
+        raise CommandError(f"{path}: cannot be written: {error}") from error
 
 
 @contextlib.contextmanager

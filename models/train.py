@@ -55,6 +55,10 @@ def open_run(arguments):
         begun = find_begun(arguments.resume, chosen)
         settings = settle_again(begun.training["settings"], chosen)
         settings["out"] = str(begun.path.parent)
+        before = begun.training["settings"]
+        changed = [name for name in ("device", "threads", "workers") if settings[name] != before.get(name)]
+        if changed:
+            print(f"{' and '.join(changed)} changed: the numbers may differ from those of an unbroken run", flush=True)
         if settings["epochs"] < begun.epoch:
             raise CommandError(f"--epochs {settings['epochs']}: the run has had {begun.epoch} already")
         return Run(settings, begun), begun

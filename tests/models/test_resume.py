@@ -146,7 +146,19 @@ def test_what_contradicts_the_run_is_named(finished, arguments, message, capsys)
 def test_what_agrees_with_the_run_may_be_repeated(finished, capsys):
     agreeing = ["--lr", "0.002", "--option", "pool=avg", "--epochs", "2", "--threads", "2", "--workers", "1"]
     assert train("lenet5", *QUICK, "--resume", finished, *agreeing) == 0
-    assert "going on after epoch 2 of 2" in capsys.readouterr().out
+    printed = capsys.readouterr().out
+    assert "threads and workers changed: the numbers may differ from those of an unbroken run" in printed
+    assert "going on after epoch 2 of 2" in printed
+
+
+def test_a_full_disk_is_told(tmp_path, monkeypatch, capsys):
+    def full(content, path):
+        raise OSError(28, "No space left on device", str(path))
+
+    monkeypatch.setattr(runs.checkpoints.minigrad, "save", full)
+    assert train("lenet5", *QUICK, "--epochs", 1, "--out", tmp_path) == 2
+    error = capsys.readouterr().err
+    assert error.startswith(f"error: {tmp_path / 'last.pt'}: cannot be written: ") and error.count("\n") == 1
 
 
 @pytest.mark.parametrize(
