@@ -64,7 +64,8 @@ def _milestones(text):
 def add_arguments(parser):
     """The arguments, none with a default: what is None was not given, and is settled later."""
     fraction = number(float, 0, below=1)
-    parser.epilog = "augmentations: " + "; ".join(f"{name}: {a.help}" for name, a in augmentation.AUGMENTATIONS.items())
+    changes = [f"  {name:21} {change.help}" for name, change in augmentation.AUGMENTATIONS.items()]
+    parser.epilog = "\n".join(["augmentations:", *changes])
     parser.add_argument("model", nargs="?", metavar="MODEL", help=f"one of: {', '.join(models.list())}")
     add = parser.add_argument_group("data").add_argument
     sets = ", ".join(image_sets.SOURCES)
