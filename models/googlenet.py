@@ -260,6 +260,8 @@ class GoogLeNet(nn.Module):
     22
     """
 
+    training_parts = ("aux1", "aux2")  # a file of weights may have them though the network has not
+
     def __init__(
         self,
         num_classes=1000,
@@ -286,15 +288,18 @@ class GoogLeNet(nn.Module):
         self.transform_input = transform_input
         self.in_channels = in_channels
         self.image_size = image_size
+        self.batch_norm = batch_norm
         small = image_size <= SMALL
 
         first = {"kernel_size": 3, "padding": 1} if small else {"kernel_size": 7, "stride": 2, "padding": 3}
         self.conv1 = conv_block(in_channels, 64, **first)
         self.maxpool1 = nn.Identity() if small else _pool(3)
-        self.norm1 = _response_norm(batch_norm)
+        if not batch_norm:
+            self.norm1 = _response_norm()
         self.conv2 = conv_block(64, 64, kernel_size=1)
         self.conv3 = conv_block(64, 192, kernel_size=3, padding=1)
-        self.norm2 = _response_norm(batch_norm)
+        if not batch_norm:
+            self.norm2 = _response_norm()
         self.maxpool2 = _pool(3)
         channels = {"conv3": 192}  # of what each part gives
         last = "conv3"
@@ -373,8 +378,12 @@ class GoogLeNet(nn.Module):
     def forward(self, x):
         if self.transform_input:
             x = self._transformed(x)
-        x = self.norm1(self.maxpool1(self.conv1(x)))  # (N, 64, S/4, S/4)
-        x = self.norm2(self.conv3(self.conv2(x)))  # (N, 192, S/4, S/4)
+        x = self.maxpool1(self.conv1(x))  # (N, 64, S/4, S/4)
+        if not self.batch_norm:
+            x = self.norm1(x)
+        x = self.conv3(self.conv2(x))  # (N, 192, S/4, S/4)
+        if not self.batch_norm:
+            x = self.norm2(x)
         x = self.maxpool2(x)  # (N, 192, S/8, S/8)
         x = self.inception3b(self.inception3a(x))  # (N, 480, S/8, S/8)
         x = self.maxpool3(x)  # (N, 480, S/16, S/16)
@@ -396,9 +405,9 @@ def _pool(kernel_size):
     return nn.MaxPool2d(kernel_size, stride=2, ceil_mode=True)
 
 
-def _response_norm(batch_norm):
+def _response_norm():
     """The paper's normalisation over neighbouring channels, which batch normalisation makes superfluous."""
-    return nn.Identity() if batch_norm else nn.LocalResponseNorm(5, alpha=1e-4, beta=0.75, k=1.0)
+    return nn.LocalResponseNorm(5, alpha=1e-4, beta=0.75, k=1.0)
 
 
 @register
@@ -413,7 +422,11 @@ def googlenet(
     batch_norm=True,
     **kw,
 ):
-    """GoogLeNet: 6,624,904 parameters, 13,004,888 with auxiliary classifiers; kw are further arguments of GoogLeNet."""
+    """GoogLeNet: 6,624,904 parameters, 13,004,888 with auxiliary classifiers; kw are further arguments of GoogLeNet.
+
+    torchvision's published file wants ``transform_input=True``; with ``aux_logits=False`` its auxiliary classifiers,
+    which are not trained, are left out: ``googlenet(weights=PATH, transform_input=True, aux_logits=False)``.
+    """
     return GoogLeNet(
         num_classes,
         aux_logits,

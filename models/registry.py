@@ -176,10 +176,14 @@ def state_of(content, path):
 def fit_state(model, state, path):
     """Load a state_dict, saying what does not fit before anything is changed.
 
+    Parts that serve training only (the model's ``training_parts``, if it names some) are left out if it lacks them.
+
     Raises:
         RuntimeError: for missing and unexpected keys and for other shapes, naming both.
     """
     own = model.state_dict()
+    absent = tuple(f"{part}." for part in getattr(model, "training_parts", ()) if getattr(model, part) is None)
+    state = {name: value for name, value in state.items() if not name.startswith(absent)}
     optional = {name for name in own if name.endswith("num_batches_tracked")}  # absent from files before PyTorch 0.4.1
     missing = [name for name in own if name not in state and name not in optional]
     unexpected = [name for name in state if name not in own]

@@ -16,6 +16,7 @@ __all__ = [
     "resnet152",
     "resnext50_32x4d",
     "resnext101_32x8d",
+    "resnext101_64x4d",
     "wide_resnet50_2",
     "wide_resnet101_2",
 ]
@@ -398,25 +399,48 @@ def resnet152(num_classes=1000, *, in_channels=3, image_size=224, stochastic_dep
     return ResNet(Bottleneck, [3, 8, 36, 3], num_classes, **sizes, **kw)
 
 
+def _variant(builder, name, num_classes, fixed, kw):
+    """A ResNet with fixed groups or widths, which may be given again but not changed.
+
+    Raises:
+        ValueError: for another value of one of them.
+    """
+    for argument, value in fixed.items():
+        if kw.get(argument, value) != value:
+            raise ValueError(f"{name}: {argument} must be {value}, but got {kw[argument]!r}")
+    return builder(num_classes, **{**kw, **fixed})
+
+
 @register
 def resnext50_32x4d(num_classes=1000, *, in_channels=3, image_size=224, **kw):
     """ResNeXt-50 with 32 groups of width 4 (Xie et al. 2016): 25,028,904 parameters."""
-    return resnet50(num_classes, in_channels=in_channels, image_size=image_size, groups=32, width_per_group=4, **kw)
+    kw.update(in_channels=in_channels, image_size=image_size)
+    return _variant(resnet50, "resnext50_32x4d", num_classes, {"groups": 32, "width_per_group": 4}, kw)
 
 
 @register
 def resnext101_32x8d(num_classes=1000, *, in_channels=3, image_size=224, **kw):
     """ResNeXt-101 with 32 groups of width 8 (Xie et al. 2016): 88,791,336 parameters."""
-    return resnet101(num_classes, in_channels=in_channels, image_size=image_size, groups=32, width_per_group=8, **kw)
+    kw.update(in_channels=in_channels, image_size=image_size)
+    return _variant(resnet101, "resnext101_32x8d", num_classes, {"groups": 32, "width_per_group": 8}, kw)
+
+
+@register
+def resnext101_64x4d(num_classes=1000, *, in_channels=3, image_size=224, **kw):
+    """ResNeXt-101 with 64 groups of width 4 (Xie et al. 2016): 83,455,272 parameters."""
+    kw.update(in_channels=in_channels, image_size=image_size)
+    return _variant(resnet101, "resnext101_64x4d", num_classes, {"groups": 64, "width_per_group": 4}, kw)
 
 
 @register
 def wide_resnet50_2(num_classes=1000, *, in_channels=3, image_size=224, **kw):
     """ResNet-50 whose 3x3 convolutions are twice as wide (Zagoruyko and Komodakis 2016): 68,883,240 parameters."""
-    return resnet50(num_classes, in_channels=in_channels, image_size=image_size, width_per_group=128, **kw)
+    kw.update(in_channels=in_channels, image_size=image_size)
+    return _variant(resnet50, "wide_resnet50_2", num_classes, {"width_per_group": 128}, kw)
 
 
 @register
 def wide_resnet101_2(num_classes=1000, *, in_channels=3, image_size=224, **kw):
     """ResNet-101 whose 3x3 convolutions are twice as wide (Zagoruyko and Komodakis 2016): 126,886,696 parameters."""
-    return resnet101(num_classes, in_channels=in_channels, image_size=image_size, width_per_group=128, **kw)
+    kw.update(in_channels=in_channels, image_size=image_size)
+    return _variant(resnet101, "wide_resnet101_2", num_classes, {"width_per_group": 128}, kw)

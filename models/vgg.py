@@ -26,6 +26,9 @@ def configuration(letter):
     return layers
 
 
+cfgs = {letter: configuration(letter) for letter in DEPTHS}  # under torchvision's name
+
+
 def make_layers(cfg, batch_norm=False, *, in_channels=3, ceil_mode=False):
     """The convolutions and poolings of a VGG.
 

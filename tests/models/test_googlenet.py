@@ -311,3 +311,10 @@ def test_a_batch_is_learned_by_heart(steps, settings):
         optimizer.step()
     for part in model(images):
         assert part.argmax(1).tolist() == labels.tolist()
+
+
+def test_modules_are_torchvisions_unless_the_paper_has_more(undrawn):
+    names = [name for name, _ in GoogLeNet(10).named_children()]
+    assert names[:5] == ["conv1", "maxpool1", "conv2", "conv3", "maxpool2"] and not {"norm1", "norm2"} & {*names}
+    assert names[-3:] == ["avgpool", "dropout", "fc"]
+    assert [name for name, _ in GoogLeNet(10, batch_norm=False).named_children()][:3] == ["conv1", "maxpool1", "norm1"]

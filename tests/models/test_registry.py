@@ -100,10 +100,10 @@ def test_weights_are_loaded(tmp_path, wrap):
             assert mg.equal(second.state_dict()[name], value), name
 
 
-def refused(tmp_path, content, **settings):
+def refused(tmp_path, content, network="lenet5", **settings):
     path = written(content, tmp_path / "weights.pth")
     with pytest.raises(RuntimeError) as caught:
-        models.build("lenet5", weights=path, **settings)
+        models.build(network, weights=path, **settings)
     return str(caught.value)
 
 
@@ -136,3 +136,18 @@ def test_a_damaged_file_is_named(tmp_path):
     path.write_text("no weights")
     with pytest.raises(RuntimeError, match="damaged.pth cannot be read"):
         models.build("lenet5", weights=path)
+
+
+def test_a_builder_may_leave_out_what_serves_training_only(tmp_path):
+    """torchvision's GoogLeNet file has auxiliary classifiers, which are taken off after loading there."""
+    mg.manual_seed(1)
+    whole = models.googlenet(5, image_size=32)
+    path = written(whole.state_dict(), tmp_path / "googlenet.pth")
+    model = models.googlenet(5, image_size=32, aux_logits=False, weights=path)
+    assert model.aux1 is None and model.aux2 is None
+    for name, value in model.state_dict().items():
+        assert mg.equal(value, whole.state_dict()[name]), name
+    assert "lacks aux1" in refused(tmp_path, model.state_dict(), image_size=32, network="googlenet", num_classes=5)
+    strange = {**whole.state_dict(), "aux3.fc2.bias": mg.zeros(5)}
+    settings = {"image_size": 32, "network": "googlenet", "num_classes": 5, "aux_logits": False}
+    assert "also has aux3.fc2.bias" in refused(tmp_path, strange, **settings)

@@ -81,6 +81,7 @@ PUBLISHED = {
     "resnet152": (60_192_808, torchvision_entries("bottleneck", BOTTLENECK[152])),
     "resnext50_32x4d": (25_028_904, torchvision_entries("bottleneck", BOTTLENECK[50], groups=32, base_width=4)),
     "resnext101_32x8d": (88_791_336, torchvision_entries("bottleneck", BOTTLENECK[101], groups=32, base_width=8)),
+    "resnext101_64x4d": (83_455_272, torchvision_entries("bottleneck", BOTTLENECK[101], groups=64, base_width=4)),
     "wide_resnet50_2": (68_883_240, torchvision_entries("bottleneck", BOTTLENECK[50], base_width=128)),
     "wide_resnet101_2": (126_886_696, torchvision_entries("bottleneck", BOTTLENECK[101], base_width=128)),
     # Not torchvision's; derived from the counts of the same depth above by what pre-activation changes (see below).
@@ -112,6 +113,7 @@ MULTIPLY_ADDS = {
     "resnet152": 11.514,
     "resnext50_32x4d": 4.230,
     "resnext101_32x8d": 16.414,
+    "resnext101_64x4d": 15.460,
     "wide_resnet50_2": 11.398,
     "wide_resnet101_2": 22.753,
     # as many as without pre-activation; 200 has none published
@@ -428,3 +430,14 @@ def test_a_batch_is_learned_by_heart(family, p):
         loss.backward()
         optimizer.step()
     assert model(images).argmax(1).tolist() == labels.tolist()
+
+
+@pytest.mark.parametrize(
+    ("builder", "setting"),
+    [(models.wide_resnet50_2, {"width_per_group": 64}), (models.resnext50_32x4d, {"groups": 2})],
+)
+def test_what_makes_a_variant_is_not_changed(undrawn, builder, setting):
+    (name,) = setting
+    with pytest.raises(ValueError, match=f"{builder.__name__}: {name} must be"):
+        builder(10, **setting)
+    assert builder(10, width_per_group=128 if name == "width_per_group" else 4).fc.out_features == 10
