@@ -14,7 +14,6 @@ True
 from models.alexnet import *
 from models.googlenet import *
 from models.lenet import *
-from models.lenet_global import *
 from models.preact_resnet import *
 from models.registry import build, register
 from models.registry import names as list

@@ -5,22 +5,32 @@ import sys
 import warnings
 
 import models
-from models import eval, figures, filters, graph, multilabel, predict, sentence_command, summary, train
+from models.commands import (
+    eval,
+    experiments,
+    figures,
+    filters,
+    graph,
+    multilabel,
+    predict,
+    sentences,
+    summary,
+    train,
+)
 from models.common import CommandError
-from models.experiments import command as experiments
 
 # Each command is a module with HELP (a line), add_arguments(parser) and run(arguments), which returns the exit code.
 COMMANDS = {
-    "sentences": sentence_command,
-    "multilabel": multilabel,
     "train": train,
     "eval": eval,
     "predict": predict,
-    "filters": filters,
-    "experiments": experiments,
     "summary": summary,
     "figures": figures,
+    "filters": filters,
     "graph": graph,
+    "multilabel": multilabel,
+    "sentences": sentences,
+    "experiments": experiments,
 }
 
 

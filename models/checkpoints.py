@@ -8,7 +8,7 @@ A checkpoint is a dict in the format of minigrad.save, which torch.load reads to
     epoch               how many epochs it was trained
     model, ema          the state_dict of the network, and of its averaged weights (None if none were kept)
     scores              the figures of that epoch
-    training            in last.pt: all that is needed to go on (see models/run.py); else None
+    training            in last.pt: all that is needed to go on (see models/commands/run.py); else None
 """
 import dataclasses
 import pickle

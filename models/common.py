@@ -105,7 +105,7 @@ def open_folder(path):
         with tempfile.TemporaryFile(dir=folder):
             pass
     except OSError as error:
-        raise CommandError(f"--out {path}: cannot write there: {error}") from error
+        raise CommandError(f"--out {path}: cannot write there: {error.strerror or error}") from error
     return folder
 
 
@@ -115,7 +115,7 @@ def write_text(path, text):
         with written_whole(path) as temporary:
             Path(temporary).write_text(text, encoding="utf-8")
     except OSError as error:
-        raise CommandError(f"{path}: cannot be written: {error}") from error
+        raise CommandError(f"{path}: cannot be written: {error.strerror or error}") from error
 
 
 @contextlib.contextmanager

@@ -1,7 +1,7 @@
 """Networks that read sentences: one whose graph follows the parse tree, and one whose graph is always the same."""
 import minigrad
 from minigrad import nn
-from models.sentences import RULES, VOCABULARY, Tree
+from models.data.sentences import RULES, VOCABULARY, Tree
 
 _NUMBER = {word: number for number, word in enumerate(VOCABULARY)}
 
@@ -23,7 +23,7 @@ class TreeNetwork(nn.Module):
     Args:
         size: length of the vectors.
 
-    >>> from models.sentences import parse
+    >>> from models.data.sentences import parse
     >>> sentences = [parse("the cat ate a big rat"), parse("the rat that a big cat ate saw the dog")]
     >>> tuple(TreeNetwork()(sentences).shape)
     (2,)
@@ -64,7 +64,7 @@ class BagOfWords(nn.Module):
     Args:
         size: number of hidden units; 456 give as many parameters as TreeNetwork has.
 
-    >>> from models.sentences import parse
+    >>> from models.data.sentences import parse
     >>> one, other = BagOfWords()([parse("the cat ate a big rat"), parse("a rat ate the big cat")]).tolist()
     >>> abs(one - other) < 1e-6
     True
@@ -86,7 +86,7 @@ class BagOfWords(nn.Module):
 def operations(output):
     """How many operations the graph behind a tensor records, leaves not counted.
 
-    >>> from models.sentences import parse
+    >>> from models.data.sentences import parse
     >>> network = TreeNetwork()
     >>> operations(network([parse("a cat ate a rat")])), operations(network([parse("the cat ate a big rat")]))
     (22, 26)

@@ -7,7 +7,7 @@ import minigrad
 import models
 from minigrad.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 from minigrad.utils.data import DataLoader, Dataset, Subset, TensorDataset
-from models import data as image_sets
+from models.data import image_sets
 from models.training import OPTIMIZERS, Schedule, classification_loss, evaluate, train_epoch
 
 

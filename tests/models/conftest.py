@@ -18,7 +18,7 @@ def undrawn():
 @pytest.fixture
 def undrawn_pictures(monkeypatch):
     """Let training runs leave empty pictures: drawing them takes longer than training the tests' small networks."""
-    from models import plots
+    from models.commands import plots
 
     for name in ("training_curve", "prediction_grid"):
         monkeypatch.setattr(plots, name, lambda *args: next(a for a in args if hasattr(a, "touch")).touch())

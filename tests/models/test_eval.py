@@ -8,9 +8,9 @@ import pytest
 import minigrad as mg
 import models
 from minigrad.utils.data import DataLoader
-from models import augmentation, checkpoints, evaluation
-from models import data as image_sets
+from models import checkpoints, evaluation
 from models.__main__ import COMMANDS, main
+from models.data import augmentation, image_sets
 from models.evaluation import Report, Share, binomial_interval, crop_probabilities, probabilities
 
 PNG = b"\x89PNG\r\n\x1a\n"
@@ -23,7 +23,7 @@ def folder(tmp_path_factory):
     settings = ["--data", "digits", "--subset", "300", "--image-size", "16", "--no-progress", "--optimizer", "adam"]
     with pytest.MonkeyPatch.context() as patch:
         for name in ("training_curve", "prediction_grid"):
-            patch.setattr(f"models.plots.{name}", lambda *args: None)
+            patch.setattr(f"models.commands.plots.{name}", lambda *args: None)
         for name, more in (("a", ["--ema", "0.9"]), ("b", ["--seed", "1", "--option", "pool=avg"])):
             out = ["--out", str(folder / name)]
             assert main(["train", "lenet5", *settings, "--epochs", "2", *more, *out]) == 0

@@ -6,8 +6,8 @@ import pytest
 import minigrad as mg
 import models
 from minigrad import nn
-from models import figures
 from models.__main__ import main
+from models.commands import figures
 from models.common import CommandError
 
 
@@ -207,7 +207,7 @@ def test_figures_refuses(arguments, message, capsys):
 def test_a_document_that_cannot_be_written(tmp_path, monkeypatch, capsys):
     monkeypatch.setattr(figures, "GROUPS", {"filters": figures.filters})
     assert main(["figures", "--markdown", str(tmp_path / "no" / "x.md")]) == 2
-    assert "cannot write there: No such file or directory" in capsys.readouterr().err
+    assert "cannot be written: No such file or directory" in capsys.readouterr().err
 
 
 # ---------------------------------------------------------------- summary

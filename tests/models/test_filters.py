@@ -6,8 +6,9 @@ import pytest
 import minigrad as mg
 import models
 from minigrad import nn
-from models import checkpoints, filters, mosaic
+from models import checkpoints
 from models.__main__ import main
+from models.commands import filters, mosaic
 
 
 def pixels(path):
@@ -137,7 +138,7 @@ def test_calls_of_a_shared_layer_are_told_apart():
 def test_activations_that_are_no_layers_are_seen_in_the_parts_that_hold_them(undrawn):
     """GoogLeNet's ReLUs are functions: its first parts put out what they make."""
     model = models.googlenet(10, image_size=32).eval()
-    assert filters.choose(None, model, mg.zeros(1, 3, 32, 32)) == (["conv1.conv"], ["conv1", "maxpool1", "norm1"])
+    assert filters.choose(None, model, mg.zeros(1, 3, 32, 32)) == (["conv1.conv"], ["conv1", "maxpool1", "conv2"])
 
 
 def test_dead_maps_and_signs_are_told(tmp_path, monkeypatch):

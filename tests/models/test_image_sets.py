@@ -6,9 +6,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import minigrad as mg
-from models import augmentation
-from models import data as image_sets
 from models.common import CommandError
+from models.data import augmentation, image_sets
 
 LABELS = st.lists(st.integers(0, 4), min_size=1, max_size=60)
 

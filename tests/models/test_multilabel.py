@@ -13,10 +13,11 @@ import minigrad as mg
 from minigrad import nn, optim, recipes
 from minigrad.utils.data import DataLoader
 from minigrad.vision import datasets
-from models import checkpoints, multilabel
+from models import checkpoints
 from models.__main__ import main
-from models.canvases import Canvases
-from models.lenet_global import LeNetGlobal
+from models.commands import multilabel
+from models.data.canvases import Canvases
+from models.lenet import LeNetGlobal
 from models.training import train_epoch
 
 PNG = b"\x89PNG\r\n\x1a\n"

@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 
 import minigrad as mg
-from models import run as runs
 from models.__main__ import main
+from models.commands import run as runs
 
 pytestmark = pytest.mark.usefixtures("undrawn_pictures")
 

@@ -13,10 +13,10 @@ import minigrad as mg
 from minigrad.utils.data import DataLoader
 from minigrad.vision.ops import StochasticDepth
 from models import checkpoints
-from models import data as image_sets
 from models.__main__ import main, parser
+from models.commands.train import open_run
 from models.common import CommandError, written_whole
-from models.train import open_run
+from models.data import image_sets
 from models.training import evaluate
 
 ROOT = Path(__file__).resolve().parent.parent.parent

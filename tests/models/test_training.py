@@ -6,8 +6,8 @@ import pytest
 import minigrad as mg
 from minigrad import nn, optim
 from minigrad.utils.data import DataLoader, TensorDataset
+from models.commands.run import averaged
 from models.googlenet import GoogLeNetOutputs
-from models.run import averaged
 from models.training import (
     OPTIMIZERS,
     SCHEDULES,

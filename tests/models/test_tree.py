@@ -8,9 +8,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import minigrad as mg
-from models import sentence_command
 from models.__main__ import main
-from models.sentences import RULES, VOCABULARY, Tree, adjectives, big_one_ate, facts, matched_pairs, parse
+from models.commands import sentences as sentence_command
+from models.data.sentences import RULES, VOCABULARY, Tree, adjectives, big_one_ate, facts, matched_pairs, parse
 from models.tree import BagOfWords, TreeNetwork, operations
 
 PNG = b"\x89PNG\r\n\x1a\n"
@@ -107,8 +107,8 @@ def test_pairs_are_the_same_for_the_same_seed_and_never_overlap():
 
 
 def test_more_pairs_than_there_are_sentences(monkeypatch):
-    monkeypatch.setattr("models.sentences.NOUNS", ("cat",))
-    monkeypatch.setattr("models.sentences.ADJECTIVES", ("big", "big"))
+    monkeypatch.setattr("models.data.sentences.NOUNS", ("cat",))
+    monkeypatch.setattr("models.data.sentences.ADJECTIVES", ("big", "big"))
     with pytest.raises(ValueError, match=r"found only \d+ of 100 pairs"):
         matched_pairs(100, (0,))
 

@@ -3,8 +3,8 @@ import argparse
 
 import minigrad
 from minigrad.summary import COLUMNS, DEFAULT_COLUMNS, MODES
+from models.commands.network import add_network_arguments, build_chosen, refusals
 from models.common import number
-from models.networks import add_network_arguments, build_chosen, refusals
 
 HELP = "show a network's layers: output shapes, parameters, memory, multiply-adds and receptive fields"
 

@@ -9,8 +9,8 @@ import minigrad
 import models
 from minigrad import nn
 from minigrad.utils.products import watch_products
+from models.commands.network import build, image_shape, images
 from models.common import CommandError, write_text
-from models.networks import build, image_shape, images
 
 HELP = "show the lecture's figures beside what is measured on the networks"
 DOCUMENT = "docs/figures.md"
@@ -461,10 +461,7 @@ def run(arguments):
     chosen = arguments.names or list(GROUPS)
     groups = {name: (GROUPS[name].__doc__, list(GROUPS[name]())) for name in chosen}
     if arguments.markdown:
-        try:
-            write_text(Path(arguments.markdown), as_markdown(groups))
-        except OSError as error:
-            raise CommandError(f"--markdown {arguments.markdown}: cannot write there: {error.strerror}") from error
+        write_text(Path(arguments.markdown), as_markdown(groups))
         print(f"wrote {arguments.markdown}")
     elif arguments.json:
         print(as_json(groups))

@@ -4,9 +4,8 @@ import dataclasses
 from pathlib import Path
 
 import models
-from models import augmentation
-from models import data as image_sets
 from models.common import CommandError, add_machine_arguments, number, option
+from models.data import augmentation, image_sets
 from models.training import MOMENTUM, OPTIMIZERS, PLANNED_FOR_ITS_EPOCHS, SCHEDULES
 
 

@@ -6,8 +6,9 @@ import time
 
 import minigrad
 from minigrad.utils.data import DataLoader
-from models import augmentation, checkpoints, plots
-from models import data as image_sets
+from models import checkpoints
+from models.commands import plots
+from models.commands.logs import Progress
 from models.common import (
     CommandError,
     add_machine_arguments,
@@ -19,8 +20,8 @@ from models.common import (
     terminated_as_interrupted,
     write_text,
 )
+from models.data import augmentation, image_sets
 from models.evaluation import Report, probabilities
-from models.logs import Progress
 
 HELP = "test trained networks: accuracy, confusion, several crops, ensembles"
 

@@ -2,8 +2,8 @@
 import math
 
 import minigrad
+from models.commands.plots import figure, save
 from models.common import require
-from models.plots import figure, save
 
 GAP = 5  # pixels between pictures
 FRAME = 0.45  # gray of the line around a picture that may have the page's white at its edge

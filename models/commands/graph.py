@@ -4,8 +4,8 @@ from pathlib import Path
 import minigrad
 from minigrad.utils.graph import FORMATS, make_dot, record_modules
 from minigrad.utils.products import watch_products
+from models.commands.network import add_network_arguments, build_chosen, images, refusals
 from models.common import CommandError, number, written_whole
-from models.networks import add_network_arguments, build_chosen, images, refusals
 from models.training import classification_loss
 
 HELP = "draw the computational graph of one training step: forward pass and loss"

@@ -6,10 +6,10 @@ from pathlib import Path
 import minigrad
 from minigrad.vision import transforms
 from minigrad.vision.datasets import folder as folders
-from models import augmentation, checkpoints
-from models import data as image_sets
+from models import checkpoints
+from models.commands.eval import add_network_arguments
 from models.common import CommandError, add_machine_arguments, number, open_device, require, terminated_as_interrupted
-from models.eval import add_network_arguments
+from models.data import augmentation, image_sets
 from models.evaluation import crop_probabilities
 
 HELP = "name what is in image files: the most probable classes of each"

@@ -5,10 +5,11 @@ from pathlib import Path
 import minigrad
 import models
 from minigrad import nn
-from models import checkpoints, mosaic
-from models import data as image_sets
-from models.augmentation import test_transform
+from models import checkpoints
+from models.commands import mosaic
 from models.common import CommandError, number, open_device, open_folder, option, require
+from models.data import image_sets
+from models.data.augmentation import test_transform
 
 HELP = "draw a network's filters, and what its layers make of an image"
 EPILOG = """\

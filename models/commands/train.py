@@ -3,12 +3,13 @@ import json
 import time
 from pathlib import Path
 
-from models import checkpoints, plots
-from models import data as image_sets
-from models.arguments import add_arguments, given, lines, run_folder, settle, settle_again
+from models import checkpoints
+from models.commands import plots
+from models.commands.arguments import add_arguments, given, lines, run_folder, settle, settle_again
+from models.commands.run import Run
 from models.common import CommandError, require, terminated_as_interrupted, write_text
+from models.data import image_sets
 from models.registry import COMMON
-from models.run import Run
 
 __all__ = ["HELP", "add_arguments", "run"]
 

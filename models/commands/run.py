@@ -13,10 +13,11 @@ from minigrad.optim.swa_utils import AveragedModel
 from minigrad.recipes import EarlyStopping
 from minigrad.utils.data import DataLoader
 from minigrad.vision import transforms
-from models import checkpoints, transfer
-from models import data as image_sets
+from models import checkpoints
+from models.commands import transfer
+from models.commands.logs import Logs, Progress
 from models.common import CommandError, open_device, open_folder
-from models.logs import Logs, Progress
+from models.data import image_sets
 from models.training import OPTIMIZERS, Schedule, classification_loss, evaluate, train_epoch
 
 
@@ -112,7 +113,7 @@ class Run:
     """One training run: what was built for it, and what it has achieved so far.
 
     Args:
-        settings: all of them, see models/arguments.py.
+        settings: all of them, see models/commands/arguments.py.
         begun: the Checkpoint of a run that is to go on; None for a new one.
     """
 

@@ -8,9 +8,9 @@ import minigrad
 import models
 from minigrad import nn, recipes
 from minigrad.utils.data import DataLoader
-from models import checkpoints, plots
-from models import data as image_sets
-from models.canvases import Canvases
+from models import checkpoints
+from models.commands import plots
+from models.commands.logs import Progress
 from models.common import (
     CommandError,
     add_machine_arguments,
@@ -21,7 +21,8 @@ from models.common import (
     terminated_as_interrupted,
     write_text,
 )
-from models.logs import Progress
+from models.data import image_sets
+from models.data.canvases import Canvases
 from models.training import AUXILIARY_WEIGHT, OPTIMIZERS, Schedule, split_outputs, train_epoch
 
 HELP = "train a network to say which of several digits are on a canvas (multi-label)"

@@ -8,8 +8,8 @@ from pathlib import Path
 from minigrad import Generator, randperm
 from minigrad.utils.data import Dataset
 from minigrad.vision import datasets
-from models import augmentation
 from models.common import CommandError
+from models.data import augmentation
 
 DIGITS = tuple("0123456789")
 
@@ -167,7 +167,7 @@ def load(
     Args:
         name, root: which images, and where they are (None: in data, then in $MINIGRAD_DATA).
         download: fetch missing files into root.
-        augment: changes to the training images, see models/augmentation.py.
+        augment: changes to the training images, see models/data/augmentation.py.
         image_size: side that images are brought to; None: what suits the set.
         seed: of the choices of images below.
         subset: train on so many images only, the same number of every class; None: on all.

@@ -7,9 +7,9 @@ from pathlib import Path
 import minigrad
 from minigrad import nn, optim
 from minigrad.recipes import mean_interval
-from models import plots
+from models.commands import plots
 from models.common import CommandError, number, open_folder, require, terminated_as_interrupted, written_whole
-from models.sentences import QUESTION, Tree, big_one_ate, matched_pairs, parse
+from models.data.sentences import QUESTION, Tree, big_one_ate, matched_pairs, parse
 from models.tree import BagOfWords, TreeNetwork, operations
 
 HELP = "train a recursive network on parse trees, against a bag of words"

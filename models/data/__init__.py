@@ -1,0 +1,1 @@
+"""What the networks learn from: image sets and their augmentation, canvases of digits, sentences."""
