@@ -72,7 +72,7 @@ def make_grid(tensor, nrow=8, padding=2, normalize=False, value_range=None, scal
 def save_image(tensor, fp, format=None, **kwargs):
     """Write images of 0 … 1 side by side to a file: a path, or a file object and a ``format`` such as "png".
 
-    Other keywords are those of :func:`make_grid`, whose errors it raises.
+    Other keywords are those of :func:`make_grid`, whose errors it raises; RuntimeError for images of integers.
     Source: https://docs.pytorch.org/vision/stable/generated/torchvision.utils.save_image.html
 
     >>> import io, minigrad as mg
@@ -82,5 +82,7 @@ def save_image(tensor, fp, format=None, **kwargs):
     b'PNG'
     """
     grid = make_grid(tensor, **kwargs)
+    if not grid.is_floating_point():
+        raise RuntimeError(f"save_image expects floats of 0 … 1, but got {grid.dtype}; use ConvertImageDtype first")
     pixels = (grid * 255 + 0.5).clamp(0, 255).cpu().numpy().transpose(1, 2, 0).astype("uint8")
     image_module().fromarray(pixels).save(fp, format=format)

@@ -530,7 +530,17 @@ def test_images_of_a_file():
         (lambda: F.normalize(mg.zeros(3, 2, 2), 0.5, 0.0), ValueError, "zero"),
         (lambda: F.resize(picture(), (1, 2, 3)), ValueError, "1 or 2"),
         (lambda: F.resize(picture(), "8"), TypeError, "Size should be int"),
-        (lambda: F.resize(picture(), 8, "bilinear"), TypeError, "InterpolationMode"),
+        (lambda: F.resize(picture(), 8, "trilinear"), TypeError, "InterpolationMode"),
+        (lambda: F.resize(F.to_tensor(picture()), 0), RuntimeError, "greater than 0.*output \\(H: 0, W: 0\\)"),
+        (lambda: F.resize(F.to_tensor(picture()), (4.5, 3)), TypeError, "size of ints"),
+        (lambda: F.pad(picture(), 2.5), TypeError, "padding arg: 2.5"),
+        (lambda: F.pad(picture(), 2, 0, None), TypeError, "padding_mode arg"),
+        (lambda: F.affine(picture(), 1, [1, 1], 1, (1, 2, 3)), ValueError, "two values"),
+        (lambda: F.affine(picture(), 1, [1, 1], 1, 0, center=3), TypeError, "center"),
+        (lambda: F.rotate(F.to_tensor(picture()), 1, center=[3]), ValueError, "center"),
+        (lambda: F.rotate(mg.zeros(4, 5), 1), RuntimeError, "shape \\(4, 5\\)"),
+        (lambda: F.convert_image_dtype(picture(), mg.uint8), TypeError, "Tensor Image"),
+        (lambda: T.Pad(1, "red"), TypeError, "fill arg"),
         (lambda: F.resize(picture(), 8, max_size=8), ValueError, "strictly greater"),
         (lambda: F.resize(picture(), (8, 8), max_size=9), ValueError, "max_size"),
         (lambda: F.resize(F.to_tensor(picture()), 8, InterpolationMode.LANCZOS), ValueError, "unsupported with Tensor"),
@@ -538,7 +548,7 @@ def test_images_of_a_file():
         (lambda: F.resize(np.zeros(3), 8), TypeError, "H, W"),
         (lambda: F.pad(picture(), "1"), TypeError, "padding arg"),
         (lambda: F.pad(picture(), (1, 2, 3)), ValueError, "1, 2, or 4"),
-        (lambda: F.pad(picture(), 1, None), TypeError, "fill arg"),
+        (lambda: F.pad(picture(), 1, "red"), TypeError, "fill arg"),
         (lambda: F.pad(picture(), 1, 0, "wrap"), ValueError, "Padding mode"),
         (lambda: F.pad(picture(), 1, (1, 2)), ValueError, "fill has 2 numbers"),
         (lambda: F.pad(mg.zeros(1, 3, 3), 3, 0, "reflect"), RuntimeError, "less than"),
@@ -585,3 +595,66 @@ def test_center_of_rotation():
     turned = F.rotate(tensor, 90, center=[3.5, 1.5])  # the middle of that pixel
     assert turned.tolist() == tensor.tolist()
     assert math.isclose(F.rotate(tensor, 90)[0, 1, 1].item(), 1)
+
+
+# ---------------------------------------------------------------------- details of torchvision's
+def test_interpolations_have_names():
+    image = F.to_tensor(picture())
+    assert mg.equal(F.resize(image, 3, "bicubic"), F.resize(image, 3, InterpolationMode.BICUBIC))
+    assert T.Resize(3, "nearest").interpolation is InterpolationMode.NEAREST
+
+
+def test_a_fill_of_none_is_zero():
+    image = picture()
+    assert F.pad(image, 1, None) == F.pad(image, 1, 0)
+    assert T.RandomRotation(5, fill=None).fill == T.RandomAffine(5, fill=None).fill == 0
+
+
+def test_one_shear_in_a_sequence_is_for_both_axes():
+    image = F.to_tensor(picture())
+    both, one = (F.affine(image, 0, [0, 0], 1.0, shear) for shear in ([20.0, 20.0], [20.0]))
+    assert mg.equal(both, one) and not mg.equal(one, F.affine(image, 0, [0, 0], 1.0, 20.0))
+
+
+def test_bools_are_images():
+    mask = mg.zeros(1, 4, 4, dtype=mg.bool)
+    mask[0, :, 2:] = True
+    assert F.resize(mask, (2, 2)).tolist() == [[[False, True], [False, True]]]
+    assert F.convert_image_dtype(mask, mg.uint8).unique().tolist() == [0, 128]
+    assert F.convert_image_dtype(mask).dtype is mg.float32
+    black_and_white = picture("L").convert("1")
+    assert F.pil_to_tensor(black_and_white).dtype is mg.bool
+    assert F.to_tensor(black_and_white).unique().tolist() == [0.0, 1.0]
+
+
+def test_colours_of_an_image_without_channels_stay():
+    image = mg.rand(4, 5)
+    assert mg.equal(F.adjust_hue(image, 0.2), image) and mg.equal(F.adjust_saturation(image, 2), image)
+
+
+@pytest.mark.parametrize(
+    ("transform", "text"),
+    [
+        (T.CenterCrop([3, 4]), "CenterCrop(size=[3, 4])"),
+        (T.FiveCrop((3, 4)), "FiveCrop(size=(3, 4))"),
+        (
+            T.RandomRotation(30, center=(1, 2), fill=5),
+            "RandomRotation(degrees=[-30.0, 30.0], interpolation=nearest, expand=False, center=(1, 2), fill=5)",
+        ),
+        (
+            T.RandomAffine(0, interpolation=InterpolationMode.BILINEAR, fill=7, center=(1, 2)),
+            "RandomAffine(degrees=[0.0, 0.0], interpolation=bilinear, fill=7, center=(1, 2))",
+        ),
+    ],
+)
+def test_arguments_are_shown_as_given(transform, text):
+    assert repr(transform) == text
+
+
+def test_the_field_of_an_elastic_transform():
+    mg.manual_seed(0)
+    field = T.ElasticTransform.get_params([1.0, 1.0], [0.1, 3.0], [40, 40]).numpy()[0, :, :, 1]
+    across, along = (abs(field - np.roll(field, 1, axis)).mean() for axis in (1, 0))
+    assert across > 3 * along  # sigma is (along x, along y), for the shifts along x and along y alike
+    wide = T.ElasticTransform.get_params([1.0, 1.0], [0.0, 0.0], [10, 1000]).numpy()[0]
+    assert abs(wide[..., 0]).max() < 0.0011 < 0.09 < abs(wide[..., 1]).max() <= 0.1  # shares of the width and height

@@ -222,7 +222,7 @@ def test_elastic_transform():
     mg.manual_seed(0)
     field = T.ElasticTransform.get_params([30.0, 10.0], [2.0, 2.0], [40, 60])
     assert field.shape == (1, 40, 60, 2)
-    spread = field.std((0, 1, 2)) * mg.tensor([40.0, 60.0])  # an eighth or so of alpha is left of it
+    spread = field.std((0, 1, 2)) * mg.tensor([60.0, 40.0])  # an eighth or so of alpha is left of it
     assert spread[0].item() == pytest.approx(3 * spread[1].item(), rel=0.3)
     rough = T.ElasticTransform.get_params([1.0, 1.0], [0.0, 0.0], [20, 20])[..., 0] * 20
     assert rough.min().item() == pytest.approx(-1, abs=0.05)

@@ -87,3 +87,9 @@ def test_save_image(tmp_path):
 def test_errors(make, error, text):
     with pytest.raises(error, match=text):
         make()
+
+
+def test_images_of_integers_are_not_saved(tmp_path):
+    with pytest.raises(RuntimeError, match="floats of 0 … 1, but got minigrad.uint8"):
+        utils.save_image(mg.full((3, 4, 5), 200, dtype=mg.uint8), tmp_path / "gray.png")
+    assert not list(tmp_path.iterdir())

@@ -10,14 +10,14 @@ from minigrad.vision.transforms.interpolation import InterpolationMode, interpol
 
 
 def pair(size, message):
-    """Return (height, width) for an int or a sequence of one or two; ValueError otherwise."""
+    """Return (height, width) for an int or a sequence of one, a sequence of two as it is; ValueError otherwise."""
     if isinstance(size, numbers.Number):
         return int(size), int(size)
     if len(size) == 1:
         return size[0], size[0]
     if len(size) != 2:
         raise ValueError(message)
-    return tuple(size)
+    return size
 
 
 class Resize(Module):
@@ -90,7 +90,7 @@ class Pad(Module):
         super().__init__()
         if not isinstance(padding, (numbers.Number, tuple, list)):
             raise TypeError("Got inappropriate padding arg")
-        if not isinstance(fill, (numbers.Number, str, tuple, list)):
+        if not isinstance(fill, (numbers.Number, tuple, list)):
             raise TypeError("Got inappropriate fill arg")
         if padding_mode not in ("constant", "edge", "reflect", "symmetric"):
             raise ValueError("Padding mode should be either constant, edge, reflect or symmetric")

@@ -34,10 +34,15 @@ _PILLOW_NUMBERS = {
 }
 
 
+_NAMES = {mode.value for mode in InterpolationMode}
+
+
 def interpolation_mode(value):
-    """Return the InterpolationMode for one, or for Pillow's number of it; TypeError for anything else."""
+    """Return the InterpolationMode for one, for its name or Pillow's number of it; TypeError for anything else."""
     if isinstance(value, InterpolationMode):
         return value
+    if isinstance(value, str) and value in _NAMES:
+        return InterpolationMode(value)
     if isinstance(value, int) and int(value) in _PILLOW_NUMBERS:
         return _PILLOW_NUMBERS[int(value)]
     raise TypeError(

@@ -15,8 +15,10 @@ def check_channels(img, permitted):
 
 
 def brightest(dtype):
-    """Return the number that stands for full light: 1 in floats, the largest one in integers."""
-    return 1.0 if dtype.is_floating_point else int(np.iinfo(dtype.numpy).max)
+    """Return the number that stands for full light: 1 in floats and bools, the largest one in integers."""
+    if dtype.is_floating_point:
+        return 1.0
+    return 1 if dtype.name == "bool" else int(np.iinfo(dtype.numpy).max)
 
 
 def convert(image, target):
@@ -29,12 +31,12 @@ def convert(image, target):
             return image.to(target)
         if (source.name, target.name) in (("float32", "int32"), ("float32", "int64"), ("float64", "int64")):
             raise RuntimeError(f"The cast from {source} to {target} cannot be performed safely.")
-        limit = float(np.iinfo(target.numpy).max)
+        limit = float(brightest(target))
         return (image * (limit + 1.0 - 1e-3)).to(target)
-    old = int(np.iinfo(source.numpy).max)
+    old = brightest(source)
     if target.is_floating_point:
         return image.to(target) / old
-    new = int(np.iinfo(target.numpy).max)
+    new = brightest(target)
     if old > new:
         return (image // ((old + 1) // (new + 1))).to(target)
     return image.to(target) * ((new + 1) // (old + 1))
@@ -72,7 +74,7 @@ def contrast(img, factor):
 
 def saturation(img, factor):
     """Return a blend of the image and its luminance."""
-    return img if img.shape[-3] == 1 else blend(img, luminance(img), factor)
+    return img if img.ndim < 3 or img.shape[-3] == 1 else blend(img, luminance(img), factor)
 
 
 def _hue_saturation_value(img):
@@ -88,7 +90,7 @@ def _hue_saturation_value(img):
 
 def hue(img, shift):
     """Return the image with its hue turned by a share of the circle."""
-    if img.shape[-3] == 1:
+    if img.ndim < 3 or img.shape[-3] == 1:
         return img
     floats = img if img.is_floating_point() else convert(img, as_dtype("float32"))
     angle, saturated, value = _hue_saturation_value(floats)

@@ -27,6 +27,8 @@ def _back(img, dtype):
     """Return the result in the dtype the image had, rounded and within its range."""
     if dtype is None:
         return img
+    if dtype.name == "bool":
+        return img.round().to(dtype)
     limits = np.iinfo(dtype.numpy)
     return img.round().clamp(limits.min, limits.max).to(dtype)
 
@@ -81,6 +83,13 @@ def resize(img, size, mode, antialias):
     """Return an image at another size (H, W)."""
     old_h, old_w = img.shape[-2:]
     new_h, new_w = size
+    if not (isinstance(new_h, int) and isinstance(new_w, int)):
+        raise TypeError(f"expected a size of ints, but got {size}")
+    if min(old_h, old_w, new_h, new_w) < 1:
+        raise RuntimeError(
+            f"Input and output sizes should be greater than 0, but got input (H: {old_h}, W: {old_w}) "
+            f"output (H: {new_h}, W: {new_w})"
+        )
     if (old_h, old_w) == (new_h, new_w):
         return img
     if mode in (InterpolationMode.NEAREST, InterpolationMode.NEAREST_EXACT):
@@ -134,9 +143,12 @@ def _taken(img, y, x, fill):
 def sample(img, y, x, mode, fill):
     """Return the image at positions y, x (NumPy arrays (H, W)), where pixel i covers i … i + 1.
 
-    Raises ValueError for modes other than nearest and bilinear.
+    Raises ValueError for modes other than nearest and bilinear, RuntimeError for an image without channels.
     """
+    if img.ndim < 3:
+        raise RuntimeError(f"expected an image (…, C, H, W), but got one of the shape {tuple(img.shape)}")
     channels = img.shape[-3]
+    colored = fill is not None
     values = fill if isinstance(fill, (list, tuple)) else [0 if fill is None else fill]
     if len(values) not in (1, channels):
         raise ValueError(f"The number of elements in 'fill' cannot broadcast to {channels} channels: {fill}")
@@ -149,11 +161,18 @@ def sample(img, y, x, mode, fill):
         raise ValueError(f"This interpolation mode is unsupported with Tensor input: {mode.value}")
     low_y, low_x = np.floor(y - 0.5), np.floor(x - 0.5)
     out = None
+    black = like(np.zeros((1, 1, 1), img.dtype.numpy), img)
+    covered = 0.0  # the share of a pixel that lies inside the image
     for step_y in (0, 1):
         for step_x in (0, 1):
             corner_y, corner_x = low_y + step_y, low_x + step_x
             weight = (1 - np.abs(y - 0.5 - corner_y)) * (1 - np.abs(x - 0.5 - corner_x))
-            pixels = _taken(img, corner_y.astype(np.int64), corner_x.astype(np.int64), fill)
+            inside = (corner_y >= 0) & (corner_y < img.shape[-2]) & (corner_x >= 0) & (corner_x < img.shape[-1])
+            covered = covered + weight * inside
+            pixels = _taken(img, corner_y.astype(np.int64), corner_x.astype(np.int64), black)
             part = pixels * like(weight.astype(img.dtype.numpy), img)
             out = part if out is None else out + part
+    if colored:  # torchvision's blend: what is there of a border pixel, black outside, counts by its share once more
+        covered = like(covered.astype(img.dtype.numpy), img)
+        out = out * covered + fill * (1.0 - covered)
     return _back(out, dtype)

@@ -102,7 +102,7 @@ class RandomRotation(Module):
         self.center = center
         self.interpolation = interpolation_mode(interpolation)
         self.expand = expand
-        self.fill = fill
+        self.fill = 0 if fill is None else fill
 
     @staticmethod
     def get_params(degrees):
@@ -115,7 +115,8 @@ class RandomRotation(Module):
 
     def __repr__(self):
         detail = f"degrees={self.degrees}, interpolation={self.interpolation.value}, expand={self.expand}"
-        return f"{type(self).__name__}({detail}, fill={self.fill})"
+        center = "" if self.center is None else f", center={self.center}"
+        return f"{type(self).__name__}({detail}{center}, fill={self.fill})"
 
 
 class RandomAffine(Module):
@@ -160,7 +161,7 @@ class RandomAffine(Module):
         self.scale = scale
         self.shear = None if shear is None else _angles(shear, "shear")
         self.interpolation = interpolation_mode(interpolation)
-        self.fill = fill
+        self.fill = 0 if fill is None else fill
         self.center = center
 
     @staticmethod
@@ -182,12 +183,14 @@ class RandomAffine(Module):
         return F.affine(img, *drawn, self.interpolation, fills(img, self.fill), self.center)
 
     def __repr__(self):
-        names = ("degrees", "translate", "scale", "shear", "center")
+        names = ("degrees", "translate", "scale", "shear")
         detail = [f"{name}={getattr(self, name)}" for name in names if getattr(self, name) is not None]
         if self.interpolation is not InterpolationMode.NEAREST:
             detail.append(f"interpolation={self.interpolation.value}")
         if self.fill != 0:
             detail.append(f"fill={self.fill}")
+        if self.center is not None:
+            detail.append(f"center={self.center}")
         return f"{type(self).__name__}({', '.join(detail)})"
 
 
@@ -275,12 +278,12 @@ class ElasticTransform(Module):
     def get_params(alpha, sigma, size):
         """Return a random field (1, H, W, 2) for an image of size (H, W); see functional.elastic_transform."""
         fields = []
-        for strength, width, length in zip(alpha, sigma, size, strict=True):
+        for strength, width, length in zip(alpha, sigma, size[::-1], strict=True):
             noise = current_generator().numpy.random((1, 1, *size), np.float32) * 2 - 1
             field = wrap(noise)
             if width > 0:
                 count = int(8 * width + 1)
-                field = F.gaussian_blur(field, [count + 1 - count % 2] * 2, [width, width])
+                field = F.gaussian_blur(field, [count + 1 - count % 2] * 2, sigma)
             fields.append(field * (strength / length))
         return cat(fields, 1).permute(0, 2, 3, 1)
 

@@ -16,6 +16,8 @@ _PIXEL_TYPES = {"I": np.int32, "I;16": np.uint16, "I;16L": np.uint16, "I;16B": n
 # Pixels of one channel -> PIL mode
 _GRAY_MODES = {"uint8": "L", "int16": "I;16", "uint16": "I;16", "int32": "I", "float32": "F"}
 
+_FLOAT32 = as_dtype("float32")
+
 # Number of channels -> PIL modes of uint8 pixels, the usual one first
 _COLOR_MODES = {2: ("LA",), 3: ("RGB", "YCbCr", "HSV"), 4: ("RGBA", "CMYK", "RGBX")}
 
@@ -29,7 +31,9 @@ def _pixels_of(pic):
 
 
 def pil_to_tensor(pic):
-    """Return a PIL image as a tensor (C, H, W) of its pixels, not scaled. Raises TypeError for anything else.
+    """Return a PIL image as a tensor (C, H, W) of its pixels, not scaled, of mode "1" as bools.
+
+    Raises TypeError for anything but a PIL image.
 
     Source: https://docs.pytorch.org/vision/stable/generated/torchvision.transforms.functional.pil_to_tensor.html
 
@@ -40,7 +44,8 @@ def pil_to_tensor(pic):
     """
     if not is_pil_image(pic):
         raise TypeError(f"pic should be PIL Image. Got {type(pic)}")
-    return wrap(_pixels_of(pic).copy())
+    pixels = _pixels_of(pic)
+    return wrap(pixels > 0 if pic.mode == "1" else pixels.copy())
 
 
 def to_tensor(pic):
@@ -67,10 +72,10 @@ def to_tensor(pic):
     return wrap(np.divide(pixels, dtype.type(255), dtype=dtype, order="C"))
 
 
-def convert_image_dtype(image, dtype=None):
+def convert_image_dtype(image, dtype=_FLOAT32):
     """Return a tensor (or array) in another dtype, scaled: floats are 0 … 1, integers 0 … their largest number.
 
-    Raises RuntimeError where the integers do not fit the float's precision.
+    Raises RuntimeError where the integers do not fit the float's precision, TypeError for a PIL image.
     Source: https://docs.pytorch.org/vision/stable/generated/torchvision.transforms.functional.convert_image_dtype.html
 
     >>> import minigrad as mg
@@ -78,9 +83,11 @@ def convert_image_dtype(image, dtype=None):
     >>> functional.convert_image_dtype(mg.tensor([0, 255], dtype=mg.uint8), mg.float32)
     tensor([0., 1.])
     """
-    target = as_dtype("float32" if dtype is None else dtype)
+    target = as_dtype(dtype)
     if isinstance(image, np.ndarray):
         return array_of(tensor_color.convert(planes_of(image), target), image.ndim)
+    if not isinstance(image, Tensor):
+        raise TypeError(f"Input img should be Tensor Image. Got {type(image)}")
     return tensor_color.convert(image, target)
 
 

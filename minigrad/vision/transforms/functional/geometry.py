@@ -64,10 +64,10 @@ def resize(img, size, interpolation=InterpolationMode.BILINEAR, max_size=None, a
 
 def _four_sides(padding):
     """Return (left, top, right, bottom) for one number, (x, y), or all four."""
-    if isinstance(padding, numbers.Number):
-        return (int(padding),) * 4
-    if not isinstance(padding, (list, tuple)):
-        raise TypeError("Got inappropriate padding arg")
+    if isinstance(padding, int):
+        return (padding,) * 4
+    if not isinstance(padding, (list, tuple)) or not all(isinstance(side, int) for side in padding):
+        raise TypeError(f"Got inappropriate padding arg: {padding!r}")
     if len(padding) not in (1, 2, 4):
         raise ValueError(f"Padding must be an int or a 1, 2, or 4 element tuple, not a {len(padding)} element tuple")
     return tuple(padding) * (4 // len(padding))
@@ -89,8 +89,11 @@ def pad(img, padding, fill=0, padding_mode="constant"):
     tensor([[[9., 1., 1., 9.]]])
     """
     check_image(img)
-    if not isinstance(fill, (numbers.Number, str, tuple, list)):
-        raise TypeError("Got inappropriate fill arg")
+    fill = 0 if fill is None else fill
+    if not isinstance(fill, (numbers.Number, tuple, list)):
+        raise TypeError(f"Got inappropriate fill arg: {fill!r}")
+    if not isinstance(padding_mode, str):
+        raise TypeError("Got inappropriate padding_mode arg")
     if padding_mode not in _PADDING_MODES:
         raise ValueError("Padding mode should be either constant, edge, reflect or symmetric")
     sides = _four_sides(padding)

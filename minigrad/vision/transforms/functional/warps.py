@@ -37,6 +37,13 @@ def _affine_tensor(img, matrix, size, mode, fill):
     return tensor_image.sample(img, old_y, old_x, mode, fill)
 
 
+def _check_center(center):
+    if center is not None and not isinstance(center, (list, tuple)):
+        raise TypeError("Argument center should be a sequence")
+    if center is not None and len(center) != 2:
+        raise ValueError(f"center should be a sequence of length 2, but got {center}")
+
+
 def _center_of(img, center):
     _, height, width = get_dimensions(img)
     return [width * 0.5, height * 0.5] if center is None else center
@@ -67,7 +74,12 @@ def affine(img, angle, translate, scale, shear, interpolation=InterpolationMode.
         raise ValueError("Argument scale should be positive")
     if not isinstance(shear, (numbers.Number, list, tuple)):
         raise TypeError("Shear should be either a single value or a sequence of two values")
-    shear = [shear, 0.0] if isinstance(shear, numbers.Number) else [*shear, 0.0][:2]
+    if isinstance(shear, numbers.Number):
+        shear = [shear, 0.0]
+    if len(shear) not in (1, 2):
+        raise ValueError(f"Shear should be a sequence containing two values. Got {shear}")
+    shear = list(shear) * (3 - len(shear))  # one value in a sequence is for x and y
+    _check_center(center)
     matrix = _inverse_affine(_center_of(img, center), angle, translate, scale, shear)
     if isinstance(img, Tensor):
         return _affine_tensor(img, matrix, img.shape[-2:], mode, fill)
@@ -91,8 +103,7 @@ def rotate(img, angle, interpolation=InterpolationMode.NEAREST, expand=False, ce
     mode = interpolation_mode(interpolation)
     if not isinstance(angle, (int, float)):
         raise TypeError("Argument angle should be int or float")
-    if center is not None and not isinstance(center, (list, tuple)):
-        raise TypeError("Argument center should be a sequence")
+    _check_center(center)
     check_image(img)
     if not isinstance(img, Tensor):
         color = pil_image.fill_for(img, fill)
@@ -131,7 +142,8 @@ def _perspective_coefficients(startpoints, endpoints):
         equations.append([x, y, 1, 0, 0, 0, -old_x * x, -old_x * y])
         equations.append([0, 0, 0, x, y, 1, -old_y * x, -old_y * y])
         targets += [old_x, old_y]
-    return np.linalg.lstsq(np.array(equations, float), np.array(targets, float), rcond=None)[0]
+    solution = np.linalg.lstsq(np.array(equations, float), np.array(targets, float), rcond=None)[0]
+    return solution.astype(np.float32).astype(float)  # as PyTorch hands them on: pixels on an edge fall the same way
 
 
 @takes_arrays
