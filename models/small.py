@@ -99,7 +99,7 @@ class SmallResNet(nn.Module):
         *,
         in_channels=3,
         image_size=32,
-        widths=(24, 48, 96, 192),
+        widths=(16, 32, 64, 128),
         blocks=1,
         dropout=0.0,
         stochastic_depth_prob=0.0,

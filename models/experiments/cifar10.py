@@ -4,7 +4,7 @@ from minigrad import nn
 from models.experiments.fitting import Setting, accuracy, fit, open_images
 from models.experiments.report import ABOVE, Experiment, Metric
 
-PLAIN = Setting("small_resnet", {"widths": (16, 32, 64, 128)}, batch_size=128, lr=0.2, ema=0.998)
+PLAIN = Setting("small_resnet", batch_size=128, lr=0.2, ema=0.998)
 # Each arm keeps what those above it have.
 STEPS = {
     "none": {},
@@ -62,7 +62,7 @@ EXPERIMENT = Experiment(
     and the average over several crops at test time add to that.
     """,
     method="""
-    The residual network small_resnet with widths 16, 32, 64, 128 (0.3 M parameters) learns from 20,000 images
+    The residual network small_resnet (0.3 M parameters) learns from 20,000 images
     of CIFAR-10, two of its five training files. SGD with momentum 0.9, one-cycle learning rate up to 0.2,
     batches of 128. Each row keeps the regularizers of the rows above it. The columns after the test accuracy
     are of the same run: the moving average of its weights (decay 0.998 per step) at test time, then that
@@ -86,5 +86,9 @@ EXPERIMENT = Experiment(
     run=run,
     settings={"train_images": 20000, "test_images": 10000, "epochs": 20},
     baseline=ABOVE,
-    seeds=2,
+    seeds=1,
+    remarks="""
+    With one seed the differences are those of single runs. The 95 % interval of an accuracy of 80 % on 10,000 test
+    images is ± 0.8: smaller differences between rows say nothing.
+    """,
 )
