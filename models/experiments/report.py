@@ -2,6 +2,7 @@
 import dataclasses
 import json
 import platform
+import textwrap
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -144,27 +145,30 @@ def text_table(table):
     return "\n".join([lines[0], "-" * len(lines[0]), *lines[1:]])
 
 
-def _one_line(text):
-    return " ".join(text.split())
+def _paragraph(text):
+    return textwrap.fill(" ".join(text.split()), 118, break_on_hyphens=False, break_long_words=False)
 
 
 def markdown(experiment, record, settings, seeds, command):
     """The page docs/experiments/NAME.md."""
     table = rows(experiment, record, seeds)
-    lines = [f"# {experiment.title}", "", f"The lecture: {_one_line(experiment.claim)}"]
-    lines += ["", _one_line(experiment.method), ""]
+    lines = [f"# {experiment.title}", "", _paragraph(f"The lecture: {experiment.claim}")]
+    lines += ["", _paragraph(experiment.method), ""]
     lines += ["| " + " | ".join(table[0]) + " |", "| --- |" + " ---: |" * (len(table[0]) - 2) + " --- |"]
     lines += ["| " + " | ".join(row) + " |" for row in table[1:]]
     runs = "one seed" if seeds == 1 else f"mean and 95 % interval (Student's t) of {seeds} seeds"
     paired = "" if seeds == 1 else "; differences are taken seed by seed"
     lines += ["", f"Per cent; {runs}{paired}."]
-    lines += ["", "What the rows are:", ""] + [f"- **{arm}**: {text}" for arm, text in experiment.arms.items()]
+    lines += ["", "What the rows are:", ""]
+    lines += [_paragraph(f"- **{arm}**: {text}").replace("\n", "\n  ") for arm, text in experiment.arms.items()]
     if experiment.remarks:
-        lines += ["", _one_line(experiment.remarks)]
+        lines += ["", _paragraph(experiment.remarks)]
     named = ", ".join(f"{name.replace('_', ' ')} {value}" for name, value in settings.items())
     lines += ["", "Made by", "", "```sh", command, "```", ""]
     lines += [
-        f"with {named}; {record.seconds / 60:.0f} minutes of one CPU thread in all, on a machine that did other work "
-        f"too (Python {platform.python_version()}, minigrad {minigrad.__version__})."
+        _paragraph(
+            f"with {named}; {record.seconds / 60:.0f} minutes on one CPU thread in all, on a machine that did other work "
+            f"too (Python {platform.python_version()}, minigrad {minigrad.__version__})."
+        )
     ]
     return "\n".join(lines) + "\n"
