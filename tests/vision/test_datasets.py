@@ -217,9 +217,9 @@ def test_vision_dataset():
         "    Number of datapoints: 1",
         "    Root location: here",
         "    StandardTransform",
-        "    Transform: Compose(",
-        "                   ToTensor()",
-        "               )",
+        "Transform: Compose(",
+        "               ToTensor()",
+        "           )",
     ]
     with pytest.raises(NotImplementedError):
         VisionDataset()[0]

@@ -502,7 +502,7 @@ def test_reprs(transform, text):
 
 
 def test_v2():
-    assert v2.MixUp is T.MixUp
+    assert v2.MixUp is T.MixUp and v2.Lambda is T.Lambda
     assert v2.functional is F
     assert not {"Cutout", "Lighting", "ScaleJitterCrop"} & set(v2.__all__)
     assert all(hasattr(v2, name) for name in v2.__all__)

@@ -82,7 +82,7 @@ class VisionDataset(Dataset):
             body.append(f"Root location: {self.root}")
         body += self.extra_repr().splitlines()
         if self.transforms is not None:
-            body += repr(self.transforms).split("\n")
+            body.append(repr(self.transforms))  # further lines are not indented in torchvision either
         return "\n".join([f"Dataset {type(self).__name__}"] + ["    " + line for line in body])
 
     def extra_repr(self):

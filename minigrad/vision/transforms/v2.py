@@ -26,7 +26,7 @@ from minigrad.vision.transforms.color import (
     RandomPosterize,
     RandomSolarize,
 )
-from minigrad.vision.transforms.containers import Compose, RandomApply, RandomChoice, RandomOrder
+from minigrad.vision.transforms.containers import Compose, Lambda, RandomApply, RandomChoice, RandomOrder
 from minigrad.vision.transforms.conversions import ConvertImageDtype, Normalize, PILToTensor, ToPILImage, ToTensor
 from minigrad.vision.transforms.crops import CenterCrop, FiveCrop, Pad, RandomCrop, RandomResizedCrop, Resize, TenCrop
 from minigrad.vision.transforms.erasing import RandomErasing
@@ -58,6 +58,7 @@ __all__ = [
     "Grayscale",
     "Identity",
     "InterpolationMode",
+    "Lambda",
     "LinearTransformation",
     "MixUp",
     "Normalize",
