@@ -68,8 +68,8 @@ from minigrad.ops.layout import (  # noqa: E402
 )
 from minigrad.ops.legacy import legacy_types as _legacy_types  # noqa: E402
 from minigrad.registry import FUNCTIONS as _FUNCTIONS  # noqa: E402
-from minigrad.summary import summary  # noqa: E402
 from minigrad.serialization import load, save  # noqa: E402
+from minigrad.summary import summary  # noqa: E402
 from minigrad.tensor import Size, Tensor  # noqa: E402
 from minigrad.typeinfo import finfo, iinfo  # noqa: E402
 from minigrad.variable import Parameter, Variable  # noqa: E402

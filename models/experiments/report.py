@@ -167,7 +167,7 @@ def markdown(experiment, record, settings, seeds, command):
     lines += ["", "Made by", "", "```sh", command, "```", ""]
     lines += [
         _paragraph(
-            f"with {named}; {record.seconds / 60:.0f} minutes on one CPU thread in all, on a machine that did other work "
+            f"with {named}; {record.seconds / 60:.0f} minutes on one CPU thread in all, on a machine doing other work "
             f"too (Python {platform.python_version()}, minigrad {minigrad.__version__})."
         )
     ]
