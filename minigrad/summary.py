@@ -114,7 +114,8 @@ def summary(
     through no such product (activations, pooling, normalisation, biases) is not counted, as in published tables. With
     input_size their values are not computed, so that large models are quick: code whose control flow looks at values
     sees zeros. With input_data everything is computed. The model's mode, buffers, parameters, gradients, hooks and the
-    state of the random numbers are left as they were, also when it raises.
+    state of the random numbers are left as they were, also when it raises; only what forward itself writes into the
+    memory of a parameter (``weight.clamp_(…)``) stays written.
 
     Arguments: model (Module), input_size (a shape, or a list of shapes for several inputs; the batch dimension may be
     left out where the first convolution or pooling tells how many there must be, and is 1 then), input_data (instead: a

@@ -335,6 +335,35 @@ def test_under_no_grad_and_code_that_refuses_tracked_tensors():
     assert mg.summary(Numpy(), (2, 3)).rows[0].output_shape == (2, 3)
 
 
+class Slope(nn.Module):
+    """The derivative of a layer by its input, which a backward pass inside forward finds."""
+
+    def __init__(self, keeps_gradients):
+        super().__init__()
+        self.layer = nn.Linear(3, 1)
+        self.keeps_gradients = keeps_gradients
+
+    def forward(self, x):
+        x = x.detach().requires_grad_()
+        y = self.layer(x).tanh().sum()
+        if self.keeps_gradients:
+            y.backward()
+            return x.grad
+        return mg.autograd.grad(y, x, create_graph=True)[0]
+
+
+@pytest.mark.parametrize("keeps_gradients", [False, True])
+def test_backward_passes_inside_forward(keeps_gradients):
+    model = Slope(keeps_gradients)
+    model(mg.ones(2, 3)).sum()
+    model.layer.weight.grad = mg.ones(1, 3)
+    before = model.layer.weight.grad
+    found = mg.summary(model, (2, 3))
+    assert found.training_error is None and found.rows[0].output_shape == (2, 3)
+    assert found.rows[1].own_multiply_adds == 2 * 3 and found.multiply_adds >= 2 * 2 * 3  # there and back
+    assert model.layer.weight.grad is before and mg.equal(before, mg.ones(1, 3))
+
+
 def test_a_model_that_cannot_train_on_one_row():
     found = mg.summary(nn.BatchNorm1d(3), (1, 3))
     assert found.saved_bytes is None and found.training_bytes is None

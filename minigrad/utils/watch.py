@@ -64,12 +64,17 @@ def set_mode(model, mode):
 
 @contextlib.contextmanager
 def left_alone(model):
-    """Give back the modes, buffers and random numbers as they were. The block works on copies of the buffers."""
+    """Give back modes, buffers, gradients and random numbers as they were.
+
+    The block works on copies of the buffers, and without the gradients: to these a backward pass would add in place.
+    """
     modules = list(dict.fromkeys(model.modules()))
     modes = [module.training for module in modules]
     buffers = [dict(module._buffers) for module in modules]
     parameters = [(parameter, parameter.array, parameter._grad) for parameter in model.parameters()]
     states = default_generator.state_bytes(), python_random.getstate()
+    for parameter, _, _ in parameters:
+        parameter._grad = None
     copies = {}
     for module in modules:
         for name, buffer in module._buffers.items():
@@ -89,8 +94,21 @@ def left_alone(model):
 
 
 def watched(model, args, kwargs, compute, follow):
-    """Run the model under a Watch and return that; follow: also follow receptive fields."""
-    watch = Watch(model, ReceptiveFields() if follow else None)
+    """Run the model under a Watch and return that; follow: also follow receptive fields.
+
+    What the graph keeps is freed on the way, which spares the memory. Where that makes the model fail, for it runs a
+    backward pass of its own, it is run again and all is kept.
+    """
+    try:
+        return _watched(model, args, kwargs, compute, follow, frees=True)
+    except RuntimeError as error:
+        if "backward" not in str(error):
+            raise
+    return _watched(model, args, kwargs, compute, follow, frees=False)
+
+
+def _watched(model, args, kwargs, compute, follow, frees):
+    watch = Watch(model, ReceptiveFields() if follow else None, frees)
     if follow:
         args, kwargs = watch.tracked(args), watch.tracked(kwargs)
     watch.know(args, kwargs)
@@ -119,9 +137,10 @@ class Memories:
 class Watch:
     """Watches one forward pass: which module is running, what its products cost, what the graph keeps."""
 
-    def __init__(self, model, fields):
+    def __init__(self, model, fields, frees):
         self.model = model
         self.fields = fields
+        self.frees = frees
         self.names = {}
         for name, module in model.named_modules(remove_duplicate=True):
             self.names[module] = name
@@ -214,7 +233,7 @@ class Watch:
         self.pending = (node, self.stack[-1] if self.stack else None)
 
     def settle(self):
-        """Count what the newest node keeps, then drop it: no backward pass will follow."""
+        """Count what the newest node keeps, then drop it if no backward pass will follow."""
         if self.pending is None:
             return
         (node, row), self.pending = self.pending, None
@@ -224,7 +243,8 @@ class Watch:
             root = self.kept.add(array)
             if root is not None and row is not None:
                 row.own_saved_bytes += root.nbytes
-        node.op.free(node)
+        if self.frees:
+            node.op.free(node)
 
 
 def saved_by(node):
