@@ -63,7 +63,7 @@ class Logs:
     Args:
         folder: where they are.
         tensorboard: whether to log for TensorBoard too.
-        epoch: epochs done so far; what TensorBoard has from later ones is dropped.
+        epoch: epochs done so far; what TensorBoard has from later ones, an earlier run's too, is dropped.
     """
 
     def __init__(self, folder, tensorboard=False, epoch=0):
@@ -98,6 +98,6 @@ def _summary_writer(folder, epoch):
     try:
         from minigrad.utils.tensorboard import SummaryWriter
 
-        return SummaryWriter(str(folder), purge_step=epoch + 1 if epoch else None)
+        return SummaryWriter(str(folder), purge_step=epoch + 1)
     except ImportError as error:
         raise CommandError(f"--tensorboard: pip install -e '.[tensorboard]' ({error})") from error

@@ -73,7 +73,7 @@ def batch_transform(settings, num_classes):
 
 def penalty(settings, model):
     """What is added to the loss for the weights' size (not the biases'), as a function, or None."""
-    weights = [parameter for parameter in model.parameters() if parameter.ndim > 1 and parameter.requires_grad]
+    weights = [weight for weight in nn_utils.select_parameters(model, weights_only=True) if weight.requires_grad]
     terms = [
         (settings[name], function)
         for name, function in (("l1", nn_utils.l1_penalty), ("l2", nn_utils.l2_penalty))
@@ -231,9 +231,15 @@ class Run:
             "stopping": self.stopping.state_dict() if self.stopping is not None else None,
             "averaged": int(self.average.n_averaged) if self.average is not None else None,
             "random": random_state(),
+            "images": self._counts(),
             "history": self.history,
             "best": self.best,
         })
+
+    def _counts(self):
+        """How many images there are of each part: others would be divided otherwise between training and test."""
+        parts = {name: getattr(self.images, name) for name in ("train", "validation", "test")}
+        return {name: len(part) for name, part in parts.items() if part is not None}
 
     def _write(self, name, training=None):
         images = self.images
@@ -263,6 +269,10 @@ class Run:
         training = begun.training
         if list(self.images.classes) != list(begun.data["classes"]):
             raise CommandError(f"--data {self.settings['data']}: other classes than when {begun.path} was written")
+        if training.get("images", self._counts()) != self._counts():
+            had, have = (" and ".join(f"{count} {part}" for part, count in counts.items())
+                         for counts in (training["images"], self._counts()))
+            raise CommandError(f"--data {self.settings['data']}: {have} images, but {had} when the run began")
         try:
             self.model.load_state_dict(begun.model)
             self.optimizer.load_state_dict(training["optimizer"])
@@ -321,14 +331,15 @@ class Run:
 
     def test(self):
         """Test the network, and its averaged weights, on the images that are watched; returns the figures."""
-        found = {}
+        found, scores = {}, None
         for prefix, model in (("", self.model), ("averaged_", self.average and self.average.module)):
             if model is None:
                 continue
             with image_sets.readable():
-                self.scores = evaluate(model, self.watched_batches, device=self.device)
-            found[f"{prefix}{self.watched}_loss"] = self.scores.loss
-            found[f"{prefix}{self.watched}_accuracy"] = self.scores.accuracy
+                scores = evaluate(model, self.watched_batches, device=self.device)
+            found[f"{prefix}{self.watched}_loss"] = scores.loss
+            found[f"{prefix}{self.watched}_accuracy"] = scores.accuracy
+        self.scores = scores  # not before: an interrupted run shows those of the last whole epoch
         return found
 
     def accuracy_of(self, entry):

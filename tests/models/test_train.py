@@ -14,6 +14,7 @@ from minigrad.utils.data import DataLoader
 from minigrad.vision.ops import StochasticDepth
 from models import checkpoints
 from models.__main__ import main, parser
+from models.commands import run as runs
 from models.commands.train import open_run
 from models.common import CommandError, written_whole
 from models.data import image_sets
@@ -131,6 +132,18 @@ def test_an_unreadable_image_is_named(tmp_path, capsys, workers):
     assert error.startswith(f"error: {damaged}: not a readable image (") and error.endswith("; mend or remove it")
 
 
+def test_a_run_does_not_go_on_with_other_images(tmp_path, capsys, undrawn_pictures):
+    """With more images the random fifth for the test is another one, of which the run has seen most."""
+    pictures(tmp_path / "photos", 10, seed=0)
+    assert train("--data", tmp_path / "photos", "--epochs", 1, "--schedule", "constant", "--out", tmp_path / "run") == 0
+    (tmp_path / "photos" / "dark" / "new.png").write_bytes((tmp_path / "photos" / "dark" / "0.png").read_bytes())
+    assert main(["train", "--resume", str(tmp_path / "run"), "--epochs", "2", "--no-progress"]) == 2
+    error = capsys.readouterr().err
+    assert error.endswith("17 train and 4 test images, but 16 train and 4 test when the run began\n")
+    (tmp_path / "photos" / "dark" / "new.png").unlink()
+    assert main(["train", "--resume", str(tmp_path / "run"), "--epochs", "2", "--no-progress"]) == 0
+
+
 def test_train_and_test_folders_must_agree(tmp_path):
     pictures(tmp_path / "photos" / "train", 2, seed=0)
     pictures(tmp_path / "photos" / "val", 2, seed=0)
@@ -212,6 +225,32 @@ def test_averaged_weights_are_tested_and_saved(tmp_path, undrawn_pictures):
     )
 
 
+def test_a_run_interrupted_while_it_is_tested_shows_the_epoch_before(tmp_path, monkeypatch):
+    job = short_run(tmp_path, "--ema", "0.8")
+    job.start()
+    job.train_one_epoch()
+    before, real = job.tested, runs.evaluate
+    assert before.accuracy == job.history[-1]["averaged_test_accuracy"]
+
+    def interrupted(model, *args, **kw):
+        if model is job.average.module:
+            raise KeyboardInterrupt
+        return real(model, *args, **kw)
+
+    monkeypatch.setattr(runs, "evaluate", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        job.train_one_epoch()
+    assert job.epoch == 1 and job.tested is before
+
+
+def test_penalties_are_of_weights_that_train(tmp_path):
+    job = short_run(tmp_path, "--l1", "0.5", "--l2", "0.25")
+    job.model.conv1.weight.requires_grad_(False)
+    weights = [weight for name, weight in job.model.named_parameters() if weight.ndim > 1 and name != "conv1.weight"]
+    wanted = sum(0.5 * weight.abs().sum().item() + 0.25 * weight.square().sum().item() for weight in weights)
+    assert runs.penalty(job.settings, job.model)().item() == pytest.approx(wanted)
+
+
 def test_with_validation_the_test_images_are_not_looked_at(tmp_path, capsys, undrawn_pictures):
     job = short_run(tmp_path, "--validation", "0.1", "--epochs", "2", "--schedule", "plateau", "--early-stopping", "5")
     job.images.test.transform = None  # whoever looks at one fails
@@ -245,6 +284,22 @@ def test_the_logs_say_the_same(tmp_path, undrawn_pictures):
     config = json.loads((tmp_path / "config.json").read_text())
     assert config["subset"] == 40 and config["lr"] == 0.002 and config["network"]["name"] == "lenet5"
     assert event_files() and b"test_accuracy" in event_files()[0].read_bytes()
+
+
+def test_a_new_run_hides_what_an_earlier_one_logged(tmp_path, undrawn_pictures):
+    pytest.importorskip("tensorboardX")
+    from tensorboardX.proto.event_pb2 import Event, SessionLog
+
+    for _ in range(2):
+        assert train("--data", "digits", "--subset", 20, "--epochs", 1, "--tensorboard", "--out", tmp_path) == 0
+    latest = max((tmp_path / "tensorboard").iterdir(), key=lambda path: path.stat().st_mtime_ns).read_bytes()
+    events, at = [], 0
+    while at < len(latest):  # length (8 bytes), checksum (4), event, checksum (4)
+        length = int.from_bytes(latest[at : at + 8], "little")
+        events.append(Event.FromString(latest[at + 12 : at + 12 + length]))
+        at += 16 + length
+    starts = [event.step for event in events if event.session_log.status == SessionLog.SessionStatus.Value("START")]
+    assert starts == [1]
 
 
 @pytest.fixture(scope="module")
