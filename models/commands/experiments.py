@@ -2,7 +2,7 @@
 from pathlib import Path
 
 import minigrad
-from models.common import CommandError, number, open_folder, write_text
+from models.common import CommandError, number, open_folder, require, write_text
 from models.experiments import EXPERIMENTS, report
 
 HELP = "put the lecture's claims about training to the test"
@@ -55,6 +55,7 @@ def run(arguments):
         raise CommandError(f"no experiment {unknown[0]!r}; there are: {', '.join(EXPERIMENTS)}")
     chosen = [EXPERIMENTS[name] for name in arguments.names or EXPERIMENTS]
     settings = {experiment.name: settings_of(experiment, arguments.set) for experiment in chosen}
+    require("PIL.Image")  # with which the images are read
     minigrad.set_num_threads(arguments.threads)
     folder = open_folder(arguments.out)
     docs = None if arguments.docs is None else open_folder(arguments.docs)

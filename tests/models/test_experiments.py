@@ -2,6 +2,7 @@
 
 import json
 import math
+import sys
 
 import pytest
 
@@ -216,3 +217,8 @@ def test_too_many_images(image_sets, tmp_path, capsys):
     assert "only 100 training images, but 2000 are wanted" in capsys.readouterr().err
 
 
+def test_without_pillow_the_command_says_how_to_install_it(tmp_path, monkeypatch, capsys):
+    monkeypatch.setitem(sys.modules, "PIL.Image", None)  # which makes its import fail
+    assert main(["experiments", "dropout", "--root", str(tmp_path), "--out", str(tmp_path / "out")]) == 2
+    assert capsys.readouterr().err.startswith("error: pillow is needed here: pip install -e '.[demo]'")
+    assert not (tmp_path / "out").exists()
