@@ -94,7 +94,7 @@ def write(path, *, network, data, epoch, model, ema=None, scores=None, training=
         raise CommandError(f"{path}: cannot be written: {error}") from error
 
 
-def read(path, name=None, options=None, image_size=None):
+def read(path, name=None, options=None, image_size=None, named_by="--model"):
     """Read a checkpoint, or a plain file of weights (a state_dict) of the network called name.
 
     Args:
@@ -102,6 +102,7 @@ def read(path, name=None, options=None, image_size=None):
         name: the network's; needed for a plain file, and checked for a checkpoint.
         options: the builder's further arguments, for a plain file.
         image_size: of the network, for a plain file; None: what its builder has.
+        named_by: how the user gives the name, for the error that it is missing.
 
     Raises:
         CommandError: if there is no such file, it cannot be read, is damaged, or is of another network.
@@ -117,7 +118,7 @@ def read(path, name=None, options=None, image_size=None):
         raise CommandError(f"{path}: not a readable checkpoint ({_short(error)})") from error
     if isinstance(content, dict) and content.get("format") == FORMAT:
         return _own(path, content, name, options)
-    return _plain(path, content, name, dict(options or {}), image_size)
+    return _plain(path, content, name, dict(options or {}), image_size, named_by)
 
 
 def _short(error):
@@ -149,13 +150,13 @@ def _own(path, content, name, options):
     return found
 
 
-def _plain(path, content, name, options, image_size):
+def _plain(path, content, name, options, image_size, named_by):
     try:
         state = registry.state_of(content, str(path))
     except RuntimeError as error:
         raise CommandError(f"{path}: neither a checkpoint of models train nor a file of weights") from error
     if name is None:
-        raise CommandError(f"{path}: a plain file of weights: say of which network with --model")
+        raise CommandError(f"{path}: a plain file of weights: say of which network with {named_by}")
     arguments = {**_sizes(state), **options}
     if image_size is not None:
         arguments["image_size"] = image_size

@@ -104,6 +104,8 @@ def open_folder(path):
         folder.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryFile(dir=folder):
             pass
+    except FileExistsError as error:
+        raise CommandError(f"--out {path}: cannot write there: it is a file, not a folder") from error
     except OSError as error:
         raise CommandError(f"--out {path}: cannot write there: {error.strerror or error}") from error
     return folder

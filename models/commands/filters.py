@@ -16,7 +16,7 @@ EPILOG = """\
 Without --layer: the filters of the first convolution and, given an image, the maps after the first three activations.
 A layer that is called several times (a ReLU that a block shares) is meant by NAME:2, NAME:3 from the second call on.
 
-  python -m models filters --weights runs/lenet5-mnist --data mnist --index 7
+  python -m models filters runs/lenet5-mnist --data mnist --index 7
   python -m models filters alexnet --weights alexnet-owt-7be5be79.pth --image cat.jpg --layer features.0
 """
 ACTIVATIONS = (
@@ -29,10 +29,11 @@ USUAL = {3: ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225)), 1: ((0.5,), (0.5,))}
 
 def add_arguments(parser):
     parser.epilog = EPILOG
-    parser.add_argument("model", nargs="?", metavar="NAME",
-        help=f"one of: {', '.join(models.list())}; a checkpoint of train knows its own")  # fmt: skip
+    parser.add_argument("model", nargs="?", metavar="NAME|CHECKPOINT",
+        help="a checkpoint of train (or its folder), which knows its network, or a network, of: "
+        f"{', '.join(models.list())}")  # fmt: skip
     add = parser.add_argument_group("network").add_argument
-    add("--weights", metavar="FILE|DIR", help="a checkpoint of train (or its folder), or a state_dict as torchvision "
+    add("--weights", metavar="FILE|DIR", help="of a network NAME: a checkpoint, or a state_dict as torchvision "
         "publishes it (default: random weights)")  # fmt: skip
     add("--option", type=option, action="append", default=[], metavar="NAME=VALUE",
         help="an argument of the network, e.g. activation=tanh; may be given several times")  # fmt: skip
@@ -76,9 +77,13 @@ def run(arguments):
 
 
 def check(arguments):
-    """Refuse arguments that contradict each other."""
+    """Refuse arguments that contradict each other; a checkpoint given in the place of NAME becomes the weights."""
     if arguments.model is None and arguments.weights is None:
-        raise CommandError("NAME is missing: the name of a network (or --weights with a checkpoint)")
+        raise CommandError("NAME is missing: the name of a network, or a checkpoint")
+    if arguments.model is not None and arguments.model not in models.list() and Path(arguments.model).exists():
+        if arguments.weights is not None:
+            raise CommandError(f"{arguments.model} and --weights {arguments.weights}: only one of them")
+        arguments.model, arguments.weights = None, arguments.model
     if arguments.image is not None and arguments.data is not None:
         raise CommandError("--image and --data: only one of them")
     for argument in ("root", "index"):
@@ -103,7 +108,8 @@ def open_network(arguments):
         return model, "random weights: not trained", usual(arguments, model)
     if arguments.model is not None and arguments.model not in models.list():
         build(arguments.model, {})  # which says so
-    found = checkpoints.read(arguments.weights, arguments.model, arguments.option, arguments.image_size)
+    named_by = f"NAME --weights {arguments.weights}"
+    found = checkpoints.read(arguments.weights, arguments.model, arguments.option, arguments.image_size, named_by)
     if found.data is not None and arguments.image_size not in (None, found.data["image_size"]):
         raise CommandError(f"--image-size: {found.path} was trained on images of {found.data['image_size']} pixels")
     arguments.model = found.name

@@ -203,7 +203,7 @@ def test_a_checkpoint_knows_its_network_and_its_normalization(tmp_path, photo, m
     checkpoints.write(tmp_path / "run" / "best.pt", network=network, data=data, epoch=3, model=model.state_dict())
     drawn = {}
     monkeypatch.setattr(mosaic, "draw", lambda panels, title, lines, path: drawn.update({path.name: (panels, lines)}))
-    assert draw("--weights", tmp_path / "run", "--image", photo, "--layer", "conv1", "--out", tmp_path / "out") == 0
+    assert draw(tmp_path / "run", "--image", photo, "--layer", "conv1", "--out", tmp_path / "out") == 0
     panels, lines = drawn["activations-conv1.png"]
     assert lines[1] == "run/best.pt: lenet5, 3 epochs of pictures" and panels[0]["caption"] == "photo.png"
     # The picture is shown as it was, whatever it was normalised by: gray, from black to white.
@@ -225,6 +225,9 @@ def test_a_gray_network_sees_a_colour_file_in_gray(tmp_path, photo):
     "arguments, message",
     [
         ((), "NAME is missing"),
+        (("weights.pth",), "say of which network with NAME --weights weights.pth"),
+        (("photo.png",), "photo.png: not a readable checkpoint"),
+        (("weights.pth", "--weights", "weights.pth"), "weights.pth and --weights weights.pth: only one of them"),
         (("lenet6",), "unknown model 'lenet6'"),
         (("lenet6", "--weights", "weights.pth"), "unknown model 'lenet6'"),
         (("lenet5", "--layer", "conv3"), "--layer conv3: no such layer; there are conv1, conv2; did you mean conv"),
@@ -247,6 +250,7 @@ def test_a_gray_network_sees_a_colour_file_in_gray(tmp_path, photo):
         (("lenet5", "--image-size", "3"), "image_size must be at least 12, but got 3"),
         (("lenet5", "--device", "tpu"), "--device tpu: "),
         (("lenet5", "--out", "photo.png/out"), "--out photo.png/out: cannot write there"),
+        (("lenet5", "--out", "photo.png"), "--out photo.png: cannot write there: it is a file, not a folder"),
     ],
     ids=lambda value: " ".join(value) if isinstance(value, tuple) else "",
 )
