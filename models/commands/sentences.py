@@ -222,9 +222,10 @@ def describe(arguments):
     for kind, build in NETWORKS.items():
         size = sum(parameter.numel() for parameter in build(arguments.size).parameters())
         print(f"{kind}: {size:,} parameters")
+    epochs = "1 epoch" if arguments.epochs == 1 else f"{arguments.epochs} epochs"
     print(
-        f"{arguments.pairs} pairs of sentences for training, {arguments.test_pairs} for the test, and "
-        f"{arguments.test_pairs} that nest deeper; {arguments.epochs} epochs",
+        f"{arguments.pairs:,} pairs of sentences for training, {arguments.test_pairs:,} for the test, and "
+        f"{arguments.test_pairs:,} that nest deeper; {epochs}",
         flush=True,
     )
 

@@ -25,7 +25,7 @@ def add_arguments(parser):
     add("--depth", type=number(int, 0), default=DEPTH, metavar="N",
         help=f"levels of modules inside modules that are shown, 0 for the network alone (default: {DEPTH})")
     add("--columns", type=_columns, default=DEFAULT_COLUMNS, metavar="NAME,NAME",
-        help=f"of: {', '.join(COLUMNS)} (default: {','.join(DEFAULT_COLUMNS)})")
+        help=f"of: {', '.join(COLUMNS)} (default: {', '.join(DEFAULT_COLUMNS)})")
     add("--mode", choices=MODES[:2], default="eval", help="how the network is run for the rows (default: eval)")
     add("--json", action="store_true", help="print everything as JSON instead, all levels")
     parser.epilog = (

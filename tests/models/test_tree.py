@@ -239,6 +239,7 @@ def test_a_sentence_is_answered_by_the_networks_of_the_last_run(tmp_path, capsys
     sentence = "the rat that a big cat ate saw the dog"
     assert command(tmp_path, "--sentence", sentence, "--sentence", "the cat ate a rat") == 0
     first = capsys.readouterr().out
+    assert "that nest deeper; 1 epoch\n" in first
     assert "one seed" in first and "Did a big one eat? yes" in first and "Did a big one eat? no" in first
     monkeypatch.setattr(sentence_command, "train", None)  # there is nothing left to train
     assert command(tmp_path, "--sentence", sentence, "--sentence", "the cat ate a rat") == 0
