@@ -1,6 +1,7 @@
 """python -m models multilabel: which digits are on a canvas? Any of them, so each has a probability of its own."""
 import json
 import math
+import shlex
 import time
 from pathlib import Path
 
@@ -382,7 +383,8 @@ def run(arguments):
                 job.epoch()
         except KeyboardInterrupt:
             done = f"{len(job.history)} of {settings['epochs']} epochs"
-            print(f"\ninterrupted after {done}; go on with: --resume --out {arguments.out}", flush=True)
+            print(f"\ninterrupted after {done}")
+            print(f"go on with: python -m models multilabel --resume --out {shlex.quote(arguments.out)}", flush=True)
             return 130
         report(job)
     return 0

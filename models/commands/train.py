@@ -1,5 +1,6 @@
 """python -m models train: train a network on a set of images, and leave its checkpoints, figures and pictures."""
 import json
+import shlex
 import time
 from pathlib import Path
 
@@ -148,7 +149,8 @@ def _run(arguments):
         if begun is None:
             job.start()
         else:
-            print(f"going on after epoch {job.epoch} of {epochs}", flush=True)
+            left = ": nothing is left to train" if job.finished else ""
+            print(f"going on after epoch {job.epoch} of {epochs}{left}", flush=True)
         job.logs.write(job.history)
         while not job.finished:
             job.train_one_epoch()
@@ -157,7 +159,7 @@ def _run(arguments):
     except KeyboardInterrupt:
         interrupted = True
         print(f"\ninterrupted after {job.epoch} of {epochs} epochs")
-        print(f"go on with: python -m models train --resume {job.folder}", flush=True)
+        print(f"go on with: python -m models train --resume {shlex.quote(str(job.folder))}", flush=True)
     finally:
         job.logs.close()
     if job.history:

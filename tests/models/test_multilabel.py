@@ -248,13 +248,14 @@ def test_an_interrupted_run_goes_on_bit_for_bit(options, tmp_path, capsys, monke
 
     with monkeypatch.context() as patch:
         patch.setattr(multilabel.Run, "predict", interrupted)
-        assert command(tmp_path / "parts", "--epochs", 3, *options) == 130
-    assert "interrupted after 1 of 3 epochs; go on with: --resume" in capsys.readouterr().out
-    assert [path.name for path in (tmp_path / "parts").iterdir()] == ["last.pt"]
-    rest = ["--root", str(tmp_path), "--no-progress", "--out", str(tmp_path / "parts"), "--resume"]
+        assert command(tmp_path / "two parts", "--epochs", 3, *options) == 130
+    goes_on = f"go on with: python -m models multilabel --resume --out '{tmp_path / 'two parts'}'\n"
+    assert f"interrupted after 1 of 3 epochs\n{goes_on}" in capsys.readouterr().out
+    assert [path.name for path in (tmp_path / "two parts").iterdir()] == ["last.pt"]
+    rest = ["--root", str(tmp_path), "--no-progress", "--out", str(tmp_path / "two parts"), "--resume"]
     assert main(["multilabel", *rest]) == 0
-    assert all(same(one, other) for one, other in zip(states(tmp_path / "whole"), states(tmp_path / "parts")))
-    whole, parts = ((tmp_path / name / "results.json").read_text() for name in ("whole", "parts"))
+    assert all(same(one, other) for one, other in zip(states(tmp_path / "whole"), states(tmp_path / "two parts")))
+    whole, parts = ((tmp_path / name / "results.json").read_text() for name in ("whole", "two parts"))
     assert whole == parts
 
 

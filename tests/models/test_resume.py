@@ -82,15 +82,14 @@ def test_a_resumed_run_is_the_run_that_was_never_stopped(tmp_path, monkeypatch, 
     assert train(*settings, "--out", tmp_path / "whole") == 0
     with monkeypatch.context() as patch:
         interrupt(patch, epoch=2)
-        assert train(*settings, "--out", tmp_path / "parts") == 130
-    assert f"interrupted after 2 of 4 epochs\ngo on with: python -m models train --resume {tmp_path / 'parts'}\n" in (
-        capsys.readouterr().out
-    )
-    assert mg.load(tmp_path / "parts" / "last.pt")["epoch"] == 2
+        assert train(*settings, "--out", tmp_path / "two parts") == 130
+    goes_on = f"go on with: python -m models train --resume '{tmp_path / 'two parts'}'\n"  # a line for the shell
+    assert f"interrupted after 2 of 4 epochs\n{goes_on}" in capsys.readouterr().out
+    assert mg.load(tmp_path / "two parts" / "last.pt")["epoch"] == 2
     mg.manual_seed(12345)
-    assert train("--resume", tmp_path / "parts", "--no-progress") == 0
-    assert "going on after epoch 2 of 4" in capsys.readouterr().out
-    check_same_runs(tmp_path / "whole", tmp_path / "parts")
+    assert train("--resume", tmp_path / "two parts", "--no-progress") == 0
+    assert "going on after epoch 2 of 4\n" in capsys.readouterr().out
+    check_same_runs(tmp_path / "whole", tmp_path / "two parts")
 
 
 def test_a_run_interrupted_in_its_first_epoch_can_be_resumed_twice(tmp_path, monkeypatch):
@@ -148,7 +147,7 @@ def test_what_agrees_with_the_run_may_be_repeated(finished, capsys):
     assert train("lenet5", *QUICK, "--resume", finished, *agreeing) == 0
     printed = capsys.readouterr().out
     assert "threads and workers changed: the numbers may differ from those of an unbroken run" in printed
-    assert "going on after epoch 2 of 2" in printed
+    assert "going on after epoch 2 of 2: nothing is left to train\n" in printed
 
 
 def test_a_full_disk_is_told(tmp_path, monkeypatch, capsys):
