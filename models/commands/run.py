@@ -218,6 +218,8 @@ class Run:
 
     def start(self):
         """Begin a new run: nothing of an earlier one is left in its folder, and last.pt is there from the beginning."""
+        if (self.folder / checkpoints.LAST).exists():
+            print(f"replacing the run that was in {self.folder} (--resume would go on with it)")
         for name in (checkpoints.BEST, checkpoints.LAST, "curve.png", "predictions.png"):
             Path(self.folder / name).unlink(missing_ok=True)
         self.save()

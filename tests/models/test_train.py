@@ -469,3 +469,10 @@ def test_a_missing_extra_is_named(monkeypatch, capsys, module, package):
     monkeypatch.setitem(sys.modules, module, None)  # what makes an import fail
     assert main(["train", "lenet5", "--data", "digits"]) == 2
     assert capsys.readouterr().err.startswith(f"error: {package} is needed here: pip install -e '.[demo]'")
+
+
+def test_a_run_that_is_replaced_is_told(tmp_path, capsys):
+    short_run(tmp_path).start()
+    assert "replacing" not in capsys.readouterr().out
+    short_run(tmp_path).start()
+    assert f"replacing the run that was in {tmp_path}" in capsys.readouterr().out

@@ -10,7 +10,13 @@ import minigrad as mg
 from minigrad.utils.data import DataLoader
 from minigrad.vision import transforms
 from minigrad.vision.datasets import DatasetFolder, Digits, FakeData, ImageFolder, VisionDataset
-from minigrad.vision.datasets.folder import find_classes, has_file_allowed_extension, is_image_file, make_dataset
+from minigrad.vision.datasets.folder import (
+    find_classes,
+    has_file_allowed_extension,
+    is_image_file,
+    make_dataset,
+    pil_loader,
+)
 
 
 # ---------------------------------------------------------------------- digits
@@ -231,3 +237,10 @@ def test_without_pillow(monkeypatch):
     monkeypatch.setitem(__import__("sys").modules, "PIL", None)
     with pytest.raises(ImportError, match=r"minigrad-cnn\[demo\]"):
         FakeData(1, (1, 2, 2))[0]
+
+
+def test_a_file_that_is_no_image_is_named_once(tmp_path):
+    path = tmp_path / "note.png"
+    path.write_text("not an image at all")
+    with pytest.raises(RuntimeError, match=r"note.png: not a readable image \(of no known format\)$"):
+        pil_loader(path)

@@ -93,7 +93,9 @@ def pil_loader(path):
         try:
             return image.open(file).convert("RGB")
         except (OSError, SyntaxError, ValueError, EOFError, image.DecompressionBombError) as error:
-            raise RuntimeError(f"{path}: not a readable image ({error})") from error
+            # UnidentifiedImageError's own text names the open file object, not the path
+            reason = "of no known format" if isinstance(error, image.UnidentifiedImageError) else error
+            raise RuntimeError(f"{path}: not a readable image ({reason})") from error
 
 
 def default_loader(path):
