@@ -3,6 +3,7 @@ import csv
 import io
 import json
 import time
+from pathlib import Path
 
 import minigrad
 from minigrad.utils.data import DataLoader
@@ -63,13 +64,28 @@ def open_images(arguments, found):
     name = arguments.data or (known[0]["name"] if known else None)
     if name is None:
         raise CommandError("--data is missing: a plain file of weights does not say what it was trained on")
-    images = image_sets.load(name, arguments.root, arguments.download, seed=known[0]["seed"] if known else 0)
-    seeds = {data["seed"] for data in known if data["name"] == name}
+    seeds = seeds_for(name, known)
+    images = image_sets.load(name, arguments.root, arguments.download, seed=seeds[0])
     if len(seeds) > 1 and name not in image_sets.SOURCES and images.test.dataset is images.train.dataset:
         raise CommandError(f"--data {name}: the networks were trained on different parts of it, with other seeds")
     for checkpoint in found:
         check_classes(checkpoint, images, name)
     return images
+
+
+def seeds_for(name, known):
+    """The seeds that drew the test images of a set from it, without repetition, for the networks trained on it.
+
+    Where none was by its path the folder may have been moved: then the first network's seed, 0 without networks.
+
+    Args:
+        name: of the set, or of a folder, which each network may have been told in another way.
+        known: Checkpoint.data of the networks.
+    """
+    places = [data["name"] if data["name"] in image_sets.SOURCES else Path(data["name"]).resolve() for data in known]
+    wanted = name if name in image_sets.SOURCES else Path(name).resolve()
+    found = [data["seed"] for data, place in zip(known, places) if place == wanted]
+    return list(dict.fromkeys(found or [data["seed"] for data in known[:1]] or [0]))
 
 
 def check_classes(checkpoint, images, name):

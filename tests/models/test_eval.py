@@ -10,6 +10,7 @@ import models
 from minigrad.utils.data import DataLoader
 from models import checkpoints, evaluation
 from models.__main__ import COMMANDS, main
+from models.commands.eval import seeds_for
 from models.data import augmentation, image_sets
 from models.evaluation import Report, Share, binomial_interval, crop_probabilities, probabilities
 
@@ -254,3 +255,11 @@ def test_help(command, capsys):
         main([command, "--help"])
     assert stopped.value.code == 0
     assert COMMANDS[command].HELP in capsys.readouterr().out
+
+
+def test_a_folder_is_divided_as_when_its_own_network_was_trained(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    known = [{"name": name, "seed": seed} for name, seed in (("cats", 3), ("dogs", 1), (str(tmp_path / "dogs"), 2))]
+    assert seeds_for("./dogs/", known[:2]) == [1]
+    assert seeds_for("dogs", known) == [1, 2]
+    assert seeds_for("moved", known) == [3] and seeds_for("digits", []) == [0]
