@@ -1,0 +1,84 @@
+"""minigrad as a worker sees it: the library, its networks, its version. peer_torch.py is the same for PyTorch."""
+import importlib.metadata
+
+import minigrad as library
+import models
+from benchmarks import networks
+
+NAME = "minigrad"
+
+__all__ = ["NAME", "build", "convolutions", "library", "multiply_adds", "versions"]
+
+
+def build(name, image_size, classes):
+    """One of the networks of benchmarks/networks.py."""
+    network = networks.network_of(name)
+    if network.builder == "mlp":
+        return networks.mlp(library.nn, network.channels * image_size**2, classes)
+    return models.build(
+        network.builder,
+        num_classes=classes,
+        in_channels=network.channels,
+        image_size=image_size,
+        **network.arguments,
+    )
+
+
+def versions():
+    """What computes: the framework, NumPy and its BLAS."""
+    from threadpoolctl import threadpool_info
+
+    found = {"minigrad": library.__version__, "NumPy": importlib.metadata.version("numpy")}
+    for pool in threadpool_info():
+        if pool["user_api"] == "blas":
+            kernels = f", {pool['architecture']} kernels" if pool.get("architecture") else ""
+            found["BLAS"] = f"{pool['internal_api']} {pool['version']}{kernels}"
+    if library.cuda.is_available():
+        found["CuPy"] = importlib.metadata.version("cupy-cuda13x")
+        found["GPU"] = library.cuda.get_device_name()
+    return found
+
+
+# ---------------------------------------------------------------- what a network consists of
+def multiply_adds(name, image_size):
+    """Multiply-adds of one image's forward pass; nothing is computed."""
+    network = networks.network_of(name)
+    total = 0
+
+    def count(op, products, shapes):
+        nonlocal total
+        total += products
+
+    with library.nn.init.paused():
+        model = build(name, image_size, network.classes)
+    with library.no_grad(), library.utils.products.watch_products(count, compute=False):
+        model.eval()(library.zeros(1, network.channels, image_size, image_size))
+    return total
+
+
+def convolutions(name, image_size):
+    """The distinct convolutions of a network, in order: dicts for cases.LayerCase, with how often each occurs."""
+    network = networks.network_of(name)
+    with library.nn.init.paused():
+        model = build(name, image_size, network.classes).eval()
+    found = {}
+
+    def note(layer, inputs, output):
+        key = {
+            "channels": layer.in_channels,
+            "outputs": layer.out_channels,
+            "kernel": layer.kernel_size[0],
+            "stride": layer.stride[0],
+            "padding": layer.padding[0],
+            "groups": layer.groups,
+            "bias": layer.bias is not None,
+            "side": inputs[0].shape[2],
+        }
+        found[tuple(key.items())] = found.get(tuple(key.items()), 0) + 1
+
+    for layer in model.modules():
+        if isinstance(layer, library.nn.Conv2d):
+            layer.register_forward_hook(note)
+    with library.no_grad(), library.utils.products.watch_products(lambda *_: None, compute=False):
+        model(library.zeros(1, network.channels, image_size, image_size))
+    return [{**dict(key), "count": count} for key, count in found.items()]

@@ -1,0 +1,99 @@
+"""Worker processes, one per library, driven over pipes: see benchmarks/worker.py."""
+import contextlib
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+MINIGRAD = "benchmarks.library_minigrad"
+# The second library of --peer. minigrad beside itself shows how much the ratio varies for no reason.
+PEERS = {"torch": "benchmarks.peer_torch", "minigrad": MINIGRAD}
+THREAD_VARIABLES = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "MINIGRAD_NUM_THREADS")
+PATIENCE_S = 5  # for a worker that is told to end
+
+
+class MeasuringError(Exception):
+    """A worker could not do what it was asked for; one sentence."""
+
+
+class WorkerProcess:
+    """A worker; its methods are called by ``ask``.
+
+    Args:
+        label: what the library is called in results.
+        module: its adapter.
+        threads: for the library and its BLAS.
+
+    Raises:
+        MeasuringError: if the library cannot be imported.
+    """
+
+    def __init__(self, label, module, threads):
+        self.label = label
+        environment = {**os.environ, **dict.fromkeys(THREAD_VARIABLES, str(threads))}
+        self.process = subprocess.Popen(
+            [sys.executable, "-m", "benchmarks.worker", module, str(threads)],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            cwd=ROOT,
+            env=environment,
+            text=True,
+            encoding="utf-8",
+            start_new_session=True,  # Ctrl-C is for the parent, which ends its workers
+        )
+        try:
+            self.description = self._answer("starting")
+        except BaseException:
+            self.end()
+            raise
+
+    def ask(self, do, **options):
+        """The value of one request; MeasuringError if it failed."""
+        try:
+            self.process.stdin.write(json.dumps({"do": do, "options": options}) + "\n")
+            self.process.stdin.flush()
+        except BrokenPipeError:
+            pass  # _answer says why it ended
+        return self._answer(do)
+
+    def _answer(self, doing):
+        line = self.process.stdout.readline()
+        if not line:
+            code = self.process.wait()
+            if code == -9:
+                raise MeasuringError(f"{self.label}: the process was killed, as for want of memory: try --batch N")
+            raise MeasuringError(f"{self.label}: the process ended with code {code} while {doing}")
+        answer = json.loads(line)
+        if "error" in answer:
+            raise MeasuringError(f"{self.label}: {answer['error']}")
+        return answer["value"]
+
+    def end(self):
+        """End the process: by itself where it waits for requests, by force where it computes."""
+        with contextlib.suppress(BrokenPipeError):
+            self.process.stdin.close()
+        if self.process.poll() is None:
+            self.process.terminate()
+        try:
+            self.process.wait(PATIENCE_S)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            self.process.wait()
+        self.process.stdout.close()
+
+
+@contextlib.contextmanager
+def workers(peer, threads):
+    """The workers of minigrad and, if peer is not None, of a library of PEERS; ended with the block."""
+    labels = {"minigrad": MINIGRAD}
+    if peer is not None:
+        labels["minigrad again" if peer == "minigrad" else peer] = PEERS[peer]
+    with contextlib.ExitStack() as started:
+        running = []
+        for label, module in labels.items():
+            worker = WorkerProcess(label, module, threads)
+            started.callback(worker.end)
+            running.append(worker)
+        yield running

@@ -1,0 +1,219 @@
+"""Results as Markdown."""
+import statistics
+
+from benchmarks import networks, results
+
+HEADINGS = {
+    "forward": "forward",
+    "backward": "backward",
+    "total": "forward + backward",
+    "step": "training step",
+    "inference": "inference",
+    "input": "to the input",
+    "weight": "to the weight",
+}
+PARTS = {
+    "network": ("forward", "backward", "total", "step", "inference"),
+    "layer": ("forward", "input", "weight"),
+    "operation": ("forward", "backward"),
+}
+OPERATION_HEADINGS = {"forward": "forward", "backward": "forward + backward"}
+
+
+def markdown(document):
+    """The whole document: tables, then what they were measured on."""
+    lines = [f"# {title(document)}", ""]
+    if not document["complete"]:
+        lines += ["The run was interrupted: what follows is what it had measured.", ""]
+    lines += times_table(document) + ratio_table(document)
+    if document["kind"] == "cnn":
+        lines += memory_table(document) + limit_table(document) + figures_table(document)
+    lines += machine_table(document)
+    return "\n".join(lines).rstrip() + "\n"
+
+
+def title(document):
+    return {
+        "cnn": "Convolutional networks",
+        "small": "Small networks",
+        "layers": "Convolutions",
+        "ops": "Operations",
+    }[document["kind"]]
+
+
+def table(head, rows, left=1):
+    """A Markdown table as lines, a blank one behind; the first ``left`` columns are flush left."""
+    marks = ["---"] * left + ["---:"] * (len(head) - left)
+    return [f"| {' | '.join(map(str, cells))} |" for cells in (head, marks, *rows)] + [""]
+
+
+def median_and_range(values, factor=1):
+    """The median, and the range in brackets; the values are multiplied by factor.
+
+    >>> median_and_range([0.1, 0.3, 0.2], 1000)
+    '200 [100-300]'
+    """
+    middle, least, most = (number(factor * value) for value in results.summary(values))
+    return f"{middle} [{least}-{most}]"
+
+
+def number(value):
+    """Three significant digits, without an exponent.
+
+    >>> number(1234.5), number(12.345), number(0.012345)
+    ('1234', '12.3', '0.0123')
+    """
+    return f"{value:.0f}" if value >= 100 else f"{value:#.3g}"
+
+
+def name_of(row):
+    """What a row is about."""
+    if row["kind"] == "network":
+        return networks.network_of(row["network"]).title
+    if row["kind"] == "operation":
+        return row["operation"]
+    layer = row["layer"]
+    groups = f" groups {layer['groups']}" if layer["groups"] > 1 else ""
+    return (
+        f"{layer['kernel']}x{layer['kernel']}/{layer['stride']} {layer['channels']}→{layer['outputs']}{groups}, "
+        f"{layer['side']}x{layer['side']}"
+    )
+
+
+def first_cells(row):
+    if row["kind"] == "network":
+        return [name_of(row), row["batch"]]
+    if row["kind"] == "layer":
+        return [networks.network_of(row["network"]).title, name_of(row), row["layer"]["count"]]
+    return [row["family"], name_of(row)]
+
+
+def first_heads(kind):
+    return {
+        "network": ["network", "batch"],
+        "layer": ["network", "convolution", "times"],
+        "operation": ["family", "operation"],
+    }[kind]
+
+
+def heading(kind, part):
+    return (OPERATION_HEADINGS if kind == "operation" else HEADINGS)[part]
+
+
+def times_table(document):
+    rows = document["rows"]
+    if not rows:
+        return ["Nothing was measured.", ""]
+    kind = rows[0]["kind"]
+    unit, factor = ("µs", 1000) if document["kind"] in ("small", "ops") else ("ms", 1)
+    head = [*first_heads(kind), "library", *(f"{heading(kind, part)}, {unit}" for part in PARTS[kind])]
+    cells = []
+    for row in rows:
+        for label, times in row["times"].items():
+            parts = results.parts_of(times)
+            cells.append([*first_cells(row), label, *(median_and_range(parts[part], factor) for part in PARTS[kind])])
+    return ["Median over the passes, range in brackets.", "", *table(head, cells, left=len(first_heads(kind)) + 1)]
+
+
+def ratio_table(document):
+    peer = results.peer_of(document)
+    if peer is None:
+        return []
+    rows = document["rows"]
+    kind = rows[0]["kind"]
+    head = [*first_heads(kind), *(heading(kind, part) for part in PARTS[kind])]
+    cells = []
+    medians: dict[str, list[float]] = {part: [] for part in PARTS[kind]}
+    for row in rows:
+        line = first_cells(row)
+        for part in PARTS[kind]:
+            middle, least, most = results.summary(results.ratios(row, peer, part))
+            medians[part].append(middle)
+            line.append(f"{middle:.2f} [{least:.2f}-{most:.2f}]")
+        cells.append(line)
+    blank = [""] * (len(first_heads(kind)) - 1)
+    cells.append(["geometric mean", *blank, *(f"{statistics.geometric_mean(medians[part]):.2f}" for part in medians)])
+    cells.append(["largest", *blank, *(f"{max(medians[part]):.2f}" for part in medians)])
+    return [f"## minigrad's time over {peer}'s", "", *table(head, cells, left=len(first_heads(kind)))]
+
+
+def memory_table(document):
+    rows = [row for row in document["rows"] if "memory" in row]
+    if not rows:
+        return []
+    peer = results.peer_of(document)
+    labels = list(rows[0]["memory"])
+    head = ["network", "batch", *(f"{label}, MB" for label in labels), *(["ratio"] if peer else [])]
+    cells = []
+    for row in rows:
+        line = [*first_cells(row), *(f"{row['memory'][label] / 1e6:.0f}" for label in labels)]
+        if peer:
+            line.append(f"{row['memory'][results.OURS] / row['memory'][peer]:.2f}")
+        cells.append(line)
+    return ["## Peak memory of the training step", "", *table(head, cells, left=2)]
+
+
+def limit_table(document):
+    """How far the training step is from three forward passes' worth of products at the rate of a large product."""
+    rates = document.get("product_gflops")
+    if not rates or not document["rows"]:
+        return []
+    rate = {label: statistics.median(values) for label, values in rates.items()}
+    said = ", ".join(f"{label} {value:.0f} GFLOP/s" for label, value in rate.items())
+    head = ["network", "batch", "multiply-adds of an image, G"]
+    head += [f"{label}: GFLOP/s, share" for label in rate]
+    cells = []
+    for row in document["rows"]:
+        line = [*first_cells(row), f"{row['multiply_adds'] / 1e9:.2f}"]
+        for label in rate:
+            elapsed = statistics.median(row["times"][label]["step"])
+            reached = 6e-6 * row["multiply_adds"] * row["batch"] / elapsed  # 2 operations, 3 products per forward one
+            line.append(f"{reached:.0f}, {reached / rate[label]:.0%}")
+        cells.append(line)
+    return [
+        "## Distance to the limit",
+        "",
+        f"Rate of a large float32 matrix product: {said}. A training step takes about three times the forward pass's "
+        "multiply-adds.",
+        "",
+        *table(head, cells, left=2),
+    ]
+
+
+def figures_table(document):
+    """forward / backward / total here beside those of 2016, where the setting is the benchmark's."""
+    rows = [row for row in document["rows"] if is_the_benchmarks(row)]
+    if not rows:
+        return []
+    labels = list(rows[0]["times"])
+    here = "GPU" if document["settings"]["device"] != "cpu" else "CPU"
+    head = ["network", *(f"{label}, {here} here" for label in labels), "2016: 2 Xeon E5-2630 v3"]
+    head += ["2016: Titan X, no cuDNN (total)", "2016: Titan X, cuDNN"]
+    cells = []
+    for row in rows:
+        figures = networks.FIGURES[row["network"]]
+        line = [name_of(row)]
+        for label in labels:
+            parts = results.parts_of(row["times"][label])
+            line.append(" / ".join(number(statistics.median(parts[part])) for part in ("forward", "backward", "total")))
+        line.append(" / ".join(map(number, figures.cpu)) if figures.cpu else "")
+        line.append(number(figures.gpu_total) if figures.gpu_total else "")
+        line.append(" / ".join(map(number, figures.cudnn)))
+        cells.append(line)
+    said = "forward / backward / total in ms, 16 images of 3 x 224 x 224; those of 2016: jcjohnson/cnn-benchmarks."
+    return ["## Beside the lecture's figures", "", said, "", *table(head, cells)]
+
+
+def is_the_benchmarks(row):
+    return row["network"] in networks.FIGURES and row["batch"] == 16 and row["image_size"] == 224
+
+
+def machine_table(document):
+    found = {**document["machine"], **document["versions"], **document["settings"]}
+    if document["rows"] and any("difference" in row for row in document["rows"]):
+        largest = max(row.get("difference", 0.0) for row in document["rows"])
+        found["largest difference of scores"] = f"{largest:.1e} of the largest score"
+    found.update(date=document["date"], command=f"`{document['command']}`")
+    if document["revision"]:
+        found["revision"] = document["revision"]
+    return ["## Measured on", "", *table(["", ""], found.items(), left=2)]
