@@ -26,7 +26,8 @@ def run(arguments):
         if name not in table:
             raise CommandError(f"--networks {name}: there are {', '.join(table)}{' with --small' * arguments.small}")
     sizes = {name: arguments.image_size or table[name].image_size for name in names}
-    check_sizes(sizes)
+    if arguments.image_size:
+        check_sizes(sizes)
     kind = "small" if arguments.small else "layers" if arguments.layers else "cnn"
     shared = {"peer": arguments.peer, "device": arguments.device, "passes": arguments.passes}
     batches = (arguments.batch,) if arguments.batch else networks.SMALL_BATCHES if arguments.small else (BATCH,)

@@ -6,6 +6,8 @@ from pathlib import Path
 
 CACHES = Path("/sys/devices/system/cpu/cpu0/cache")
 CPUINFO = Path("/proc/cpuinfo")
+# Settings of the user's that change which kernels run, and how fast.
+VARIABLES = ("OPENBLAS_CORETYPE", "OPENBLAS_L2_SIZE", "MKL_DEBUG_CPU_TYPE", "ONEDNN_MAX_CPU_ISA", "OMP_WAIT_POLICY")
 ROOT = Path(__file__).resolve().parent.parent
 
 
@@ -13,6 +15,7 @@ def describe():
     """The machine as a dict of strings and numbers; what a system does not tell is left out."""
     found = {"CPU": processor(), "cores": cores(), "caches": caches(), "memory": memory()}
     found["system"] = f"{platform.system()} {platform.machine()}"
+    found["environment"] = " ".join(f"{name}={os.environ[name]}" for name in VARIABLES if name in os.environ)
     if hasattr(os, "getloadavg"):
         found["load before"] = round(os.getloadavg()[0], 2)
     return {name: value for name, value in found.items() if value}

@@ -8,7 +8,7 @@ from benchmarks.processes import MeasuringError, workers
 
 # Between two libraries' scores, relative to the largest: rounding in float32, fast algorithms and two hundred layers
 # included. A wrong layer differs by far more.
-TOLERANCE = 1e-2
+TOLERANCE = 1e-3
 PRODUCT_SIDE = 2048
 PRODUCT_PASSES = 4
 TURN_MS = 50  # where work is repeated within a turn, a turn lasts about so long
@@ -41,7 +41,7 @@ def interleaved(running, kind, passes, repeated=False):
                 for part, elapsed in found.items():
                     times[worker.label].setdefault(part, []).append(elapsed)
     dropped = 1 if passes > 1 else 0
-    return {label: {part: list[dropped:] for part, list in parts.items()} for label, parts in times.items()}
+    return {label: {part: kept[dropped:] for part, kept in parts.items()} for label, parts in times.items()}
 
 
 def open_case(running, kind, **options):

@@ -24,7 +24,7 @@ def markdown(document):
     """The whole document: tables, then what they were measured on."""
     lines = [f"# {title(document)}", ""]
     if not document["complete"]:
-        lines += ["The run was interrupted: what follows is what it had measured.", ""]
+        lines += ["The run ended early: what follows is what it had measured.", ""]
     lines += times_table(document) + ratio_table(document)
     if document["kind"] == "cnn":
         lines += memory_table(document) + limit_table(document) + figures_table(document)

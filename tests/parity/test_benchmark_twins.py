@@ -1,0 +1,52 @@
+"""The PyTorch networks of the benchmarks are those of models/: names, shapes, scores and gradients."""
+import numpy as np
+import pytest
+
+torch = pytest.importorskip("torch")
+
+from benchmarks import library_minigrad, networks, peer_torch  # noqa: E402
+from minigrad.nn import init  # noqa: E402
+
+mg = library_minigrad.library
+
+
+def close(actual, wanted, tolerance=1e-8):
+    actual, wanted = actual.detach().numpy(), wanted.detach().numpy()
+    assert actual.shape == wanted.shape and np.abs(wanted).max() > 0
+    assert np.abs(actual - wanted).max() <= tolerance * np.abs(wanted).max()
+
+
+TWINS = ("alexnet", "googlenet", "vgg16", "resnet18", "resnet50", "resnet200", "lenet5", "mlp")
+
+
+@pytest.mark.parametrize("name", TWINS)
+def test_scores_and_gradients(name):
+    """At small images and in double precision; batch norm in training mode, dropout off."""
+    row = networks.network_of(name)
+    side = 28 if row.image_size == 28 else 32
+    torch.manual_seed(0)
+    twin = peer_torch.build(name, side, 7).double().train()
+    with init.paused():
+        ours = library_minigrad.build(name, side, 7).double().train()
+    ours.load_state_dict({key: mg.from_numpy(value.numpy()) for key, value in twin.state_dict().items()})
+    for model in (ours, twin):
+        for layer in model.modules():
+            if type(layer).__name__ == "Dropout":
+                layer.p = 0.0
+    images = np.random.default_rng(0).standard_normal((2, row.channels, side, side))
+    x, y = mg.tensor(images, requires_grad=True), torch.tensor(images, requires_grad=True)
+    scores, wanted = ours(x), twin(y)
+    close(scores, wanted)
+    scores.pow(2).sum().backward()
+    wanted.pow(2).sum().backward()
+    close(x.grad, y.grad, 1e-6)
+
+
+@pytest.mark.parametrize("name", networks.NETWORKS)
+def test_parameters_at_the_benchmarks_size(name):
+    with torch.device("meta"):
+        twin = peer_torch.build(name, 224, 1000)
+    with init.paused():
+        ours = library_minigrad.build(name, 224, 1000)
+    wanted = {key: tuple(value.shape) for key, value in twin.state_dict().items()}
+    assert {key: tuple(value.shape) for key, value in ours.state_dict().items()} == wanted

@@ -1,0 +1,375 @@
+"""python -m benchmarks cnn, ops and report: what they write, what they refuse, how workers take their turns.
+
+minigrad stands in for its own peer, so that nothing else need be installed; no test looks at how long anything takes.
+"""
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from benchmarks import __main__ as command
+from benchmarks import cases, chart, measuring, memory, networks, operations, processes, results, tables, worker
+from benchmarks import library_minigrad as adapter
+from models.common import CommandError
+
+ROOT = Path(__file__).resolve().parent.parent
+
+
+@pytest.fixture(autouse=True)
+def quick(monkeypatch):
+    monkeypatch.setattr(measuring, "PRODUCT_SIDE", 32)
+    monkeypatch.setattr(measuring, "TURN_MS", 0.01)
+    monkeypatch.setitem(processes.PEERS, "minigrad", "benchmarks.library_minigrad")
+
+
+def run(*arguments):
+    return command.main([str(argument) for argument in arguments])
+
+
+# ---------------------------------------------------------------- whole runs
+def test_a_network_beside_a_peer(tmp_path, capsys):
+    """The smallest setting, with everything: both libraries, memory, the check of the scores, JSON and Markdown."""
+    options = ("--image-size", 32, "--batch", 2, "--passes", 1, "--threads", 1, "--peer", "minigrad")
+    assert run("cnn", "--networks", "resnet18", *options, "--out", tmp_path, "--name", "run") == 0
+    document = results.read(tmp_path / "run.json")
+    assert document["complete"] and document["kind"] == "cnn"
+    assert document["settings"] == {"threads": 1, "device": "cpu", "passes": 1, "image size": "32"}
+    assert {"Python", "NumPy", "minigrad"} <= set(document["versions"])
+    assert set(document["product_gflops"]) == {"minigrad", "minigrad again"}
+    (row,) = document["rows"]
+    assert row["network"] == "resnet18" and row["batch"] == 2
+    assert row["multiply_adds"] == adapter.multiply_adds("resnet18", 32)
+    assert row["difference"] == 0.0  # the same library with the same weights
+    for label in ("minigrad", "minigrad again"):
+        assert set(row["times"][label]) == {"forward", "backward", "step", "inference"}
+        assert all(len(times) == 1 and times[0] > 0 for times in row["times"][label].values())
+        parameters = 4 * 11_173_962  # bytes
+        assert row["memory"][label] > 3 * parameters  # with their gradients and the optimizer's momenta
+    text = (tmp_path / "run.md").read_text()
+    assert text in capsys.readouterr().out
+    for part in ("minigrad's time over minigrad again's", "Peak memory", "Distance to the limit", "| ResNet-18 | 2 |"):
+        assert part in text
+    assert "Beside the lecture's figures" not in text  # those are of other images and batches
+
+
+def test_small_networks_and_layers(tmp_path):
+    shared = ("--passes", 2, "--threads", 1, "--out", tmp_path)
+    assert run("cnn", "--small", "--networks", "mlp", "--batch", 1, *shared, "--name", "small") == 0
+    (row,) = results.read(tmp_path / "small.json")["rows"]
+    assert "memory" not in row and len(row["times"]["minigrad"]["step"]) == 1  # the first of two is dropped
+    assert "training step, µs" in (tmp_path / "small.md").read_text()
+    chosen = ("--layers", "--networks", "alexnet", "--image-size", 16, "--batch", 1)
+    assert run("cnn", *chosen, *shared, "--name", "layers") == 0
+    rows = results.read(tmp_path / "layers.json")["rows"]
+    assert [row["layer"]["outputs"] for row in rows] == [96, 256, 384, 384, 256]
+    assert all(set(row["times"]["minigrad"]) == {"forward", "input", "weight"} for row in rows)
+    assert "5x5/1 96→256 groups 2" in (tmp_path / "layers.md").read_text()
+
+
+def test_operations(tmp_path):
+    options = ("--sizes", "tiny", "--passes", 2, "--threads", 1, "--out", tmp_path, "--name", "ops")
+    assert run("ops", *options, "--peer", "minigrad") == 0
+    rows = results.read(tmp_path / "ops.json")["rows"]
+    assert {row["family"] for row in rows} == set(operations.FAMILIES)
+    assert all(set(times) == {"forward", "backward"} for row in rows for times in row["times"].values())
+    assert "geometric mean" in (tmp_path / "ops.md").read_text()
+
+
+def test_a_failing_library_is_one_sentence_and_what_was_measured_stays(tmp_path, monkeypatch, capsys):
+    real = measuring.operation_row
+
+    def fails_at_the_third(running, name, family, **options):
+        if name == "exp, tiny":
+            running[0].ask("open", kind="operation", operation="no such")
+        return real(running, name, family, **options)
+
+    monkeypatch.setattr(measuring, "operation_row", fails_at_the_third)
+    options = ("--sizes", "tiny", "--passes", 1, "--threads", 1, "--out", tmp_path, "--name", "ops")
+    assert run("ops", "--families", "elementwise", *options) == 1
+    assert capsys.readouterr().err.splitlines()[-1] == "error: minigrad: KeyError: 'no such'"
+    document = results.read(tmp_path / "ops.json")
+    assert [row["operation"] for row in document["rows"]] == ["add, tiny", "mul, tiny"]
+    assert not document["complete"]
+    assert "The run ended early" in (tmp_path / "ops.md").read_text()
+
+
+def test_interrupted(tmp_path):
+    """After Ctrl-C: exit code 130, the rows so far are there, the workers are gone."""
+    program = subprocess.Popen(
+        [sys.executable, "-m", "benchmarks", "ops", "--sizes", "tiny", "--threads", "1", "--passes", "1000"]
+        + ["--out", str(tmp_path), "--name", "ops"],
+        cwd=ROOT,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    path = tmp_path / "ops.json"
+    deadline = time.monotonic() + 240  # only against waiting forever
+    while not path.exists() and program.poll() is None and time.monotonic() < deadline:
+        time.sleep(0.05)
+    program.send_signal(signal.SIGINT)
+    output, errors = program.communicate()
+    assert program.returncode == 130, errors
+    assert "interrupted; kept what was measured" in errors
+    document = results.read(path)
+    assert document["rows"] and not document["complete"]
+    assert "# Operations" in output
+
+
+# ---------------------------------------------------------------- workers
+def test_a_worker_answers_mistakes_and_goes_on():
+    with processes.workers(None, 1) as (ours,):
+        with pytest.raises(processes.MeasuringError, match="^minigrad: KeyError: 'no such'$"):
+            ours.ask("open", kind="no such")
+        ours.ask("open", kind="product", side=4)
+        assert set(ours.ask("measure", what="product")) == {"product"}
+        assert ours.description["threads"] == 1
+        os.kill(ours.process.pid, signal.SIGKILL)
+        with pytest.raises(processes.MeasuringError, match="killed, as for want of memory"):
+            ours.ask("scores")
+    assert ours.process.returncode == -signal.SIGKILL
+
+
+def test_workers_end_with_the_block_and_a_missing_library_is_named(monkeypatch):
+    with processes.workers(None, 1) as running:
+        process = running[0].process
+        assert process.poll() is None
+    assert process.returncode is not None
+    monkeypatch.setitem(processes.PEERS, "absent", "benchmarks.no_such_library")
+    with pytest.raises(processes.MeasuringError, match="^absent: ModuleNotFoundError"):
+        with processes.workers("absent", 1):
+            pass
+
+
+class Fake:
+    """A worker whose clock is the number of requests it got, with scores of its own."""
+
+    def __init__(self, label, scores=((1.0, 2.0),)):
+        self.label = label
+        self.table = scores
+        self.asked = []
+
+    def ask(self, do, **options):
+        self.asked.append((do, options))
+        if do == "scores":
+            return self.table
+        if do == "repeats":
+            return 7
+        return {options["what"]: float(len(self.asked))} if do == "measure" else None
+
+
+def test_turns_alternate_and_the_first_pass_is_dropped():
+    order = []
+    ours, theirs = Fake("minigrad"), Fake("torch")
+    for worker_ in (ours, theirs):
+        worker_.ask = lambda do, self=worker_, **options: order.append(self.label) or {options["what"]: 1.0}
+    times = measuring.interleaved([ours, theirs], "product", 3)
+    assert order == ["minigrad", "torch", "torch", "minigrad", "minigrad", "torch"]
+    assert times == {"minigrad": {"product": [1.0, 1.0]}, "torch": {"product": [1.0, 1.0]}}
+    fake = Fake("minigrad")
+    assert measuring.interleaved([fake], "product", 1, repeated=True) == {"minigrad": {"product": [2.0]}}
+    assert fake.asked[1] == ("measure", {"what": "product", "repeats": 7})
+
+
+@pytest.mark.parametrize(
+    ("theirs", "difference"),
+    [(((1.0, 2.0),), 0.0), (((1.0, 2.001),), 0.0005), (((1.0, 2.5),), None), (((1.0, float("nan")),), None)],
+)
+def test_other_scores_are_refused(theirs, difference):
+    both = [Fake("minigrad"), Fake("torch", theirs)]
+    if difference is None:
+        with pytest.raises(processes.MeasuringError, match="minigrad and torch do not compute the same"):
+            measuring.largest_difference(both)
+    else:
+        assert measuring.largest_difference(both) == pytest.approx(difference, rel=1e-6)
+        assert both[0].asked[1][0] == "save" and both[1].asked[0][0] == "load"
+
+
+# ---------------------------------------------------------------- cases
+def test_a_pass_reaches_the_images_and_a_step_changes_the_weights():
+    case = cases.NetworkCase(adapter, "lenet5", 2, 28)
+    seen = []
+    case.model.conv1.register_forward_pre_hook(lambda layer, inputs: seen.append(inputs[0]))
+    assert set(case.measure("pass")) == {"forward", "backward"}
+    assert case.model.training and seen[0].grad is not None and case.model.conv1.weight.grad is not None
+    before = case.model.fc3.bias.detach().clone()
+    case.measure("step")
+    assert not seen[1].requires_grad
+    assert (case.model.fc3.bias != before).any()
+    case.measure("inference")
+    assert not case.model.training and case.model.fc3(case.library.zeros(1, 84)).requires_grad
+    assert len(case.scores()) == 2 and len(case.scores()[0]) == 10
+
+
+def test_weights_and_images_go_from_one_case_to_another(tmp_path):
+    one, other = (cases.NetworkCase(adapter, "lenet5", 2, 28) for _ in range(2))
+    one.step()
+    one.images += 1
+    one.model.fc3.bias.data += 1
+    assert one.scores() != other.scores()
+    one.save(tmp_path / "weights.pt")
+    other.load(tmp_path / "weights.pt")
+    assert one.scores() == other.scores()
+
+
+def test_training_that_diverges_is_an_error():
+    case = cases.NetworkCase(adapter, "mlp", 2, 28)
+    case.images *= float("inf")
+    with pytest.raises(RuntimeError, match="the loss of a training step is nan"):
+        case.step()
+
+
+def test_each_gradient_of_a_layer_is_measured_alone():
+    layer = {"channels": 2, "outputs": 3, "kernel": 3, "stride": 2, "padding": 1, "groups": 1, "bias": True, "side": 5}
+    case = cases.LayerCase(adapter, batch=2, **layer)
+    assert tuple(case.gradient.shape) == (2, 3, 3, 3)
+    wanted = []
+    convolve = case._convolve
+    case._convolve = lambda x, w: wanted.append((x.requires_grad, w.requires_grad)) or convolve(x, w)
+    for what in case.MEASURES:
+        assert set(case.measure(what)) == {what}
+    assert wanted == [(False, False), (True, False), (False, True)]
+
+
+@pytest.mark.parametrize("name", [name for name in operations.OPERATIONS if name.endswith("tiny")])
+def test_every_operation_has_gradients(name):
+    case = cases.OperationCase(adapter, name)
+    assert set(case.measure("forward")) == {"forward"}
+    assert set(case.measure("backward")) == {"backward"}
+
+
+def test_every_operation_comes_in_every_size():
+    assert {name.rpartition(", ")[2] for name in operations.OPERATIONS} == set(operations.SIZES)
+    assert len(operations.OPERATIONS) % len(operations.SIZES) == 0
+
+
+def test_repeats_fill_a_turn():
+    ours = worker.Worker(adapter, 1)
+    ours.case = type("Case", (), {"measure": lambda self, what: {"a": 2.0, "b": 1.0}})()
+    assert ours.repeats("x", 10) == 4
+    assert ours.measure("x", repeats=5) == {"a": 2.0, "b": 1.0}
+
+
+def test_memory_is_what_the_system_says():
+    memory.restart_highest()
+    before = memory.resident_bytes()
+    block = bytearray(b"x") * (64 << 20)
+    assert len(block) <= memory.highest_bytes() - before + (8 << 20)
+    assert memory.highest_bytes() >= memory.resident_bytes() - (1 << 20)
+
+
+def test_the_networks_are_the_benchmarks():
+    """Inception-V1 is the paper's; each convolution of AlexNet is listed with the maps it sees at 224 pixels."""
+    assert set(networks.NETWORKS) == set(networks.FIGURES)
+    inception = adapter.build("googlenet", 224, 1000)
+    assert inception.inception3a.branch3[1].conv.kernel_size == (5, 5)
+    assert inception.aux1 is None and inception.norm1.size == 5
+    sides = [(layer["side"], layer["groups"], layer["count"]) for layer in adapter.convolutions("alexnet", 224)]
+    assert sides == [(224, 1, 1), (27, 2, 1), (13, 1, 1), (13, 2, 1), (13, 2, 1)]
+
+
+# ---------------------------------------------------------------- tables and the chart
+def document(device="cpu", image_size=224, peer=True):
+    ours = {"forward": [1000.0, 3000.0], "backward": [2000.0, 4000.0], "step": [100.0, 300.0], "inference": [9.0, 9.0]}
+    times = {"minigrad": ours}
+    if peer:
+        times["torch"] = {part: [2 * value for value in values] for part, values in ours.items()}
+    row = {"kind": "network", "network": "vgg16", "batch": 16, "image_size": image_size, "times": times}
+    row |= {"multiply_adds": 10**9, "memory": {label: 3e9 if label == "torch" else 2e9 for label in times}}
+    return {
+        "format": results.FORMAT, "kind": "cnn", "command": "python -m benchmarks cnn", "date": "today",
+        "revision": None, "machine": {"CPU": "some"}, "versions": {}, "complete": True, "rows": [row],
+        "settings": {"device": device, "threads": 2}, "product_gflops": {label: [960.0] for label in times},
+    }  # fmt: skip
+
+
+def test_ratios_are_taken_pass_by_pass():
+    text = tables.markdown(document())
+    assert "| VGG-16 | 16 | minigrad | 2000 [1000-3000] | 3000 [2000-4000] | 5000 [3000-7000] | 200 [100-300] |" in text
+    assert "| VGG-16 | 16 | 0.50 [0.50-0.50] |" in text
+    assert "| VGG-16 | 16 | 2000 | 3000 | 0.67 |" in text
+    assert "480, 50%" in text  # 6 G operations of 16 images in 200 ms
+    figures = "3102 / 5394 / 8495 | 359 | 41.6 / 87.0 / 129"
+    assert f"| VGG-16 | 2000 / 3000 / 5000 | 4000 / 6000 / 10000 | {figures} |" in text
+
+
+def test_the_chart_has_the_measured_bars_and_those_of_2016(tmp_path):
+    bars = chart.series([document(), document(device="cuda", peer=False)])
+    assert bars["minigrad, 2 threads"] == {"vgg16": 5000.0} and bars["torch, 2 threads"] == {"vgg16": 10000.0}
+    assert bars["minigrad, cuda"] == {"vgg16": 5000.0}
+    assert bars["2016: 2 Xeon E5-2630 v3"] == {"vgg16": 8495.48}
+    assert chart.series([document(image_size=64)]) == {}
+    pytest.importorskip("matplotlib")
+    path = tmp_path / "run.json"
+    path.write_text(json.dumps(document()))
+    assert run("report", path, "--chart", tmp_path / "chart.svg") == 0
+    assert "VGG-16" in (tmp_path / "run.md").read_text() and "<svg" in (tmp_path / "chart.svg").read_text()
+    assert run("report", path) == 0
+    assert (tmp_path / "cpu-gpu.png").read_bytes().startswith(b"\x89PNG")
+
+
+# ---------------------------------------------------------------- mistakes
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        ("cnn --networks resnet19", "--networks resnet19: there are alexnet, googlenet"),
+        ("cnn --networks lenet5", "--networks lenet5: there are alexnet, googlenet"),
+        ("cnn --small --networks vgg16", "--networks vgg16: there are lenet5, mlp with --small"),
+        ("cnn --networks alexnet --image-size 3", "--image-size 3: AlexNet2012: image_size must be at least"),
+        ("cnn --networks resnet18 --device no-such", "--device no-such:"),
+        ("cnn --small --image-size 28 --name ../up", "--name ../up: must be a file's name"),
+        ("ops --families dance", "--families dance: there are elementwise"),
+        ("ops --sizes huge", "--sizes huge: there are tiny, middle, large"),
+        ("report missing.json", "missing.json: cannot be read"),
+        ("report --chart chart.pdf missing.json", "--chart chart.pdf: must end in .png or .svg"),
+    ],
+)
+def test_mistakes_are_one_sentence(arguments, said, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    words = arguments.split()
+    assert run(*words, *(("--out", tmp_path) if words[0] != "report" else ())) == 2
+    error = capsys.readouterr().err
+    assert error.startswith(f"error: {said}") and error.count("\n") == 1
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        ("", "required"),
+        ("dance", "invalid choice"),
+        ("cnn --passes 0", "--passes: 0 is not at least 1"),
+        ("cnn --threads x", "--threads: invalid int value"),
+        ("cnn --small --layers", "not allowed with"),
+        ("cnn --peer caffe", "invalid choice: 'caffe'"),
+    ],
+)
+def test_unknown_arguments(arguments, said, capsys):
+    with pytest.raises(SystemExit) as stopped:
+        run(*arguments.split())
+    error = capsys.readouterr().err
+    assert stopped.value.code == 2 and said in error and error.count("\n") == 1
+
+
+def test_a_peer_that_is_not_installed(monkeypatch, capsys, tmp_path):
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+    assert run("ops", "--peer", "torch", "--out", tmp_path) == 2
+    assert "PyTorch is not installed" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("text", ["{", "[]", "{}", '{"format": 99, "rows": []}'])
+def test_files_that_are_no_results(text, tmp_path):
+    path = tmp_path / "file.json"
+    path.write_text(text)
+    with pytest.raises(CommandError, match="is no JSON|holds no results"):
+        results.read(path)
+
+
+def test_overhead_is_a_command_too(capsys):
+    assert run("overhead", "--ops", "add", "--rounds", 1) == 0
+    assert "minigrad" in capsys.readouterr().out
