@@ -17,7 +17,7 @@ from models.commands import (
     summary,
     train,
 )
-from models.common import CommandError
+from models.common import CommandError, terminated_as_interrupted
 
 # Each command is a module with HELP (a line), add_arguments(parser) and run(arguments), which returns the exit code.
 COMMANDS = {
@@ -57,7 +57,8 @@ def main(arguments=None):
     """Run one command; returns the exit code: 0 done, 2 a mistake of the user's, 130 interrupted."""
     parsed = parser().parse_args(arguments)
     try:
-        return parsed.run(parsed)
+        with terminated_as_interrupted():
+            return parsed.run(parsed)
     except CommandError as error:
         print("error:", " ".join(str(error).split()), file=sys.stderr)  # one line, however many the cause took
         return 2

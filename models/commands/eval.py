@@ -18,7 +18,6 @@ from models.common import (
     open_folder,
     option,
     require,
-    terminated_as_interrupted,
     write_text,
 )
 from models.data import augmentation, image_sets
@@ -156,11 +155,6 @@ def run(arguments):
     """The command: returns its exit code."""
     if not (arguments.no_progress or arguments.json):
         require("tqdm", "or give --no-progress")
-    with terminated_as_interrupted():
-        return _run(arguments)
-
-
-def _run(arguments):
     minigrad.set_num_threads(arguments.threads or 1)
     device = open_device(arguments.device or "cpu")
     found = [

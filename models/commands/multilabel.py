@@ -19,7 +19,6 @@ from models.common import (
     open_device,
     open_folder,
     require,
-    terminated_as_interrupted,
     write_text,
 )
 from models.data import image_sets
@@ -373,18 +372,17 @@ def run(arguments):
     settings, begun = settle(arguments)
     job = Run(settings, arguments, begun)
     job.describe()
-    with terminated_as_interrupted():
-        if begun is None:
-            for name in ("results.json", "canvases.png"):  # of an earlier run
-                (job.folder / name).unlink(missing_ok=True)
-            job.save()
-        try:
-            while len(job.history) < settings["epochs"]:
-                job.epoch()
-        except KeyboardInterrupt:
-            done = f"{len(job.history)} of {settings['epochs']} epochs"
-            print(f"\ninterrupted after {done}")
-            print(f"go on with: python -m models multilabel --resume --out {shlex.quote(arguments.out)}", flush=True)
-            return 130
-        report(job)
+    if begun is None:
+        for name in ("results.json", "canvases.png"):  # of an earlier run
+            (job.folder / name).unlink(missing_ok=True)
+        job.save()
+    try:
+        while len(job.history) < settings["epochs"]:
+            job.epoch()
+    except KeyboardInterrupt:
+        done = f"{len(job.history)} of {settings['epochs']} epochs"
+        print(f"\ninterrupted after {done}")
+        print(f"go on with: python -m models multilabel --resume --out {shlex.quote(arguments.out)}", flush=True)
+        return 130
+    report(job)
     return 0

@@ -8,7 +8,7 @@ from minigrad.vision import transforms
 from minigrad.vision.datasets import folder as folders
 from models import checkpoints
 from models.commands.eval import add_network_arguments
-from models.common import CommandError, add_machine_arguments, number, open_device, require, terminated_as_interrupted
+from models.common import CommandError, add_machine_arguments, number, open_device, require
 from models.data import augmentation, image_sets
 from models.evaluation import crop_probabilities
 
@@ -112,11 +112,6 @@ def predictions(model, pairs, names, top, device):
 def run(arguments):
     """The command: returns its exit code, 2 if an image could not be read."""
     require("PIL")
-    with terminated_as_interrupted():
-        return _run(arguments)
-
-
-def _run(arguments):
     minigrad.set_num_threads(arguments.threads or 1)
     device = open_device(arguments.device or "cpu")
     checkpoint = checkpoints.read(arguments.checkpoint, arguments.model, arguments.option, arguments.image_size)

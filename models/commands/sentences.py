@@ -8,13 +8,14 @@ import minigrad
 from minigrad import nn, optim
 from minigrad.recipes import mean_interval
 from models.commands import plots
-from models.common import CommandError, number, open_folder, require, terminated_as_interrupted, written_whole
+from models.common import CommandError, number, open_folder, require, written_whole
 from models.data.sentences import QUESTION, Tree, big_one_ate, matched_pairs, parse
 from models.tree import BagOfWords, TreeNetwork, operations
 
 HELP = "train a recursive network on parse trees, against a bag of words"
 
 NETWORKS = {"tree network": TreeNetwork, "bag of words": lambda size: BagOfWords()}
+SETS = ("training", "test", "deeper")
 DEEPER = (3, 4)  # relative clauses of the sentences that nest deeper than those for training, which have 0 to 2
 EXAMPLES = ("the cat ate a big rat", "the big cat ate a rat", "the big rat that a cat ate saw the dog")
 DRAWN = 4  # trees in the picture, at most
@@ -99,27 +100,37 @@ def _weights(arguments):
     return Path(arguments.out) / "networks.pt"
 
 
-def save_networks(networks, arguments):
-    states = {kind: network.state_dict() for kind, network in networks.items()}
-    with written_whole(_weights(arguments)) as temporary:
-        minigrad.save({"settings": _settings(arguments), "states": states}, temporary)
+class Kept:
+    """What the runs with these settings have left in --out: the first seed's networks, and every seed's accuracies.
 
+    networks: dict of kind → network, or None. scores: per seed a dict of kind → dict of set → accuracy.
+    """
 
-def load_networks(arguments):
-    """The networks that a run with the same settings left in --out, or None."""
-    path = _weights(arguments)
-    if not path.exists():
-        return None
-    try:
-        saved = minigrad.load(path)
-        if saved["settings"] != _settings(arguments):
-            return None
-        networks = {kind: build(arguments.size) for kind, build in NETWORKS.items()}
-        for kind, network in networks.items():
-            network.load_state_dict(saved["states"][kind])
-    except Exception as error:  # whatever a damaged file leads to
-        raise CommandError(f"{path} cannot be read; remove it to train anew: {error}") from error
-    return networks
+    def __init__(self, arguments):
+        self.settings, self.path = _settings(arguments), _weights(arguments)
+        self.networks, self.scores = None, []
+        if self.path.exists():
+            self._read(arguments.size)
+
+    def _read(self, size):
+        try:
+            saved = minigrad.load(self.path)
+            if saved["settings"] != self.settings:
+                return
+            networks = {kind: build(size) for kind, build in NETWORKS.items()}
+            for kind, network in networks.items():
+                network.load_state_dict(saved["states"][kind])
+            self.networks, self.scores = networks, [dict(scores) for scores in saved["scores"]]
+        except Exception as error:  # whatever a damaged file leads to
+            raise CommandError(f"{self.path} cannot be read; remove it to train anew: {error}") from error
+
+    def add(self, networks, scores):
+        """Keep what one more seed has given."""
+        self.networks = self.networks or networks
+        self.scores.append(scores)
+        states = {kind: network.state_dict() for kind, network in self.networks.items()}
+        with written_whole(self.path) as temporary:
+            minigrad.save({"settings": self.settings, "states": states, "scores": self.scores}, temporary)
 
 
 # ---------------------------------------------------------------- what is printed and drawn
@@ -177,45 +188,48 @@ def draw(trees, networks, path):
     plots.save(drawing, path)
 
 
-def print_table(results, sets):
-    """Accuracies of all runs so far: mean and 95 % interval."""
-    runs = len(next(iter(results.values())))
+def print_table(scores):
+    """Accuracies of all seeds: mean and 95 % interval."""
+    runs = len(scores)
     print(f"\naccuracy / %, {f'mean of {runs} seeds and 95 % interval' if runs > 1 else 'one seed'}")
     print(f"{'sentences':12}" + "".join(f"{kind:>18}" for kind in NETWORKS))
-    for name in sets:
+    for name in SETS:
         cells = []
         for kind in NETWORKS:
-            values = [100 * value for value in results[kind, name]]
+            values = [100 * of_seed[kind][name] for of_seed in scores]
             cells.append(f"{mean_interval(values):.1f}" if runs > 1 else f"{values[0]:.1f}")
         print(f"{name:12}" + "".join(f"{cell:>18}" for cell in cells))
     sys.stdout.flush()
 
 
 # ---------------------------------------------------------------- the command
-def experiment(arguments):
-    """Train both networks for every seed; returns the first seed's networks, what was measured, and if interrupted."""
-    results, first, sets = {}, None, {}
-    for seed in range(arguments.seeds):
+def run_seed(arguments, seed):
+    """Train both networks on one seed's sentences; returns them and their accuracies."""
+    try:
+        sets = data_sets(arguments, seed)
+    except ValueError as error:
+        raise CommandError(f"--pairs and --test-pairs: {error}") from error
+    networks = {kind: build_and_train(kind, arguments, sets, seed) for kind in NETWORKS}
+    scores = {
+        kind: {name: accuracy(network, pairs) for name, pairs in sets.items()} for kind, network in networks.items()
+    }
+    return networks, scores
+
+
+def run_seeds(arguments, kept):
+    """Run the seeds that are not kept yet; returns whether Ctrl-C ended that."""
+    for seed in range(len(kept.scores), arguments.seeds):
         started = time.perf_counter()
         try:
-            sets = data_sets(arguments, seed)
-            networks = {kind: build_and_train(kind, arguments, sets, seed) for kind in NETWORKS}
-            scores = {
-                (kind, name): accuracy(network, pairs)
-                for kind, network in networks.items()
-                for name, pairs in sets.items()
-            }
-        except ValueError as error:
-            raise CommandError(f"--pairs and --test-pairs: {error}") from error
+            networks, scores = run_seed(arguments, seed)
         except KeyboardInterrupt:
-            print(f"\ninterrupted after {seed} of {arguments.seeds} seeds", flush=True)
-            return first, results, True
-        first = first or networks
-        for key, value in scores.items():
-            results.setdefault(key, []).append(value)
-        tests = ", ".join(f"{kind} {100 * scores[kind, 'test']:.1f} %" for kind in NETWORKS)
+            done = f"{seed} of {arguments.seeds} seeds"
+            print(f"\ninterrupted after {done}; the same command goes on from there", flush=True)
+            return True
+        kept.add(networks, scores)
+        tests = ", ".join(f"{kind} {100 * scores[kind]['test']:.1f} %" for kind in NETWORKS)
         print(f"seed {seed}: test {tests}  {time.perf_counter() - started:.1f} s", flush=True)
-    return first, results, False
+    return False
 
 
 def describe(arguments):
@@ -239,19 +253,19 @@ def run(arguments):
     require("matplotlib")
     minigrad.set_num_threads(1)  # vectors this short gain nothing from more
     open_folder(arguments.out)
-    networks, interrupted = load_networks(arguments) if trees else None, False
-    if networks is not None:
-        print(f"networks of {_weights(arguments)}")
-    else:
+    kept, interrupted = Kept(arguments), False
+    if kept.scores:
+        seeds = "1 seed" if len(kept.scores) == 1 else f"{len(kept.scores)} seeds"
+        print(f"{kept.path} has the networks and figures of {seeds} (remove it to train anew)", flush=True)
+    if trees:
+        arguments.seeds = 1
+    if len(kept.scores) < arguments.seeds:
         describe(arguments)
-        if trees:
-            arguments.seeds = 1
-        with terminated_as_interrupted():
-            networks, results, interrupted = experiment(arguments)
-        if networks is None:
-            return 130
-        save_networks(networks, arguments)
-        print_table(results, ("training", "test", "deeper"))
+        interrupted = run_seeds(arguments, kept)
+    networks = kept.networks
+    if networks is None:
+        return 130
+    print_table(kept.scores[: arguments.seeds])
     shown = trees or [parse(text) for text in EXAMPLES]
     for tree in shown:
         show(tree, networks)

@@ -8,7 +8,7 @@ from models import checkpoints
 from models.commands import plots
 from models.commands.arguments import add_arguments, given, lines, run_folder, settle, settle_again
 from models.commands.run import Run
-from models.common import CommandError, require, terminated_as_interrupted, write_text
+from models.common import CommandError, require, write_text
 from models.data import image_sets
 from models.registry import COMMON
 
@@ -135,11 +135,6 @@ def conclude(job, seconds, interrupted):
 # ---------------------------------------------------------------- the command
 def run(arguments):
     """The command: returns its exit code."""
-    with terminated_as_interrupted():
-        return _run(arguments)
-
-
-def _run(arguments):
     job, begun = open_run(arguments)
     describe(job)
     epochs = job.settings["epochs"]

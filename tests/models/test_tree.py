@@ -245,7 +245,7 @@ def test_a_sentence_is_answered_by_the_networks_of_the_last_run(tmp_path, capsys
     assert command(tmp_path, "--sentence", sentence, "--sentence", "the cat ate a rat") == 0
     second = capsys.readouterr().out
     shown = first.index(f"\n{sentence}\n")
-    assert second.endswith(first[shown:]) and "networks of" in second
+    assert second.endswith(first[shown:]) and "networks.pt has the networks and figures of 1 seed (remove" in second
     monkeypatch.undo()
     assert command(tmp_path, "--sentence", "the cat ate a rat", "--epochs", 2) == 0  # other settings: trained anew
     assert "2 epochs" in capsys.readouterr().out
@@ -300,3 +300,14 @@ def test_an_interrupted_command_keeps_the_seeds_that_are_done(done, tmp_path, ca
     assert (f"mean of {done} seeds" in printed) == bool(done)
     left = sorted(path.name for path in (tmp_path / "run").iterdir())
     assert left == (["networks.pt", "trees.png"] if done else [])
+
+    begun.clear()
+    monkeypatch.setattr(sentence_command, "train", lambda *args, **kw: begun.append(real(*args, **kw)))
+    assert command(tmp_path, "--seeds", 3) == 0, "the same command goes on"
+    assert len(begun) == 2 * (3 - done)
+    table = capsys.readouterr().out
+    monkeypatch.undo()
+    assert command(tmp_path / "whole", "--seeds", 3) == 0
+    whole = capsys.readouterr().out
+    parts = [text[text.index("accuracy / %") : text.index("wrote")] for text in (table, whole)]
+    assert parts[0] == parts[1]
