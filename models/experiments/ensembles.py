@@ -80,6 +80,6 @@ EXPERIMENT = Experiment(
     metrics={"test": Metric("test accuracy")},
     run=run,
     settings={"train_images": 3000, "test_images": 10000, "epochs": 14, "constant_lr_thousandths": 10},
-    baseline="single",
+    baseline={"ensemble": "single", "snapshots": "one of the snapshots", "Polyak": "constant rate"},
     seeds=3,
 )

@@ -35,7 +35,8 @@ class Experiment:
     metrics: dict of name → Metric; the first is the one that arms are compared by.
     run: (settings, root, seed, arms) → yields (arm, {metric: value}); seeds are independent of each other.
     settings: dict of numbers that the command line can change (images, epochs, …).
-    baseline: the arm that the others are compared with, or ABOVE: each with the one before it.
+    baseline: the arm that the others are compared with, or ABOVE: each with the one before it, or a dict: each arm in
+        it with the one it names.
     seeds: how many are run.
     """
 
@@ -48,7 +49,7 @@ class Experiment:
     metrics: dict
     run: Callable
     settings: dict
-    baseline: str
+    baseline: str | dict
     seeds: int = 3
     remarks: str = ""
 
@@ -109,18 +110,30 @@ def verdict(difference, metric):
 def rows(experiment, record, seeds):
     """The cells of the table: one list of strings per arm, under the headings that come first."""
     titles = [metric.title for metric in experiment.metrics.values()]
-    table = [["", *titles, f"{titles[0]}: against {experiment.baseline}", ""]]
-    arms = list(experiment.arms)
-    for arm in arms:
+    several = isinstance(experiment.baseline, dict)
+    table = [["", *titles, f"{titles[0]}: against {'…' if several else experiment.baseline}", ""]]
+    for arm in experiment.arms:
         values = [record.get(arm, seed) for seed in range(seeds)]
         cells = [arm]
         for name, metric in experiment.metrics.items():
             measured = [value[name] for value in values if name in value]
             cells.append(_spread(measured, metric.digits) if measured else "–")
-        other = arms[max(arms.index(arm) - 1, 0)] if experiment.baseline == ABOVE else experiment.baseline
-        cells += ["", ""] if arm == other else _difference(experiment, record, seeds, arm, other)
-        table.append(cells)
+        other = compared_with(experiment, arm)
+        found = ["", ""] if other is None else _difference(experiment, record, seeds, arm, other)
+        if several and other is not None:
+            found[0] = f"{other}: {found[0]}"
+        table.append(cells + found)
     return table
+
+
+def compared_with(experiment, arm):
+    """The arm that this one is compared with, or None."""
+    if isinstance(experiment.baseline, dict):
+        return experiment.baseline.get(arm)
+    if experiment.baseline == ABOVE:
+        arms = [None, *experiment.arms]
+        return arms[arms.index(arm) - 1]
+    return None if arm == experiment.baseline else experiment.baseline
 
 
 def _difference(experiment, record, seeds, arm, other):

@@ -139,6 +139,19 @@ def test_the_table_compares_seed_by_seed(tmp_path):
         assert lines[0].index("value") == lines[2].index("70.00")
 
 
+def test_arms_compared_with_different_ones(tmp_path):
+    def run(settings, root, seed, arms):
+        for arm in arms:
+            yield arm, {"value": {"one": 1.0, "two": 2.0, "three": 4.5}[arm]}
+
+    experiment = counting_experiment(run, baseline={"three": "two"})
+    record = Record(experiment, {}, tmp_path / "values.json")
+    report.run(experiment, record, {}, None, 2, lambda *a, **k: None)
+    table = report.rows(experiment, record, 2)
+    assert table[0][2] == "value: against …"
+    assert [row[2:] for row in table[1:]] == [["", ""], ["", ""], ["two: +2.50 ± 0.00", "better"]]
+
+
 def test_images_of_some_classes_are_renumbered_and_balanced(image_sets):
     images = fitting.open_images(
         "cifar10", str(image_sets), seed=3, count=30, test_count=12, classes=(7, 8, 9), augment="flip"
