@@ -16,7 +16,7 @@ NOW = ("#222222", "#888888", "#226622", "#88bb88", "#552288", "#aa88cc")
 
 def series(documents):
     """The bars: {label: {network: total ms}}, those measured here first."""
-    found: dict[str, dict[str, float]] = {}
+    found = {}
     for document in documents:
         settings = document["settings"]
         where = f"{settings['threads']} threads" if settings["device"] == "cpu" else settings["device"]

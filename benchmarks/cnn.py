@@ -33,7 +33,7 @@ def run(arguments):
     batches = (arguments.batch,) if arguments.batch else networks.SMALL_BATCHES if arguments.small else (BATCH,)
 
     def rows(threads):
-        known: set[tuple] = set()
+        known = set()
         for name in names:
             for batch in batches:
                 options = {**shared, "threads": threads, "batch": batch, "image_size": sizes[name]}

@@ -1,4 +1,5 @@
 """minigrad as a worker sees it: the library, its networks, its version. peer_torch.py is the same for PyTorch."""
+import importlib
 import importlib.metadata
 
 import minigrad as library
@@ -34,7 +35,7 @@ def versions():
             kernels = f", {pool['architecture']} kernels" if pool.get("architecture") else ""
             found["BLAS"] = f"{pool['internal_api']} {pool['version']}{kernels}"
     if library.cuda.is_available():
-        found["CuPy"] = importlib.metadata.version("cupy-cuda13x")
+        found["CuPy"] = importlib.import_module("cupy").__version__  # its package is called after the CUDA version
         found["GPU"] = library.cuda.get_device_name()
     return found
 

@@ -40,7 +40,7 @@ def alexnet(image_size, classes):
         first = nn.Conv2d(3, 96, 5, padding=2)
     else:
         first = nn.Conv2d(3, 96, 11, stride=4, padding=0 if (image_size - 11) % 4 == 0 else 2)
-    layers = OrderedDict[str, nn.Module]()
+    layers = OrderedDict()
     convolutions = (
         first,
         nn.Conv2d(96, 256, 5, padding=2, groups=2),
@@ -77,7 +77,7 @@ def vgg(depths):
 
     def make(image_size, classes):
         small = image_size <= SMALL
-        layers: list[nn.Module] = []
+        layers = []
         channels = 3
         for width, depth in zip((64, 128, 256, 512, 512), depths):
             for _ in range(depth):
@@ -233,7 +233,7 @@ def resnet(kernels, blocks, preact=False):
 
     def make(image_size, classes):
         small = image_size <= SMALL
-        layers = OrderedDict[str, nn.Module](
+        layers = OrderedDict(
             conv1=plain_convolution(3, 64, 3) if small else plain_convolution(3, 64, 7, 2),
             bn1=nn.BatchNorm2d(64),
             relu=nn.ReLU(inplace=True),

@@ -123,7 +123,7 @@ def ratio_table(document):
     kind = rows[0]["kind"]
     head = [*first_heads(kind), *(heading(kind, part) for part in PARTS[kind])]
     cells = []
-    medians: dict[str, list[float]] = {part: [] for part in PARTS[kind]}
+    medians = {part: [] for part in PARTS[kind]}
     for row in rows:
         line = first_cells(row)
         for part in PARTS[kind]:

@@ -37,7 +37,7 @@ class Worker:
 
     def measure(self, what, repeats=1):
         """Milliseconds of each part of the work, the mean of so many repeats."""
-        total: dict[str, float] = {}
+        total = {}
         for _ in range(repeats):
             for part, elapsed in self.case.measure(what).items():
                 total[part] = total.get(part, 0.0) + elapsed
