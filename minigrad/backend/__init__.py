@@ -1,6 +1,6 @@
 """The only part of minigrad that imports NumPy or CuPy: arrays, dtypes, devices, seeds and threads."""
 
-from minigrad.backend import process as _process  # first: it acts before NumPy is loaded
+from minigrad.backend.allocator import keep_freed_memory
 from minigrad.backend.arrays import asarray_like, memory_root, np, place, xp
 from minigrad.backend.devices import (
     array_device,
@@ -63,3 +63,5 @@ __all__ = [
     "to_numpy",
     "xp",
 ]
+
+keep_freed_memory()
