@@ -17,16 +17,13 @@ from minigrad import (  # noqa: E402
     autograd,
     backends,
     cuda,
-    distributions,
     linalg,
     nn,
     ops,
     optim,
     random,
-    serialization,
     special,
     utils,
-    vision,
 )
 from minigrad.absent import explain as _explain_absent  # noqa: E402
 from minigrad.autograd import (  # noqa: E402
@@ -68,7 +65,6 @@ from minigrad.ops.layout import (  # noqa: E402
 )
 from minigrad.ops.legacy import legacy_types as _legacy_types  # noqa: E402
 from minigrad.registry import FUNCTIONS as _FUNCTIONS  # noqa: E402
-from minigrad.serialization import load, save  # noqa: E402
 from minigrad.summary import summary  # noqa: E402
 from minigrad.tensor import Size, Tensor  # noqa: E402
 from minigrad.typeinfo import finfo, iinfo  # noqa: E402
@@ -82,10 +78,23 @@ globals().update(_legacy_types("minigrad", False))  # minigrad.FloatTensor, …
 globals().update(_FUNCTIONS)  # every public function registered in ops/
 
 
-_ON_DEMAND = ("recipes",)  # submodules that are imported when they are first asked for
+# What is imported when it is first asked for, so that `import minigrad` is quick: submodules, and functions of theirs.
+_MODULES_ON_DEMAND = ("distributions", "recipes", "serialization", "vision")
+_FUNCTIONS_ON_DEMAND = {"load": "serialization", "save": "serialization"}
 
 
 def __getattr__(name):
-    if name in _ON_DEMAND:
+    if name in _MODULES_ON_DEMAND:
         return _importlib.import_module(f"{__name__}.{name}")
+    if name in _FUNCTIONS_ON_DEMAND:
+        value = getattr(_importlib.import_module(f"{__name__}.{_FUNCTIONS_ON_DEMAND[name]}"), name)
+        globals()[name] = value
+        return value
     raise AttributeError(_explain_absent(name))
+
+
+def __dir__():
+    return sorted({*globals(), *_MODULES_ON_DEMAND, *_FUNCTIONS_ON_DEMAND})
+
+
+__all__ = [name for name in __dir__() if not name.startswith("_")]

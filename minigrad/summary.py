@@ -1,7 +1,6 @@
 """summary: a model's layers in the order they run, with shapes, parameters, memory, operations and receptive fields."""
 
 import dataclasses
-import json
 
 from minigrad.backend import DTYPES, device, get_default_dtype
 from minigrad.nn.lazy import LazyModuleMixin
@@ -96,6 +95,8 @@ class Summary:
 
     def to_json(self, indent=1):
         """Return everything as JSON."""
+        import json  # here, as it is slow to import and seldom needed
+
         return json.dumps(self.to_dict(), indent=indent)
 
     def __str__(self):

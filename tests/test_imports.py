@@ -168,6 +168,74 @@ def test_importing_minigrad_is_light():
     assert loaded & HEAVY == set()
 
 
+# What only some programs need and takes long to import: loaded when first used.
+LATE = {
+    "minigrad.distributions", "minigrad.recipes", "minigrad.serialization", "minigrad.vision",
+    "minigrad.utils.checkpoint", "minigrad.utils.data",
+    "concurrent.futures", "fractions", "hashlib", "json", "logging", "numpy.random", "pathlib", "pickletools",
+    "secrets", "tempfile", "zipfile",
+}  # fmt: skip
+
+
+def test_importing_minigrad_leaves_the_rest_for_later():
+    code = "import sys, numpy; before = set(sys.modules); import minigrad; print(*(set(sys.modules) - before))"
+    loaded = set(in_a_fresh_interpreter(code))
+    assert "minigrad.nn.conv" in loaded
+    assert loaded & LATE == set()
+
+
+def test_importing_minigrad_reads_few_signatures():
+    """inspect.signature is slow: ops and rules, hundreds of them, are read from their code."""
+    code = """
+import inspect, numpy
+count, signature = 0, inspect.signature
+def counted(*args, **kwargs):
+    global count
+    count += 1
+    return signature(*args, **kwargs)
+inspect.signature = counted
+import minigrad
+print(count)
+"""
+    assert int(in_a_fresh_interpreter(code)[0]) < 40
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "distributions.Normal",
+        "load",
+        "save",
+        "serialization.load",
+        "utils.checkpoint.checkpoint",
+        "utils.data.DataLoader",
+        "vision.transforms.Compose",
+    ],
+)
+def test_names_imported_on_demand_are_found(name):
+    """As attributes after a plain import, by from-imports, in dir() and by a star import."""
+    first = name.partition(".")[0]
+    package, _, last = f"minigrad.{name}".rpartition(".")
+    checks = f"""
+import minigrad
+assert {first!r} in dir(minigrad) and {first!r} in minigrad.__all__
+found = minigrad.{name}
+from {package} import {last}
+assert {last} is found and minigrad.{name} is found
+{last} = None
+from minigrad import *
+assert {name} is found
+print(found.__name__)
+"""
+    assert in_a_fresh_interpreter(checks) == [last]
+
+
+@pytest.mark.parametrize("module", ["minigrad", "minigrad.utils"])
+def test_a_name_that_does_not_exist_is_an_attribute_error(module):
+    code = f"import {module}\ntry:\n    {module}.nothing\nexcept AttributeError as error:\n    print(error)"
+    assert " ".join(in_a_fresh_interpreter(code)) == f"module '{module}' has no attribute 'nothing'"
+
+
 def test_recipes_are_imported_on_demand():
     code = "import sys, minigrad; print('minigrad.recipes' in sys.modules, minigrad.recipes.mean_interval([1.0, 1.0]))"
     assert in_a_fresh_interpreter(code) == ["False", "1.00", "±", "0.00"]

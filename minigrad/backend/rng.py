@@ -1,5 +1,6 @@
 """Random numbers: generators with PyTorch's interface over NumPy's PCG64 (CPU) and CuPy's XORWOW (GPU)."""
 
+import functools
 import os
 
 from minigrad.backend.arrays import np
@@ -20,12 +21,17 @@ class Generator:
 
     def __init__(self, device="cpu"):
         self._device = _as_device(device)
-        self._seed = 67280421310721
-        self._start(self._seed)
+        self._start(67280421310721)
 
     def _start(self, seed):
-        self.numpy = np.random.Generator(np.random.PCG64(seed))
+        self._seed = seed
+        self.__dict__.pop("numpy", None)
         self._cupy = {}
+
+    @functools.cached_property
+    def numpy(self):
+        """The generator of NumPy arrays, made when first used: NumPy's random module is slow to import."""
+        return np.random.Generator(np.random.PCG64(self._seed))
 
     @property
     def device(self):
@@ -46,8 +52,7 @@ class Generator:
         seed = int(seed)
         if not -(1 << 63) <= seed <= _MASK:
             raise RuntimeError(f"manual_seed expected a seed in [-2**63, 2**64 - 1], but got {seed}")
-        self._seed = seed & _MASK
-        self._start(self._seed)
+        self._start(seed & _MASK)
         return self
 
     def seed(self):
@@ -79,7 +84,6 @@ class Generator:
             int.from_bytes(data[start:stop], "little")
             for start, stop in ((0, 8), (8, 24), (24, 40), (40, 48), (48, 56))
         )
-        self._seed = seed
         self._start(seed)
         self.numpy.bit_generator.state = {
             "bit_generator": "PCG64",

@@ -6,7 +6,6 @@ asymptotic expansion of the incomplete gamma functions", SIAM J. Math. Anal. 10 
 
 import functools
 import math
-from fractions import Fraction
 
 from minigrad.backend import np, xp
 from minigrad.kernels import special
@@ -79,6 +78,8 @@ def _fraction(a, x):
 @functools.cache
 def _temme_coefficients():
     """Return the powers series of C_0(eta), C_1(eta), … as tuples, by the recurrences of DLMF 8.12(ii)."""
+    from fractions import Fraction  # here, as it is slow to import and seldom needed
+
     length = _POWERS + 2 * _ORDERS + 2
     mu = [Fraction(0), Fraction(1)]  # of eta: mu mu' = eta (1 + mu)
     for n in range(2, length + 2):

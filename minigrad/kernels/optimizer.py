@@ -6,7 +6,6 @@ reads and writes each array once, however many operators it has: that is where a
 
 import os
 import threading
-from concurrent.futures import ThreadPoolExecutor
 
 from minigrad.backend import get_num_threads, memory_root, np, xp
 
@@ -105,6 +104,8 @@ def _for_each(function, pieces, in_any_order):
         return
     with _Pool.lock:
         if _Pool.threads != threads:
+            from concurrent.futures import ThreadPoolExecutor  # here, as most programs never need it
+
             _Pool.executor, _Pool.threads = ThreadPoolExecutor(threads, "minigrad-optimizer"), threads
         executor = _Pool.executor
     for _ in executor.map(function, pieces):

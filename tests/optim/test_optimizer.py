@@ -162,7 +162,7 @@ def test_parameters_in_one_memory_are_moved_one_after_the_other(overlapping, mon
         def map(self, function, pieces):
             return [function(piece) for piece in pieces]
 
-    monkeypatch.setattr(kernel, "ThreadPoolExecutor", Pool)
+    monkeypatch.setattr("concurrent.futures.ThreadPoolExecutor", Pool)
     monkeypatch.setattr(kernel._Pool, "threads", 0)
     monkeypatch.setattr(kernel, "get_num_threads", lambda: 4)
     for constant, value in (("BLOCK_SIZE", 8), ("PIECE_SIZE", 16), ("PARALLEL_SIZE", 1)):
