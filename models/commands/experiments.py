@@ -67,7 +67,7 @@ def run(arguments):
 def _run_one(experiment, settings, arguments, folder, docs):
     seeds = arguments.seeds or experiment.seeds
     named = ", ".join(f"{name} {value}" for name, value in settings.items())
-    print(f"{experiment.title}\n{named}; {seeds} seeds", flush=True)
+    print(f"{experiment.title}\n{named}; {'1 seed' if seeds == 1 else f'{seeds} seeds'}", flush=True)
     record = report.Record(experiment, settings, folder / f"{experiment.name}.json")
     try:
         report.run(experiment, record, settings, arguments.root, seeds)

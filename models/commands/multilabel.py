@@ -116,7 +116,7 @@ def open_digits(name, root):
     try:
         train, test = (image_sets.SOURCES[name].open(root or "data", part, False) for part in (True, False))
     except (OSError, RuntimeError, ValueError, ImportError) as error:
-        reason = str(error).replace("download=True", "models train --download")
+        reason = image_sets.in_commands(error)
         raise CommandError(f"--data {name}: {reason}") from error
     held = minigrad.arange(len(train.data)) % VALIDATION == 0
     if len(train.data) <= 1 or not len(test.data):

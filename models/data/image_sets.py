@@ -146,6 +146,11 @@ def held_out(labels, fraction, seed):
 
 
 # ---------------------------------------------------------------- opening
+def in_commands(error):
+    """What a data set says of missing files, with the command that fetches them in place of the Python argument."""
+    return str(error).replace("download=True", "python -m models train --download")
+
+
 def load(
     name,
     root,
@@ -183,7 +188,7 @@ def load(
         source = SOURCES.get(name) or Source(str(name), None, **FOLDER)
         train, test = _open_source(source, root or "data", download) if name in SOURCES else _open_folder(name, seed)
     except (OSError, RuntimeError, ValueError, ImportError) as error:
-        raise CommandError(f"--data {name}: {error}".replace("download=True", "--download")) from error
+        raise CommandError(f"--data {name}: {in_commands(error)}") from error
     classes = source.classes or tuple(train[0].classes)
     size, square = image_size or source.image_size, name in SOURCES
     mean, std = mean or source.mean, std or source.std

@@ -68,7 +68,6 @@ EXPERIMENT = Experiment(
     are of the same run: the moving average of its weights (decay 0.998 per step) at test time, then that
     averaged over each image and its mirror image.
     """,
-    data="cifar10",
     arms={
         "none": "no regularizer but batch normalization",
         "weight decay": "5e-4 on all parameters",

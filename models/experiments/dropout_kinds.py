@@ -32,7 +32,6 @@ EXPERIMENT = Experiment(
     A small convolutional network (two convolutions, two linear layers) learns from 1,000 MNIST digits, drawn
     anew for every seed. SGD with momentum 0.9, one-cycle learning rate up to 0.02, batches of 64.
     """,
-    data="mnist",
     arms={
         "none": "no dropout",
         "inverted dropout": "nn.Dropout(0.5) between the linear layers",

@@ -68,7 +68,6 @@ EXPERIMENT = Experiment(
     every seed. SGD with momentum 0.9, weight decay 5e-4, dropout 0.3, one-cycle learning rate up to 0.03,
     batches of 64.
     """,
-    data="cifar10",
     arms={
         "single": f"one network: the mean accuracy of the {MEMBERS} that make the ensemble",
         "ensemble": f"the averaged probabilities of {MEMBERS} networks that differ in their seeds",

@@ -33,7 +33,6 @@ EXPERIMENT = Experiment(
     That recipe on a small convolutional network and 2,000 MNIST digits, drawn anew for every seed, as are the
     1,200 others that the schedule looks at.
     """,
-    data="mnist",
     arms={
         "constant": "1e-2 all the time",
         "plateau ÷ 10": "1e-2, divided by ten when the validation accuracy has not risen for more than eight epochs",

@@ -44,7 +44,6 @@ EXPERIMENT = Experiment(
     and drawn anew for every seed; all arms of a seed have the same images and the same initial weights. SGD
     with momentum 0.9, one-cycle learning rate up to 0.05, batches of 32.
     """,
-    data="cifar10",
     arms={
         "none": "no regularizer but batch normalization",
         "dropout": "probability 0.5 before the last layer",

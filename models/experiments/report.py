@@ -30,7 +30,6 @@ class Experiment:
     name, title: as on the command line and above the table.
     claim: what the lecture says.
     method: what is done here, one paragraph.
-    data: the image set that is needed.
     arms: dict of name → what it is.
     metrics: dict of name → Metric; the first is the one that arms are compared by.
     run: (settings, root, seed, arms) → yields (arm, {metric: value}); seeds are independent of each other.
@@ -44,7 +43,6 @@ class Experiment:
     title: str
     claim: str
     method: str
-    data: str
     arms: dict
     metrics: dict
     run: Callable

@@ -55,7 +55,6 @@ EXPERIMENT = Experiment(
     learning rate 2e-3 falling linearly to 0, batches of 64. A weight below 1e-3 counts as zero; the last column
     tests the network after these have really been set to zero.
     """,
-    data="mnist",
     arms={"none": "no penalty", "L2": "2e-4 · Σ W²", "L1": "2e-4 · Σ |W|"},
     metrics={
         "zero": Metric("weights that are zero", better=0),

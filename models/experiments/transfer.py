@@ -68,7 +68,6 @@ EXPERIMENT = Experiment(
     test images. Shifts and flips in all arms, SGD with momentum 0.9, one-cycle learning rate up to 0.02,
     batches of 16.
     """,
-    data="cifar10",
     arms={
         "scratch": "random initial weights, everything is trained",
         "last layer only": "everything but a new last layer is frozen",

@@ -73,7 +73,7 @@ def test_every_experiment_runs_and_writes_its_page(name, image_sets, tmp_path, c
 
 def counting_experiment(run, **fields):
     settings = {
-        "name": "counting", "title": "Counting", "claim": "more is more.", "method": "Counting.", "data": "none",
+        "name": "counting", "title": "Counting", "claim": "more is more.", "method": "Counting.",
         "arms": {"one": "1", "two": "2", "three": "3"}, "metrics": {"value": Metric("value")}, "run": run,
         "settings": {"step": 1}, "baseline": "one", **fields,
     }  # fmt: skip
@@ -205,7 +205,7 @@ def test_the_mirror_image_counts_as_much_as_the_image():
     [
         (["nothing"], "no experiment 'nothing'; there are: regularizers"),
         (["dropout", "--set", "weeks=3"], "--set weeks: dropout has no such number, but train_images"),
-        (["dropout", "--root", "nowhere"], "nowhere"),
+        (["dropout", "--root", "nowhere"], "dataset not found. python -m models train --download downloads it"),
     ],
 )
 def test_mistakes_are_one_sentence(arguments, said, tmp_path, capsys):

@@ -371,7 +371,7 @@ def test_transfers_that_cannot_be(tmp_path, origin, capsys, arguments, message):
 @pytest.mark.parametrize(
     "arguments, message",
     [
-        (("--data", "mnist", "--root", "nowhere"), "MNIST: dataset not found. --download downloads it"),
+        (("--data", "mnist", "--root", "nowhere"), "MNIST: dataset not found. python -m models train --download"),
         (("--data", "empty"), "Couldn't find any class folder in empty. It needs one folder per class"),
         (("--data", "nowhere"), "--data nowhere: neither one of digits, mnist, fashion, cifar10, cifar100 nor a"),
         (("--data", "digits", "--download"), "--download: the digits come with scikit-learn"),
