@@ -28,9 +28,11 @@ from minigrad.backend.dtypes import (
     storable,
 )
 from minigrad.backend.rng import Generator, default_generator, initial_seed, manual_seed, seed
-from minigrad.backend.threads import get_num_threads, set_num_threads
+from minigrad.backend.switches import CONVOLUTIONS
+from minigrad.backend.threads import get_num_threads, parallel_for, parallel_ranges, scratch, set_num_threads
 
 __all__ = [
+    "CONVOLUTIONS",
     "DTYPES",
     "FLOAT_CODES",
     "Generator",
@@ -53,9 +55,12 @@ __all__ = [
     "memory_root",
     "move",
     "np",
+    "parallel_for",
+    "parallel_ranges",
     "place",
     "promote_types",
     "result_dtype",
+    "scratch",
     "seed",
     "set_default_device",
     "set_default_dtype",

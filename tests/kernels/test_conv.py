@@ -6,6 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from minigrad.kernels import conv
+from minigrad.kernels.conv import blocked
 from minigrad.kernels.im2col import col2im, im2col, window_count
 
 
@@ -38,7 +39,7 @@ def problems(draw):
 def blocks(request, monkeypatch):
     """Cut batches into blocks of different sizes: rows of images, merged images, whole batches."""
     for name, value in zip(("BLOCK_BYTES", "FEWEST_COLUMNS", "LARGE_WEIGHT"), request.param, strict=True):
-        monkeypatch.setattr(conv, name, value)
+        monkeypatch.setattr(blocked, name, value)
 
 
 def close(actual, expected):

@@ -1,94 +1,17 @@
-"""Convolution with 1, 2, 3 … spatial dimensions: forward, gradient to the input, gradient to the weight.
+"""Convolution by im2col and product for one block of images or image rows at a time: columns stay in the cache.
 
-x is (N, C, *size), w is (O, C / groups, *kernel), y and its gradient g are (N, O, *out);
-``stride, padding, dilation`` are tuples with one int per spatial dimension.  g may have fewer positions than the input
-has windows (a transposed convolution with much output padding): the last windows then count for nothing.
-The three public functions at the bottom are the only place that chooses an algorithm:
-
-* ``reference``: im2col of the whole batch and one matrix product; on every device, any dtype.
-* ``pointwise``: a 1x1 kernel with stride 1 is a matrix product already.
-* ``blocked``: im2col and product for one block of images or image rows at a time, so that columns stay in cache;
-  with stride 1 the gradient to the input is such a convolution too, of g with the reversed kernel.
+With stride 1 the gradient to the input is such a convolution too, of g with the reversed kernel.
 """
 
 from math import prod
 from typing import NamedTuple
 
-from minigrad.backend import np, xp
-from minigrad.kernels.im2col import add_windows, col2im, crop, im2col, window_count, windows
+from minigrad.backend import np
+from minigrad.kernels.im2col import add_windows, crop, window_count, windows
 
 BLOCK_BYTES = 2**21  # columns made at a time: about the second-level cache
 FEWEST_COLUMNS = 512  # but enough of them that reading a large weight matrix once per block costs little
 LARGE_WEIGHT = 2**15  # elements of a weight matrix that is worth reusing
-
-
-# ------------------------------------------------------------------ reference: the whole batch at once
-
-
-def forward_reference(x, w, bias, stride, padding, dilation, groups):
-    """y = w * x + bias, (N, O, *out)."""
-    batch, outputs, kernel = x.shape[0], w.shape[0], w.shape[2:]
-    out = window_count(x.shape[2:], kernel, stride, padding, dilation)
-    depth = x.shape[1] // groups * prod(kernel)
-    columns = im2col(x, kernel, stride, padding, dilation).reshape(batch, groups, depth, prod(out))
-    y = xp(x).matmul(w.reshape(groups, outputs // groups, depth), columns).reshape(batch, outputs, *out)
-    if bias is not None:
-        y += bias.reshape(-1, *(1,) * len(kernel))
-    return y
-
-
-def input_reference(g, w, size, stride, padding, dilation, groups):
-    """Gradient to the input (N, C, *size)."""
-    batch, outputs, kernel = g.shape[0], w.shape[0], w.shape[2:]
-    depth = w.shape[1] * prod(kernel)
-    count = prod(g.shape[2:])
-    weight = w.reshape(groups, outputs // groups, depth).swapaxes(1, 2)
-    columns = xp(g).matmul(weight, g.reshape(batch, groups, outputs // groups, count))
-    columns = columns.reshape(batch, groups * depth, count)
-    return col2im(columns, size, kernel, stride, padding, dilation, g.shape[2:])
-
-
-def weight_reference(g, x, kernel, stride, padding, dilation, groups):
-    """Gradient to the weight (O, C / groups, *kernel)."""
-    batch, outputs = g.shape[:2]
-    depth = x.shape[1] // groups * prod(kernel)
-    count = prod(g.shape[2:])
-    columns = im2col(x, kernel, stride, padding, dilation, g.shape[2:]).reshape(batch, groups, depth, count)
-    per_image = xp(g).matmul(g.reshape(batch, groups, outputs // groups, count), columns.swapaxes(2, 3))
-    return per_image.sum(axis=0).reshape(outputs, x.shape[1] // groups, *kernel)
-
-
-# ------------------------------------------------------------------ pointwise: already a matrix product
-
-
-def is_pointwise(kernel, stride, padding):
-    return all(k == 1 for k in kernel) and all(s == 1 for s in stride) and not any(padding)
-
-
-def grouped(x, groups):
-    """x (N, C, *size) as matrices (N, groups, C / groups, prod(size))."""
-    return x.reshape(x.shape[0], groups, x.shape[1] // groups, prod(x.shape[2:]))
-
-
-def forward_pointwise(x, w, bias, groups):
-    weight = w.reshape(groups, w.shape[0] // groups, w.shape[1])
-    y = xp(x).matmul(weight, grouped(x, groups)).reshape(x.shape[0], w.shape[0], *x.shape[2:])
-    if bias is not None:
-        y += bias.reshape(-1, *(1,) * (x.ndim - 2))
-    return y
-
-
-def input_pointwise(g, w, groups):
-    weight = w.reshape(groups, w.shape[0] // groups, w.shape[1]).swapaxes(1, 2)
-    return xp(g).matmul(weight, grouped(g, groups)).reshape(g.shape[0], groups * w.shape[1], *g.shape[2:])
-
-
-def weight_pointwise(g, x, groups):
-    gw = xp(g).matmul(grouped(g, groups), grouped(x, groups).swapaxes(2, 3)).sum(axis=0)
-    return gw.reshape(g.shape[1], x.shape[1] // groups, *(1,) * (x.ndim - 2))
-
-
-# ------------------------------------------------------------------ blocked: columns that stay in cache
 
 
 class Blocks:
@@ -310,51 +233,3 @@ def flipped_weight(w, groups):
     by_group = w.reshape(groups, outputs // groups, channels, *kernel).swapaxes(1, 2)
     reverse = (slice(None),) * 3 + (slice(None, None, -1),) * len(kernel)
     return np.ascontiguousarray(by_group[reverse]).reshape(groups * channels, outputs // groups, *kernel)
-
-
-# ------------------------------------------------------------------ the choice of algorithm
-
-
-def _through_float32(kernel, g, other, *args):
-    """Run a kernel of two CPU float16 arrays in float32: NumPy's float16 products are slow and lose digits."""
-    return kernel(g.astype(np.float32), other.astype(np.float32), *args).astype(np.float16)
-
-
-def convolve(x, w, bias, stride, padding, dilation, groups):
-    """Return y = w * x + bias, (N, O, *out); bias is (O,) or None."""
-    if x.dtype == np.float16 and xp(x) is np:
-        wide = None if bias is None else bias.astype(np.float32)
-        return _through_float32(convolve, x, w, wide, stride, padding, dilation, groups)
-    if is_pointwise(w.shape[2:], stride, padding):
-        return forward_pointwise(x, w, bias, groups)
-    if xp(x) is np and x.size:
-        return forward_blocked(x, w, bias, stride, padding, dilation, groups)
-    return forward_reference(x, w, bias, stride, padding, dilation, groups)
-
-
-def convolve_input(g, w, size, stride, padding, dilation, groups):
-    """Return the gradient to the input, (N, C, *size): the transposed convolution of g (N, O, *out)."""
-    if g.dtype == np.float16 and xp(g) is np:
-        return _through_float32(convolve_input, g, w, size, stride, padding, dilation, groups)
-    kernel = w.shape[2:]
-    if is_pointwise(kernel, stride, padding) and tuple(size) == g.shape[2:]:
-        return input_pointwise(g, w, groups)
-    if xp(g) is not np or not g.size:
-        return input_reference(g, w, size, stride, padding, dilation, groups)
-    reach = tuple(d * (k - 1) - p for d, k, p in zip(dilation, kernel, padding))
-    few = 2 * w.shape[0] <= 3 * w.shape[1] * groups  # columns of g are not many more than those of x
-    whole = g.shape[2:] == window_count(size, kernel, stride, padding, dilation)
-    if few and whole and all(s == 1 for s in stride) and min(reach) >= 0:
-        return forward_blocked(g, flipped_weight(w, groups), None, stride, reach, dilation, groups)
-    return input_blocked(g, w, size, stride, padding, dilation, groups)
-
-
-def convolve_weight(g, x, kernel, stride, padding, dilation, groups):
-    """Return the gradient to the weight, (O, C / groups, *kernel), for the gradient g (N, O, *out)."""
-    if x.dtype == np.float16 and xp(x) is np:
-        return _through_float32(convolve_weight, g, x, kernel, stride, padding, dilation, groups)
-    if is_pointwise(kernel, stride, padding) and x.shape[2:] == g.shape[2:]:
-        return weight_pointwise(g, x, groups)
-    if xp(x) is np and x.size and g.size:
-        return weight_blocked(g, x, kernel, stride, padding, dilation, groups)
-    return weight_reference(g, x, kernel, stride, padding, dilation, groups)

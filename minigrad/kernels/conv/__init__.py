@@ -1,0 +1,64 @@
+"""Convolution with 1, 2, 3 … spatial dimensions: forward, gradient to the input, gradient to the weight.
+
+x is (N, C, *size), w is (O, C / groups, *kernel), y and its gradient g are (N, O, *out);
+``stride, padding, dilation`` are tuples with one int per spatial dimension.  g may have fewer positions than the input
+has windows (a transposed convolution with much output padding): the last windows then count for nothing.
+This file is the only place that chooses an algorithm; each has a file of its own with the three functions.
+"""
+
+from minigrad.backend import CONVOLUTIONS, np, xp
+from minigrad.kernels.conv.blocked import flipped_weight, forward_blocked, input_blocked, weight_blocked
+from minigrad.kernels.conv.pointwise import forward_pointwise, input_pointwise, is_pointwise, weight_pointwise
+from minigrad.kernels.conv.reference import forward_reference, input_reference, weight_reference
+from minigrad.kernels.im2col import window_count
+
+
+def _through_float32(kernel, g, other, *args):
+    """Run a kernel of two CPU float16 arrays in float32: NumPy's float16 products are slow and lose digits."""
+    return kernel(g.astype(np.float32), other.astype(np.float32), *args).astype(np.float16)
+
+
+def convolve(x, w, bias, stride, padding, dilation, groups):
+    """Return y = w * x + bias, (N, O, *out); bias is (O,) or None."""
+    if x.dtype == np.float16 and xp(x) is np:
+        wide = None if bias is None else bias.astype(np.float32)
+        return _through_float32(convolve, x, w, wide, stride, padding, dilation, groups)
+    if CONVOLUTIONS.plain:
+        return forward_reference(x, w, bias, stride, padding, dilation, groups)
+    if is_pointwise(w.shape[2:], stride, padding):
+        return forward_pointwise(x, w, bias, groups)
+    if xp(x) is np and x.size:
+        return forward_blocked(x, w, bias, stride, padding, dilation, groups)
+    return forward_reference(x, w, bias, stride, padding, dilation, groups)
+
+
+def convolve_input(g, w, size, stride, padding, dilation, groups):
+    """Return the gradient to the input, (N, C, *size): the transposed convolution of g (N, O, *out)."""
+    if g.dtype == np.float16 and xp(g) is np:
+        return _through_float32(convolve_input, g, w, size, stride, padding, dilation, groups)
+    kernel = w.shape[2:]
+    if CONVOLUTIONS.plain:
+        return input_reference(g, w, size, stride, padding, dilation, groups)
+    if is_pointwise(kernel, stride, padding) and tuple(size) == g.shape[2:]:
+        return input_pointwise(g, w, groups)
+    if xp(g) is not np or not g.size:
+        return input_reference(g, w, size, stride, padding, dilation, groups)
+    reach = tuple(d * (k - 1) - p for d, k, p in zip(dilation, kernel, padding))
+    few = 2 * w.shape[0] <= 3 * w.shape[1] * groups  # columns of g are not many more than those of x
+    whole = g.shape[2:] == window_count(size, kernel, stride, padding, dilation)
+    if few and whole and all(s == 1 for s in stride) and min(reach) >= 0:
+        return forward_blocked(g, flipped_weight(w, groups), None, stride, reach, dilation, groups)
+    return input_blocked(g, w, size, stride, padding, dilation, groups)
+
+
+def convolve_weight(g, x, kernel, stride, padding, dilation, groups):
+    """Return the gradient to the weight, (O, C / groups, *kernel), for the gradient g (N, O, *out)."""
+    if x.dtype == np.float16 and xp(x) is np:
+        return _through_float32(convolve_weight, g, x, kernel, stride, padding, dilation, groups)
+    if CONVOLUTIONS.plain:
+        return weight_reference(g, x, kernel, stride, padding, dilation, groups)
+    if is_pointwise(kernel, stride, padding) and x.shape[2:] == g.shape[2:]:
+        return weight_pointwise(g, x, groups)
+    if xp(x) is np and x.size and g.size:
+        return weight_blocked(g, x, kernel, stride, padding, dilation, groups)
+    return weight_reference(g, x, kernel, stride, padding, dilation, groups)
