@@ -4,11 +4,15 @@ Programs set ``benchmark`` and ``deterministic`` to choose among cuDNN's algorit
 here, so the values are kept and change nothing.
 """
 
+from minigrad.backends.unused import keep_flags
+
 enabled = False
 benchmark = False
 benchmark_limit = 10
 deterministic = False
 allow_tf32 = False
+
+flags = keep_flags(__name__, "enabled", "benchmark", "benchmark_limit", "deterministic", "allow_tf32")
 
 
 def is_available():

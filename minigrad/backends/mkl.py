@@ -1,0 +1,8 @@
+"""Intel's MKL: used where NumPy was built with it."""
+
+
+def is_available():
+    """Return whether the BLAS library that NumPy loaded is MKL."""
+    from minigrad.backend.threads import blas_controller
+
+    return any(library.internal_api == "mkl" for library in blas_controller().lib_controllers)
