@@ -5,7 +5,7 @@ import sys
 
 import minigrad
 from benchmarks import measuring, results, tables
-from benchmarks.processes import PEERS
+from benchmarks.processes import MINIGRAD, PEERS, REFERENCE
 from models.common import CommandError, number, open_device, terminated_as_interrupted, write_text
 
 PASSES = 11  # the benchmark's, the first of which is dropped
@@ -28,6 +28,16 @@ def check_common(arguments):
     if arguments.device != "cpu":
         open_device(arguments.device)
     return arguments.threads or minigrad.get_num_threads()
+
+
+def labels_of(arguments):
+    """The libraries to be measured, minigrad first, as they are called in results."""
+    labels = [MINIGRAD]
+    if arguments.peer is not None:
+        labels.append(PEERS[arguments.peer])
+    if getattr(arguments, "reference", False):
+        labels.append(REFERENCE)
+    return labels
 
 
 def run(arguments, kind, settings, rows):
@@ -55,7 +65,7 @@ def run(arguments, kind, settings, rows):
     try:
         with terminated_as_interrupted():
             say("versions and the rate of a matrix product")
-            versions, rates = measuring.about_the_libraries(arguments.peer, threads, arguments.device)
+            versions, rates = measuring.about_the_libraries(labels_of(arguments), threads, arguments.device)
             document["versions"].update(versions)
             document["product_gflops"] = rates
             for row in rows(threads):

@@ -15,6 +15,7 @@ def add_arguments(parser):
     names = " ".join((*networks.NETWORKS, *networks.SMALL_NETWORKS))
     add("--networks", nargs="+", metavar="NAME", help=f"default: all of {names}, the last two with --small")
     add("--batch", type=number(int, 1), metavar="N", help="images in a minibatch (default: 16; --small: 1, 64, 256)")
+    add("--reference", action="store_true", help="measure minigrad with plain im2col convolutions too")
     add("--image-size", type=number(int, 1), metavar="N", help="side of the images (default: 224; --small: 28)")
     common.add_common(parser)
 
@@ -29,7 +30,7 @@ def run(arguments):
     if arguments.image_size:
         check_sizes(sizes)
     kind = "small" if arguments.small else "layers" if arguments.layers else "cnn"
-    shared = {"peer": arguments.peer, "device": arguments.device, "passes": arguments.passes}
+    shared = {"labels": common.labels_of(arguments), "device": arguments.device, "passes": arguments.passes}
     batches = (arguments.batch,) if arguments.batch else networks.SMALL_BATCHES if arguments.small else (BATCH,)
 
     def rows(threads):

@@ -6,9 +6,7 @@ import minigrad as library
 import models
 from benchmarks import networks
 
-NAME = "minigrad"
-
-__all__ = ["NAME", "build", "convolutions", "library", "multiply_adds", "versions"]
+__all__ = ["build", "convolutions", "library", "multiply_adds", "versions"]
 
 
 def build(name, image_size, classes):

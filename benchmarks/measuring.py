@@ -75,34 +75,34 @@ def largest_difference(running):
     return difference
 
 
-def network_row(name, *, batch, image_size, peer, threads, device, passes, small=False):
-    """Everything about one network: a row of the results."""
+def network_row(name, *, batch, image_size, labels, threads, device, passes, small=False):
+    """Everything about one network, by each of the libraries called labels: a row of the results."""
     options = {"network": name, "batch": batch, "image_size": image_size, "device": device}
     row = {"kind": "network", "network": name, "batch": batch, "image_size": image_size}
     if not small:
-        row["memory"] = peaks(options, peer, threads)
-    with workers(peer, threads) as running:
+        row["memory"] = peaks(options, labels, threads)
+    with workers(labels, threads) as running:
         row["multiply_adds"] = running[0].ask("multiply_adds", name=name, image_size=image_size)
         open_case(running, "network", **options)
-        if peer is not None:
+        if len(running) > 1:
             row["difference"] = largest_difference(running)
         row["times"] = interleaved(running, "network", passes, repeated=small)
     return row
 
 
-def peaks(options, peer, threads):
+def peaks(options, labels, threads):
     """Library → bytes of its training step, each measured in a process of its own while no other measures."""
     found = {}
-    with workers(peer, threads) as running:
+    with workers(labels, threads) as running:
         for worker in running:
             found[worker.label] = worker.ask("peak", **options)
             worker.end()
     return found
 
 
-def layer_rows(name, *, batch, image_size, peer, threads, device, passes, known):
+def layer_rows(name, *, batch, image_size, labels, threads, device, passes, known):
     """One row per distinct convolution of a network; those in ``known`` (a set, extended here) are left out."""
-    with workers(peer, threads) as running:
+    with workers(labels, threads) as running:
         for layer in running[0].ask("convolutions", name=name, image_size=image_size):
             key = tuple(value for part, value in layer.items() if part != "count")
             if key in known:
@@ -119,9 +119,9 @@ def operation_row(running, name, family, *, device, passes):
     return {"kind": "operation", "operation": name, "family": family, "times": times}
 
 
-def about_the_libraries(peer, threads, device):
+def about_the_libraries(labels, threads, device):
     """Versions and threads that the libraries report, and the rate of their matrix products in GFLOP/s."""
-    with workers(peer, threads) as running:
+    with workers(labels, threads) as running:
         open_case(running, "product", side=PRODUCT_SIDE, device=device)
         times = interleaved(running, "product", PRODUCT_PASSES)
         described = {worker.label: worker.description for worker in running}

@@ -24,7 +24,7 @@ def run(arguments):
     }
 
     def rows(threads):
-        with workers(arguments.peer, threads) as running:
+        with workers(common.labels_of(arguments), threads) as running:
             for name, family in wanted.items():
                 common.say(name)
                 yield measuring.operation_row(

@@ -3,9 +3,7 @@ import torch as library
 
 from benchmarks import peer_networks
 
-NAME = "torch"
-
-__all__ = ["NAME", "build", "library", "versions"]
+__all__ = ["build", "library", "versions"]
 
 
 def build(name, image_size, classes):

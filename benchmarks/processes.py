@@ -7,9 +7,15 @@ import sys
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
-MINIGRAD = "benchmarks.library_minigrad"
+MINIGRAD, REFERENCE = "minigrad", "plain im2col"  # as they are called in results
+ADAPTERS = {
+    MINIGRAD: "benchmarks.library_minigrad",
+    "minigrad again": "benchmarks.library_minigrad",
+    "torch": "benchmarks.peer_torch",
+    REFERENCE: "benchmarks.library_reference",
+}
 # The second library of --peer. minigrad beside itself shows how much the ratio varies for no reason.
-PEERS = {"torch": "benchmarks.peer_torch", "minigrad": MINIGRAD}
+PEERS = {"torch": "torch", "minigrad": "minigrad again"}
 THREAD_VARIABLES = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "MINIGRAD_NUM_THREADS")
 PATIENCE_S = 5  # for a worker that is told to end
 
@@ -22,19 +28,18 @@ class WorkerProcess:
     """A worker; its methods are called by ``ask``.
 
     Args:
-        label: what the library is called in results.
-        module: its adapter.
+        label: what the library is called in results; its adapter is in ADAPTERS.
         threads: for the library and its BLAS.
 
     Raises:
         MeasuringError: if the library cannot be imported.
     """
 
-    def __init__(self, label, module, threads):
+    def __init__(self, label, threads):
         self.label = label
         environment = {**os.environ, **dict.fromkeys(THREAD_VARIABLES, str(threads))}
         self.process = subprocess.Popen(
-            [sys.executable, "-m", "benchmarks.worker", module, str(threads)],
+            [sys.executable, "-m", "benchmarks.worker", ADAPTERS[label], str(threads)],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             cwd=ROOT,
@@ -85,15 +90,12 @@ class WorkerProcess:
 
 
 @contextlib.contextmanager
-def workers(peer, threads):
-    """The workers of minigrad and, if peer is not None, of a library of PEERS; ended with the block."""
-    labels = {"minigrad": MINIGRAD}
-    if peer is not None:
-        labels["minigrad again" if peer == "minigrad" else peer] = PEERS[peer]
+def workers(labels, threads):
+    """One worker per label of ADAPTERS; ended with the block."""
     with contextlib.ExitStack() as started:
         running = []
-        for label, module in labels.items():
-            worker = WorkerProcess(label, module, threads)
+        for label in labels:
+            worker = WorkerProcess(label, threads)
             started.callback(worker.end)
             running.append(worker)
         yield running

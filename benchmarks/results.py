@@ -6,11 +6,11 @@ import statistics
 from pathlib import Path
 
 from benchmarks import machine
+from benchmarks.processes import MINIGRAD, REFERENCE
 from models.common import CommandError, open_folder, write_text
 
 FOLDER = Path(__file__).resolve().parent / "results"
 FORMAT = 1  # of the files; raised when old ones cannot be read any more
-OURS = "minigrad"
 
 
 class Results:
@@ -83,10 +83,10 @@ def parts_of(times):
     return dict(times)
 
 
-def ratios(row, peer, part):
-    """minigrad's time over the peer's, pass by pass."""
-    ours, theirs = (parts_of(row["times"][label])[part] for label in (OURS, peer))
-    return [mine / other for mine, other in zip(ours, theirs)]
+def ratios(row, label, other, part):
+    """One library's time over another's, pass by pass."""
+    ours, theirs = (parts_of(row["times"][name])[part] for name in (label, other))
+    return [mine / their for mine, their in zip(ours, theirs)]
 
 
 def summary(values):
@@ -98,10 +98,14 @@ def summary(values):
     return statistics.median(values), min(values), max(values)
 
 
-def peer_of(document):
-    """The library beside minigrad, or None."""
-    for row in document["rows"]:
-        for label in row["times"]:
-            if label != OURS:
-                return label
-    return None
+def labels_of(document):
+    """The libraries that were measured, minigrad first."""
+    return list(document["rows"][0]["times"]) if document["rows"] else []
+
+
+def comparisons(document):
+    """What is set against what: pairs of labels; the first one's times are divided by the second one's."""
+    labels = labels_of(document)
+    peers = [label for label in labels if label not in (MINIGRAD, REFERENCE)]
+    found = [(label, peer) for peer in peers for label in labels if label != peer]
+    return found + ([(MINIGRAD, REFERENCE)] if REFERENCE in labels else [])

@@ -25,7 +25,7 @@ def markdown(document):
     lines = [f"# {title(document)}", ""]
     if not document["complete"]:
         lines += ["The run ended early: what follows is what it had measured.", ""]
-    lines += times_table(document) + ratio_table(document)
+    lines += times_table(document) + ratio_tables(document)
     if document["kind"] == "cnn":
         lines += memory_table(document) + limit_table(document) + figures_table(document)
     lines += machine_table(document)
@@ -115,10 +115,12 @@ def times_table(document):
     return ["Median over the passes, range in brackets.", "", *table(head, cells, left=len(first_heads(kind)) + 1)]
 
 
-def ratio_table(document):
-    peer = results.peer_of(document)
-    if peer is None:
-        return []
+def ratio_tables(document):
+    return [line for label, other in results.comparisons(document) for line in ratio_table(document, label, other)]
+
+
+def ratio_table(document, label, other):
+    """One library's times over another's, with what the bars are about: the geometric mean and the largest."""
     rows = document["rows"]
     kind = rows[0]["kind"]
     head = [*first_heads(kind), *(heading(kind, part) for part in PARTS[kind])]
@@ -127,29 +129,34 @@ def ratio_table(document):
     for row in rows:
         line = first_cells(row)
         for part in PARTS[kind]:
-            middle, least, most = results.summary(results.ratios(row, peer, part))
+            middle, least, most = results.summary(results.ratios(row, label, other, part))
             medians[part].append(middle)
             line.append(f"{middle:.2f} [{least:.2f}-{most:.2f}]")
         cells.append(line)
     blank = [""] * (len(first_heads(kind)) - 1)
     cells.append(["geometric mean", *blank, *(f"{statistics.geometric_mean(medians[part]):.2f}" for part in medians)])
     cells.append(["largest", *blank, *(f"{max(medians[part]):.2f}" for part in medians)])
-    return [f"## minigrad's time over {peer}'s", "", *table(head, cells, left=len(first_heads(kind)))]
+    return [f"## {label}'s time over {other}'s", "", *table(head, cells, left=len(first_heads(kind)))]
 
 
 def memory_table(document):
     rows = [row for row in document["rows"] if "memory" in row]
     if not rows:
         return []
-    peer = results.peer_of(document)
     labels = list(rows[0]["memory"])
-    head = ["network", "batch", *(f"{label}, MB" for label in labels), *(["ratio"] if peer else [])]
+    pairs = results.comparisons(document)
+    head = ["network", "batch", *(f"{label}, MB" for label in labels)]
+    head += [f"{label} / {other}" for label, other in pairs]
     cells = []
+    ratios = {pair: [] for pair in pairs}
     for row in rows:
         line = [*first_cells(row), *(f"{row['memory'][label] / 1e6:.0f}" for label in labels)]
-        if peer:
-            line.append(f"{row['memory'][results.OURS] / row['memory'][peer]:.2f}")
+        for label, other in pairs:
+            ratios[label, other].append(row["memory"][label] / row["memory"][other])
+            line.append(f"{ratios[label, other][-1]:.2f}")
         cells.append(line)
+    if pairs:
+        cells.append(["largest", *[""] * (1 + len(labels)), *(f"{max(found):.2f}" for found in ratios.values())])
     return ["## Peak memory of the training step", "", *table(head, cells, left=2)]
 
 

@@ -24,7 +24,6 @@ ROOT = Path(__file__).resolve().parent.parent
 def quick(monkeypatch):
     monkeypatch.setattr(measuring, "PRODUCT_SIDE", 32)
     monkeypatch.setattr(measuring, "TURN_MS", 0.01)
-    monkeypatch.setitem(processes.PEERS, "minigrad", "benchmarks.library_minigrad")
 
 
 def run(*arguments):
@@ -34,26 +33,28 @@ def run(*arguments):
 # ---------------------------------------------------------------- whole runs
 def test_a_network_beside_a_peer(tmp_path, capsys):
     """The smallest setting, with everything: both libraries, memory, the check of the scores, JSON and Markdown."""
-    options = ("--image-size", 32, "--batch", 2, "--passes", 1, "--threads", 1, "--peer", "minigrad")
+    options = ("--image-size", 32, "--batch", 2, "--passes", 1, "--threads", 1, "--peer", "minigrad", "--reference")
     assert run("cnn", "--networks", "googlenet", *options, "--out", tmp_path, "--name", "run") == 0
     document = results.read(tmp_path / "run.json")
     assert document["complete"] and document["kind"] == "cnn"
     assert document["settings"] == {"threads": 1, "device": "cpu", "passes": 1, "image size": "32"}
     assert {"Python", "NumPy", "minigrad"} <= set(document["versions"])
-    assert set(document["product_gflops"]) == {"minigrad", "minigrad again"}
+    labels = {"minigrad", "minigrad again", "plain im2col"}
+    assert set(document["product_gflops"]) == labels
     (row,) = document["rows"]
     assert row["network"] == "googlenet" and row["batch"] == 2
     assert row["multiply_adds"] == adapter.multiply_adds("googlenet", 32)
-    assert row["difference"] == 0.0  # the same library with the same weights
-    for label in ("minigrad", "minigrad again"):
+    assert 0 < row["difference"] < 1e-4  # the same weights; other algorithms round differently
+    for label in labels:
         assert set(row["times"][label]) == {"forward", "backward", "step", "inference"}
         assert all(len(times) == 1 and times[0] > 0 for times in row["times"][label].values())
         parameters = 4 * 6_990_872  # bytes
         assert row["memory"][label] > 3 * parameters  # with their gradients and the optimizer's momenta
     text = (tmp_path / "run.md").read_text()
     assert text in capsys.readouterr().out
-    ratios = "minigrad's time over minigrad again's"
-    for part in (ratios, "Peak memory", "Distance to the limit", "| Inception-V1 | 2 |"):
+    for ratios in ("minigrad's time over minigrad again's", "plain im2col's time over minigrad again's"):
+        assert f"## {ratios}" in text
+    for part in ("minigrad's time over plain im2col's", "Peak memory", "Distance to the limit", "| Inception-V1 | 2 |"):
         assert part in text
     assert "Beside the lecture's figures" not in text  # those are of other images and batches
 
@@ -65,10 +66,11 @@ def test_small_networks_and_layers(tmp_path):
     assert "memory" not in row and len(row["times"]["minigrad"]["step"]) == 1  # the first of two is dropped
     assert "training step, µs" in (tmp_path / "small.md").read_text()
     chosen = ("--layers", "--networks", "alexnet", "--image-size", 16, "--batch", 1)
-    assert run("cnn", *chosen, *shared, "--name", "layers") == 0
+    assert run("cnn", *chosen, *shared, "--reference", "--name", "layers") == 0
     rows = results.read(tmp_path / "layers.json")["rows"]
     assert [row["layer"]["outputs"] for row in rows] == [96, 256, 384, 384, 256]
-    assert all(set(row["times"]["minigrad"]) == {"forward", "input", "weight"} for row in rows)
+    for label in ("minigrad", "plain im2col"):
+        assert all(set(row["times"][label]) == {"forward", "input", "weight"} for row in rows)
     assert "5x5/1 96→256 groups 2" in (tmp_path / "layers.md").read_text()
 
 
@@ -124,7 +126,7 @@ def test_interrupted(tmp_path):
 
 # ---------------------------------------------------------------- workers
 def test_a_worker_answers_mistakes_and_goes_on():
-    with processes.workers(None, 1) as (ours,):
+    with processes.workers(["minigrad"], 1) as (ours,):
         with pytest.raises(processes.MeasuringError, match="^minigrad: KeyError: 'no such'$"):
             ours.ask("open", kind="no such")
         ours.ask("open", kind="product", side=4)
@@ -137,13 +139,13 @@ def test_a_worker_answers_mistakes_and_goes_on():
 
 
 def test_workers_end_with_the_block_and_a_missing_library_is_named(monkeypatch):
-    with processes.workers(None, 1) as running:
+    with processes.workers(["minigrad"], 1) as running:
         process = running[0].process
         assert process.poll() is None
     assert process.returncode is not None
-    monkeypatch.setitem(processes.PEERS, "absent", "benchmarks.no_such_library")
+    monkeypatch.setitem(processes.ADAPTERS, "absent", "benchmarks.no_such_library")
     with pytest.raises(processes.MeasuringError, match="^absent: ModuleNotFoundError"):
-        with processes.workers("absent", 1):
+        with processes.workers(["minigrad", "absent"], 1):
             pass
 
 
@@ -189,6 +191,21 @@ def test_other_scores_are_refused(theirs, difference):
     else:
         assert measuring.largest_difference(both) == pytest.approx(difference, rel=1e-6)
         assert both[0].asked[1][0] == "save" and both[1].asked[0][0] == "load"
+
+
+def test_the_reference_has_no_fast_path():
+    """In a process of its own: the switch is for everything in it."""
+    program = """
+from benchmarks import library_reference
+from minigrad.kernels import conv
+
+for name in ("forward_pointwise", "forward_blocked"):
+    setattr(conv, name, None)
+layer = library_reference.library.nn.Conv2d(2, 3, 1)
+assert layer(library_reference.library.ones(2, 2, 5, 5)).shape == (2, 3, 5, 5)
+"""
+    done = subprocess.run([sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, timeout=60)
+    assert done.returncode == 0, done.stderr
 
 
 # ---------------------------------------------------------------- cases
