@@ -16,11 +16,14 @@ def add_arguments(parser):
     add("--networks", nargs="+", metavar="NAME", help=f"default: all of {names}, the last two with --small")
     add("--batch", type=number(int, 1), metavar="N", help="images in a minibatch (default: 16; --small: 1, 64, 256)")
     add("--reference", action="store_true", help="measure minigrad with plain im2col convolutions too")
+    add("--profile", action="store_true", help="also tell where the time of minigrad's training step goes")
     add("--image-size", type=number(int, 1), metavar="N", help="side of the images (default: 224; --small: 28)")
     common.add_common(parser)
 
 
 def run(arguments):
+    if arguments.profile and arguments.layers:
+        raise CommandError("--profile: of a network's training step, which --layers does not run")
     table = networks.SMALL_NETWORKS if arguments.small else networks.NETWORKS
     names = list(dict.fromkeys(arguments.networks or table))
     for name in names:
@@ -42,7 +45,7 @@ def run(arguments):
                 if arguments.layers:
                     yield from measuring.layer_rows(name, known=known, **options)
                 else:
-                    yield measuring.network_row(name, small=arguments.small, **options)
+                    yield measuring.network_row(name, small=arguments.small, profile=arguments.profile, **options)
 
     return common.run(arguments, kind, {"image size": ", ".join(map(str, sorted(set(sizes.values()))))}, rows)
 

@@ -5,8 +5,9 @@ import importlib.metadata
 import minigrad as library
 import models
 from benchmarks import networks
+from benchmarks.step_profile import profile
 
-__all__ = ["build", "convolutions", "library", "multiply_adds", "versions"]
+__all__ = ["build", "convolutions", "library", "multiply_adds", "profile", "versions"]
 
 
 def build(name, image_size, classes):

@@ -75,7 +75,7 @@ def largest_difference(running):
     return difference
 
 
-def network_row(name, *, batch, image_size, labels, threads, device, passes, small=False):
+def network_row(name, *, batch, image_size, labels, threads, device, passes, small=False, profile=False):
     """Everything about one network, by each of the libraries called labels: a row of the results."""
     options = {"network": name, "batch": batch, "image_size": image_size, "device": device}
     row = {"kind": "network", "network": name, "batch": batch, "image_size": image_size}
@@ -87,6 +87,9 @@ def network_row(name, *, batch, image_size, labels, threads, device, passes, sma
         if len(running) > 1:
             row["difference"] = largest_difference(running)
         row["times"] = interleaved(running, "network", passes, repeated=small)
+        if profile:
+            repeats = running[0].ask("repeats", what="step", milliseconds=TURN_MS) if small else 1
+            row["profile"] = running[0].ask("profile", repeats=repeats * max(1, passes - 1))
     return row
 
 

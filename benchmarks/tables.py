@@ -2,6 +2,7 @@
 import statistics
 
 from benchmarks import networks, results
+from benchmarks.step_profile import ORDER
 
 HEADINGS = {
     "forward": "forward",
@@ -28,6 +29,7 @@ def markdown(document):
     lines += times_table(document) + ratio_tables(document)
     if document["kind"] == "cnn":
         lines += memory_table(document) + limit_table(document) + figures_table(document)
+    lines += profile_table(document)
     lines += machine_table(document)
     return "\n".join(lines).rstrip() + "\n"
 
@@ -100,12 +102,17 @@ def heading(kind, part):
     return (OPERATION_HEADINGS if kind == "operation" else HEADINGS)[part]
 
 
+def unit_of(document):
+    """The unit that suits the document's times, and the factor to it from milliseconds."""
+    return ("µs", 1000) if document["kind"] in ("small", "ops") else ("ms", 1)
+
+
 def times_table(document):
     rows = document["rows"]
     if not rows:
         return ["Nothing was measured.", ""]
     kind = rows[0]["kind"]
-    unit, factor = ("µs", 1000) if document["kind"] in ("small", "ops") else ("ms", 1)
+    unit, factor = unit_of(document)
     head = [*first_heads(kind), "library", *(f"{heading(kind, part)}, {unit}" for part in PARTS[kind])]
     cells = []
     for row in rows:
@@ -184,6 +191,34 @@ def limit_table(document):
         "multiply-adds.",
         "",
         *table(head, cells, left=2),
+    ]
+
+
+def profile_table(document):
+    """The parts of minigrad's training step, a column per network."""
+    rows = [row for row in document["rows"] if "profile" in row]
+    if not rows:
+        return []
+    unit, factor = unit_of(document)
+    profiles = [row["profile"] for row in rows]
+    sums = [sum(profile["parts"].values()) for profile in profiles]
+    order = dict.fromkeys(part for part in ORDER if any(part in profile["parts"] for profile in profiles))
+    cells = []
+    for part in order:
+        line = [part]
+        for profile, total in zip(profiles, sums):
+            elapsed = profile["parts"].get(part)
+            line.append("" if elapsed is None else f"{elapsed / total:.1%}, {number(factor * elapsed)}")
+        cells.append(line)
+    cells.append(["sum", *(number(factor * total) for total in sums)])
+    cells.append(["training step without the clock", *(number(factor * profile["step"]) for profile in profiles)])
+    return [
+        "## Where the time of minigrad's training step goes",
+        "",
+        f"Share of the sum, and {unit}: the mean over the steps, with a clock read after each operation; as many steps "
+        "without it took turns with them.",
+        "",
+        *table([unit, *(f"{name_of(row)}, batch {row['batch']}" for row in rows)], cells),
     ]
 
 

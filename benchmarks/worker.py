@@ -49,6 +49,9 @@ class Worker:
         once = sum(self.case.measure(what).values())
         return max(1, min(10_000, math.ceil(milliseconds / max(once, 1e-6))))
 
+    def profile(self, repeats):
+        return self.adapter.profile(self.case, repeats)
+
     def save(self, path):
         self.case.save(path)
 

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from benchmarks import __main__ as command
-from benchmarks import cases, chart, measuring, networks, operations, processes, results, tables, worker
+from benchmarks import cases, chart, measuring, networks, operations, processes, results, step_profile, tables, worker
 from benchmarks import library_minigrad as adapter
 from models.common import CommandError
 
@@ -33,7 +33,8 @@ def run(*arguments):
 # ---------------------------------------------------------------- whole runs
 def test_a_network_beside_a_peer(tmp_path, capsys):
     """The smallest setting, with everything: both libraries, memory, the check of the scores, JSON and Markdown."""
-    options = ("--image-size", 32, "--batch", 2, "--passes", 1, "--threads", 1, "--peer", "minigrad", "--reference")
+    options = ("--image-size", 32, "--batch", 2, "--passes", 1, "--threads", 1, "--peer", "minigrad")
+    options += ("--reference", "--profile")
     assert run("cnn", "--networks", "googlenet", *options, "--out", tmp_path, "--name", "run") == 0
     document = results.read(tmp_path / "run.json")
     assert document["complete"] and document["kind"] == "cnn"
@@ -50,7 +51,10 @@ def test_a_network_beside_a_peer(tmp_path, capsys):
         assert all(len(times) == 1 and times[0] > 0 for times in row["times"][label].values())
         parameters = 4 * 6_990_872  # bytes
         assert row["memory"][label] > 3 * parameters  # with their gradients and the optimizer's momenta
+    profiled = row["profile"]["parts"]
+    assert {"convolution, forward", "response norm, backward", "concatenation, forward", "the rest"} <= set(profiled)
     text = (tmp_path / "run.md").read_text()
+    assert f"| sum | {tables.number(sum(profiled.values()))} |" in text
     assert text in capsys.readouterr().out
     for ratios in ("minigrad's time over minigrad again's", "plain im2col's time over minigrad again's"):
         assert f"## {ratios}" in text
@@ -61,9 +65,10 @@ def test_a_network_beside_a_peer(tmp_path, capsys):
 
 def test_small_networks_and_layers(tmp_path):
     shared = ("--passes", 2, "--threads", 1, "--out", tmp_path)
-    assert run("cnn", "--small", "--networks", "mlp", "--batch", 1, *shared, "--name", "small") == 0
+    assert run("cnn", "--small", "--networks", "mlp", "--batch", 1, "--profile", *shared, "--name", "small") == 0
     (row,) = results.read(tmp_path / "small.json")["rows"]
     assert "memory" not in row and len(row["times"]["minigrad"]["step"]) == 1  # the first of two is dropped
+    assert {"linear, forward", "linear, backward", "optimizer"} <= set(row["profile"]["parts"])
     assert "training step, µs" in (tmp_path / "small.md").read_text()
     chosen = ("--layers", "--networks", "alexnet", "--image-size", 16, "--batch", 1)
     assert run("cnn", *chosen, *shared, "--reference", "--name", "layers") == 0
@@ -298,6 +303,43 @@ def test_the_networks_are_the_benchmarks():
     assert sides == [(224, 1, 1), (27, 2, 1), (13, 1, 1), (13, 2, 1), (13, 2, 1)]
 
 
+# ---------------------------------------------------------------- where the time goes
+def test_a_profile_counts_every_stretch_of_a_step_once(monkeypatch):
+    """With a clock that advances by one at every reading, and by 100 in a convolution's forward pass."""
+    now = [0.0]
+
+    def clock():
+        now[0] += 1
+        return now[0]
+
+    case = cases.NetworkCase(adapter, "lenet5", 2, 28)
+    case.step()
+    monkeypatch.setattr(step_profile.time, "perf_counter", clock)
+    case.model.conv1.register_forward_pre_hook(lambda *_: now.__setitem__(0, now[0] + 100))
+    before = {name: op.pull for name, op in step_profile.OPS.items()}
+    laps = step_profile.Laps(lambda: None)
+    with step_profile.watching(laps, case.model, case.optimizer):
+        laps.restart()
+        started = now[0]
+        case.step()
+    # the step's own stopwatch reads the clock twice; the second time is after the optimizer, where the laps end
+    assert sum(laps.seconds.values()) == now[0] - started - 1
+    assert laps.seconds["convolution, forward"] == 102
+    assert laps.seconds["convolution, to the input"] == 1 and laps.seconds["convolution, to the weight"] == 2
+    assert laps.seconds["ReLU, forward"] == laps.seconds["ReLU, backward"] == 4
+    assert {name: op.pull for name, op in step_profile.OPS.items()} == before
+    assert step_profile.MODE.on_record is None
+    assert not set(laps.seconds) - set(step_profile.ORDER)
+
+
+def test_what_runs_inside_a_response_norm_is_its_part():
+    case = cases.NetworkCase(adapter, "alexnet", 1, 16)
+    found = step_profile.profile(case, 1)
+    assert {"response norm, forward", "response norm, backward"} <= set(found["parts"])
+    assert not any(part.startswith("addition") for part in found["parts"])
+    assert found["step"] > 0
+
+
 # ---------------------------------------------------------------- tables and the chart
 def document(device="cpu", image_size=224, peer=True):
     ours = {"forward": [1000.0, 3000.0], "backward": [2000.0, 4000.0], "step": [100.0, 300.0], "inference": [9.0, 9.0]}
@@ -350,6 +392,7 @@ def test_the_chart_has_the_measured_bars_and_those_of_2016(tmp_path):
         ("cnn --small --image-size 28 --name ../up", "--name ../up: must be a file's name"),
         ("ops --families dance", "--families dance: there are elementwise"),
         ("ops --sizes huge", "--sizes huge: there are tiny, middle, large"),
+        ("cnn --layers --profile", "--profile: of a network's training step"),
         ("report missing.json", "missing.json: cannot be read"),
         ("report --chart chart.pdf missing.json", "--chart chart.pdf: must end in .png or .svg"),
     ],
