@@ -10,6 +10,7 @@ from minigrad.backend import CONVOLUTIONS, np, xp
 from minigrad.kernels.conv.blocked import flipped_weight, forward_blocked, input_blocked, weight_blocked
 from minigrad.kernels.conv.pointwise import forward_pointwise, input_pointwise, is_pointwise, weight_pointwise
 from minigrad.kernels.conv.reference import forward_reference, input_reference, weight_reference
+from minigrad.kernels.conv.small import forward_small, input_small, is_small, weight_small
 from minigrad.kernels.im2col import window_count
 
 
@@ -28,6 +29,9 @@ def convolve(x, w, bias, stride, padding, dilation, groups):
     if is_pointwise(w.shape[2:], stride, padding):
         return forward_pointwise(x, w, bias, groups)
     if xp(x) is np and x.size:
+        out = window_count(x.shape[2:], w.shape[2:], stride, padding, dilation)
+        if is_small(w.shape, stride, dilation, groups, out):
+            return forward_small(x, w, bias, stride, padding, out)
         return forward_blocked(x, w, bias, stride, padding, dilation, groups)
     return forward_reference(x, w, bias, stride, padding, dilation, groups)
 
@@ -43,6 +47,8 @@ def convolve_input(g, w, size, stride, padding, dilation, groups):
         return input_pointwise(g, w, groups)
     if xp(g) is not np or not g.size:
         return input_reference(g, w, size, stride, padding, dilation, groups)
+    if stride == (1, 1) and is_small(w.shape, stride, dilation, groups, g.shape[2:]):
+        return input_small(g, w, size, padding)
     reach = tuple(d * (k - 1) - p for d, k, p in zip(dilation, kernel, padding))
     few = 2 * w.shape[0] <= 3 * w.shape[1] * groups  # columns of g are not many more than those of x
     whole = g.shape[2:] == window_count(size, kernel, stride, padding, dilation)
@@ -60,5 +66,8 @@ def convolve_weight(g, x, kernel, stride, padding, dilation, groups):
     if is_pointwise(kernel, stride, padding) and x.shape[2:] == g.shape[2:]:
         return weight_pointwise(g, x, groups)
     if xp(x) is np and x.size and g.size:
+        shape = (g.shape[1], x.shape[1] // groups, *kernel)
+        if is_small(shape, stride, dilation, groups, g.shape[2:]):
+            return weight_small(g, x, kernel, stride, padding)
         return weight_blocked(g, x, kernel, stride, padding, dilation, groups)
     return weight_reference(g, x, kernel, stride, padding, dilation, groups)
