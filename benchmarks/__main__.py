@@ -5,7 +5,7 @@ import os
 import sys
 
 # Each command is a module with HELP, add_arguments(parser) and run(arguments), which returns the exit code.
-COMMANDS = ("cnn", "ops", "report")
+COMMANDS = ("cnn", "ops", "footprint", "report")
 
 
 class Parser(argparse.ArgumentParser):
@@ -17,7 +17,7 @@ class Parser(argparse.ArgumentParser):
 
 def parser():
     top = Parser(prog="python -m benchmarks", description="Measurements: see benchmarks/README.md.")
-    commands = top.add_subparsers(dest="command", metavar="{cnn,ops,overhead,report}", required=True)
+    commands = top.add_subparsers(dest="command", metavar="{cnn,ops,footprint,overhead,report}", required=True)
     for name in COMMANDS:
         module = importlib.import_module(f"benchmarks.{name}")
         sub = commands.add_parser(name, help=module.HELP, description=module.HELP)
@@ -30,10 +30,20 @@ def parser():
 def main(arguments=None):
     """Run one command; returns the exit code: 0 done, 1 a library failed, 2 a user's mistake, 130 interrupted."""
     arguments = sys.argv[1:] if arguments is None else arguments
-    if arguments[:1] == ["overhead"]:  # it sets the threads of NumPy before anything imports that
-        overhead = importlib.import_module("benchmarks.overhead")
-        overhead.main(arguments[1:])
-        return 0
+    try:
+        if arguments[:1] == ["overhead"]:  # it sets the threads of NumPy before anything imports that
+            importlib.import_module("benchmarks.overhead").main(arguments[1:])
+            return 0
+        return run(arguments)
+    except BrokenPipeError:  # the reader of the output has gone, as head does: nothing more can be said
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 141
+    except KeyboardInterrupt:
+        print("\ninterrupted", file=sys.stderr)
+        return 130
+
+
+def run(arguments):
     from benchmarks.processes import MeasuringError
     from models.common import CommandError
 
@@ -43,12 +53,6 @@ def main(arguments=None):
     except (CommandError, MeasuringError) as error:
         print("error:", " ".join(str(error).split()), file=sys.stderr)
         return 2 if isinstance(error, CommandError) else 1
-    except BrokenPipeError:  # the reader of the output has gone, as head does: nothing more can be said
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 141
-    except KeyboardInterrupt:
-        print("\ninterrupted", file=sys.stderr)
-        return 130
 
 
 if __name__ == "__main__":

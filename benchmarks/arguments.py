@@ -11,12 +11,15 @@ from models.common import CommandError, number, open_device, terminated_as_inter
 PASSES = 11  # the benchmark's, the first of which is dropped
 
 
-def add_common(parser):
+def add_common(parser, device=True):
     add = parser.add_argument
     add("--peer", choices=PEERS, help="measure this library too, pass by pass in turns; minigrad: itself, as a control")
     add("--passes", type=number(int, 1), default=PASSES, metavar="N", help="the first is dropped (default: 11)")
     add("--threads", type=number(int, 1), metavar="N", help="CPU threads of each library (default: all cores)")
-    add("--device", default="cpu", metavar="cpu|cuda|cuda:N", help="default: cpu")
+    if device:
+        add("--device", default="cpu", metavar="cpu|cuda|cuda:N", help="default: cpu")
+    else:
+        parser.set_defaults(device="cpu")
     add("--out", default=str(results.FOLDER), metavar="FOLDER", help="default: benchmarks/results")
     add("--name", metavar="NAME", help="write NAME.json and NAME.md (default: what is measured, and the date)")
 
@@ -40,7 +43,7 @@ def labels_of(arguments):
     return labels
 
 
-def run(arguments, kind, settings, rows):
+def run(arguments, kind, settings, rows, product=True):
     """Measure row by row into a file of results and show them.
 
     Args:
@@ -48,6 +51,7 @@ def run(arguments, kind, settings, rows):
         kind: of document, see results.Results.
         settings: further ones, to be kept with the results.
         rows: a function of the number of threads that yields the rows.
+        product: whether the rate of a large matrix product is measured first.
 
     Returns:
         int: 0, or 130 if interrupted; what was measured is kept in both cases.
@@ -64,8 +68,8 @@ def run(arguments, kind, settings, rows):
     code = 0
     try:
         with terminated_as_interrupted():
-            say("versions and the rate of a matrix product")
-            versions, rates = measuring.about_the_libraries(labels_of(arguments), threads, arguments.device)
+            say("versions and the rate of a matrix product" if product else "versions")
+            versions, rates = measuring.about_the_libraries(labels_of(arguments), threads, arguments.device, product)
             document["versions"].update(versions)
             document["product_gflops"] = rates
             for row in rows(threads):
@@ -75,9 +79,10 @@ def run(arguments, kind, settings, rows):
         code = 130
     finally:
         if document["complete"] or document["rows"]:
+            text = tables.markdown(document)
+            print(text)  # first: a full disk then costs the files alone
             found.write()
-            write_text(path.with_suffix(".md"), tables.markdown(document))
-            print(tables.markdown(document))
+            write_text(path.with_suffix(".md"), text)
             print(f"written: {path} and {path.with_suffix('.md').name}")
     if code:
         kept = f"; kept what was measured: {path}" if document["rows"] else ""

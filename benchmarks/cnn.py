@@ -17,7 +17,7 @@ def add_arguments(parser):
     add("--batch", type=number(int, 1), metavar="N", help="images in a minibatch (default: 16; --small: 1, 64, 256)")
     add("--reference", action="store_true", help="measure minigrad with plain im2col convolutions too")
     add("--profile", action="store_true", help="also tell where the time of minigrad's training step goes")
-    add("--image-size", type=number(int, 1), metavar="N", help="side of the images (default: 224; --small: 28)")
+    add("--image-size", type=number(int, 1, 2049), metavar="N", help="side of the images (default: 224; --small: 28)")
     common.add_common(parser)
 
 

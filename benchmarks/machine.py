@@ -4,10 +4,12 @@ import platform
 import subprocess
 from pathlib import Path
 
+from benchmarks.processes import THREAD_VARIABLES
+
 CACHES = Path("/sys/devices/system/cpu/cpu0/cache")
 CPUINFO = Path("/proc/cpuinfo")
-# Settings of the user's that change which kernels run, and how fast.
-VARIABLES = ("OPENBLAS_CORETYPE", "OPENBLAS_L2_SIZE", "MKL_DEBUG_CPU_TYPE", "ONEDNN_MAX_CPU_ISA", "OMP_WAIT_POLICY")
+# Settings of the user's that change which kernels run, and how fast: variables that begin so.
+VARIABLES = ("OPENBLAS_", "MKL_", "ONEDNN_", "DNNL_", "OMP_", "KMP_", "MALLOC_", "GLIBC_TUNABLES", "LD_PRELOAD", "NPY_")
 ROOT = Path(__file__).resolve().parent.parent
 
 
@@ -15,7 +17,8 @@ def describe():
     """The machine as a dict of strings and numbers; what a system does not tell is left out."""
     found = {"CPU": processor(), "cores": cores(), "caches": caches(), "memory": memory()}
     found["system"] = f"{platform.system()} {platform.machine()}"
-    found["environment"] = " ".join(f"{name}={os.environ[name]}" for name in VARIABLES if name in os.environ)
+    chosen = sorted(name for name in os.environ if name.startswith(VARIABLES) and name not in THREAD_VARIABLES)
+    found["environment"] = " ".join(f"{name}={os.environ[name]}" for name in chosen) or "none that choose kernels"
     if hasattr(os, "getloadavg"):
         found["load before"] = round(os.getloadavg()[0], 2)
     return {name: value for name, value in found.items() if value}

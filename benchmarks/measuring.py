@@ -122,15 +122,25 @@ def operation_row(running, name, family, *, device, passes):
     return {"kind": "operation", "operation": name, "family": family, "times": times}
 
 
-def about_the_libraries(labels, threads, device):
-    """Versions and threads that the libraries report, and the rate of their matrix products in GFLOP/s."""
+def about_the_libraries(labels, threads, device, product):
+    """Versions that the libraries report and, if product is set, {label: GFLOP/s of a large matrix product by pass}.
+
+    Raises:
+        MeasuringError: if one does not use so many threads.
+    """
+    versions, rates = {}, None
     with workers(labels, threads) as running:
-        open_case(running, "product", side=PRODUCT_SIDE, device=device)
-        times = interleaved(running, "product", PRODUCT_PASSES)
-        described = {worker.label: worker.description for worker in running}
-    versions = {name: version for found in described.values() for name, version in found["versions"].items()}
-    for label, found in described.items():
-        if found["threads"] != threads:
-            raise MeasuringError(f"{label} uses {found['threads']} threads where {threads} were asked for")
-    rates = {label: [2e-6 * PRODUCT_SIDE**3 / value for value in parts["product"]] for label, parts in times.items()}
+        for worker in running:
+            if worker.description["threads"] != threads:
+                used = worker.description["threads"]
+                raise MeasuringError(f"{worker.label} uses {used} threads where {threads} were asked for")
+            versions |= worker.description["versions"]
+        if product:
+            rates = product_rates(running, device)
     return versions, rates
+
+
+def product_rates(running, device):
+    open_case(running, "product", side=PRODUCT_SIDE, device=device)
+    times = interleaved(running, "product", PRODUCT_PASSES)
+    return {label: [2e-6 * PRODUCT_SIDE**3 / value for value in parts["product"]] for label, parts in times.items()}

@@ -20,6 +20,11 @@ THREAD_VARIABLES = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"
 PATIENCE_S = 5  # for a worker that is told to end
 
 
+def thread_variables(threads):
+    """The environment variables that give a library and its BLAS so many threads."""
+    return dict.fromkeys(THREAD_VARIABLES, str(threads))
+
+
 class MeasuringError(Exception):
     """A worker could not do what it was asked for; one sentence."""
 
@@ -37,13 +42,12 @@ class WorkerProcess:
 
     def __init__(self, label, threads):
         self.label = label
-        environment = {**os.environ, **dict.fromkeys(THREAD_VARIABLES, str(threads))}
         self.process = subprocess.Popen(
             [sys.executable, "-m", "benchmarks.worker", ADAPTERS[label], str(threads)],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             cwd=ROOT,
-            env=environment,
+            env={**os.environ, **thread_variables(threads)},
             text=True,
             encoding="utf-8",
             start_new_session=True,  # Ctrl-C is for the parent, which ends its workers

@@ -18,7 +18,7 @@ class Results:
 
     Args:
         command: what was typed.
-        kind: "cnn", "small", "layers" or "ops".
+        kind: "cnn", "small", "layers", "ops" or "footprint".
         settings: threads, device, passes and whatever else was chosen.
         path: of the JSON file.
     """

@@ -26,6 +26,8 @@ def markdown(document):
     lines = [f"# {title(document)}", ""]
     if not document["complete"]:
         lines += ["The run ended early: what follows is what it had measured.", ""]
+    if document["kind"] == "footprint":
+        return "\n".join(lines + footprint_tables(document) + machine_table(document)).rstrip() + "\n"
     lines += times_table(document) + ratio_tables(document)
     if document["kind"] == "cnn":
         lines += memory_table(document) + limit_table(document) + figures_table(document)
@@ -40,6 +42,7 @@ def title(document):
         "small": "Small networks",
         "layers": "Convolutions",
         "ops": "Operations",
+        "footprint": "Import time and installed size",
     }[document["kind"]]
 
 
@@ -165,6 +168,26 @@ def memory_table(document):
     if pairs:
         cells.append(["largest", *[""] * (1 + len(labels)), *(f"{max(found):.2f}" for found in ratios.values())])
     return ["## Peak memory of the training step", "", *table(head, cells, left=2)]
+
+
+def footprint_tables(document):
+    if not document["rows"]:
+        return ["Nothing was measured.", ""]
+    (row,) = document["rows"]
+    times = [[label, median_and_range(found["import"])] for label, found in row["times"].items()]
+    sizes = []
+    for label, parts in row["sizes"].items():
+        total = {what: sum(part[what] for part in parts.values()) for what in ("files", "bytecode")}
+        listed = ", ".join(f"{name} {part['files'] / 1e6:.1f}" for name, part in parts.items())
+        sizes.append([label, f"{total['files'] / 1e6:.1f}", listed, f"{total['bytecode'] / 1e6:.1f}"])
+    return [
+        "Of the import statement, in fresh processes: median, range in brackets.",
+        "",
+        *table(["library", "import, ms"], times),
+        "What pip installs, in MB (10^6 bytes), dependencies included; bytecode is what Python makes of it besides.",
+        "",
+        *table(["library", "MB", "of which", "bytecode, MB"], sizes),
+    ]
 
 
 def limit_table(document):

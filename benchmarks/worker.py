@@ -105,7 +105,7 @@ def main(module, threads):
     os.dup2(2, 1)
     try:
         worker = Worker(importlib.import_module(module), int(threads))
-    except ImportError as error:
+    except Exception as error:  # a library that is missing, or broken
         print(json.dumps({"error": f"{type(error).__name__}: {error}"}), file=answers, flush=True)
         return
     print(json.dumps({"value": worker.describe()}), file=answers, flush=True)

@@ -88,6 +88,21 @@ def test_operations(tmp_path):
     assert "geometric mean" in (tmp_path / "ops.md").read_text()
 
 
+def test_footprint(tmp_path, capsys):
+    """minigrad with NumPy: the import, and what pip installs, which is a release's size and no machine's."""
+    assert run("footprint", "--passes", 2, "--threads", 1, "--out", tmp_path, "--name", "footprint") == 0
+    document = results.read(tmp_path / "footprint.json")
+    (row,) = document["rows"]
+    assert set(row["times"]) == set(row["sizes"]) == {"minigrad", "NumPy alone"}
+    assert all(len(found["import"]) == 1 and found["import"][0] > 0 for found in row["times"].values())
+    sizes = row["sizes"]["minigrad"]
+    assert set(sizes) == {"minigrad", "numpy", "threadpoolctl"}
+    assert sizes["numpy"]["files"] > 20e6 > sizes["minigrad"]["files"] > 1e6 < sizes["minigrad"]["bytecode"]
+    assert document["product_gflops"] is None
+    text = (tmp_path / "footprint.md").read_text()
+    assert text in capsys.readouterr().out and "import, ms" in text
+
+
 def test_a_failing_library_is_one_sentence_and_what_was_measured_stays(tmp_path, monkeypatch, capsys):
     real = measuring.operation_row
 
