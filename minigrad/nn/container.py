@@ -4,7 +4,9 @@ import operator
 from collections import OrderedDict
 from collections.abc import Iterable, Mapping
 
+from minigrad.nn.activation import ReLU
 from minigrad.nn.module import Module, indented
+from minigrad.nn.pairs import CONVOLUTIONS, call_pair
 from minigrad.tensor import Tensor
 from minigrad.variable import Parameter
 
@@ -79,9 +81,20 @@ class Sequential(_Indexed):
 
     def forward(self, input):
         """Return the last module's result."""
+        conv = None  # a convolution that waits for the next module: the two may be one operation
         for module in self._modules.values():
-            input = module(input)
-        return input
+            if conv is not None:
+                if type(module) is ReLU:
+                    input = call_pair(conv, module, input)
+                    conv = None
+                    continue
+                input = conv(input)
+                conv = None
+            if type(module) in CONVOLUTIONS:
+                conv = module
+            else:
+                input = module(input)
+        return input if conv is None else conv(input)
 
     def __getitem__(self, idx):
         if isinstance(idx, slice):

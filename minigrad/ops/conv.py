@@ -3,12 +3,16 @@
 from minigrad.kernels import conv as kernels
 from minigrad.kernels import im2col as columns
 from minigrad.op import Op
+from minigrad.operands import explained
+from minigrad.ops.activation import relu_op
 from minigrad.ops.core import sum_to
 from minigrad.ops.define import require_tensor
 from minigrad.ops.pad import pad_op
 from minigrad.ops.shape import reshape_op
 from minigrad.ops.sizes import batched, spatial_ints, unbatched
 from minigrad.registry import function
+from minigrad.tensor import wrap
+from minigrad.variable import MODE, is_tracked
 
 # ---------------------------------------------------------------------- ops: a family closed under differentiation
 
@@ -188,7 +192,7 @@ def _same_padding(name, kernel, stride, dilation):
     return tuple((total // 2, total - total // 2) for total in totals)
 
 
-def _conv(name, spatial, input, weight, bias, stride, padding, dilation, groups):
+def _conv(name, spatial, input, weight, bias, stride, padding, dilation, groups, op=convolution):
     _check_tensors(name, input, weight, bias)
     _check_dimensions(name, spatial, input, weight)
     stride = spatial_ints(stride, spatial, name, "stride")
@@ -217,8 +221,30 @@ def _conv(name, spatial, input, weight, bias, stride, padding, dilation, groups)
             f"Calculated padded input size per channel: ({_sizes_text(padded)}). Kernel size: ({_sizes_text(reach)}). "
             "Kernel size can't be greater than actual input size"
         )
-    out = convolution(x, weight, bias, stride=stride, padding=padding, dilation=dilation, groups=groups)
+    out = op(x, weight, bias, stride=stride, padding=padding, dilation=dilation, groups=groups)
     return unbatched(out, added)
+
+
+def _convolution_then_relu(x, w, bias, **given):
+    """Return relu(convolution(x, w, bias)) from one kernel; the graph is that of the two operations."""
+    tensors = (x, w, bias)
+    arrays = [None if tensor is None else tensor.array for tensor in tensors]
+    try:
+        out = kernels.convolve(*arrays, **given, relu=True)
+    except Exception as error:
+        raise explained(convolution, arrays, error) from error.__cause__
+    if not (MODE.grad and any(tensor is not None and is_tracked(tensor) for tensor in tensors)):
+        return wrap(out)
+    # Neither operation's gradient needs the convolution's own result, so that relu's may stand in for it.
+    y = convolution.record(tensors, arrays, given, out)
+    return relu_op.record((y,), (out,), {}, out)
+
+
+def conv_relu(input, weight, bias, stride, padding, dilation, groups):
+    """Return relu of conv1d, conv2d or conv3d, whichever the weight is for, in fewer passes over memory."""
+    spatial = weight.array.ndim - 2
+    name = f"conv{spatial}d"
+    return _conv(name, spatial, input, weight, bias, stride, padding, dilation, groups, op=_convolution_then_relu)
 
 
 @function()

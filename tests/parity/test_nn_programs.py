@@ -707,3 +707,61 @@ def test_program(program):
         warnings.simplefilter("ignore")
         actual, expected = program(minigrad), program(torch)
     same(actual, expected)
+
+
+# ---------------------------------------------------------------------- fusion
+def lived_in(t, bn):
+    """Fill parameters and statistics with values as after training; returns the batch norm in eval mode."""
+    fill(t, bn)
+    bn.running_mean.copy_(tensor(t, bn.num_features, seed=7))
+    bn.running_var.copy_(tensor(t, bn.num_features, seed=8).abs() + 0.5)
+    return bn.eval()
+
+
+def fused_convolution(t):
+    conv = fill(t, t.nn.Conv2d(4, 6, 3, groups=2, bias=False)).eval()
+    fused = t.nn.utils.fusion.fuse_conv_bn_eval(conv, lived_in(t, t.nn.BatchNorm2d(6)))
+    return fused.weight, fused.bias, fused.weight.requires_grad, fused.bias.requires_grad, repr(fused)
+
+
+def fused_transposed_convolution(t):
+    conv = fill(t, t.nn.ConvTranspose1d(4, 3, 3)).eval()
+    fused = t.nn.utils.fuse_conv_bn_eval(conv, lived_in(t, t.nn.BatchNorm1d(3)), transpose=True)
+    return fused.weight, fused.bias, fused.bias.requires_grad
+
+
+def fused_linear(t):
+    linear = fill(t, t.nn.Linear(3, 5)).eval()
+    fused = t.nn.utils.fuse_linear_bn_eval(linear, lived_in(t, t.nn.BatchNorm1d(5)))
+    one = t.nn.utils.fuse_linear_bn_eval(linear, lived_in(t, t.nn.BatchNorm1d(1)))
+    return fused.weight, fused.bias, one.weight, one.bias, repr(fused)
+
+
+def fused_weights(t):
+    w, mean = tensor(t, 3, 2, 1), tensor(t, 3, seed=1)
+    pair = t.nn.utils.fuse_conv_bn_weights(w, None, mean, mean * mean, 1e-3, None, None)
+    linear = t.nn.utils.fuse_linear_bn_weights(w[:, :, 0], None, mean, mean * mean, 1e-3, mean, mean)
+    return *pair, *linear, [parameter.requires_grad for parameter in (*pair, *linear)]
+
+
+def fusion_errors(t):
+    conv, bn = t.nn.Conv2d(2, 3, 1), t.nn.BatchNorm2d(3)
+    small = t.nn.BatchNorm1d(2).eval()
+    return [
+        error(t.nn.utils.fuse_conv_bn_eval, conv, bn),
+        error(t.nn.utils.fuse_conv_bn_eval, conv.eval(), t.nn.BatchNorm2d(3, track_running_stats=False).eval()),
+        error(t.nn.utils.fuse_linear_bn_eval, t.nn.Linear(2, 3).eval(), small),
+    ]
+
+
+FUSION = [fused_convolution, fused_transposed_convolution, fused_linear, fused_weights, fusion_errors]
+
+
+@pytest.mark.parametrize("program", FUSION, ids=[program.__name__ for program in FUSION])
+def test_fusion_gives_what_pytorch_gives(program):
+    for ours, theirs in zip(program(minigrad), program(torch), strict=True):
+        if isinstance(theirs, torch.Tensor):
+            assert str(ours.dtype).split(".")[-1] == str(theirs.dtype).split(".")[-1]
+            np.testing.assert_allclose(ours.detach().numpy(), theirs.detach().numpy(), rtol=1e-6, atol=1e-6)
+        else:
+            assert ours == theirs

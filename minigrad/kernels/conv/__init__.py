@@ -19,11 +19,16 @@ def _through_float32(kernel, g, other, *args):
     return kernel(g.astype(np.float32), other.astype(np.float32), *args).astype(np.float16)
 
 
-def convolve(x, w, bias, stride, padding, dilation, groups):
-    """Return y = w * x + bias, (N, O, *out); bias is (O,) or None."""
+def convolve(x, w, bias, stride, padding, dilation, groups, relu=False):
+    """Return y = w * x + bias, (N, O, *out); bias is (O,) or None. With relu, max(y, 0)."""
+    y = _convolve(x, w, bias, stride, padding, dilation, groups)
+    return y.clip(y.dtype.type(0), np.inf, out=y) if relu else y
+
+
+def _convolve(x, w, bias, stride, padding, dilation, groups):
     if x.dtype == np.float16 and xp(x) is np:
         wide = None if bias is None else bias.astype(np.float32)
-        return _through_float32(convolve, x, w, wide, stride, padding, dilation, groups)
+        return _through_float32(_convolve, x, w, wide, stride, padding, dilation, groups)
     if CONVOLUTIONS.plain:
         return forward_reference(x, w, bias, stride, padding, dilation, groups)
     if is_pointwise(w.shape[2:], stride, padding):

@@ -1,9 +1,9 @@
-"""Utilities of networks: clipping gradients, parameters as a vector, penalties, reparametrisation.
+"""Utilities of networks: clipping gradients, parameters as a vector, penalties, reparametrisation, fusion.
 
 Source: https://docs.pytorch.org/docs/stable/nn.html#utilities
 """
 
-from minigrad.nn.utils import parametrizations, parametrize, rnn
+from minigrad.nn.utils import fusion, parametrizations, parametrize, rnn
 from minigrad.nn.utils.clip_grad import (
     clip_grad_norm,
     clip_grad_norm_,
@@ -12,5 +12,11 @@ from minigrad.nn.utils.clip_grad import (
     get_total_norm,
 )
 from minigrad.nn.utils.convert_parameters import parameters_to_vector, vector_to_parameters
+from minigrad.nn.utils.fusion import (
+    fuse_conv_bn_eval,
+    fuse_conv_bn_weights,
+    fuse_linear_bn_eval,
+    fuse_linear_bn_weights,
+)
 from minigrad.nn.utils.norms import remove_spectral_norm, remove_weight_norm, spectral_norm, weight_norm
 from minigrad.nn.utils.penalties import l1_penalty, l2_penalty, select_parameters
