@@ -8,6 +8,7 @@ float32.
 from math import prod
 
 from minigrad.backend import np, xp
+from minigrad.kernels import channel_norm
 
 
 def widened(x):
@@ -65,6 +66,8 @@ def _count(shape, axes):
 
 def moments(x, axes):
     """Return (mean, biased variance) over axes, kept with length 1."""
+    if x.size >= channel_norm.SMALLEST and channel_norm.suits(x, _kept(x.shape, axes)):
+        return channel_norm.moments(x)
     x = widened(x)
     count = _count(x.shape, axes)
     mean = sum_over(x, axes) / count
@@ -80,6 +83,8 @@ def mean_square(x, axes):
 
 def forward(x, weight, bias, mean, rstd):
     """Return (x - mean) * rstd * weight + bias; mean, weight and bias may be None."""
+    if x.size >= channel_norm.SMALLEST and mean is not None and channel_norm.suits(x, rstd.shape):
+        return channel_norm.forward(x, weight, bias, mean, rstd)
     y = widened(x)
     scale = rstd if weight is None or not _small(weight, rstd, x) else rstd * weight
     y = y * scale if mean is None else np.subtract(y, mean) if xp(y) is np else y - mean
@@ -107,6 +112,9 @@ def gradients(g, x, weight, mean, rstd, axes, fixed, affine, needs):
     weight and bias in the view. Sums are taken in two steps: over the dimensions in which neither the statistics nor
     the weight vary, and then, of the small results, over the others.
     """
+    large = x.size >= channel_norm.SMALLEST and mean is not None and axes == (0, 2) and affine == rstd.shape
+    if large and channel_norm.suits(x, rstd.shape):
+        return channel_norm.gradients(g, x, weight, mean, rstd, fixed, needs)
     wide = widened(g)
     if not wide.flags.c_contiguous:  # a broadcast gradient, as of sum: products with it would take NumPy's slow path
         wide = xp(g).ascontiguousarray(wide)
