@@ -16,7 +16,7 @@ _FAR = 2.0  # standard deviations between mean and zero from which on the mean i
 
 
 def suits(x, statistics):
-    """Return whether these kernels take x, an array of SMALLEST or more elements whose statistics have that shape (dimensions kept)."""
+    """Return whether these kernels take x, an array of SMALLEST or more elements with statistics of that shape."""
     return (
         type(x) is np.ndarray
         and x.ndim == 3
