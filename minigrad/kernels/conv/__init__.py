@@ -11,6 +11,7 @@ from minigrad.kernels.conv.blocked import flipped_weight, forward_blocked, input
 from minigrad.kernels.conv.pointwise import forward_pointwise, input_pointwise, is_pointwise, weight_pointwise
 from minigrad.kernels.conv.reference import forward_reference, input_reference, weight_reference
 from minigrad.kernels.conv.small import forward_small, input_small, is_small, weight_small
+from minigrad.kernels.conv.winograd import forward_winograd, input_winograd, suits_winograd, weight_winograd
 from minigrad.kernels.im2col import window_count
 
 
@@ -35,6 +36,8 @@ def _convolve(x, w, bias, stride, padding, dilation, groups):
         return forward_pointwise(x, w, bias, groups)
     if xp(x) is np and x.size:
         out = window_count(x.shape[2:], w.shape[2:], stride, padding, dilation)
+        if CONVOLUTIONS.winograd and suits_winograd(x, w.shape, stride, padding, dilation, groups, out):
+            return forward_winograd(x, w, bias, padding, groups)
         if is_small(w.shape, stride, dilation, groups, out):
             return forward_small(x, w, bias, stride, padding, out)
         return forward_blocked(x, w, bias, stride, padding, dilation, groups)
@@ -52,11 +55,13 @@ def convolve_input(g, w, size, stride, padding, dilation, groups):
         return input_pointwise(g, w, groups)
     if xp(g) is not np or not g.size:
         return input_reference(g, w, size, stride, padding, dilation, groups)
+    whole = g.shape[2:] == window_count(size, kernel, stride, padding, dilation)
+    if whole and CONVOLUTIONS.winograd and suits_winograd(g, w.shape, stride, padding, dilation, groups, size):
+        return input_winograd(g, w, padding, groups)
     if stride == (1, 1) and is_small(w.shape, stride, dilation, groups, g.shape[2:]):
         return input_small(g, w, size, padding)
     reach = tuple(d * (k - 1) - p for d, k, p in zip(dilation, kernel, padding))
     few = 2 * w.shape[0] <= 3 * w.shape[1] * groups  # columns of g are not many more than those of x
-    whole = g.shape[2:] == window_count(size, kernel, stride, padding, dilation)
     if few and whole and all(s == 1 for s in stride) and min(reach) >= 0:
         return forward_blocked(g, flipped_weight(w, groups), None, stride, reach, dilation, groups)
     return input_blocked(g, w, size, stride, padding, dilation, groups)
@@ -72,6 +77,10 @@ def convolve_weight(g, x, kernel, stride, padding, dilation, groups):
         return weight_pointwise(g, x, groups)
     if xp(x) is np and x.size and g.size:
         shape = (g.shape[1], x.shape[1] // groups, *kernel)
+        whole = g.shape[2:] == window_count(x.shape[2:], kernel, stride, padding, dilation)
+        suits = suits_winograd(x, shape, stride, padding, dilation, groups, g.shape[2:])
+        if whole and CONVOLUTIONS.winograd and suits:
+            return weight_winograd(g, x, padding, groups)
         if is_small(shape, stride, dilation, groups, g.shape[2:]):
             return weight_small(g, x, kernel, stride, padding)
         return weight_blocked(g, x, kernel, stride, padding, dilation, groups)
