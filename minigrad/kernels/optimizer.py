@@ -4,14 +4,14 @@ A formula written in operators makes one pass over memory per operator. Run on b
 reads and writes each array once, however many operators it has: that is where a step's time goes.
 """
 
-import os
-import threading
+from minigrad.backend import memory_root, np
+from minigrad.backend.threads import parallel_for
 
-from minigrad.backend import get_num_threads, memory_root, np, xp
-
-BLOCK_SIZE = 1 << 17  # elements; larger than a cache would like, but the threads wait for each other less often
-PIECE_SIZE = 1 << 21  # elements of a thread's piece of work: several blocks
-PARALLEL_SIZE = 1 << 21  # elements in all from which waking the threads pays off
+# Elements of a block. Its arrays fit the last level's cache rather than the second: each operator takes Python's lock,
+# and threads that meet there lose more time (some 20 µs) than the faster cache saves.
+BLOCK_SIZE = 1 << 18
+SERIAL_SIZE = 1 << 17  # elements of an array up to which it is left to the calling thread
+PARALLEL_SIZE = 1 << 19  # elements of all other arrays from which waking the threads pays off
 
 
 def update_in_place(formula, work):
@@ -24,17 +24,24 @@ def update_in_place(formula, work):
     float16 arrays are computed in float32, complex ones as pairs of real numbers. Floating-point warnings are off:
     an infinite gradient gives an infinite parameter, not a message.
     """
-    pieces = []
+    blocks = []
     with np.errstate(all="ignore"):
         for arrays, options in work:
             first = arrays[0]
+            small = type(first) is not np.ndarray or first.size <= SERIAL_SIZE
+            if small and first.dtype.char in "fd":
+                formula(*arrays, **options)
+                continue
             for parts in _real_parts(arrays):
-                if xp(first) is not np or (first.ndim and first.size <= BLOCK_SIZE):
+                if small:
                     _update_block(formula, parts, options)
                 else:
-                    pieces.extend((piece, options) for piece in _split(_flat(parts), PIECE_SIZE))
-    if pieces:
-        _for_each(lambda piece: _update_piece(formula, *piece), pieces, _overlap_free(work))
+                    blocks.extend((block, options) for block in _blocks(_flat(parts)))
+        if sum(block[0].size for block, _ in blocks) >= PARALLEL_SIZE and _overlap_free(work):
+            parallel_for(len(blocks), lambda index: _update_block(formula, *blocks[index]))
+        else:
+            for block, options in blocks:
+                _update_block(formula, block, options)
 
 
 def _overlap_free(work):
@@ -60,21 +67,12 @@ def _flat(arrays):
     return arrays
 
 
-def _split(arrays, size):
-    """Split arrays of one shape along their first axis into lists of views of about `size` elements."""
-    first = arrays[0]
-    if first.size <= size or first.ndim == 0:
-        return [arrays] if first.size else []
-    rows = max(1, size // (first.size // first.shape[0]))
-    return [
-        [None if a is None else a[start : start + rows] for a in arrays] for start in range(0, first.shape[0], rows)
-    ]
-
-
-def _update_piece(formula, arrays, options):
-    with np.errstate(all="ignore"):  # a thread has its own setting
-        for block in _split(arrays, BLOCK_SIZE):
-            _update_block(formula, block, options)
+def _blocks(arrays):
+    """Split arrays of one shape along their first axis into lists of views of about BLOCK_SIZE elements."""
+    length = arrays[0].shape[0]
+    count = min(length, -(-arrays[0].size // BLOCK_SIZE))
+    cuts = [index * length // count for index in range(count + 1)]
+    return [[None if a is None else a[start:stop] for a in arrays] for start, stop in zip(cuts, cuts[1:], strict=False)]
 
 
 def _update_block(formula, arrays, options):
@@ -86,36 +84,3 @@ def _update_block(formula, arrays, options):
     for index, (array, result) in enumerate(zip(arrays, wide)):
         if array is not None and index != 1:  # the gradient is only read
             array[...] = result
-
-
-# ---------------------------------------------------------------- threads
-class _Pool:
-    executor = None
-    threads = 0
-    lock = threading.Lock()
-
-
-def _for_each(function, pieces, in_any_order):
-    """Call the function on every piece, on several threads if it may be and there is enough work."""
-    threads = min(get_num_threads(), len(pieces))
-    if threads < 2 or not in_any_order or sum(arrays[0].size for arrays, _ in pieces) < PARALLEL_SIZE:
-        for piece in pieces:
-            function(piece)
-        return
-    with _Pool.lock:
-        if _Pool.threads != threads:
-            from concurrent.futures import ThreadPoolExecutor  # here, as most programs never need it
-
-            _Pool.executor, _Pool.threads = ThreadPoolExecutor(threads, "minigrad-optimizer"), threads
-        executor = _Pool.executor
-    for _ in executor.map(function, pieces):
-        pass
-
-
-def _forget_threads():
-    """A forked child has none of its parent's threads."""
-    _Pool.executor, _Pool.threads, _Pool.lock = None, 0, threading.Lock()
-
-
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_forget_threads)

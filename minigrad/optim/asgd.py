@@ -80,8 +80,9 @@ class ASGD(PointwiseOptimizer):
             "ax": zeros_like(parameter),
         }
 
-    def prepare(self, parameter, state, group, options):
-        super().prepare(parameter, state, group, options)
+    def prepare(self, parameter, state, group):
+        own = super().prepare(parameter, state, group)
         step, lr = state["step"].item(), to_scalar(group["lr"])
         state["eta"].array[...] = lr / (1 + group["lambd"] * lr * step) ** group["alpha"]  # for the next step
         state["mu"].array[...] = 1 / max(1, step - group["t0"])
+        return own

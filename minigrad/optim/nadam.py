@@ -113,8 +113,8 @@ class NAdam(PointwiseOptimizer):
             "exp_avg_sq": zeros_like(parameter),
         }
 
-    def prepare(self, parameter, state, group, options):
-        super().prepare(parameter, state, group, options)
-        momentum = momentum_at(options["step"], options["betas"][0], options["momentum_decay"])
-        state["mu_product"].array *= to_scalar(momentum)
-        options["mu_product"] = state["mu_product"].item()
+    def prepare(self, parameter, state, group):
+        own = super().prepare(parameter, state, group)
+        beta1, momentum_decay = to_scalar(group["betas"][0]), to_scalar(group["momentum_decay"])
+        state["mu_product"].array *= momentum_at(own["step"], beta1, momentum_decay)
+        return {**own, "mu_product": state["mu_product"].item()}

@@ -50,14 +50,13 @@ class PointwiseOptimizer(Optimizer):
                 options[name] = tuple(map(convert, value)) if isinstance(value, (tuple, list)) else convert(value)
         return options
 
-    def prepare(self, parameter, state, group, options):
-        """Bring the state to this step, and add to the formula's options, a dict, what is the parameter's own."""
+    def prepare(self, parameter, state, group):
+        """Bring the state to this step; return the options of the formula that are the parameter's own, as a dict."""
         if not state:
             state.update(self.initial_state(parameter, group))
         if "step" in state:
             state["step"].array += 1
-        for name in self._state_scalars:
-            options[name] = state[name].array.item()
+        return {name: state[name].array.item() for name in self._state_scalars}
 
     def step(self, closure=None):
         """Move every parameter that has a gradient once.
@@ -78,24 +77,30 @@ class PointwiseOptimizer(Optimizer):
         return loss
 
     def _group_work(self, group):
-        """What is to be done for a group: (raw arrays, options) for each parameter; differentiable steps are done."""
-        group_options = self.group_options(group)
+        """What is to be done for a group: (raw arrays, options) for each parameter; differentiable steps are done.
+
+        Parameters with the same options share one dict of them.
+        """
+        options = group_options = self.group_options(group)
+        differentiable, names, own_before = group.get("differentiable"), self._state_names, {}
         work = []
         for parameter in group["params"]:
-            if parameter.grad is None:
+            gradient = parameter.grad
+            if gradient is None:
                 continue
             state = self.state.get(parameter) or {}
-            options = dict(group_options)
-            self.prepare(parameter, state, group, options)
+            own = self.prepare(parameter, state, group)
+            if own != own_before:
+                options, own_before = {**group_options, **own}, own
             if state:  # plain SGD has none
                 self.state[parameter] = state
-            if group.get("differentiable"):  # the step before may have recorded the tensors of the state: keep them
-                state.update({name: state[name].clone() for name in self._state_names if name in state})
-            tensors = (parameter, parameter.grad, *[state.get(name) for name in self._state_names])
-            if group.get("differentiable"):
-                self.formula(*tensors, **options)
+            if differentiable:  # the step before may have recorded the tensors of the state: keep them
+                state.update({name: state[name].clone() for name in names if name in state})
+                self.formula(parameter, gradient, *[state.get(name) for name in names], **options)
             else:
-                work.append(([None if t is None else t.array for t in tensors], options))
+                states = [state.get(name) for name in names]
+                arrays = [None if tensor is None else tensor.array for tensor in states]
+                work.append(((parameter.array, gradient.array, *arrays), options))
         return work
 
     def _check_step(self, group, parameter):

@@ -90,8 +90,8 @@ class SGD(PointwiseOptimizer):
         }
         super().__init__(params, defaults)
 
-    def prepare(self, parameter, state, group, options):
-        super().prepare(parameter, state, group, options)
-        if options["momentum"] != 0 and state.get("momentum_buffer") is None:
-            state["momentum_buffer"] = zeros_like(parameter)
-            options["dampening"] = 0  # the buffer starts as the first gradient, undamped
+    def prepare(self, parameter, state, group):
+        if group["momentum"] == 0 or state.get("momentum_buffer") is not None:
+            return {}
+        state["momentum_buffer"] = zeros_like(parameter)
+        return {"dampening": 0}  # the buffer starts as the first gradient, undamped

@@ -67,6 +67,16 @@ def test_dtypes_are_kept(name, dtype):
         assert value.array.dtype == (np.float32 if value.ndim == 0 else dtype), key
 
 
+WHOLE = kernel.BLOCK_SIZE
+
+
+def small_blocks(monkeypatch, size):
+    """Have arrays of more than one element cut into blocks of so many, and any number of blocks shared out."""
+    monkeypatch.setattr(kernel, "BLOCK_SIZE", size)
+    monkeypatch.setattr(kernel, "SERIAL_SIZE", 1 if size < WHOLE else WHOLE)
+    monkeypatch.setattr(kernel, "PARALLEL_SIZE", 1)
+
+
 @pytest.mark.parametrize("name", POINTWISE)
 def test_blocks_layouts_and_threads_change_nothing(name, monkeypatch):
     values = np.random.default_rng(1).standard_normal((37, 11))
@@ -77,18 +87,16 @@ def test_blocks_layouts_and_threads_change_nothing(name, monkeypatch):
     }
     results = {}
     for layout, lay_out in layouts.items():
-        for block in (1 << 17, 50):
-            monkeypatch.setattr(kernel, "BLOCK_SIZE", block)
-            monkeypatch.setattr(kernel, "PIECE_SIZE", 3 * block)
-            monkeypatch.setattr(kernel, "PARALLEL_SIZE", 1 if block == 50 else 1 << 21)
-            monkeypatch.setattr(kernel, "get_num_threads", lambda: 3)
+        for block, threads in ((WHOLE, 1), (50, 1), (50, 3)):
+            small_blocks(monkeypatch, block)
+            monkeypatch.setattr(mg.backend.threads._Threads, "count", threads)
             ours = mg.Parameter(mg.from_numpy(lay_out(values)))
             optimizer = make(name, [ours])
             for step in range(4):
                 ours.grad = mg.from_numpy(lay_out(np.cos(values + step)))
                 optimizer.step()
-            results[layout, block] = ours.detach().numpy()
-    reference = results["whole", 1 << 17]
+            results[layout, block, threads] = ours.detach().numpy()
+    reference = results["whole", WHOLE, 1]
     for key, result in results.items():
         np.testing.assert_allclose(result, reference, rtol=1e-12, err_msg=str(key))
 
@@ -97,14 +105,12 @@ def test_blocks_layouts_and_threads_change_nothing(name, monkeypatch):
 def test_any_shape_and_block(name, shape, block):
     values = np.random.default_rng(2).standard_normal(shape)
     results = []
-    for size in (block, 1 << 17):
-        kernel.BLOCK_SIZE, kept = size, kernel.BLOCK_SIZE
-        try:
+    for size in (block, WHOLE):
+        with pytest.MonkeyPatch.context() as patch:
+            small_blocks(patch, size)
             ours = mg.Parameter(mg.tensor(values))
             optimizer = make(name, [ours])
             descend(optimizer, [ours], 2)
-        finally:
-            kernel.BLOCK_SIZE = kept
         assert ours.shape == values.shape
         results.append(ours.detach().numpy())
     np.testing.assert_allclose(*results, rtol=1e-12)
@@ -155,26 +161,20 @@ def test_parameters_in_one_memory_are_moved_one_after_the_other(overlapping, mon
     """On several threads the order of the updates would be left to chance."""
     used = []
 
-    class Pool:
-        def __init__(self, threads, name):
-            used.append(threads)
+    def parallel_for(count, work):
+        used.append(count)
+        for index in reversed(range(count)):
+            work(index)
 
-        def map(self, function, pieces):
-            return [function(piece) for piece in pieces]
-
-    monkeypatch.setattr("concurrent.futures.ThreadPoolExecutor", Pool)
-    monkeypatch.setattr(kernel._Pool, "threads", 0)
-    monkeypatch.setattr(kernel, "get_num_threads", lambda: 4)
-    for constant, value in (("BLOCK_SIZE", 8), ("PIECE_SIZE", 16), ("PARALLEL_SIZE", 1)):
-        monkeypatch.setattr(kernel, constant, value)
+    monkeypatch.setattr(kernel, "parallel_for", parallel_for)
+    small_blocks(monkeypatch, 8)
     memory = np.zeros(300)
     second = memory[50:250] if overlapping else np.zeros(200)
     parameters = [mg.Parameter(mg.from_numpy(array)) for array in (memory, second)]
     for ours in parameters:
         ours.grad = mg.ones_like(ours.detach())
     optim.SGD(parameters, lr=1.0).step()
-    kernel._forget_threads()
-    assert used == ([] if overlapping else [4])
+    assert used == ([] if overlapping else [38 + 25])
     assert memory[[0, 100, 299]].tolist() == [-1.0, -2.0 if overlapping else -1.0, -1.0]
 
 
