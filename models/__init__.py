@@ -13,6 +13,7 @@ True
 # One line per family, with its builders and classes in the file's __all__: importing it registers its networks.
 from models.alexnet import *
 from models.googlenet import *
+from models.inference import optimize_for_inference
 from models.lenet import *
 from models.preact_resnet import *
 from models.registry import build, register

@@ -36,7 +36,7 @@ SMALLEST_IMAGE = 8
 
 
 # ---------------------------------------------------------------- convolutions
-class BasicConv2d(nn.Module):
+class BasicConv2d(nn.Sequential):
     """A convolution without bias, batch normalisation (eps 0.001) and ReLU; kwargs are nn.Conv2d's.
 
     >>> tuple(BasicConv2d(3, 8, kernel_size=3, padding=1)(minigrad.zeros(1, 3, 4, 4)).shape)
@@ -47,12 +47,10 @@ class BasicConv2d(nn.Module):
         super().__init__()
         self.conv = nn.Conv2d(in_channels, out_channels, bias=False, **kwargs)
         self.bn = nn.BatchNorm2d(out_channels, eps=0.001)
-
-    def forward(self, x):
-        return nn.functional.relu(self.bn(self.conv(x)), inplace=True)
+        self.relu = nn.ReLU(inplace=True)
 
 
-class PlainConv2d(nn.Module):
+class PlainConv2d(nn.Sequential):
     """A convolution with bias and ReLU, as in the paper; kwargs are nn.Conv2d's.
 
     >>> tuple(PlainConv2d(3, 8, kernel_size=3, padding=1)(minigrad.zeros(1, 3, 4, 4)).shape)
@@ -62,9 +60,7 @@ class PlainConv2d(nn.Module):
     def __init__(self, in_channels, out_channels, **kwargs):
         super().__init__()
         self.conv = nn.Conv2d(in_channels, out_channels, **kwargs)
-
-    def forward(self, x):
-        return nn.functional.relu(self.conv(x), inplace=True)
+        self.relu = nn.ReLU(inplace=True)
 
 
 # ---------------------------------------------------------------- modules

@@ -3,7 +3,7 @@
 Source: https://docs.pytorch.org/docs/stable/nn.html
 """
 
-from minigrad.nn import functional, init, modules, parameter, utils
+from minigrad.nn import functional, init, intrinsic, modules, parameter, utils
 from minigrad.nn.activation import *
 from minigrad.nn.container import *
 from minigrad.nn.conv import *

@@ -1,5 +1,6 @@
 """Filters and feature maps as pictures, and the command that draws them."""
 import math
+from collections import OrderedDict
 
 import pytest
 
@@ -135,9 +136,19 @@ def test_calls_of_a_shared_layer_are_told_apart():
     assert filters.choose(wanted, model, image) == (["conv2"], wanted)
 
 
-def test_activations_that_are_no_layers_are_seen_in_the_parts_that_hold_them(undrawn):
-    """GoogLeNet's ReLUs are functions: its first parts put out what they make."""
-    model = models.googlenet(10, image_size=32).eval()
+class FunctionalBlock(nn.Module):
+    def __init__(self, channels):
+        super().__init__()
+        self.conv = nn.Conv2d(channels, 4, 3)
+
+    def forward(self, x):
+        return nn.functional.relu(self.conv(x))
+
+
+def test_activations_that_are_no_layers_are_seen_in_the_parts_that_hold_them():
+    """Where ReLUs are functions the first parts put out what they make."""
+    names = {"conv1": FunctionalBlock(3), "maxpool1": nn.MaxPool2d(2), "conv2": FunctionalBlock(4)}
+    model = nn.Sequential(OrderedDict(names, last=nn.Conv2d(4, 2, 1))).eval()
     assert filters.choose(None, model, mg.zeros(1, 3, 32, 32)) == (["conv1.conv"], ["conv1", "maxpool1", "conv2"])
 
 
