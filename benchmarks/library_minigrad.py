@@ -41,19 +41,22 @@ def versions():
 
 # ---------------------------------------------------------------- what a network consists of
 def multiply_adds(name, image_size):
-    """Multiply-adds of one image's forward pass; nothing is computed."""
+    """Multiply-adds of one image in inference and in a training step, as {"inference": …, "step": …}.
+
+    Nothing is computed. Each product of the forward pass has two of its size backward, but for the first one, that of
+    the images: they need no gradient.
+    """
     network = networks.network_of(name)
-    total = 0
+    found = []
 
     def count(op, products, shapes):
-        nonlocal total
-        total += products
+        found.append(products)
 
     with library.nn.init.paused():
         model = build(name, image_size, network.classes)
     with library.no_grad(), library.utils.products.watch_products(count, compute=False):
         model.eval()(library.zeros(1, network.channels, image_size, image_size))
-    return total
+    return {"inference": sum(found), "step": 3 * sum(found) - found[0]}
 
 
 def convolutions(name, image_size):

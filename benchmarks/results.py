@@ -10,7 +10,7 @@ from benchmarks.processes import MINIGRAD, REFERENCE
 from models.common import CommandError, open_folder, write_text
 
 FOLDER = Path(__file__).resolve().parent / "results"
-FORMAT = 1  # of the files; raised when old ones cannot be read any more
+FORMAT = 2  # of the files; raised when old ones cannot be read any more
 
 
 class Results:

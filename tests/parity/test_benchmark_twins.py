@@ -7,6 +7,8 @@ torch = pytest.importorskip("torch")
 from benchmarks import library_minigrad, networks, peer_torch  # noqa: E402
 from minigrad.nn import init  # noqa: E402
 
+flop_counter = pytest.importorskip("torch.utils.flop_counter")
+
 mg = library_minigrad.library
 
 
@@ -50,3 +52,20 @@ def test_parameters_at_the_benchmarks_size(name):
         ours = library_minigrad.build(name, 224, 1000)
     wanted = {key: tuple(value.shape) for key, value in twin.state_dict().items()}
     assert {key: tuple(value.shape) for key, value in ours.state_dict().items()} == wanted
+
+
+@pytest.mark.parametrize("name", [*networks.NETWORKS, *networks.SMALL_NETWORKS])
+def test_multiply_adds_are_pytorchs(name):
+    """As torch.utils.flop_counter counts them, two operations each; grouped gradients it counts as if ungrouped."""
+    row = networks.network_of(name)
+    with torch.device("meta"):
+        twin = peer_torch.build(name, row.image_size, row.classes).eval()
+        images = torch.zeros(2, row.channels, row.image_size, row.image_size)
+        with torch.no_grad(), flop_counter.FlopCounterMode(display=False) as inference:
+            twin(images)
+        with flop_counter.FlopCounterMode(display=False) as step:
+            twin.train()(images).sum().backward()
+    ours = library_minigrad.multiply_adds(name, row.image_size)
+    assert 4 * ours["inference"] == inference.get_total_flops()
+    if name != "alexnet":
+        assert 4 * ours["step"] == step.get_total_flops()
