@@ -162,11 +162,16 @@ class OperationCase:
         row = operations.OPERATIONS[operation]
         self.function = row.function
         self.inputs = [library.randn(*shape).to(device) for shape in row.shapes]
-        self.labels = (library.arange(row.shapes[0][0]) % row.shapes[0][-1]).to(device)
-        self.gradient = library.ones_like(self._result(self.inputs))
+        self.module = None
+        if row.make is None:
+            self.helper = (library.arange(row.shapes[0][0]) % row.shapes[0][-1]).to(device)
+        else:
+            self.helper = row.make(library, device, row.shapes)
+            self.module = self.helper if isinstance(self.helper, library.nn.Module) else None
+        self.gradient = library.ones_like(self._result(self.inputs).detach()) if row.shapes else None
 
     def _result(self, inputs):
-        return self.function(self.library, self.labels, *inputs)
+        return self.function(self.library, self.helper, *inputs)
 
     def measure(self, what):
         if what == "forward":
@@ -175,9 +180,17 @@ class OperationCase:
                 self._result(self.inputs)
                 return {what: watch.lap()}
         inputs = [value.detach().requires_grad_() for value in self.inputs]
+        if self.module is not None:
+            self.module.zero_grad(set_to_none=True)
         watch = Stopwatch(self.library, self.device)
         self._result(inputs).backward(self.gradient)
         return {what: watch.lap()}
+
+
+class UpdateCase(OperationCase):
+    """One step of an optimizer of benchmarks/operations.py."""
+
+    MEASURES = ("forward",)
 
 
 class ProductCase:
@@ -197,4 +210,10 @@ class ProductCase:
             return {what: watch.lap()}
 
 
-KINDS = {"network": NetworkCase, "layer": LayerCase, "operation": OperationCase, "product": ProductCase}
+KINDS = {
+    "network": NetworkCase,
+    "layer": LayerCase,
+    "operation": OperationCase,
+    "update": UpdateCase,
+    "product": ProductCase,
+}

@@ -3,7 +3,7 @@ import math
 import tempfile
 from pathlib import Path
 
-from benchmarks import cases
+from benchmarks import cases, operations
 from benchmarks.processes import MeasuringError, workers
 
 # Between two libraries' scores, relative to the largest: rounding in float32, fast algorithms and two hundred layers
@@ -117,8 +117,9 @@ def layer_rows(name, *, batch, image_size, labels, threads, device, passes, know
 
 
 def operation_row(running, name, family, *, device, passes):
-    open_case(running, "operation", operation=name, device=device)
-    times = interleaved(running, "operation", passes, repeated=True)
+    kind = "update" if family == operations.OPTIMIZERS else "operation"
+    open_case(running, kind, operation=name, device=device)
+    times = interleaved(running, kind, passes, repeated=True)
     return {"kind": "operation", "operation": name, "family": family, "times": times}
 
 

@@ -4,7 +4,7 @@ from benchmarks import measuring, operations
 from benchmarks.processes import workers
 from models.common import CommandError
 
-HELP = "measure elementwise ops, reductions, products, normalisation, pooling and softmax"
+HELP = "measure single operations: elementwise, reductions, products, pooling, recurrent layers, optimizers …"
 
 
 def add_arguments(parser):

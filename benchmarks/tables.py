@@ -121,7 +121,8 @@ def times_table(document):
     for row in rows:
         for label, times in row["times"].items():
             parts = results.parts_of(times)
-            cells.append([*first_cells(row), label, *(median_and_range(parts[part], factor) for part in PARTS[kind])])
+            said = (median_and_range(parts[part], factor) if part in parts else "" for part in PARTS[kind])
+            cells.append([*first_cells(row), label, *said])
     return ["Median over the passes, range in brackets.", "", *table(head, cells, left=len(first_heads(kind)) + 1)]
 
 
@@ -139,14 +140,21 @@ def ratio_table(document, label, other):
     for row in rows:
         line = first_cells(row)
         for part in PARTS[kind]:
+            if part not in results.parts_of(row["times"][label]):
+                line.append("")  # the step of an optimizer has no backward pass
+                continue
             middle, least, most = results.summary(results.ratios(row, label, other, part))
             medians[part].append(middle)
             line.append(f"{middle:.2f} [{least:.2f}-{most:.2f}]")
         cells.append(line)
     blank = [""] * (len(first_heads(kind)) - 1)
-    cells.append(["geometric mean", *blank, *(f"{statistics.geometric_mean(medians[part]):.2f}" for part in medians)])
-    cells.append(["largest", *blank, *(f"{max(medians[part]):.2f}" for part in medians)])
+    cells.append(["geometric mean", *blank, *(said_of(statistics.geometric_mean, found) for found in medians.values())])
+    cells.append(["largest", *blank, *(said_of(max, found) for found in medians.values())])
     return [f"## {label}'s time over {other}'s", "", *table(head, cells, left=len(first_heads(kind)))]
+
+
+def said_of(function, ratios):
+    return f"{function(ratios):.2f}" if ratios else ""
 
 
 def memory_table(document):
