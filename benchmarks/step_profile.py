@@ -3,15 +3,16 @@
 One clock runs through the step. At certain points the time since the point before is put down to a part, so that
 nothing is counted twice or left out, and the sum of the parts is the step:
 
-- whenever an operation of the forward pass is recorded (MODE.on_record), to that operation: its kernel and the work in
-  Python that led to it;
-- when a matrix product or convolution is done (minigrad.utils.products), to that one: so a convolution's gradients to
-  the input and to the weight are told apart;
+- whenever an operation of the forward pass is recorded, to that operation: its kernel and the work in Python that led
+  to it;
 - before the gradient rules of an operation run, to the rest (the engine, sums of gradients), and after them, to the
-  operation; the rules are reached by replacing ``pull`` of every Op, for which there is no public hook;
+  operation;
+- within the rules of a convolution, when the gradient to the input and the one to the weight are done, to these;
 - before the optimizer's step, to the rest, and after it, to the optimizer, as is the setting of gradients to None.
 
-Operations run inside a module of MODULES count as its part.
+Operations run inside a module of MODULES count as its part. There is no public hook for all this: MODE.on_record is the
+one for what is recorded; the rules are reached by replacing ``pull`` of every Op, the gradients of convolutions by
+replacing ``forward`` of theirs. A ReLU that is computed in the convolution before it counts as convolution.
 """
 import contextlib
 import time
@@ -38,6 +39,7 @@ PARTS = {
     "apply_noise": "dropout",
     "cross_entropy": "loss",
 }
+GRADIENTS = ("convolution_input", "convolution_weight")
 RESPONSE_NORM = "response norm"
 MODULES = {minigrad.nn.LocalResponseNorm: RESPONSE_NORM}
 FORWARD, BACKWARD = ", forward", ", backward"
@@ -64,6 +66,8 @@ class Laps:
         wait: a function that returns when the device has done what it was given.
     """
 
+    as_run = True  # operations that are otherwise run as one are so here too
+
     def __init__(self, wait):
         self.wait = wait
         self.seconds = {}
@@ -83,16 +87,21 @@ class Laps:
         self.last = now
 
     # ------------------------------------------------------------ the points
-    def recorded(self, node, out):
+    def __call__(self, node, out):
+        """An operation was recorded."""
         part = self.inside or part_of(node.op.name)
         self.of_node[node.number] = part
         self.lap(part + FORWARD if part != REST else REST)
 
-    def product_done(self, operation, multiply_adds, shapes):
-        """A product of the forward pass counts when it is recorded; one of a gradient here."""
-        part = part_of(operation.name)
-        if "to the" in part:
+    def timed_forward(self, op):
+        forward, part = op.forward, part_of(op.name)
+
+        def timed(*arrays, **params):
+            out = forward(*arrays, **params)
             self.lap(part)
+            return out
+
+        return timed
 
     def timed_pull(self, pull):
         def timed(node, *arguments):
@@ -119,13 +128,17 @@ def watching(laps, model, optimizer):
             handles.append(module.register_forward_pre_hook(lambda *_, part=part: setattr(laps, "inside", part)))
             handles.append(module.register_forward_hook(lambda *_: setattr(laps, "inside", None)))
     pulls = [(op, "pull" in vars(op), op.pull) for op in OPS.values()]
-    before, MODE.on_record = MODE.on_record, laps.recorded
+    forwards = [(OPS[name], OPS[name].forward) for name in GRADIENTS]
+    before, MODE.on_record = MODE.on_record, laps
     try:
         for op, _, pull in pulls:
             op.pull = laps.timed_pull(pull)
-        with minigrad.utils.products.watch_products(laps.product_done):
-            yield
+        for op, _ in forwards:
+            op.forward = laps.timed_forward(op)
+        yield
     finally:
+        for op, forward in forwards:
+            op.forward = forward
         MODE.on_record = before
         for op, own, pull in pulls:
             if own:

@@ -65,10 +65,10 @@ def median_and_range(values, factor=1):
 def number(value):
     """Three significant digits, without an exponent.
 
-    >>> number(1234.5), number(12.345), number(0.012345)
-    ('1234', '12.3', '0.0123')
+    >>> number(1234.5), number(99.96), number(12.345), number(0.012345)
+    ('1234', '100', '12.3', '0.0123')
     """
-    return f"{value:.0f}" if value >= 100 else f"{value:#.3g}"
+    return f"{value:.0f}" if value >= 99.95 else f"{value:#.3g}"
 
 
 def name_of(row):

@@ -15,6 +15,7 @@ import pytest
 from benchmarks import __main__ as command
 from benchmarks import cases, chart, measuring, networks, operations, processes, results, step_profile, tables, worker
 from benchmarks import library_minigrad as adapter
+from minigrad.kernels import conv as conv_kernels
 from models.common import CommandError
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -356,6 +357,7 @@ def test_a_profile_counts_every_stretch_of_a_step_once(monkeypatch):
     assert laps.seconds["convolution, to the input"] == 1 and laps.seconds["convolution, to the weight"] == 2
     assert laps.seconds["ReLU, forward"] == laps.seconds["ReLU, backward"] == 4
     assert {name: op.pull for name, op in step_profile.OPS.items()} == before
+    assert all("timed" not in op.forward.__qualname__ for op in map(step_profile.OPS.get, step_profile.GRADIENTS))
     assert step_profile.MODE.on_record is None
     assert not set(laps.seconds) - set(step_profile.ORDER)
 
@@ -366,6 +368,18 @@ def test_what_runs_inside_a_response_norm_is_its_part():
     assert {"response norm, forward", "response norm, backward"} <= set(found["parts"])
     assert not any(part.startswith("addition") for part in found["parts"])
     assert found["step"] > 0
+
+
+def test_a_profile_is_of_the_operations_that_otherwise_run(monkeypatch):
+    """A ReLU in its convolution's kernel stays there."""
+    calls = []
+    real = conv_kernels.convolve
+    monkeypatch.setattr(conv_kernels, "convolve", lambda *args, **given: calls.append(given) or real(*args, **given))
+    case = cases.NetworkCase(adapter, "vgg16", 1, 32)
+    for step in (case.step, lambda: step_profile.profile(case, 1)):
+        calls.clear()
+        step()
+        assert calls and all(given.get("relu") for given in calls)
 
 
 @pytest.mark.parametrize("name", ["lenet5", "mlp", "alexnet", "resnet18"])

@@ -28,7 +28,7 @@ def call_pair(conv, relu, input):
     """Return relu(conv(input)); conv is a module whose type is one of CONVOLUTIONS, relu one whose type is ReLU.
 
     One operation computes both, unless somebody would notice: hooks, replaced methods, a recorder of the graph (anomaly
-    detection, summaries), another device or dtype, no batch.
+    detection, summaries; one with a true ``as_run`` wants what runs otherwise), another device or dtype, no batch.
     """
     if (
         type(input) in _TENSORS
@@ -36,7 +36,7 @@ def call_pair(conv, relu, input):
         and input.array.dtype.char in _DTYPES
         and input.array.ndim == conv.spatial + 2
         and conv.padding_mode == "zeros"
-        and MODE.on_record is None
+        and (MODE.on_record is None or getattr(MODE.on_record, "as_run", False))
         and _unwatched(conv)
         and _unwatched(relu)
         and _unchanged()

@@ -227,6 +227,8 @@ def _conv(name, spatial, input, weight, bias, stride, padding, dilation, groups,
 
 def _convolution_then_relu(x, w, bias, **given):
     """Return relu(convolution(x, w, bias)) from one kernel; the graph is that of the two operations."""
+    if convolution.forward is not _convolution:  # products are watched, or not to be computed: utils/products.py
+        return relu_op(convolution(x, w, bias, **given))
     tensors = (x, w, bias)
     arrays = [None if tensor is None else tensor.array for tensor in tensors]
     try:

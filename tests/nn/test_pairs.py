@@ -183,3 +183,12 @@ def test_a_pair_is_found_only_where_a_relu_follows():
     model = nn.Sequential(nn.Conv2d(2, 3, 3))
     assert (model(mg.randn(4, 2, 6, 6)) < 0).any()
     assert nn.Sequential()("anything") == "anything"
+
+
+def test_watched_products_are_all_seen():
+    """Counting, or not computing, products works on a pair as on its two operations."""
+    net = mg.nn.Sequential(mg.nn.Conv2d(1, 2, 3), mg.nn.ReLU())
+    counted = []
+    with mg.no_grad(), mg.utils.products.watch_products(lambda op, count, shapes: counted.append(count), compute=False):
+        result = net(mg.ones(1, 1, 5, 5))
+    assert counted == [9 * 9 * 2] and (result == 0).all()
