@@ -5,6 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from minigrad.backend import get_num_threads, set_num_threads
 from minigrad.kernels import conv
 from minigrad.kernels.conv import blocked
 from minigrad.kernels.im2col import col2im, im2col, window_count
@@ -35,11 +36,20 @@ def problems(draw):
     return x, w, rng.standard_normal(groups * outer), g, (stride, padding, dilation, groups)
 
 
-@pytest.fixture(params=[(2**8, 1, 1), (2**12, 30, 1), (2**20, 512, 2**15)], ids=["tiny", "small", "usual"])
+@pytest.fixture(
+    params=[(1, 2**8, 1, 1), (2, 2**8, 1, 1), (3, 2**12, 30, 2**8), (1, 2**20, 512, 2**24)],
+    ids=["tiny", "two threads", "small", "usual"],
+)
 def blocks(request, monkeypatch):
-    """Cut batches into blocks of different sizes: rows of images, merged images, whole batches."""
-    for name, value in zip(("BLOCK_BYTES", "FEWEST_COLUMNS", "LARGE_WEIGHT"), request.param, strict=True):
+    """Cut batches into blocks of different sizes (bands of rows, several images, whole batches), for some threads."""
+    for name, value in zip(("BLOCK_BYTES", "FEWEST_COLUMNS", "TASK_FLOP"), request.param[1:], strict=True):
         monkeypatch.setattr(blocked, name, value)
+    monkeypatch.setattr(blocked, "FEWEST_ROWS", 1)
+    monkeypatch.setattr(blocked, "PARTIAL_SIZE", 100)
+    before = get_num_threads()
+    set_num_threads(request.param[0])
+    yield
+    set_num_threads(before)
 
 
 def close(actual, expected):
@@ -53,6 +63,7 @@ def test_blocked_forward_is_the_reference():
     def check(problem):
         x, w, bias, _, settings = problem
         close(conv.convolve(x, w, bias, *settings), conv.forward_reference(x, w, bias, *settings))
+        close(conv.forward_blocked(x, w, bias, *settings), conv.forward_reference(x, w, bias, *settings))
         close(conv.forward_blocked(x, w, None, *settings), conv.forward_reference(x, w, None, *settings))
 
     check()
@@ -67,7 +78,9 @@ def test_blocked_gradients_are_the_reference():
         expected = conv.input_reference(g, w, size, *settings)
         close(conv.convolve_input(g, w, size, *settings), expected)
         close(conv.input_blocked(g, w, size, *settings), expected)
-        close(conv.convolve_weight(g, x, kernel, *settings), conv.weight_reference(g, x, kernel, *settings))
+        expected = conv.weight_reference(g, x, kernel, *settings)
+        close(conv.convolve_weight(g, x, kernel, *settings), expected)
+        close(conv.weight_blocked(g, x, kernel, *settings), expected)
 
     check()
 

@@ -7,7 +7,7 @@ This file is the only place that chooses an algorithm; each has a file of its ow
 """
 
 from minigrad.backend import CONVOLUTIONS, np, xp
-from minigrad.kernels.conv.blocked import flipped_weight, forward_blocked, input_blocked, weight_blocked
+from minigrad.kernels.conv.blocked import forward_blocked, input_blocked, is_shared, weight_blocked
 from minigrad.kernels.conv.pointwise import forward_pointwise, input_pointwise, is_pointwise, weight_pointwise
 from minigrad.kernels.conv.reference import forward_reference, input_reference, weight_reference
 from minigrad.kernels.conv.small import forward_small, input_small, is_small, weight_small
@@ -32,7 +32,7 @@ def _convolve(x, w, bias, stride, padding, dilation, groups):
         return _through_float32(_convolve, x, w, wide, stride, padding, dilation, groups)
     if CONVOLUTIONS.plain:
         return forward_reference(x, w, bias, stride, padding, dilation, groups)
-    if is_pointwise(w.shape[2:], stride, padding):
+    if is_pointwise(w.shape[2:], stride, padding) and not is_shared(x, w.size):
         return forward_pointwise(x, w, bias, groups)
     if xp(x) is np and x.size:
         out = window_count(x.shape[2:], w.shape[2:], stride, padding, dilation)
@@ -51,7 +51,8 @@ def convolve_input(g, w, size, stride, padding, dilation, groups):
     kernel = w.shape[2:]
     if CONVOLUTIONS.plain:
         return input_reference(g, w, size, stride, padding, dilation, groups)
-    if is_pointwise(kernel, stride, padding) and tuple(size) == g.shape[2:]:
+    pointwise = is_pointwise(kernel, stride, padding) and tuple(size) == g.shape[2:]
+    if pointwise and not is_shared(g, w.size):
         return input_pointwise(g, w, groups)
     if xp(g) is not np or not g.size:
         return input_reference(g, w, size, stride, padding, dilation, groups)
@@ -60,10 +61,6 @@ def convolve_input(g, w, size, stride, padding, dilation, groups):
         return input_winograd(g, w, padding, groups)
     if stride == (1, 1) and is_small(w.shape, stride, dilation, groups, g.shape[2:]):
         return input_small(g, w, size, padding)
-    reach = tuple(d * (k - 1) - p for d, k, p in zip(dilation, kernel, padding))
-    few = 2 * w.shape[0] <= 3 * w.shape[1] * groups  # columns of g are not many more than those of x
-    if few and whole and all(s == 1 for s in stride) and min(reach) >= 0:
-        return forward_blocked(g, flipped_weight(w, groups), None, stride, reach, dilation, groups)
     return input_blocked(g, w, size, stride, padding, dilation, groups)
 
 
@@ -73,7 +70,8 @@ def convolve_weight(g, x, kernel, stride, padding, dilation, groups):
         return _through_float32(convolve_weight, g, x, kernel, stride, padding, dilation, groups)
     if CONVOLUTIONS.plain:
         return weight_reference(g, x, kernel, stride, padding, dilation, groups)
-    if is_pointwise(kernel, stride, padding) and x.shape[2:] == g.shape[2:]:
+    pointwise = is_pointwise(kernel, stride, padding) and x.shape[2:] == g.shape[2:]
+    if pointwise and not is_shared(g, g.shape[1] * x.shape[1] // groups):
         return weight_pointwise(g, x, groups)
     if xp(x) is np and x.size and g.size:
         shape = (g.shape[1], x.shape[1] // groups, *kernel)

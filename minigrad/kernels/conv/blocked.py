@@ -1,235 +1,419 @@
-"""Convolution by im2col and product for one block of images or image rows at a time: columns stay in the cache.
+"""Convolution as matrix products, a block of images or image rows at a time, the blocks shared among the threads.
 
-With stride 1 the gradient to the input is such a convolution too, of g with the reversed kernel.
+Everything here is a correlation, y[n, o, j] = Σ w[o, c, k] x[n, c, j·stride + k·dilation - before] with x zero outside:
+the convolution itself, and the gradient to the input, for which every residue of a position modulo the stride sees a
+part of the reversed kernel. The cut depends on the shapes alone, so results do not depend on the number of threads.
 """
 
+from itertools import product
 from math import prod
 from typing import NamedTuple
 
-from minigrad.backend import np
-from minigrad.kernels.im2col import add_windows, crop, window_count, windows
+from minigrad.backend import np, parallel_for, parallel_ranges, scratch, xp
+from minigrad.kernels.im2col import window_count
 
 BLOCK_BYTES = 2**21  # columns made at a time: about the second-level cache
-FEWEST_COLUMNS = 512  # but enough of them that reading a large weight matrix once per block costs little
-LARGE_WEIGHT = 2**15  # elements of a weight matrix that is worth reusing
+FEWEST_COLUMNS = 512  # enough of them that reading a large weight matrix once per block costs little
+TASK_FLOP = 2**24  # what is worth a task of its own: some 100 µs
+TASKS = 8  # pieces that a weight's gradient is cut into, so that threads end at about the same time
+PIECES = 2  # of the outputs of a block that is alone
+FEWEST_ROWS = 32  # of a weight matrix: with fewer, products are slow
+PARTIAL_SIZE = 2**20  # elements of all partial sums of a weight's gradient
 
 
-class Blocks:
-    """How a batch is cut: several images per block, or a band of rows (of the first spatial dimension) of one image.
+class Geometry(NamedTuple):
+    """Which elements of x the kernel's elements meet: one int per spatial dimension each."""
 
-    ``layout`` says how a block's columns lie: "images", one matrix (depth, columns) per image; "merged", the columns of
-    all images side by side in one matrix, image after image; "batch last", the same with the images' values adjacent,
-    so that small images are copied and summed in long runs all the same.
-    """
-
-    def __init__(self, batch, out, depth, weight_size, itemsize):
-        columns = prod(out)  # per image
-        wanted = BLOCK_BYTES // (itemsize * depth)
-        if weight_size > LARGE_WEIGHT:
-            wanted = max(wanted, FEWEST_COLUMNS)
-        self.batch = batch
-        self.rows = out[0]
-        self.images_each = max(1, min(batch, wanted // columns))
-        self.rows_each = out[0] if wanted >= columns else max(1, min(out[0], -(-wanted * out[0] // columns)))
-        self.layout = "images"
-        if columns < FEWEST_COLUMNS and self.images_each > 1:
-            self.layout = "batch last" if self.images_each >= 8 else "merged"
-
-    def __iter__(self):
-        """(first image, end image, first row, end row) of every block."""
-        for image in range(0, self.batch, self.images_each):
-            for row in range(0, self.rows, self.rows_each):
-                yield image, min(image + self.images_each, self.batch), row, min(row + self.rows_each, self.rows)
-
-    def arrange(self, view, leading):
-        """Transpose an array (images, ``leading`` dimensions, *out) to the layout's order of dimensions."""
-        if self.layout == "merged":
-            return view.transpose(*range(1, 1 + leading), 0, *range(1 + leading, view.ndim))
-        if self.layout == "batch last":
-            return view.transpose(*range(1, view.ndim), 0)
-        return view
-
-    def restore(self, array, leading):
-        """View of an array in the layout's order as (images, ``leading`` dimensions, *out)."""
-        if self.layout == "merged":
-            return array.transpose(leading, *range(leading), *range(1 + leading, array.ndim))
-        if self.layout == "batch last":
-            return array.transpose(array.ndim - 1, *range(array.ndim - 1))
-        return array
-
-    def zeros(self, shape, dtype):
-        """Zeros (images, C, *size) whose memory follows the layout."""
-        if self.layout == "batch last":
-            return self.restore(np.zeros((*shape[1:], shape[0]), dtype), 1)
-        return np.zeros(shape, dtype)
-
-    def matrix(self, view, leading, groups, depth):
-        """Copy of an array (images, ``leading`` dimensions, *out) as matrices ([images,] groups, depth, columns)."""
-        if self.layout == "images":
-            return view.reshape(view.shape[0], groups, depth, -1)
-        return self.arrange(view, leading).reshape(groups, depth, -1)
+    kernel: tuple
+    stride: tuple
+    dilation: tuple
+    before: tuple  # zeros before the first element; negative: elements left out
+    out: tuple  # positions of the output
 
 
-class Columns:
-    """The windows of a batch of images, one block at a time, in buffers that are used again."""
+class Piece(NamedTuple):
+    """Adjacent groups, or with one group some of its outputs (or channels)."""
 
-    def __init__(self, x, kernel, stride, padding, dilation, groups, blocks, out):
-        self.x, self.groups, self.blocks, self.out = x, groups, blocks, out
-        self.kernel, self.stride, self.padding, self.dilation = kernel, stride, padding, dilation
-        self.depth = x.shape[1] // groups * prod(kernel)
-        self.padded = self.buffer = None
-
-    def fill(self, image, end_image, row, end_row):
-        """Columns (images, groups, depth, columns), or with all images in one (groups, depth, columns)."""
-        count = (end_row - row, *self.out[1:])
-        view = windows(self._source(image, end_image, row, end_row), self.kernel, self.stride, self.dilation, count)
-        view = self.blocks.arrange(view, 1 + len(self.kernel))
-        if self.buffer is None:
-            self.buffer = np.empty(view.size, view.dtype)  # the first block is a largest one
-        columns = self.buffer[: view.size].reshape(view.shape)
-        np.copyto(columns, view)
-        if self.blocks.layout == "images":
-            return columns.reshape(end_image - image, self.groups, self.depth, prod(count))
-        return columns.reshape(self.groups, self.depth, (end_image - image) * prod(count))
-
-    def _source(self, image, end_image, row, end_row):
-        """Zero-padded input rows that these output rows see: (images, C, rows, *padded size)."""
-        size, stride, padding = self.x.shape[2:], self.stride, self.padding
-        start = row * stride[0] - padding[0]
-        stop = (end_row - 1) * stride[0] + (self.kernel[0] - 1) * self.dilation[0] + 1 - padding[0]
-        x = self.x[image:end_image]
-        if not any(padding) and self.blocks.layout != "batch last":
-            return x[:, :, start:stop]
-        shape = (end_image - image, x.shape[1], stop - start, *(s + 2 * p for s, p in zip(size[1:], padding[1:])))
-        inside = tuple(slice(p, p + s) for s, p in zip(size[1:], padding[1:]))
-        if self.padded is None or self.padded.shape != shape:
-            self.padded = self.blocks.zeros(shape, x.dtype)  # its left and right borders stay zero
-        first, last = max(start, 0), max(min(stop, size[0]), 0)
-        self.padded[:, :, : first - start] = 0
-        self.padded[:, :, max(last - start, 0) :] = 0
-        if last > first:
-            self.padded[(slice(None), slice(None), slice(first - start, last - start), *inside)] = x[:, :, first:last]
-        return self.padded
-
-
-def forward_blocked(x, w, bias, stride, padding, dilation, groups, y=None):
-    batch, outputs, kernel = x.shape[0], w.shape[0], w.shape[2:]
-    out = window_count(x.shape[2:], kernel, stride, padding, dilation)
-    if y is None:
-        y = np.empty((batch, outputs, *out), x.dtype)
-    for group in group_slices(x.shape[1], outputs, kernel, out, groups, x.itemsize):
-        part = None if bias is None else bias[group.outputs]
-        _forward_groups(
-            x[:, group.channels], w[group.outputs], part, stride, padding, dilation, group.count, y[:, group.outputs]
-        )
-    return y
-
-
-def _forward_groups(x, w, bias, stride, padding, dilation, groups, y):
-    outputs, kernel, out = w.shape[0], w.shape[2:], y.shape[2:]
-    weight = w.reshape(groups, outputs // groups, -1)
-    shift = None if bias is None else bias.reshape(groups, -1, 1)
-    blocks = Blocks(x.shape[0], out, x.shape[1] * prod(kernel), weight[0].size, x.itemsize)
-    columns = Columns(x, kernel, stride, padding, dilation, groups, blocks, out)
-    for image, end_image, row, end_row in blocks:
-        matrix = columns.fill(image, end_image, row, end_row)
-        part = y[image:end_image, :, row:end_row]
-        if blocks.layout == "images":
-            rows = as_matrices(part, groups)
-            np.matmul(weight, matrix, out=rows)
-            if shift is not None:
-                rows += shift
-            continue
-        product = np.matmul(weight, matrix)
-        if shift is not None:
-            product += shift
-        np.copyto(part, blocks.restore(product.reshape(blocks.arrange(part, 1).shape), 1))
-
-
-def as_matrices(part, groups):
-    """View of rows of y, (images, O, *rows), as matrices (images, groups, O / groups, columns)."""
-    shape = (part.shape[0], groups, part.shape[1] // groups, prod(part.shape[2:]))
-    flat = part.reshape(shape)
-    assert np.may_share_memory(flat, part), "rows of an image are one run of memory"
-    return flat
-
-
-def weight_blocked(g, x, kernel, stride, padding, dilation, groups):
-    outputs, out = g.shape[1], g.shape[2:]
-    depth = x.shape[1] // groups * prod(kernel)
-    gw = np.zeros((outputs, depth), x.dtype)
-    for group in group_slices(x.shape[1], outputs, kernel, out, groups, x.itemsize):
-        part = x[:, group.channels]
-        blocks = Blocks(x.shape[0], out, depth * group.count, outputs // groups * depth, x.itemsize)
-        columns = Columns(part, kernel, stride, padding, dilation, group.count, blocks, out)
-        total = gw[group.outputs].reshape(group.count, outputs // groups, depth)
-        for block in blocks:
-            image, end_image, row, end_row = block
-            rows = g[image:end_image, group.outputs, row:end_row]
-            gradient = blocks.matrix(rows, 1, group.count, outputs // groups)
-            product = np.matmul(gradient, columns.fill(*block).swapaxes(-1, -2))
-            total += product.sum(axis=0) if blocks.layout == "images" else product
-    return gw.reshape(outputs, x.shape[1] // groups, *kernel)
-
-
-def input_blocked(g, w, size, stride, padding, dilation, groups):
-    """Columns of the gradient, block by block, summed where their windows lie (col2im)."""
-    batch, outputs, kernel, out = g.shape[0], w.shape[0], w.shape[2:], g.shape[2:]
-    channels = w.shape[1] * groups
-    gx = np.empty((batch, channels, *size), g.dtype)
-    for group in group_slices(channels, outputs, kernel, out, groups, g.itemsize):
-        _input_groups(
-            g[:, group.outputs], w[group.outputs], stride, padding, dilation, group.count, gx[:, group.channels]
-        )
-    return gx
-
-
-def _input_groups(g, w, stride, padding, dilation, groups, gx):
-    outputs, kernel, out = w.shape[0], w.shape[2:], g.shape[2:]
-    channels, size = gx.shape[1], gx.shape[2:]
-    weight = w.reshape(groups, outputs // groups, -1).swapaxes(1, 2)
-    multiply = np.multiply if outputs == groups else np.matmul  # a product of depth 1 is elementwise
-    blocks = Blocks(g.shape[0], out, channels * prod(kernel), weight[0].size, g.itemsize)
-    for image, end_image, row, end_row in blocks:
-        if row == 0:
-            shape = (end_image - image, channels, *(s + 2 * p for s, p in zip(size, padding)))
-            padded = blocks.zeros(shape, g.dtype)
-        rows = g[image:end_image, :, row:end_row]
-        columns = multiply(weight, blocks.matrix(rows, 1, groups, outputs // groups))
-        order = blocks.arrange(np.broadcast_to(rows[:, :1], (len(rows), 1, *rows.shape[2:])), 1).shape[1:]
-        if blocks.layout == "images":
-            columns = columns.reshape(len(rows), channels, *kernel, *rows.shape[2:])
-        else:
-            columns = blocks.restore(columns.reshape(channels, *kernel, *order), 1 + len(kernel))
-        add_windows(padded[:, :, row * stride[0] :], columns, kernel, stride, dilation)
-        if end_row == blocks.rows:
-            gx[image:end_image] = crop(padded, padding, size)
-
-
-class Groups(NamedTuple):
-    """Some adjacent groups: how many, and their slices of the input's and the output's channels."""
-
-    count: int
+    groups: slice
+    rows: slice  # outputs within each group
     channels: slice
     outputs: slice
 
 
-def group_slices(channels, outputs, kernel, out, groups, itemsize):
-    """Cut the groups so that the columns of a few images, or of a band of a large one, fit the cache."""
-    depth = channels // groups * prod(kernel)
-    columns = min(16 * prod(out), 4096)
-    each = groups if groups == 1 else max(1, min(groups, BLOCK_BYTES // (itemsize * depth * max(columns, 1))))
-    for start in range(0, groups, each):
-        count = min(each, groups - start)
+class Blocks:
+    """How a batch is cut: several whole images per block, or a band of rows (of the first dimension) of one image."""
+
+    def __init__(self, batch, out, depth, flop_each, itemsize):
+        rows, columns = out[0], prod(out)  # per image
+        wanted = max(FEWEST_COLUMNS, BLOCK_BYTES // (itemsize * depth))
+        alone = columns >= FEWEST_COLUMNS and flop_each >= TASK_FLOP
+        images = batch if alone else min(batch, -(-batch * columns // wanted))
+        bands = min(rows, -(-columns // wanted)) if images == batch else 1
+        if flop_each * batch >= 2 * TASK_FLOP:  # as many blocks for one of two threads as for the other
+            images = min(batch, images + images % 2 * (images > 1))
+            bands = min(rows, bands + images * bands % 2 * (bands > 1))
+        self.list = [(*image, *band) for image in even_ranges(batch, images) for band in even_ranges(rows, bands)]
+
+
+def even_ranges(length, pieces):
+    """(start, stop) of that many nearly equal pieces of range(length)."""
+    return [(index * length // pieces, (index + 1) * length // pieces) for index in range(pieces)]
+
+
+def is_shared(positions, weight_size):
+    """Whether products of a weight with all ``positions`` (N, channels, *size) are shared among threads."""
+    products = weight_size * positions.shape[0] * prod(positions.shape[2:])
+    return xp(positions) is np and products >= TASK_FLOP
+
+
+def share_out(count, flop, work):
+    """Call work(index) for every index below count: on all threads if the whole is large enough for that."""
+    if flop < 2 * TASK_FLOP:
+        for index in range(count):
+            work(index)
+    else:
+        parallel_for(count, work)
+
+
+# ------------------------------------------------------------------ windows of a block
+
+
+def columns_of(x, geometry, block, groups):
+    """Columns (groups, C / groups * prod(kernel), columns) of a block; a view of x where that is possible.
+
+    First windows along all dimensions but the first, row by row of x: then a window along the first dimension is a run
+    of such rows, whose copy is long.
+    """
+    kernel, stride, dilation, before, out = geometry
+    image, end_image, row, end_row = block
+    images, channels, count = end_image - image, x.shape[1] // groups, end_row - row
+    run = prod(out[1:])
+    if images == 1 and is_identity(geometry, x.shape[2:]) and x.flags.c_contiguous:
+        return x[image].reshape(groups, channels, -1)[..., row * run : end_row * run]
+    residues = sorted({k * dilation[0] % stride[0] for k in range(kernel[0])})
+    height = count + (kernel[0] - 1) * dilation[0] // stride[0]
+    others = prod(kernel[1:])
+    rows = scratch("conv rows", (len(residues), groups, channels, others, images, height, *out[1:]), x.dtype)
+    for target, residue in zip(rows, residues, strict=True):
+        start = row * stride[0] + residue - before[0]
+        fill_rows(target.transpose(2, 0, 1, *range(3, target.ndim)), x[image:end_image], geometry, start)
+    if kernel[0] == 1:
+        return rows.reshape(groups, channels * others, -1)
+    rows = rows.reshape(len(residues), groups, channels, others, images, height * run)
+    columns = scratch("conv columns", (groups, channels, kernel[0], others, images, count * run), x.dtype)
+    for k in range(kernel[0]):
+        first, residue = divmod(k * dilation[0], stride[0])
+        part = rows[residues.index(residue), ..., first * run : (first + count) * run]
+        np.copyto(columns[:, :, k], part)
+    return columns.reshape(groups, channels * prod(kernel), images * count * run)
+
+
+def is_identity(geometry, size):
+    """Whether the columns are x itself."""
+    once = all(k == 1 for k in geometry.kernel) and all(s == 1 for s in geometry.stride)
+    return once and not any(geometry.before) and geometry.out == tuple(size)
+
+
+def fill_rows(target, x, geometry, start):
+    """Fill target (prod(kernel[1:]), groups, C / groups, images, height, *out[1:]) with windows of x's rows.
+
+    x is (images, C, *size); its rows are those from ``start`` on, every stride-th; outside x there are zeros.
+    """
+    kernel, stride, dilation, before, out = geometry
+    x = x.swapaxes(0, 1).reshape(*target.shape[1:3], x.shape[0], *x.shape[2:])
+    vertical = seen(start, stride[0], target.shape[4], x.shape[3])
+    for here, offset in zip(target, product(*(range(k) for k in kernel[1:])), strict=True):
+        pairs = [vertical]
+        for dim, k in enumerate(offset, 1):
+            pairs.append(seen(k * dilation[dim] - before[dim], stride[dim], out[dim], x.shape[3 + dim]))
+        for dim, (inside, _) in enumerate(pairs, 3):
+            if inside.start > 0:
+                here[(*(slice(None),) * dim, slice(0, inside.start))] = 0
+            if inside.stop < here.shape[dim]:
+                here[(*(slice(None),) * dim, slice(inside.stop, None))] = 0
+        np.copyto(here[(..., *(pair[0] for pair in pairs))], x[(..., *(pair[1] for pair in pairs))])
+
+
+def seen(start, step, count, size):
+    """(slice of range(count), slice of range(size)): which positions start + i·step are inside, and what they see."""
+    first = min(count, max(0, -(start // step)))
+    last = max(first, min(count, (size - 1 - start) // step + 1))
+    begin = start + first * step
+    return slice(first, last), slice(begin, begin + (last - first) * step, step) if last > first else slice(0, 0)
+
+
+# ------------------------------------------------------------------ correlation
+
+
+class ByColumns:
+    """A correlation as one product with the columns: for few channels, and for large weights and few positions."""
+
+    def __init__(self, weight, geometry, y):
+        """weight: (groups, O / groups, C / groups * prod(kernel)); y: contiguous (N, O, *out), to be filled."""
+        self.weight, self.geometry = weight, geometry
+        self.y = y.reshape(y.shape[0], *weight.shape[:2], -1)
+        self.depth = weight.shape[0] * weight.shape[2]
+
+    def compute(self, x, shift, piece, block):
+        """Fill y where the block and the piece say, for x (N, C, *size) of the piece; shift: (groups, O / groups)."""
+        image, end_image, row, end_row = block
+        run = prod(self.geometry.out[1:])
+        weight = self.weight[piece.groups, piece.rows]
+        columns = columns_of(x, self.geometry, block, len(weight))
+        part = self.y[image:end_image, piece.groups, piece.rows, row * run : end_row * run]
+        if len(part) == 1:
+            np.matmul(weight, columns, out=part[0])
+            if shift is not None:
+                part += shift[..., None]
+            return
+        values = scratch("conv product", (*weight.shape[:2], columns.shape[2]), x.dtype)
+        np.matmul(weight, columns, out=values)
+        put(part.transpose(1, 2, 0, 3), values.reshape(*weight.shape[:2], *part.shape[::3]), shift)
+
+
+def put(rows, values, shift):
+    """Write values (and the bias ``shift``, if any) into rows (groups, O / groups, ...)."""
+    if shift is None:
+        np.copyto(rows, values)
+    else:
+        np.add(values, shift.reshape(*shift.shape, *(1,) * (rows.ndim - 2)), out=rows)
+
+
+class ByRows:
+    """A correlation as products of kernel rows and image rows, summed where they belong: nothing is copied as columns.
+
+    Rows are along the first spatial dimension. A row of x meets all kernel rows k with one residue of
+    k·dilation - before (mod stride): one product with these gives what the row adds to as many rows of y.
+    """
+
+    def __init__(self, w, geometry, y):
+        """w: (groups, O / groups, C / groups, *kernel); y: (N, O, *out), to be filled; both may be strided."""
+        self.geometry = geometry
+        self.y = y.reshape(y.shape[0], *w.shape[:2], *geometry.out)
+        self.straight = y.flags.c_contiguous
+        kernel, stride, dilation, before, _ = geometry
+        self.depth = w.shape[0] * (w.shape[2] * prod(kernel[1:]) + w.shape[1] * kernel[0])
+        chosen = {}
+        for k in range(kernel[0]):
+            move, residue = divmod(k * dilation[0] - before[0], stride[0])
+            chosen.setdefault(residue, []).append((k, move))
+        self.products = []
+        for residue, pairs in chosen.items():
+            moves = [(index, move) for index, (_, move) in enumerate(pairs)]
+            moves.sort(key=lambda pair: abs(pair[1]))  # the first most likely reaches all rows
+            self.products.append((residue, moves, kernel_rows(w, [k for k, _ in pairs])))
+        self.products.sort(key=lambda product: abs(product[1][0][1]))
+
+    def compute(self, x, shift, piece, block):
+        """Fill y where the block and the piece say, for x (N, C, *size) of the piece; shift: (groups, O / groups)."""
+        image, end_image, row, end_row = block
+        run = prod(self.geometry.out[1:])
+        part = self.y[image:end_image, piece.groups, piece.rows, row:end_row]
+        part = part.transpose(1, 2, 0, *range(3, part.ndim))  # (groups, O / groups, images, *rows)
+        flat = (*part.shape[:3], (end_row - row) * run)
+        total = part.reshape(flat) if self.straight else scratch("conv total", flat, x.dtype)
+        empty = True
+        for residue, moves, weight in self.products:
+            values, first, end = self._product(x, residue, moves, weight[piece.groups, :, piece.rows], block)
+            for index, move in moves:
+                start, stop = max(row, first - move), min(end_row, end - move)
+                if empty and (start, stop) != (row, end_row):
+                    total[...] = 0 if shift is None else shift[..., None, None]
+                rows = total[..., (start - row) * run : (stop - row) * run]
+                moved = values[:, index, :, :, (start + move - first) * run : (stop + move - first) * run]
+                if empty and (start, stop) == (row, end_row):
+                    put(rows, moved, shift)
+                elif start < stop:
+                    rows += moved
+                empty = False
+        if not self.straight:
+            np.copyto(part, total.reshape(part.shape))
+
+    def _product(self, x, residue, moves, weight, block):
+        """Products (groups, len(moves), O / groups, images, rows) and which rows of the residue: the first, the end."""
+        image, end_image, row, end_row = block
+        kernel, stride, _, _, out = self.geometry
+        groups, kinds, outputs, depth = weight.shape
+        shifts = [move for _, move in moves]
+        first = max(0, row + min(shifts))
+        height = max(0, min(len(range(residue, x.shape[2], stride[0])), end_row + max(shifts)) - first)
+        inner = (end_image - image, height, *out[1:])
+        rows = scratch("conv rows", (groups, prod(kernel[1:]), depth // prod(kernel[1:]), *inner), x.dtype)
+        fill_rows(rows.swapaxes(0, 1), x[image:end_image], self.geometry, first * stride[0] + residue)
+        values = scratch("conv product", (groups, kinds, outputs, *inner), x.dtype)
+        if weight.flags.c_contiguous:
+            weight = weight.reshape(groups, 1, kinds * outputs, depth)
+        np.matmul(weight, rows.reshape(groups, 1, depth, -1), out=values.reshape(*weight.shape[:3], -1))
+        return values.reshape(*values.shape[:4], -1), first, first + height
+
+
+def kernel_rows(w, positions):
+    """Copy of rows of the kernels w (groups, O, C, *kernel) as matrices (groups, len(positions), O, kernel[1:] * C)."""
+    step = positions[1] - positions[0] if len(positions) > 1 else 1
+    source = w[:, :, :, positions[0] : positions[-1] + 1 : step]
+    source = source.transpose(0, 3, 1, *range(4, w.ndim), 2)
+    rows = np.empty(source.shape, w.dtype)
+    grain = max(1, 2**16 * len(w) * w.shape[1] // max(1, w.size))
+    parallel_ranges(w.shape[1], grain, lambda start, stop: np.copyto(rows[:, :, start:stop], source[:, :, start:stop]))
+    return rows.reshape(*rows.shape[:3], -1)
+
+
+def pieces_of(channels, outputs, groups, wanted, by_channels=False):
+    """Cut the groups, or a single one's outputs or channels, into about so many pieces."""
+    everything = slice(None)
+    if groups > 1:
         inner, outer = channels // groups, outputs // groups
-        yield Groups(
-            count, slice(start * inner, (start + count) * inner), slice(start * outer, (start + count) * outer)
-        )
+        ranges = even_ranges(groups, max(1, min(groups, wanted)))
+        return [
+            Piece(slice(a, b), everything, slice(a * inner, b * inner), slice(a * outer, b * outer)) for a, b in ranges
+        ]
+    length = channels if by_channels else outputs
+    ranges = even_ranges(length, max(1, min(length // FEWEST_ROWS, wanted)))
+    if by_channels:
+        return [Piece(everything, everything, slice(a, b), everything) for a, b in ranges]
+    return [Piece(everything, slice(a, b), everything, slice(a, b)) for a, b in ranges]
 
 
-def flipped_weight(w, groups):
-    """Weight of the convolution that is the gradient to the input: (C, O / groups, *kernel), kernel reversed."""
-    outputs, channels, *kernel = w.shape
-    by_group = w.reshape(groups, outputs // groups, channels, *kernel).swapaxes(1, 2)
-    reverse = (slice(None),) * 3 + (slice(None, None, -1),) * len(kernel)
-    return np.ascontiguousarray(by_group[reverse]).reshape(groups * channels, outputs // groups, *kernel)
+def correlate(x, parts, bias, groups, flop):
+    """Fill y of every part; the first part has the most positions. bias is (O,) or None."""
+    first = parts[0]
+    batch, outputs = first.y.shape[0], first.y.shape[1] * first.y.shape[2]
+    if not first.y.size:
+        return
+    depth = max(part.depth for part in parts)
+    work_each = flop // batch
+    blocks = Blocks(batch, first.geometry.out, depth, work_each, x.itemsize).list
+    # Pieces of the outputs make the same columns again: only a single block is cut so.
+    pieces = pieces_of(x.shape[1], outputs, groups, PIECES if len(blocks) == 1 and flop >= 2 * TASK_FLOP else 1)
+    shifts = None if bias is None else bias.reshape(groups, -1)
+
+    def work(index):
+        piece, block = pieces[index % len(pieces)], blocks[index // len(pieces)]
+        shift = None if bias is None else shifts[piece.groups, piece.rows]
+        for part in parts:
+            rows = min(block[2], part.geometry.out[0]), min(block[3], part.geometry.out[0])
+            if rows[1] > rows[0]:
+                part.compute(x[:, piece.channels], shift, piece, (*block[:2], *rows))
+
+    share_out(len(pieces) * len(blocks), flop, work)
+
+
+def forward_blocked(x, w, bias, stride, padding, dilation, groups):
+    """Return y = w * x + bias, (N, O, *out)."""
+    batch, outputs, kernel = x.shape[0], w.shape[0], w.shape[2:]
+    out = window_count(x.shape[2:], kernel, stride, padding, dilation)
+    y = np.empty((batch, outputs, *out), x.dtype)
+    geometry = Geometry(kernel, stride, dilation, padding, out)
+    each = outputs // groups
+    few = 2 * each <= 3 * w.shape[1] * prod(kernel[1:])  # sums of rows are less work than columns
+    if kernel[0] > 1 and few and batch * prod(out) >= 4 * each:
+        part = ByRows(w.reshape(groups, each, *w.shape[1:]), geometry, y)
+    else:
+        part = ByColumns(w.reshape(groups, each, -1), geometry, y)
+    correlate(x, [part], bias, groups, 2 * w.size * batch * prod(out))
+    return y
+
+
+# ------------------------------------------------------------------ gradients
+
+
+def input_blocked(g, w, size, stride, padding, dilation, groups):
+    """Return the gradient to the input, (N, C, *size).
+
+    Positions of one residue (mod stride) see the elements of the kernel of one residue: each such part is a
+    correlation with stride 1 of g and these elements, last first.
+    """
+    gx = np.empty((g.shape[0], w.shape[1] * groups, *size), g.dtype)
+    turned = w.reshape(groups, -1, *w.shape[1:]).swapaxes(1, 2)  # (groups, C / groups, O / groups, *kernel)
+    parts = []
+    for residues in product(*(range(s) for s in stride)):
+        target = gx[(..., *(slice(r, None, s) for r, s in zip(residues, stride, strict=True)))]
+        dims = [sub_kernel(*each) for each in zip(residues, w.shape[2:], stride, padding, dilation, strict=True)]
+        if None in dims or not target.size:
+            target[...] = 0
+            continue
+        chosen, step, before = zip(*dims, strict=True)
+        weight = turned[(..., *chosen)]
+        geometry = Geometry(weight.shape[3:], (1,) * len(size), step, before, target.shape[2:])
+        if prod(w.shape[2:]) == prod(stride) == 1:
+            parts.append(ByColumns(weight.reshape(weight.shape[:3]), geometry, target))
+        else:
+            parts.append(ByRows(weight, geometry, target))
+    if parts:
+        correlate(g, parts, None, groups, 2 * w.size * g.shape[0] * prod(g.shape[2:]))
+    return gx
+
+
+def sub_kernel(residue, kernel, stride, padding, dilation):
+    """Which elements of a kernel positions ≡ residue (mod stride) see: (their slice, their dilation, zeros before).
+
+    Position stride·m + residue meets element k at g's position m + (residue + padding - k·dilation) / stride.
+    """
+    shift = residue + padding
+    chosen = [k for k in range(kernel - 1, -1, -1) if (shift - k * dilation) % stride == 0]
+    if not chosen:
+        return None
+    last, first = chosen[0], chosen[-1]
+    step = last - chosen[1] if len(chosen) > 1 else stride
+    before = (last * dilation - shift) // stride
+    return slice(last, first - 1 if first else None, -step), max(1, step * dilation // stride), before
+
+
+def weight_blocked(g, x, kernel, stride, padding, dilation, groups):
+    """Return the gradient to the weight, (O, C / groups, *kernel)."""
+    batch, outputs, *out = g.shape
+    channels, outputs_each = x.shape[1] // groups, outputs // groups
+    depth = channels * prod(kernel)
+    geometry = Geometry(kernel, stride, dilation, padding, tuple(out))
+    flop = 2 * outputs * depth * batch * prod(out)
+    blocks = Blocks(batch, geometry.out, depth * groups, flop // batch, x.itemsize).list
+    tasks = min(TASKS, flop // TASK_FLOP)
+    chunks = max(1, min(tasks, len(blocks), PARTIAL_SIZE // (outputs * depth)))
+    ranges = even_ranges(len(blocks), chunks)
+    pieces = pieces_of(x.shape[1], outputs, groups, -(-tasks // chunks), by_channels=True)
+    turned = depth > outputs_each  # a product is faster with the larger matrix on the left
+    shape = (groups, depth, outputs_each) if turned else (groups, outputs_each, depth)
+    partial = np.empty((chunks, *shape), x.dtype)
+    matrices = np.ascontiguousarray(g).reshape(batch, outputs, -1)
+
+    def work(index):
+        piece, chunk = pieces[index % len(pieces)], index // len(pieces)
+        total = partial[chunk].swapaxes(1, 2) if turned else partial[chunk]  # (groups, O / groups, depth)
+        if groups > 1:
+            total = total[piece.groups]
+        elif piece.channels.stop is not None:
+            total = total[..., piece.channels.start * prod(kernel) : piece.channels.stop * prod(kernel)]
+        start, stop = ranges[chunk]
+        sum_weight(matrices[:, piece.outputs], x[:, piece.channels], geometry, blocks[start:stop], total, turned)
+
+    share_out(chunks * len(pieces), flop, work)
+    gw = partial[0] if chunks == 1 else partial.sum(axis=0)
+    if turned:
+        turned_back = np.empty((groups, outputs_each, depth), x.dtype)
+        source = gw.swapaxes(1, 2)
+        grain = max(1, 2**17 // (groups * depth))
+        parallel_ranges(outputs_each, grain, lambda a, b: np.copyto(turned_back[:, a:b], source[:, a:b]))
+        gw = turned_back
+    return gw.reshape(outputs, channels, *kernel)
+
+
+def sum_weight(g, x, geometry, blocks, total, turned):
+    """Set total (groups, O / groups, depth) to the sum over blocks of g (N, O, positions) times columns' transpose.
+
+    If ``turned``, it is computed as its transpose, which is how it lies in memory.
+    """
+    run = prod(geometry.out[1:])
+    for number, block in enumerate(blocks):
+        image, end_image, row, end_row = block
+        columns = columns_of(x, geometry, block, len(total))
+        gradient = g[image:end_image, :, row * run : end_row * run].swapaxes(0, 1)
+        if end_image - image > 1:
+            copy = scratch("conv gradient", gradient.shape, g.dtype)
+            np.copyto(copy, gradient)
+            gradient = copy
+        gradient = gradient.reshape(*total.shape[:2], -1)
+        left, right, target = (columns, gradient, total.swapaxes(1, 2)) if turned else (gradient, columns, total)
+        if number == 0:
+            np.matmul(left, right.swapaxes(1, 2), out=target)
+        else:
+            target += np.matmul(left, right.swapaxes(1, 2), out=scratch("conv product", target.shape, g.dtype))
