@@ -15,7 +15,7 @@ def add_common(parser, device=True):
     add = parser.add_argument
     add("--peer", choices=PEERS, help="measure this library too, pass by pass in turns; minigrad: itself, as a control")
     add("--passes", type=number(int, 1), default=PASSES, metavar="N", help="the first is dropped (default: 11)")
-    add("--threads", type=number(int, 1), metavar="N", help="CPU threads of each library (default: all cores)")
+    add("--threads", type=number(int, 1, 1025), metavar="N", help="CPU threads of each library (default: all cores)")
     if device:
         add("--device", default="cpu", metavar="cpu|cuda|cuda:N", help="default: cpu")
     else:

@@ -33,6 +33,8 @@ def interleaved(running, kind, passes, repeated=False):
             key = worker.label, what
             repeats[key] = worker.ask("repeats", what=what, milliseconds=TURN_MS) if repeated else 1
     times = {worker.label: {} for worker in running}
+    for worker in running:
+        worker.settle()
     for number in range(passes):
         turns = running if number % 2 == 0 else running[::-1]
         for what in measures:
@@ -40,6 +42,7 @@ def interleaved(running, kind, passes, repeated=False):
                 found = worker.ask("measure", what=what, repeats=repeats[worker.label, what])
                 for part, elapsed in found.items():
                     times[worker.label].setdefault(part, []).append(elapsed)
+                worker.settle()
     dropped = 1 if passes > 1 else 0
     return {label: {part: kept[dropped:] for part, kept in parts.items()} for label, parts in times.items()}
 

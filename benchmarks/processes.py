@@ -4,6 +4,7 @@ import json
 import os
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -18,6 +19,8 @@ ADAPTERS = {
 PEERS = {"torch": "torch", "minigrad": "minigrad again"}
 THREAD_VARIABLES = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "MINIGRAD_NUM_THREADS")
 PATIENCE_S = 5  # for a worker that is told to end
+# After their work threads of BLAS or OpenMP wait for more of it in a loop that keeps a core busy: OpenBLAS's 0.1 s.
+SETTLING_S, LOOK_S = 0.25, 0.004
 
 
 def thread_variables(threads):
@@ -73,11 +76,30 @@ class WorkerProcess:
             code = self.process.wait()
             if code == -9:
                 raise MeasuringError(f"{self.label}: the process was killed, as for want of memory: try --batch N")
-            raise MeasuringError(f"{self.label}: the process ended with code {code} while {doing}")
+            raise MeasuringError(f"{self.label}: the process ended with code {code} (at: {doing})")
         answer = json.loads(line)
         if "error" in answer:
             raise MeasuringError(f"{self.label}: {answer['error']}")
         return answer["value"]
+
+    def settle(self):
+        """Return when the worker's threads sleep, so that the next one has all cores."""
+        deadline = time.monotonic() + SETTLING_S
+        before = self._cpu_seconds()
+        while time.monotonic() < deadline:
+            time.sleep(LOOK_S)
+            now = self._cpu_seconds()
+            if now is not None and now - before < LOOK_S / 10:
+                return
+            before = now
+
+    def _cpu_seconds(self):
+        """What all threads of the process have run; None where the system does not tell."""
+        try:
+            files = list(Path(f"/proc/{self.process.pid}/task").glob("*/schedstat"))
+            return sum(int(file.read_text().split()[0]) for file in files) / 1e9 if files else None
+        except (OSError, ValueError, IndexError):
+            return None
 
     def end(self):
         """End the process: by itself where it waits for requests, by force where it computes."""

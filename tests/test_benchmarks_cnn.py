@@ -155,6 +155,7 @@ def test_a_worker_answers_mistakes_and_goes_on():
         ours.ask("open", kind="product", side=4)
         assert set(ours.ask("measure", what="product")) == {"product"}
         assert ours.description["threads"] == 1
+        ours.settle()
         os.kill(ours.process.pid, signal.SIGKILL)
         with pytest.raises(processes.MeasuringError, match="killed, as for want of memory"):
             ours.ask("scores")
@@ -172,6 +173,20 @@ def test_workers_end_with_the_block_and_a_missing_library_is_named(monkeypatch):
             pass
 
 
+def test_a_turn_ends_when_the_threads_sleep(monkeypatch):
+    """Where the system does not tell, after a while."""
+    ours = processes.WorkerProcess.__new__(processes.WorkerProcess)
+    read = iter([1.0, 1.004, 1.008, 1.0081, 9.0])
+    ours._cpu_seconds = lambda: next(read)
+    ours.settle()
+    assert next(read) == 9.0
+    monkeypatch.setattr(processes, "SETTLING_S", 0.02)
+    asked = []
+    ours._cpu_seconds = lambda: asked.append(time.monotonic())
+    ours.settle()
+    assert len(asked) > 1
+
+
 class Fake:
     """A worker whose clock is the number of requests it got, with scores of its own."""
 
@@ -179,6 +194,7 @@ class Fake:
         self.label = label
         self.table = scores
         self.asked = []
+        self.settle = lambda: None
 
     def ask(self, do, **options):
         self.asked.append((do, options))
