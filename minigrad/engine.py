@@ -208,6 +208,7 @@ def _run(roots, create_graph, keep_graph, targets=None):
                 pending[edge] = gradient
                 if type(edge) is Node:
                     heappush(heap, (-edge.number, edge))
+            gradients = gradient = waiting = None  # so that what was summed up is gone before the next node computes
         for leaf, gradient in pending.items():
             found[leaf] = gradient if leaf._hooks is None else _run_hooks(leaf._hooks, gradient, create_graph)
     finally:

@@ -374,6 +374,37 @@ def test_saved_activations_are_freed_as_backward_goes():
     assert all(node() is None or node().saved is None for node in alive)
 
 
+def test_gradients_that_were_summed_up_are_freed_before_the_next_node():
+    made, alive = [], []
+
+    class Branch(mg.autograd.Function):
+        @staticmethod
+        def forward(ctx, x):
+            return x * 2
+
+        @staticmethod
+        def backward(ctx, grad):
+            result = grad * 2
+            made.append(weakref.ref(result.array))
+            return result
+
+    class Below(mg.autograd.Function):
+        @staticmethod
+        def forward(ctx, x):
+            return x * 2
+
+        @staticmethod
+        def backward(ctx, grad):
+            alive.append(sum(array() is not None for array in made))
+            return grad * 2
+
+    x = leaf(np.ones(1000))
+    h = Below.apply(x)
+    (Branch.apply(h) + Branch.apply(h)).sum().backward()
+    assert x.grad.tolist() == [8.0] * 1000
+    assert len(made) == 2 and alive[0] <= 1  # one if the others were added to it in place
+
+
 def test_grad_fn_names_and_edges():
     x = leaf([1.0])
     y = mg.exp(x)
