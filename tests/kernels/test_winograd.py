@@ -49,7 +49,8 @@ def test_all_three_are_the_reference(monkeypatch, tiles, images, large):
     monkeypatch.setattr(winograd, "BLOCK_TILES", tiles)
     monkeypatch.setattr(winograd, "BLOCK_IMAGES", images)
     monkeypatch.setattr(winograd, "LARGE_WEIGHT", large)
-    monkeypatch.setattr(winograd, "LARGE_WEIGHT_TILES", 2 * tiles)
+    monkeypatch.setattr(winograd, "WEIGHT_BLOCK_TILES", 2 * tiles)
+    monkeypatch.setattr(winograd, "PRODUCT_BYTES", large)
 
     @given(problems())
     def check(problem):

@@ -38,13 +38,15 @@ OUTPUT = np.array(  # A: (4, 6)
 )
 KERNELS = np.kron(KERNEL, KERNEL).astype(np.float32)  # (36, 9): both dimensions of a kernel at once
 KERNELS_REVERSED = np.ascontiguousarray(KERNELS[:, ::-1])
+KERNELS_BY_COLUMN = KERNELS.reshape(6, 6, 3, 3).transpose(1, 0, 2, 3).reshape(36, 9)  # places column by column
 
 BLOCK_TILES = 160  # of a block: enough rows for a matrix product, few enough for the cache
+WEIGHT_BLOCK_TILES = 392  # for the gradient to the weight: adding a product to the sum costs as much as many tiles
 BLOCK_IMAGES = 8  # tiles of several images share a block before tiles far apart in one image do
 FEWEST_CHANNELS = 24  # of a group: below, the transforms cost more than the products save
 FEWEST_TILES = 48  # of a batch: below, transforming the kernels does
 LARGE_WEIGHT = 2**16  # elements of a weight of which the threads share one gradient instead of summing one each
-LARGE_WEIGHT_TILES = 392  # of a block then: adding a product to the sum costs as much as a hundred tiles
+PRODUCT_BYTES = 2**20  # of products that are made before they are added to the sums
 
 
 def suits_winograd(x, shape, stride, padding, dilation, groups, out):
@@ -100,7 +102,7 @@ def image_ranges(batch, each):
 
 def block_sides(batch, height, width, tiles):
     """(images, tile rows, tile columns) of a block of so many tiles, for images with that many of them."""
-    images = min(batch, BLOCK_IMAGES)
+    images = min(batch, max(BLOCK_IMAGES, tiles // (height * width)))
     wanted = max(1, tiles // images)
     rows = min(height, max(1, round(wanted**0.5)))
     columns = min(width, -(-wanted // rows))
@@ -226,7 +228,7 @@ def weight_winograd(g, x, padding, groups):
     x, g = np.ascontiguousarray(x), np.ascontiguousarray(g)
     outputs, channels = g.shape[1], x.shape[1] // groups
     large = channels * outputs >= LARGE_WEIGHT
-    blocks = all_blocks(x.shape[0], x.shape[2:], padding, LARGE_WEIGHT_TILES if large else BLOCK_TILES)
+    blocks = all_blocks(x.shape[0], x.shape[2:], padding, WEIGHT_BLOCK_TILES)
     threads = get_num_threads()
     parts = threads if groups == 1 and large and outputs % threads == 0 else 1
     workers = min(len(blocks), threads) if parts == 1 else 1
@@ -248,14 +250,17 @@ def weight_winograd(g, x, padding, groups):
 
     def transform(start, stop):
         by_channel = total[:, start:stop].transpose(1, 2, 0)  # (channels, O, 36)
-        np.matmul(by_channel, KERNELS, out=gw[:, start:stop].swapaxes(0, 1))
+        np.matmul(by_channel, KERNELS_BY_COLUMN, out=gw[:, start:stop].swapaxes(0, 1))
 
     parallel_ranges(channels, max(1, 2**16 // outputs), transform)
     return gw.reshape(outputs, channels, 3, 3)
 
 
 def _weight_block(x, g, vertical, horizontal, groups, sums, add):
-    """Sum of (Bᵀ-transformed x) times (Aᵀ-transformed g) over a block's tiles into sums (6, 6, C / groups, O)."""
+    """Sum over a block's tiles of transformed x times transformed g, into sums (6, 6, C / groups, O).
+
+    The places of a transformed tile are counted column by column in it.
+    """
     images, outputs = g.shape[:2]
     tiles = vertical.tiles * horizontal.tiles * images
     inner, outer = sums.shape[2], outputs // groups
@@ -263,7 +268,8 @@ def _weight_block(x, g, vertical, horizontal, groups, sums, add):
     g_columns = _by_columns(g[:, :, vertical.outputs, horizontal.outputs], horizontal.out.T, "winograd sums")
     patches = scratch("winograd patches", (PATCH, tiles, x.shape[1]), x.dtype)
     g_patches = scratch("winograd products", (PATCH, tiles, outputs), x.dtype)
-    product = scratch("winograd weight", (inner, outer), x.dtype)
+    each = PATCH if PATCH * inner * outer * x.itemsize <= PRODUCT_BYTES else 1
+    product = scratch("winograd weight", (each, inner, outer), x.dtype)
     for place in range(PATCH):
         np.matmul(vertical.into, columns[:, place], out=patches.reshape(PATCH * vertical.tiles, -1))
         np.matmul(vertical.out.T, g_columns[:, place], out=g_patches.reshape(PATCH * vertical.tiles, -1))
@@ -271,10 +277,10 @@ def _weight_block(x, g, vertical, horizontal, groups, sums, add):
             chosen = slice(group * outer, (group + 1) * outer)
             a = patches[..., group * inner : (group + 1) * inner].swapaxes(1, 2)  # (6, C / groups, tiles)
             b = g_patches[..., chosen]
-            target = sums[:, place, :, chosen]
+            target = sums[place, :, :, chosen]
             if not add:
                 np.matmul(a, b, out=target)
                 continue
-            for row in range(PATCH):
-                np.matmul(a[row], b[row], out=product)
-                target[row] += product
+            for row in range(0, PATCH, each):
+                np.matmul(a[row : row + each], b[row : row + each], out=product)
+                target[row : row + each] += product
