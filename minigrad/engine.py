@@ -7,7 +7,8 @@ after all its consumers: no recursion, no separate sort. Gradients are raw array
 import warnings
 from heapq import heappop, heappush
 
-from minigrad.backend import memory_root, xp
+from minigrad.backend import memory_root, np, solely_held, xp
+from minigrad.kernels import elementwise
 from minigrad.tensor import Tensor, wrap
 from minigrad.variable import MODE, Node, Variable, is_tracked
 
@@ -221,10 +222,22 @@ def _run(roots, create_graph, keep_graph, targets=None):
 def _sum(waiting, gradient):
     """Return the sum of two gradients; of an operation with several outputs they are {output: gradient}."""
     if type(gradient) is not dict:
+        if type(waiting) is np.ndarray and waiting.size >= _OVERWRITTEN and _may_hold_sum(waiting, gradient):
+            return elementwise.apply(np.add, waiting, gradient, out=waiting)
         return waiting + gradient
     for index, part in gradient.items():
         waiting[index] = waiting[index] + part if index in waiting else part
     return waiting
+
+
+_OVERWRITTEN = 2**14  # elements from which on new memory costs more than finding out that none is needed
+
+
+def _may_hold_sum(waiting, gradient):
+    """Return whether a gradient may be overwritten by its sum with another: only the backward pass refers to it."""
+    same = type(gradient) is np.ndarray and gradient.dtype == waiting.dtype and gradient.shape == waiting.shape
+    # Its names: in pending, in _run, in _sum and here.
+    return same and waiting.flags.c_contiguous and waiting.flags.writeable and solely_held(waiting, 4)
 
 
 def _observed(node, gradient, create_graph):

@@ -8,7 +8,7 @@
   found by the clock of variable.touch and reported in backward.
 """
 
-from minigrad.backend import can_cast, memory_root, xp
+from minigrad.backend import can_cast, memory_root, np, solely_held, xp
 from minigrad.kernels.scatter import scatter_add_flat
 from minigrad.op import Op
 from minigrad.operands import CENTRAL
@@ -117,6 +117,31 @@ def assign(tensor, value, name="assign"):
             f"{name}: output with shape {list(tensor.shape)} doesn't match the broadcast shape {list(value.shape)}"
         )
     return overwrite_tensor(tensor, value)
+
+
+def write_over(op, compute, tensor, *others, name):
+    """Run an op with its result in the memory of its first argument and return that, or None where this can't be.
+
+    It can if nothing is recorded, or if nothing but the tensor refers to the memory: then no other tensor and no saved
+    value sees the change. ``compute(array, *others, out=array)`` is the op's kernel on arrays of its result's shape and
+    dtype; its gradients must need no argument.
+    """
+    array = tensor.array
+    if type(array) is not np.ndarray or array.dtype.kind != "f":
+        return None
+    if not MODE.grad or not (is_tracked(tensor) or tensor._base is not None or any(is_tracked(y) for y in others)):
+        check_no_overlap(array)
+        compute(array, *[other.array for other in others], out=array)
+        touch(array)
+        return tensor
+    if not is_tracked(tensor) or tensor._base is not None or tensor._aliased or tensor.node is None:
+        return None
+    if not solely_held(array, 2):  # by the tensor and here
+        return None
+    arrays = [array, *[other.array for other in others]]
+    compute(*arrays, out=array)
+    rebind(tensor, op.record((tensor, *others), arrays, {}, array).node)
+    return tensor
 
 
 def overwrite_tensor(tensor, value):

@@ -1,8 +1,10 @@
 """Op: one forward and one gradient rule per argument; calling it on tensors runs it and records it."""
 
 import inspect
+import sys
 
 from minigrad.backend import FLOAT_CODES, asarray_like, default_float, memory_root, np, xp
+from minigrad.kernels.elementwise import LARGE, apply
 from minigrad.operands import CENTRAL, explained, is_operand, promoted
 from minigrad.rules import NO_PARAMS, Rule, all_outputs, kept, output_of
 from minigrad.tensor import Tensor, wrap
@@ -331,10 +333,16 @@ def _lies_on(out, array):
 
 # ---------------------------------------------------------------------- the fast path: one or two tensors, no
 # parameters
+def _smallest_shared(forward):
+    """Return the number of elements from which on threads share a forward: ufuncs alone can be cut into blocks."""
+    return LARGE if isinstance(forward, np.ufunc) and forward.nout == 1 else sys.maxsize
+
+
 def _unary(op, numpy_forward):
     """Return the call of an op of one tensor and no parameters."""
     forward, keep_x, keep_out, differentiable = op.forward, op.keep[0] == "array", op.keep_out, op.differentiable
     to_float = op.promote == "float"
+    large = _smallest_shared(numpy_forward)
 
     def call(x):
         if not isinstance(x, Tensor):
@@ -344,7 +352,10 @@ def _unary(op, numpy_forward):
             x = CENTRAL["cast"](x, dtype=default_float())
             array = x.array
         try:
-            out = numpy_forward(array) if type(array) is _ndarray else forward(array)
+            if type(array) is not _ndarray:
+                out = forward(array)
+            else:
+                out = numpy_forward(array) if array.size < large else apply(numpy_forward, array)
         except Exception as error:
             raise explained(op, [array], error) from error.__cause__
         if type(out) is not _ndarray:
@@ -463,6 +474,7 @@ def _binary(op, numpy_forward, operator=False):
     out_for_a, out_for_b = (("out", None) in wanted for wanted in wants)
     diff_a, diff_b = (rule is not None for rule in op.rules)
     to_float = op.promote == "float"
+    large = _smallest_shared(numpy_forward)
 
     def call(a, b):
         edge_a = edge_b = None
@@ -495,7 +507,10 @@ def _binary(op, numpy_forward, operator=False):
         else:
             return forward(a, b)
         try:
-            out = numpy_forward(x, y) if type(x) is _ndarray or type(y) is _ndarray else forward(x, y)
+            if type(x) is _ndarray:
+                out = numpy_forward(x, y) if x.size < large else apply(numpy_forward, x, y)
+            else:
+                out = numpy_forward(x, y) if type(y) is _ndarray else forward(x, y)
         except Exception as error:
             raise explained(op, [x, y], error) from error.__cause__
         if type(out) is not _ndarray:

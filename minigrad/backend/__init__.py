@@ -1,7 +1,7 @@
 """The only part of minigrad that imports NumPy or CuPy: arrays, dtypes, devices, seeds and threads."""
 
 from minigrad.backend.allocator import keep_freed_memory
-from minigrad.backend.arrays import asarray_like, memory_root, np, place, xp
+from minigrad.backend.arrays import asarray_like, memory_root, np, place, solely_held, xp
 from minigrad.backend.devices import (
     array_device,
     cuda_device_count,
@@ -65,6 +65,7 @@ __all__ = [
     "set_default_device",
     "set_default_dtype",
     "set_num_threads",
+    "solely_held",
     "to_numpy",
     "xp",
 ]

@@ -1,5 +1,6 @@
 """Raw arrays: which array module owns one, and whose memory it looks at."""
 
+import sys
 import weakref
 
 import numpy as np
@@ -31,6 +32,20 @@ def memory_root(array):
         if type(root) is np.ndarray or id(root) not in _PLACED:
             return root
         root = _PLACED[id(root)][1]
+
+
+def solely_held(array, references):
+    """Return whether nothing else refers to the memory of an array of NumPy's than the references one knows of.
+
+    Counted are names and attributes that refer to the array itself, the caller's included. Then the memory may be
+    written: no view, no tensor and no saved value looks at it.
+    """
+    base = array.base
+    if sys.getrefcount(array) > references + 2:  # the parameter's and getrefcount's own
+        return False
+    if base is None:
+        return array.flags.owndata
+    return type(base) is np.ndarray and base.flags.owndata and sys.getrefcount(base) <= 3
 
 
 _PLACED = {}  # id of a GPU array made at an address -> (weak reference to it, the array that owns the memory)

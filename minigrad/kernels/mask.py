@@ -1,6 +1,7 @@
 """Choosing elements by a mask. NumPy's ``where`` branches per element; bit masks are ten times faster."""
 
 from minigrad.backend import np, xp
+from minigrad.kernels import elementwise
 
 _BITS = {2: np.dtype(np.int16), 4: np.dtype(np.int32), 8: np.dtype(np.int64)}
 
@@ -11,8 +12,29 @@ def keep(x, mask):
     bits = _BITS.get(x.dtype.itemsize)
     if module is not np or bits is None or x.dtype.kind == "c":
         return module.where(mask, x, module.zeros((), x.dtype))
-    every_bit = np.negative(np.asarray(mask).view(np.int8))  # 0 or -1, which is all ones
-    return (np.asarray(x).view(bits) & every_bit).view(x.dtype)
+    floats = x.dtype
+    x, mask = np.asarray(x).view(bits), np.asarray(mask)
+    if x.size < elementwise.LARGE or not elementwise.suits(x, mask):
+        return (x & _every_bit(mask)).view(floats)
+    out = np.empty(x.shape, bits)
+    elementwise.in_blocks(lambda out, x, mask: np.bitwise_and(x, _every_bit(mask), out=out), out, x, mask)
+    return out.view(floats)
+
+
+def keep_nonzero(x, y):
+    """Return x where y is not zero (NaN is not) and zero elsewhere; x and y are of one dtype."""
+    if y.size < elementwise.LARGE or not elementwise.suits(y, x) or x.dtype.kind != "f":
+        return keep(x, y != 0)
+    out = np.empty(x.shape, x.dtype)
+    bits = _BITS[x.dtype.itemsize]
+    in_bits = out.view(bits), x.view(bits)
+    elementwise.in_blocks(lambda out, x, y: np.bitwise_and(x, _every_bit(y != 0), out=out), *in_bits, y)
+    return out
+
+
+def _every_bit(mask):
+    """Return integers whose bits are all ones where the mask is true, and all zeros elsewhere: -1 and 0."""
+    return np.negative(mask.view(np.int8))
 
 
 def choose(mask, a, b):
@@ -24,6 +46,5 @@ def choose(mask, a, b):
         return module.where(mask, a, b).astype(dtype, copy=False)
     a, b = (np.asarray(value, dtype).view(bits) for value in (a, b))
     chosen = np.bitwise_xor(a, b)
-    every_bit = np.negative(np.asarray(mask).view(np.int8))
-    chosen = np.asarray(chosen & every_bit)  # NumPy's arithmetic turns 0-d arrays into scalars
+    chosen = np.asarray(chosen & _every_bit(np.asarray(mask)))  # NumPy's arithmetic turns 0-d arrays into scalars
     return np.bitwise_xor(chosen, b, out=chosen if chosen.shape == np.broadcast(chosen, b).shape else None).view(dtype)

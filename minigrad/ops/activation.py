@@ -5,13 +5,13 @@ The functions have torch.nn.functional's signatures; those that PyTorch has at i
 
 import math
 
-from minigrad.backend import asarray_like, np, xp
-from minigrad.inplace import assign, write_out
+from minigrad.backend import asarray_like, np
+from minigrad.inplace import assign, write_out, write_over
 from minigrad.kernels import activation as kernels
 from minigrad.op import Op
 from minigrad.ops.clamp import clamp_number_op
 from minigrad.ops.define import require_tensor
-from minigrad.ops.masked import choose, keep_where
+from minigrad.ops.masked import choose, keep_nonzero, keep_where
 from minigrad.ops.unary import exp_op, sigmoid_op, tanh_op
 from minigrad.registry import METHODS, function
 from minigrad.tensor import Tensor
@@ -41,21 +41,8 @@ outside = Op(_outside, [None])
 
 
 # ---------------------------------------------------------------------- ops
-# NumPy's functions take a 0-d array of the right dtype in half the time of a Python number.
-_ZEROS = {code: np.zeros((), code) for code in "efd"}
-
-
-def _relu(x):
-    if x.dtype.kind == "b":
-        raise RuntimeError("Boolean inputs not supported for relu")
-    zero = _ZEROS.get(x.dtype.char)
-    if x.size > 1024 and zero is not None:
-        return x.clip(zero, np.inf)  # NumPy's fastest; it takes longer to start than maximum
-    return xp(x).maximum(x, 0) if zero is None or type(x) is not np.ndarray else np.maximum(x, zero)
-
-
 def _hardtanh(x, *, low, high):
-    return xp(x).clip(x, low, high)
+    return kernels.clip(x, low, high)
 
 
 def _elu(x, *, alpha, scale, input_scale):
@@ -106,7 +93,7 @@ def _hardswish_gradient(g, x):
 
 
 # NaN is not 0: its gradient passes, here and where a rule says "not beyond", as in PyTorch.
-relu_op = Op(_relu, [lambda g, out: keep_where(g, out != 0)])
+relu_op = Op(kernels.relu, [lambda g, out: keep_nonzero(g, out)])
 hardtanh_op = Op(
     _hardtanh, [lambda g, x, low, high: keep_where(g, not_beyond(x, low=low, high=high))], name="hardtanh"
 )
@@ -201,6 +188,8 @@ def relu(input, inplace=False):
     tensor([0., 2.])
     """
     require_tensor("relu", input)
+    if inplace and (overwritten := write_over(relu_op, kernels.relu_into, input, name="relu_")) is not None:
+        return overwritten
     return _given(input, relu_op(input), inplace, "relu_")
 
 

@@ -16,6 +16,11 @@ keep_where = Op(
     name="keep_where",
     broadcast=True,
 )
+keep_nonzero = Op(
+    lambda x, y: kernels.keep_nonzero(x, y),
+    [lambda g, y: keep_nonzero(g, y), None],
+    name="keep_nonzero",
+)
 choose = Op(
     lambda mask, a, b: kernels.choose(mask, a, b),
     [None, lambda g, mask: keep_where(g, mask), lambda g, mask: keep_where(g, logical_complement(mask))],

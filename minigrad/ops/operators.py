@@ -1,7 +1,8 @@
 """The operators of Tensor: + - * / // % ** & | ^ << >> ~ and the comparisons, reflected and in place."""
 
 from minigrad.backend import np
-from minigrad.inplace import assign
+from minigrad.inplace import assign, write_over
+from minigrad.kernels import elementwise
 from minigrad.op import operator_call
 from minigrad.operands import is_operand
 from minigrad.ops import arithmetic, bitwise, comparison, power, unary
@@ -44,8 +45,16 @@ def _in_place(call, name):
 def _in_place_ufunc(op, name):
     """Return the method for ``self OP= other`` of a ufunc that needs no new array where nothing is recorded."""
     ufunc, general = op.numpy_forward, _in_place(op.call, name)
+    keeps_nothing = op.keep == ("", "") and not op.keep_out
+
+    def compute(x, y, out):
+        elementwise.apply(ufunc, x, y, out=out)
 
     def method(self, other):
+        if keeps_nothing and self.array.size >= elementwise.LARGE and _are_alike(self, other):
+            written = write_over(op, compute, self, other, name=name)
+            if written is not None:
+                return written
         x = self.array
         if type(self) is Tensor and type(x) is np.ndarray and x.dtype.char in _REAL_FLOATS and 0 not in x.strides:
             y = other.array if type(other) is Tensor and other.array.dtype == x.dtype else other
@@ -59,6 +68,14 @@ def _in_place_ufunc(op, name):
         return general(self, other)
 
     return method
+
+
+def _are_alike(a, b):
+    """Return whether a tensor and what is added to it are arrays of one kind, shape and dtype."""
+    if not isinstance(b, Tensor):
+        return False
+    x, y = a.array, b.array
+    return type(x) is type(y) and x.shape == y.shape and x.dtype == y.dtype
 
 
 def _install(symbol, method):

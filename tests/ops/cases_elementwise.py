@@ -295,6 +295,12 @@ EXTREMA = {
 }
 
 MASKS = {
+    "keep_nonzero": [
+        case(
+            lambda x: OPS["keep_nonzero"](x, mg.tensor([[0.0, -2.0]] * 3, dtype=x.dtype)), (3, 2),
+            reference=lambda x: x * np.array([0, 1]),
+        ),
+    ],
     "keep_where": [
         case(lambda x: OPS["keep_where"](x, x > 0), (3, 4), distinct=True, reference=lambda x: np.where(x > 0, x, 0)),
         case(
