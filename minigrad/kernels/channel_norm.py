@@ -6,7 +6,8 @@ unless that would cancel (a mean of many standard deviations), where the channel
 subtracted. Values per channel are float64 arrays (C,). Results do not depend on the number of threads.
 """
 
-from minigrad.backend import np, parallel_for, parallel_ranges, scratch
+from minigrad.backend import np, parallel_ranges, scratch
+from minigrad.kernels.elementwise import parallel_apart
 
 SMALLEST = 2**16  # elements; for fewer the plain formulas take fewer calls
 _SHARED = 2**18  # elements that are worth sharing among threads
@@ -158,7 +159,7 @@ def _each_block(arrays, factors, work):
 
     count = groups * -(-batch // images)
     if arrays[0].size >= _SHARED:
-        parallel_for(count, block)
+        parallel_apart(count, block)
     else:
         for index in range(count):
             block(index)

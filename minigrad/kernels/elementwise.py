@@ -4,10 +4,10 @@ One pass over memory costs more than what is computed on the way, and two thread
 length of a few caches are best: in smaller ones the threads wait for one another (for the GIL).
 """
 
-from minigrad.backend import np, parallel_ranges
+from minigrad.backend import get_num_threads, np, parallel_for
 
 LARGE = 2**18  # elements from which on threads are worth waking
-_GRAIN = 2**17  # elements of a block
+_GRAIN = 2**18  # elements of a block
 
 
 def suits(x, *others):
@@ -20,7 +20,25 @@ def suits(x, *others):
 def in_blocks(work, *arrays):
     """Call work(block of each array) until everything is covered; the arrays suit one another."""
     flat = [array.reshape(-1) for array in arrays]
-    parallel_ranges(flat[0].size, _GRAIN, lambda start, stop: work(*[array[start:stop] for array in flat]))
+    size = flat[0].size
+    count = max(2, -(-size // _GRAIN))
+
+    def block(index):
+        start, stop = index * size // count, (index + 1) * size // count
+        work(*[array[start:stop] for array in flat])
+
+    parallel_apart(count, block)
+
+
+def parallel_apart(count, work):
+    """parallel_for in an order in which threads are far from each other at any time.
+
+    Two that are first to write to one huge page of new memory would both have it filled with zeros.
+    """
+    threads = get_num_threads()
+    part = -(-count // threads)
+    order = [index for first in range(part) for index in range(first, count, part)]
+    parallel_for(count, lambda position: work(order[position]))
 
 
 def apply(ufunc, x, *other, out=None):

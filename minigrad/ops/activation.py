@@ -20,6 +20,7 @@ _DENSITY_AT_ZERO = 1 / math.sqrt(2 * math.pi)
 _GELU_SCALE = math.sqrt(2 / math.pi)
 SELU_ALPHA = 1.6732632423543772848170429916717
 SELU_SCALE = 1.0507009873554804934193349852946
+_WRITTEN_OVER = 2**14  # elements from which on finding out whether memory may be used again costs less than new memory
 
 
 # ---------------------------------------------------------------------- slopes of piecewise linear functions
@@ -188,8 +189,10 @@ def relu(input, inplace=False):
     tensor([0., 2.])
     """
     require_tensor("relu", input)
-    if inplace and (overwritten := write_over(relu_op, kernels.relu_into, input, name="relu_")) is not None:
-        return overwritten
+    if inplace and input.array.size >= _WRITTEN_OVER:
+        written = write_over(relu_op, kernels.relu_into, input, name="relu_")
+        if written is not None:
+            return written
     return _given(input, relu_op(input), inplace, "relu_")
 
 

@@ -121,7 +121,7 @@ def tracked(length=LONG):
 
 
 def test_relu_in_place_uses_the_memory_again():
-    for length in (10, LONG):
+    for length in (20_000, LONG):
         x, y = tracked(length)
         before = address(y)
         z = F.relu(y, inplace=True)
@@ -145,7 +145,8 @@ def test_relu_in_place_leaves_memory_that_others_see_to_the_rules(holder):
         F.relu(y, inplace=True)
         same(array, value)
     else:
-        other = {"view": lambda: y[:], "detached": y.detach, "numpy": lambda: mg.from_numpy(y.detach().numpy())}[holder]()
+        other = y[:] if holder == "view" else y.detach()
+        other = mg.from_numpy(other.numpy()) if holder == "numpy" else other
         F.relu(y, inplace=True)
         same(other.detach().numpy(), np.where(value < 0, np.float32(0), value))  # it sees the write
     with pytest.raises(RuntimeError, match="leaf"):
@@ -194,3 +195,10 @@ def test_peak_memory_of_in_place_layers(threads):
     finally:
         tracemalloc.stop()
     assert peak < 2.3 * step  # the result of norm, which is relu's; a second one, for relu saves it
+
+
+def test_every_block_is_done_once():
+    for count in range(1, 12):
+        done = []
+        elementwise.parallel_apart(count, done.append)
+        assert sorted(done) == list(range(count))
