@@ -1,4 +1,8 @@
 """optimize_for_inference: what is folded, what is left alone, and that the results stay."""
+import re
+import tracemalloc
+from pathlib import Path
+
 import numpy as np
 import pytest
 
@@ -259,3 +263,38 @@ def test_lazy_layers_and_double_precision():
     fast = models.optimize_for_inference(lived_in(model), x)
     assert type(fast[0]) is nn.intrinsic.ConvReLU2d and fast[0][0].weight.dtype is mg.float64
     same_results(fast, model, x, tolerance=1e-12)
+
+
+@pytest.mark.parametrize("optimized", [False, True])
+def test_without_gradients_no_activations_are_kept(optimized):
+    model = lived_in(models.build("resnet50", num_classes=10, image_size=96))
+    x = mg.randn(1, 3, 96, 96)
+    sizes = []
+    handles = [
+        module.register_forward_hook(lambda module, args, output: sizes.append(output.array.nbytes))
+        for module in model.modules()
+        if isinstance(module, nn.Conv2d)
+    ]
+    with mg.no_grad():
+        model(x)
+    for handle in handles:
+        handle.remove()
+    network = models.optimize_for_inference(model) if optimized else model
+    with mg.no_grad():
+        network(x)  # what is kept from call to call is there already
+        tracemalloc.start()
+        try:
+            y = network(x)
+            peak = tracemalloc.get_traced_memory()[1]
+        finally:
+            tracemalloc.stop()
+    assert y.grad_fn is None and not y.requires_grad
+    assert peak < 6 * max(sizes) < sum(sizes) / 2
+
+
+def test_the_page_about_performance_runs():
+    page = (Path(__file__).parents[2] / "docs" / "performance.md").read_text(encoding="utf-8")
+    (program,) = re.findall(r"^```python\n(.*?)^```$", page, re.MULTILINE | re.DOTALL)
+    names = {}
+    exec(program, names)
+    assert names["scores"].shape == (8, 10)
