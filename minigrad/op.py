@@ -84,12 +84,16 @@ class Op:
             self.call = _unary(self, self.numpy_forward)
         elif count == 2 and not (self.joint or self.view or self.defaults or "shape" in self.keep):
             self.call = _pair(self) if self.promote is None else _binary(self, self.numpy_forward)
+        elif count == 3 and self.promote is None and not (self.joint or self.view or self.defaults):
+            self.call = _triple(self)
         if self.joint or self.broadcast and count != 2 or any("needs" == kind for kind, _ in self._wanted()):
             return
         if count == 1 and self.rules[0] is not None:
             self.pull = _pull_of_one(self)
         elif count == 2 and None not in self.rules:
             self.pull = _pull_of_two(self)
+        elif count == 3 and None not in self.rules:
+            self.pull = _pull_of_three(self)
 
     def _wanted(self):
         """Return the (kind, index) of everything that the rules ask a node for."""
@@ -277,6 +281,28 @@ def _pull_of_two(op):
             if broadcast:
                 b = _unbroadcast(b, edge_b)
         return a, b
+
+    return pull
+
+
+def _pull_of_three(op):
+    """Return the pull of an op with three rules, such as a linear layer's."""
+    first, second, third = op.rules
+    general = Op.pull
+
+    def pull(node, gradient, graph, useful=None):
+        if graph or useful is not None or type(gradient) is not _ndarray or gradient.dtype.kind == "c":
+            return general(op, node, gradient, graph, useful)
+        if node.saved is None:
+            _restore(node)
+        if Clock.last_write > node.number:
+            op._check_unchanged(node)
+        a, b, c = node.edges
+        return (
+            None if a is None else first.raw(node, gradient, None),
+            None if b is None else second.raw(node, gradient, None),
+            None if c is None else third.raw(node, gradient, None),
+        )
 
     return pull
 
@@ -555,7 +581,7 @@ def _pair(op):
 
     def call(a, b):
         if not isinstance(a, Tensor) or not isinstance(b, Tensor):
-            return op._general(a, b)
+            return op._general(a, b) if isinstance(a, Tensor) or isinstance(b, Tensor) else forward(a, b)
         x, y = a.array, b.array
         try:
             out = forward(x, y)
@@ -576,6 +602,47 @@ def _pair(op):
         node.number = next_time()
         node.edges = (edge_a, edge_b)
         node.saved = (x if keep_a else None, y if keep_b else None)
+        node.out = out if keep_out else None
+        node.shape = out.shape
+        node.params = NO_PARAMS
+        if MODE.on_record is not None:
+            MODE.on_record(node, out)
+        return make_variable(out, node)
+
+    call.__name__ = op.name
+    return call
+
+
+def _triple(op):
+    """Return the call of an op of three tensors, the last perhaps None, without promotion or parameters."""
+    forward, keep_out = op.forward, op.keep_out
+    keep_a, keep_b, keep_c = op.keep
+    diff_a, diff_b, diff_c = (rule is not None for rule in op.rules)
+
+    def call(a, b, c):
+        if not isinstance(a, Tensor) or not isinstance(b, Tensor) or not (c is None or isinstance(c, Tensor)):
+            return op._general(a, b, c)
+        x, y, z = a.array, b.array, None if c is None else c.array
+        try:
+            out = forward(x, y, z)
+        except Exception as error:
+            raise explained(op, [x, y, z], error) from error.__cause__
+        edge_a = (a.node or a) if diff_a and type(a) is not Tensor and a._requires_grad else None
+        edge_b = (b.node or b) if diff_b and type(b) is not Tensor and b._requires_grad else None
+        edge_c = (c.node or c) if diff_c and c is not None and type(c) is not Tensor and c._requires_grad else None
+        if (edge_a is None and edge_b is None and edge_c is None) or not MODE.grad:
+            return op._wrapped(out, a)
+        if type(out) is not _ndarray or out.dtype.char not in FLOAT_CODES:
+            return op.record((a, b, c), (x, y, z), NO_PARAMS, out)
+        node = _new(Node)
+        node.op = op
+        node.number = next_time()
+        node.edges = (edge_a, edge_b, edge_c)
+        node.saved = (
+            x if keep_a == "array" else kept(x, keep_a),
+            y if keep_b == "array" else kept(y, keep_b),
+            z if keep_c == "array" else kept(z, keep_c),
+        )
         node.out = out if keep_out else None
         node.shape = out.shape
         node.params = NO_PARAMS

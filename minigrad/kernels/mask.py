@@ -3,6 +3,7 @@
 from minigrad.backend import np, xp
 from minigrad.kernels import elementwise
 
+_SMALL = 1024  # elements for which where takes less time than to prepare bit masks
 _BITS = {2: np.dtype(np.int16), 4: np.dtype(np.int32), 8: np.dtype(np.int64)}
 
 
@@ -10,7 +11,7 @@ def keep(x, mask):
     """Return x where the mask is true and zero elsewhere, even where x is inf or NaN; shapes broadcast."""
     module = xp(x)
     bits = _BITS.get(x.dtype.itemsize)
-    if module is not np or bits is None or x.dtype.kind == "c":
+    if module is not np or bits is None or x.dtype.kind == "c" or x.size <= _SMALL:
         return module.where(mask, x, module.zeros((), x.dtype))
     floats = x.dtype
     x, mask = np.asarray(x).view(bits), np.asarray(mask)

@@ -154,7 +154,10 @@ class Module(Hooks, State):
 
     def __getattr__(self, name):
         own = self.__dict__
-        for group in ("_parameters", "_buffers", "_modules"):
+        found = own.get("_parameters")
+        if found is not None and name in found:
+            return found[name]
+        for group in ("_modules", "_buffers"):
             found = own.get(group)
             if found is not None and name in found:
                 return found[name]

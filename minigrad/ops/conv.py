@@ -1,5 +1,7 @@
 """Convolution, transposed convolution, unfold and fold in 1, 2 and 3 dimensions."""
 
+from functools import lru_cache
+
 from minigrad.kernels import conv as kernels
 from minigrad.kernels import im2col as columns
 from minigrad.op import Op
@@ -114,24 +116,27 @@ def _check_tensors(name, input, weight, bias):
     require_tensor(name, weight, "weight", 2)
     if bias is not None:
         require_tensor(name, bias, "bias", 3)
+    dtype = input.array.dtype
+    if weight.array.dtype is dtype and (bias is None or bias.array.dtype is dtype):
+        return
     for what, tensor in (("weight", weight), ("bias", bias)):
-        if tensor is not None and tensor.array.dtype != input.array.dtype:
+        if tensor is not None and tensor.array.dtype != dtype:
             raise RuntimeError(
                 f"{name}: Input type ({input.dtype}) and {what} type ({tensor.dtype}) should be the same; "
                 "convert one with .to(dtype)"
             )
 
 
-def _check_dimensions(name, spatial, input, weight):
-    if input.array.ndim not in (spatial + 1, spatial + 2):
+def _check_dimensions(name, spatial, shape, w_shape):
+    if len(shape) not in (spatial + 1, spatial + 2):
         raise RuntimeError(
             f"Expected {spatial + 1}D (unbatched) or {spatial + 2}D (batched) input to {name}, but got input of size: "
-            f"{list(input.shape)}"
+            f"{list(shape)}"
         )
-    if weight.array.ndim != spatial + 2:
+    if len(w_shape) != spatial + 2:
         raise RuntimeError(
             f"{name}: Expected {spatial + 2}-dimensional weight for {spatial + 2}-dimensional input, but got weight of "
-            f"size {list(weight.shape)} instead"
+            f"size {list(w_shape)} instead"
         )
 
 
@@ -148,15 +153,15 @@ def _check_numbers(name, stride, padding, dilation, groups):
         raise RuntimeError(f"{name}: non-positive groups is not supported")
 
 
-def _check_channels(shape, weight, bias, groups, transposed):
+def _check_channels(shape, w_shape, bias_shape, groups, transposed):
     """RuntimeError unless channels, groups and bias fit; shape is the input's (N, C, *size)."""
-    size = list(weight.shape)
-    if weight.shape[0] < groups:
+    size = list(w_shape)
+    if w_shape[0] < groups:
         raise RuntimeError(
             f"Given groups={groups}, expected weight to be at least {groups} at dimension 0, but got weight of size "
             f"{size} instead"
         )
-    if weight.shape[0] % groups:
+    if w_shape[0] % groups:
         raise RuntimeError(
             f"Given groups={groups}, expected weight to be divisible by {groups} at dimension 0, but got weight "
             f"of size {size} instead"
@@ -164,16 +169,16 @@ def _check_channels(shape, weight, bias, groups, transposed):
     given = "Given transposed=1" if transposed else f"Given groups={groups}"
     given = f"{given}, weight of size {size}"
     given_bias = given if transposed else f"Given weight of size {size}"
-    channels = weight.shape[0] if transposed else weight.shape[1] * groups
+    channels = w_shape[0] if transposed else w_shape[1] * groups
     if shape[1] != channels:
         raise RuntimeError(
             f"{given}, expected input{list(shape)} to have {channels} channels, but got {shape[1]} channels instead"
         )
-    outputs = weight.shape[1] * groups if transposed else weight.shape[0]
-    if bias is not None and tuple(bias.shape) != (outputs,):
+    outputs = w_shape[1] * groups if transposed else w_shape[0]
+    if bias_shape not in (None, (outputs,)):
         raise RuntimeError(
             f"{given_bias}, expected bias to be 1-dimensional with {outputs} "
-            f"elements, but got bias of size {list(bias.shape)} instead"
+            f"elements, but got bias of size {list(bias_shape)} instead"
         )
 
 
@@ -194,12 +199,34 @@ def _same_padding(name, kernel, stride, dilation):
 
 def _conv(name, spatial, input, weight, bias, stride, padding, dilation, groups, op=convolution):
     _check_tensors(name, input, weight, bias)
-    _check_dimensions(name, spatial, input, weight)
+    shapes = input.array.shape, weight.array.shape, None if bias is None else bias.array.shape
+    numbers = stride, padding, dilation, groups
+    kinds = tuple([tuple(map(type, number)) if isinstance(number, tuple) else type(number) for number in numbers])
+    checked = _settings if _are_plain(kinds) else _settings.__wrapped__
+    stride, padding, dilation, uneven = checked(name, spatial, shapes, stride, padding, dilation, groups)
+    x, added = batched(input, spatial)
+    if uneven is not None:
+        x = pad_op(x, pads=uneven, value=0)
+    out = op(x, weight, bias, stride=stride, padding=padding, dilation=dilation, groups=groups)
+    return unbatched(out, added) if added else out
+
+
+@lru_cache(maxsize=128)
+def _are_plain(kinds):
+    """Whether settings of these types can be keys of a cache, to which 1, 1.0 and True are the same."""
+    return all(kind in (int, str) if isinstance(kind, type) else _are_plain(kind) for kind in kinds)
+
+
+@lru_cache(maxsize=1024)
+def _settings(name, spatial, shapes, stride, padding, dilation, groups):
+    """Return (stride, padding, dilation, what "same" pads besides) of a convolution, all checked."""
+    shape, w_shape, bias_shape = shapes
+    _check_dimensions(name, spatial, shape, w_shape)
     stride = spatial_ints(stride, spatial, name, "stride")
     dilation = spatial_ints(dilation, spatial, name, "dilation")
-    kernel = tuple(weight.array.shape[2:])
-    x, added = batched(input, spatial)
-    shape = x.array.shape
+    kernel = w_shape[2:]
+    if len(shape) == spatial + 1:
+        shape = (1, *shape)
     uneven = None
     if isinstance(padding, str):
         if padding not in ("same", "valid"):
@@ -211,18 +238,15 @@ def _conv(name, spatial, input, weight, bias, stride, padding, dilation, groups,
     else:
         padding = spatial_ints(padding, spatial, name, "padding")
     _check_numbers(name, stride, padding, dilation, groups)
-    _check_channels(shape, weight, bias, groups, transposed=False)
+    _check_channels(shape, w_shape, bias_shape, groups, transposed=False)
     padded = tuple(s + 2 * p for s, p in zip(shape[2:], padding, strict=True))
-    if uneven is not None:
-        x = pad_op(x, pads=uneven, value=0)
     reach = tuple(d * (k - 1) + 1 for d, k in zip(dilation, kernel, strict=True))
     if uneven is None and any(s < r for s, r in zip(padded, reach, strict=True)):
         raise RuntimeError(
             f"Calculated padded input size per channel: ({_sizes_text(padded)}). Kernel size: ({_sizes_text(reach)}). "
             "Kernel size can't be greater than actual input size"
         )
-    out = op(x, weight, bias, stride=stride, padding=padding, dilation=dilation, groups=groups)
-    return unbatched(out, added)
+    return stride, padding, dilation, uneven
 
 
 def _convolution_then_relu(x, w, bias, **given):
@@ -301,7 +325,7 @@ def conv3d(input, weight, bias=None, stride=1, padding=0, dilation=1, groups=1):
 
 def _conv_transpose(name, spatial, input, weight, bias, stride, padding, output_padding, groups, dilation):
     _check_tensors(name, input, weight, bias)
-    _check_dimensions(name, spatial, input, weight)
+    _check_dimensions(name, spatial, input.array.shape, weight.array.shape)
     stride = spatial_ints(stride, spatial, name, "stride")
     padding = spatial_ints(padding, spatial, name, "padding")
     output_padding = spatial_ints(output_padding, spatial, name, "output_padding")
@@ -311,7 +335,8 @@ def _conv_transpose(name, spatial, input, weight, bias, stride, padding, output_
         raise RuntimeError(f"{name}: negative output_padding is not supported")
     x, added = batched(input, spatial)
     shape = x.array.shape
-    _check_channels(shape, weight, bias, groups, transposed=True)
+    bias_shape = None if bias is None else bias.array.shape
+    _check_channels(shape, weight.array.shape, bias_shape, groups, transposed=True)
     if any(p >= s and p >= d for p, s, d in zip(output_padding, stride, dilation, strict=True)):
         raise RuntimeError(
             "output padding must be smaller than either stride or dilation, but got output_padding="

@@ -16,8 +16,8 @@ def _broadcast_to(x, shape):
 
 def _sum_to(x, shape):
     lead = x.ndim - len(shape)
-    dims = tuple(range(lead)) + tuple(
-        lead + dim for dim, length in enumerate(shape) if length == 1 and x.shape[lead + dim] != 1
+    dims = tuple([dim for dim in range(lead) if x.shape[dim] != 1]) + tuple(
+        [lead + dim for dim, length in enumerate(shape) if length == 1 and x.shape[lead + dim] != 1]
     )
     return x.sum(axis=dims, keepdims=True).reshape(shape) if dims else x.reshape(shape)
 

@@ -170,3 +170,25 @@ def test_second_derivative_of_a_small_network(rng):
     gradient.square().sum().backward()
     assert net[0].weight.grad.dtype is mg.float32
     assert abs(net[0].weight.grad.numpy()).max() > 0
+
+
+@pytest.mark.parametrize(
+    ("wrong", "error"),
+    [
+        ({"groups": True}, TypeError),
+        ({"stride": 1.0}, TypeError),
+        ({"stride": (1.0, 1)}, TypeError),
+        ({"padding": False}, TypeError),
+        ({"dilation": [1, True]}, TypeError),
+        ({"padding": "full"}, RuntimeError),
+        ({"padding": -1}, RuntimeError),
+    ],
+    ids=str,
+)
+def test_settings_are_checked_after_equal_ones_were_right(wrong, error):
+    """Right settings are remembered; 1.0 and True equal 1 but are wrong."""
+    x, w = mg.ones(1, 1, 4, 4), mg.ones(1, 1, 3, 3)
+    F.conv2d(x, w, stride=(1, 1), padding=0, dilation=1, groups=1)
+    F.conv2d(x, w, stride=[1, 1], padding=(0, 0), dilation=[1, 1])
+    with pytest.raises(error):
+        F.conv2d(x, w, **wrong)
