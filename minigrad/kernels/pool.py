@@ -2,70 +2,43 @@
 
 Images are (*planes, *size): every leading dimension is pooled alone.  ``kernel, stride, padding, dilation`` are tuples
 with one int per spatial dimension and ``count`` is the number of windows along each.  A window is reduced one dimension
-after the other, so that a k x k window costs 2k passes instead of k * k.
+after the other, so that a k x k window costs 2k passes instead of k * k, block by block on the worker threads.
 """
 
 from functools import lru_cache
-from itertools import product
 from math import prod
 
 from minigrad.backend import np, xp
 from minigrad.kernels.scatter import scatter_add_flat
-
-BLOCK_BYTES = 2**19  # values of one block of planes, so that the passes over it stay in cache
-MANY_OFFSETS = 64  # windows larger than this are scattered by index, not offset by offset
+from minigrad.kernels.windows import fitted, in_blocks, merge, planes_of_block, room, side_by_side, split, windows_of
 
 
 def pooled_size(size, kernel, stride, padding, dilation, ceil_mode):
     """Number of windows along each dimension; ceil_mode adds a last one that starts inside and reaches over the end."""
     count = []
     for s, k, t, p, d in zip(size, kernel, stride, padding, dilation, strict=True):
-        room = s + 2 * p - d * (k - 1) - 1
-        windows = (room + (t - 1 if ceil_mode else 0)) // t + 1
+        free = s + 2 * p - d * (k - 1) - 1
+        windows = (free + (t - 1 if ceil_mode else 0)) // t + 1
         if ceil_mode and (windows - 1) * t >= s + p:
             windows -= 1
         count.append(windows)
     return tuple(count)
 
 
-def _blocks(planes, elements, itemsize):
-    """Slices of adjacent planes that hold about BLOCK_BYTES."""
-    each = max(1, BLOCK_BYTES // max(1, elements * itemsize))
-    return [slice(start, min(start + each, planes)) for start in range(0, planes, each)]
-
-
-def _extent(kernel, stride, dilation, count):
-    """Length of padded input that the windows cover along each dimension."""
-    return tuple((n - 1) * t + d * (k - 1) + 1 for k, t, d, n in zip(kernel, stride, dilation, count, strict=True))
-
-
-def _inside(size, padding, extent):
-    """(slices of the padded array, slices of the image) where the two meet."""
-    lengths = [max(0, min(s, e - p)) for s, p, e in zip(size, padding, extent, strict=True)]
-    padded = tuple(slice(p, p + n) for p, n in zip(padding, lengths, strict=True))
-    return (..., *padded), (..., *(slice(0, n) for n in lengths))
-
-
-def _padded(planes, size, padding, extent, value):
-    """The planes (P, *size) with ``padding`` values before and as many after as the windows reach."""
-    if not any(padding) and all(e <= s for e, s in zip(extent, size, strict=True)):
-        return planes
-    out = xp(planes).full((planes.shape[0], *extent), value, planes.dtype)
-    inside, image = _inside(size, padding, extent)
-    out[inside] = planes[image]
-    return out
-
-
-def _along(array, axis, offset, step, count):
-    """View of every ``step``-th element from ``offset`` along an axis."""
-    index = [slice(None)] * array.ndim
-    index[axis] = slice(offset, offset + (count - 1) * step + 1, step)
-    return array[tuple(index)]
+def _wide_dtype(dtype):
+    """The dtype computed in: float32 for float16."""
+    return np.dtype(np.float32) if dtype == np.float16 else dtype
 
 
 def _wide(array):
     """float16 as float32, in which sums are taken; anything else as it is."""
-    return array.astype(np.float32) if array.dtype == np.float16 else array
+    return array.astype(_wide_dtype(array.dtype), copy=False)
+
+
+def _planes(array, spatial):
+    """The array with its leading dimensions as one: (planes, *size)."""
+    lead = array.ndim - spatial
+    return array.reshape(prod(array.shape[:lead]), *array.shape[lead:])
 
 
 # ------------------------------------------------------------------ maxima
@@ -78,38 +51,16 @@ def lowest(dtype):
     return False if dtype.kind == "b" else np.iinfo(dtype).min
 
 
+def code_dtype(kernel):
+    """Smallest dtype that numbers the places of a window and has a number left."""
+    return np.dtype(np.uint8 if prod(kernel) < 256 else np.int32)
+
+
 def max_pool_values(x, kernel, stride, padding, dilation, count):
     """Maxima (*planes, *count) of the windows of x; NaN wins."""
     out = xp(x).empty((*x.shape[: x.ndim - len(kernel)], *count), x.dtype)
-    for planes, target, extent in _plane_blocks(x, out, kernel, stride, dilation, count):
-        values = _padded(planes, x.shape[x.ndim - len(kernel) :], padding, extent, lowest(x.dtype))
-        for axis in range(len(kernel), 0, -1):
-            k, t, d, n = kernel[axis - 1], stride[axis - 1], dilation[axis - 1], count[axis - 1]
-            best = _along(values, axis, 0, t, n)
-            for offset in range(1, k):
-                best = xp(x).maximum(best, _along(values, axis, offset * d, t, n))
-            values = best
-        target[...] = values
+    _max_pool(x, out, None, kernel, stride, padding, dilation, count)
     return out
-
-
-def _plane_blocks(x, out, kernel, stride, dilation, count):
-    """(planes of x, planes of out, extent) block by block."""
-    spatial = len(kernel)
-    size = x.shape[x.ndim - spatial :]
-    number = prod(x.shape[: x.ndim - spatial])
-    planes = x.reshape(number, *size)
-    targets = out.reshape(number, *count)
-    extent = _extent(kernel, stride, dilation, count)
-    if 0 in out.shape:
-        return
-    for block in _blocks(number, max(prod(size), prod(count)), x.itemsize):
-        yield planes[block], targets[block], extent
-
-
-def code_dtype(kernel):
-    """Smallest dtype that numbers the places of a window."""
-    return np.dtype(np.uint8 if prod(kernel) <= 256 else np.int32)
 
 
 def max_pool(x, kernel, stride, padding, dilation, count):
@@ -117,47 +68,103 @@ def max_pool(x, kernel, stride, padding, dilation, count):
 
     As in PyTorch the first of equal maxima is taken, and the last NaN.
     """
-    spatial = len(kernel)
-    size = x.shape[x.ndim - spatial :]
-    out = xp(x).empty((*x.shape[: x.ndim - spatial], *count), x.dtype)
-    codes = xp(x).zeros(out.shape, code_dtype(kernel))
-    targets = codes.reshape(-1, *count)
-    done = 0
-    for planes, target, extent in _plane_blocks(x, out, kernel, stride, dilation, count):
-        padded = _padded(planes, size, padding, extent, lowest(x.dtype))
-        values, places = _block_maxima(padded, kernel, stride, dilation, count, nan=False)
-        if x.dtype.kind == "f" and xp(x).isnan(values).any():
-            values, places = _block_maxima(padded, kernel, stride, dilation, count, nan=True)
-        if any(padding):
-            _leave_padding(values, places, kernel, stride, padding, dilation, count)
-        target[...] = values
-        targets[done : done + len(planes)] = places
-        done += len(planes)
+    out = xp(x).empty((*x.shape[: x.ndim - len(kernel)], *count), x.dtype)
+    codes = xp(x).empty(out.shape, code_dtype(kernel))
+    _max_pool(x, out, codes, kernel, stride, padding, dilation, count)
     return out, codes
 
 
-def _block_maxima(padded, kernel, stride, dilation, count, nan):
-    """(values, codes) of one block; ``nan``: look for NaNs, which win over everything."""
-    xp_ = xp(padded)
-    values, codes, scale = padded, None, 1
-    dtype = code_dtype(kernel)
-    for axis in range(len(kernel), 0, -1):
-        k, t, d, n = kernel[axis - 1], stride[axis - 1], dilation[axis - 1], count[axis - 1]
-        best = _along(values, axis, 0, t, n).copy()
-        places = xp_.zeros(best.shape, dtype) if codes is None else _along(codes, axis, 0, t, n).copy()
-        for offset in range(1, k):
-            candidate = xp_.ascontiguousarray(_along(values, axis, offset * d, t, n))
-            better = candidate > best
+def _max_pool(x, out, codes, kernel, stride, padding, dilation, count):
+    """Write the maxima and, unless None, their codes."""
+    spatial = len(kernel)
+    planes, targets = _planes(x, spatial), _planes(out, spatial)
+    code_targets = None if codes is None else _planes(codes, spatial)
+    windows = windows_of(planes.shape[1:], kernel, stride, padding, dilation, count)
+    low = lowest(x.dtype)
+
+    def work(start, stop):
+        target = targets[start:stop]
+        if codes is None and windows.apart:
+            target[...] = side_by_side(planes[start:stop], windows, xp(x).maximum)
+            return
+        places = None if codes is None else code_targets[start:stop]
+        lattices = split(planes[start:stop], windows, low, _wide_dtype(x.dtype))
+        _block_maxima(lattices, windows, target, places, nan=False)
+        if places is None:
+            return
+        if x.dtype.kind == "f" and xp(x).isnan(target.max()):
+            _block_maxima(lattices, windows, target, places, nan=True)
+        if any(padding):
+            _leave_padding(target, places, kernel, stride, padding, dilation, count)
+
+    if out.size:
+        in_blocks(x, len(planes), max(prod(planes.shape[1:]), prod(count)), work)
+
+
+def _block_maxima(lattices, windows, target, places, nan):
+    """Write the maxima of one block and, unless None, their codes; ``nan``: look for NaNs, which win over everything.
+
+    From the last dimension to the first, each is reduced for all lattices of those before it at once.
+    """
+    axes = windows.axes
+    values, codes, scale, unit = lattices, None, 1, 1
+    direct = windows.width == windows.count and values.dtype == target.dtype and len(axes[0].steps) > 1
+    for position in range(len(axes) - 1, -1, -1):
+        axis = axes[position]
+        into = (target, places) if direct and position == 0 else _rooms(values, position, len(axis.parts), places)
+        values = values.reshape(len(axis.parts), -1)
+        codes = None if codes is None else codes.reshape(len(axis.parts), -1)
+        values, codes = _axis_maxima(values, codes, axis, unit, scale, *into, nan)
+        scale *= len(axis.steps)
+        unit *= axis.width
+    if direct:
+        return
+    shape = (len(target), *windows.width)
+    target[...] = values.reshape(shape)[windows.inner]
+    if places is not None:
+        places[...] = 0 if codes is None else codes.reshape(shape)[windows.inner]
+
+
+def _rooms(values, position, parts, places):
+    """Memory for the maxima over one dimension of the values, and for their codes if there are places for them."""
+    shape = (values.size // parts,)
+    best = room(values, ("best", position), shape, values.dtype)
+    return best, None if places is None else room(values, ("places", position), shape, places.dtype)
+
+
+def _axis_maxima(values, codes, axis, unit, scale, best, places, nan):
+    """Reduce one dimension: the maxima over its offsets of the values (lattices, L), and the codes with theirs added.
+
+    A step along the dimension is ``unit`` elements, and ``scale`` in the codes; codes None are zeros. The results are
+    written to best and places (None: no codes wanted), except those of a single offset, which are there already.
+    """
+    module = xp(values)
+    current, known = values[0], None if codes is None else codes[0]
+    length = values.shape[1] - axis.reach * unit  # what follows is no window
+    best = best.reshape(-1)
+    if places is not None:
+        places = places.reshape(-1)
+        better = room(values, "better", (length,), np.bool_)
+        change = room(values, "change", (length,), places.dtype)
+    for offset, (which, shift) in enumerate(axis.steps[1:], 1):
+        span = slice(shift * unit, shift * unit + length)
+        candidate = values[which, span]
+        if places is not None:
+            module.greater(candidate, current[:length], out=better)
             if nan:
                 better |= candidate != candidate
-            code = dtype.type(offset * scale)
-            change = code - places if codes is None else _along(codes, axis, offset * d, t, n) + code - places
-            change *= better.view(np.uint8)  # a masked copy takes twenty times as long
-            places += change
-            xp_.maximum(best, candidate, out=best)
-        values, codes = best, places
-        scale *= k
-    return values, codes
+            code, chosen = places.dtype.type(offset * scale), better.view(np.uint8)
+            if codes is not None:  # times 0 or 1: a masked copy takes twenty times as long
+                module.add(codes[which, span], code, out=change)
+                module.multiply(change, chosen, out=change)
+            else:
+                module.multiply(chosen, code, out=change if known is not None else places[:length])
+            if known is not None:  # what comes later in the window has the larger code
+                module.maximum(known[:length], change, out=places[:length])
+            known = places
+        module.maximum(current[:length], candidate, out=best[:length])
+        current = best
+    return current, known
 
 
 def _leave_padding(values, codes, kernel, stride, padding, dilation, count):
@@ -175,48 +182,69 @@ def _leave_padding(values, codes, kernel, stride, padding, dilation, count):
     xp(values).copyto(codes, first.astype(codes.dtype), where=low)
 
 
+@lru_cache(maxsize=256)
+def _window_starts(size, stride, padding, count):
+    """Flat position in the plane of the first place of each window, int64 (windows,)."""
+    starts = np.zeros((), np.int64)
+    for s, t, p, n in zip(size, stride, padding, count, strict=True):
+        starts = starts[..., None] * s + np.arange(n) * t - p
+    return starts.reshape(-1)
+
+
+def _code_positions(codes, size, kernel, dilation):
+    """Flat positions of the codes' places less that of the first place in their window; modulo 2**16 where they fit."""
+    module = xp(codes)
+    units = [d * prod(size[axis + 1 :]) for axis, d in enumerate(dilation)]
+    farthest = sum((k - 1) * unit for k, unit in zip(kernel, units, strict=True))
+    dtype = np.dtype(np.uint16 if farthest < 2**16 else np.int64)
+    positions = room(codes, "positions", codes.shape, dtype)
+    part = room(codes, "part", codes.shape, dtype)
+    module.multiply(codes, dtype.type(units[-1]), out=positions)
+    scale = 1
+    for axis in range(len(kernel) - 2, -1, -1):  # where a code goes round in one dimension, it goes on in that before
+        scale *= kernel[axis + 1]
+        quotient = module.floor_divide(codes, scale, out=room(codes, "quotient", codes.shape, codes.dtype))
+        step = units[axis] - kernel[axis + 1] * units[axis + 1]
+        module.multiply(quotient, dtype.type(step % 2**16 if dtype == np.uint16 else step), out=part)
+        module.add(positions, part, out=positions)
+    return positions
+
+
 def flat_index(codes, size, kernel, stride, padding, dilation):
     """Positions of the maxima in their plane, flattened: int64, (*planes, *count)."""
     count = codes.shape[codes.ndim - len(kernel) :]
-    index = xp(codes).zeros(codes.shape, np.int64)
-    rest, scale = codes.astype(np.int64), 1
-    for axis in range(len(kernel) - 1, -1, -1):
-        k, t, p, d, n = (each[axis] for each in (kernel, stride, padding, dilation, count))
-        start = (xp(codes).arange(n) * t - p).reshape(-1, *(1,) * (len(kernel) - 1 - axis))
-        index += (start + rest % k * d) * scale
-        rest //= k
-        scale *= size[axis]
-    return index
+    starts = xp(codes).asarray(_window_starts(size, stride, padding, count)).reshape(count)
+    return _code_positions(codes, size, kernel, dilation) + starts
 
 
 def max_pool_scatter(g, codes, size, kernel, stride, padding, dilation):
     """Put every g (*planes, *count) where its window's maximum was: (*planes, *size). Adjoint of the gather."""
     spatial = len(kernel)
     count = g.shape[g.ndim - spatial :]
-    if prod(kernel) > MANY_OFFSETS:
-        return plane_scatter(g, flat_index(codes, size, kernel, stride, padding, dilation), size)
-    out = xp(g).zeros((*g.shape[: g.ndim - spatial], *size), g.dtype)
-    extent = _extent(kernel, stride, dilation, count)
+    out = xp(g).empty((*g.shape[: g.ndim - spatial], *size), g.dtype)
+    number, area, windows = prod(out.shape[: g.ndim - spatial]), prod(size), prod(count)
+    if not out.size:
+        return out
     apart = all(t > d * (k - 1) for k, t, d in zip(kernel, stride, dilation, strict=True))
-    places = codes.reshape(-1, *count)
-    gradients = xp(g).ascontiguousarray(g).reshape(-1, *count)
-    as_bits = np.dtype(f"i{g.itemsize}")
-    inside, image = _inside(size, padding, extent)
-    done = 0
-    whole = not any(padding) and all(e <= s for e, s in zip(extent, size, strict=True))
-    for planes, _, _ in _plane_blocks(out, xp(g).broadcast_to(g, g.shape), kernel, stride, dilation, count):
-        block = slice(done, done + len(planes))
-        padded = planes if whole else xp(g).zeros((len(planes), *extent), g.dtype)
-        bits = gradients[block].view(as_bits)  # times 0 or 1: also right for inf and NaN, and quick
-        for code, where in enumerate(_offset_slices(kernel, stride, dilation, count)):
-            chosen = (places[block] == code).astype(as_bits)
-            if apart:
-                xp(g).multiply(bits, chosen, out=padded.view(as_bits)[where])
-            else:
-                padded[where] += xp(g).multiply(bits, chosen, out=chosen).view(g.dtype)
-        if not whole:
-            planes[image] = padded[inside]
-        done += len(planes)
+    gradients, places, planes = g.reshape(-1), codes.reshape(number, windows), out.reshape(-1)
+    starts = xp(g).asarray(_window_starts(size, stride, padding, count))
+    base = xp(g).arange(planes_of_block(g, number, area))[:, None] * area + starts  # of the windows of one block
+
+    def work(start, stop):
+        part = planes[start * area : stop * area]
+        values = gradients[start * windows : stop * windows]
+        target = part if part.dtype != np.float16 else room(g, "wide", part.shape, np.float32)
+        target.fill(0)
+        index = room(g, "index", (stop - start, windows), np.int64)
+        xp(g).add(base[: stop - start], _code_positions(places[start:stop], size, kernel, dilation), out=index)
+        if apart:
+            target[index.reshape(-1)] = values
+        else:
+            xp(g).add.at(target, index.reshape(-1), values.astype(target.dtype, copy=False))
+        if target is not part:
+            part[...] = target
+
+    in_blocks(g, number, area, work)
     return out
 
 
@@ -225,13 +253,6 @@ def max_pool_gather(h, codes, kernel, stride, padding, dilation):
     spatial = len(kernel)
     size = h.shape[h.ndim - spatial :]
     return plane_gather(h, flat_index(codes, size, kernel, stride, padding, dilation), spatial)
-
-
-def _offset_slices(kernel, stride, dilation, count):
-    """Index of the places that each kernel offset meets, in row-major order."""
-    for offset in product(*(range(k) for k in kernel)):
-        steps = zip(offset, dilation, stride, count, strict=True)
-        yield (..., *(slice(o * d, o * d + (n - 1) * t + 1, t) for o, d, t, n in steps))
 
 
 def plane_gather(x, index, spatial):
@@ -306,61 +327,118 @@ def _take(array, positions, axis, lead):
 # ------------------------------------------------------------------ sums and means
 
 
-def _divided(values, divisor):
-    """Quotient, rounded towards zero for integers."""
+def _divided(values, divisor, out):
+    """Write the quotient, rounded towards zero for integers."""
     if values.dtype.kind == "f":
-        return values if np.ndim(divisor) == 0 and divisor == 1 else values / xp(values).asarray(divisor, values.dtype)
+        divisor = divisor if np.ndim(divisor) == 0 else xp(values).asarray(divisor, values.dtype)
+        return xp(values).divide(values, divisor, out=out, casting="same_kind")
     quotient = abs(values) // xp(values).asarray(abs(divisor), values.dtype)
-    return quotient * xp(values).asarray(np.sign(divisor), values.dtype) * xp(values).sign(values)
+    out[...] = quotient * xp(values).asarray(np.sign(divisor), values.dtype) * xp(values).sign(values)
+    return out
 
 
 def window_mean(x, kernel, stride, padding, count, divisor=1):
     """Sums (*planes, *count) over the windows of x (*planes, *size), each over a divisor (number or (*count))."""
     spatial = len(kernel)
-    size = x.shape[x.ndim - spatial :]
-    if kernel == size and not any(padding):  # one window: the whole plane
-        total = _wide(x.reshape(*x.shape[: x.ndim - spatial], prod(size))).sum(axis=-1)
-        return _divided(total.reshape(*total.shape, *count), divisor).astype(x.dtype, copy=False)
     out = xp(x).empty((*x.shape[: x.ndim - spatial], *count), x.dtype)
-    for planes, target, extent in _plane_blocks(x, out, kernel, stride, (1,) * spatial, count):
-        values = _padded(_wide(planes), size, padding, extent, 0)
-        for axis in range(spatial, 0, -1):
-            k, t, n = kernel[axis - 1], stride[axis - 1], count[axis - 1]
-            if n == 1 and values.shape[axis] == k and k > 4:
-                values = values.sum(axis=axis, keepdims=True)
-                continue
-            total = _along(values, axis, 0, t, n)
-            for offset in range(1, k):
-                total = xp(x).add(total, _along(values, axis, offset, t, n), out=total if offset > 1 else None)
-            values = total
-        target[...] = _divided(values, divisor)
+    if not out.size:
+        return out
+    planes, targets = _planes(x, spatial), _planes(out, spatial)
+    size = planes.shape[1:]
+    whole = kernel == size and not any(padding)
+    windows = None if whole else windows_of(size, kernel, stride, padding, (1,) * spatial, count)
+
+    def work(start, stop):
+        if whole:
+            rows = planes[start:stop].reshape(stop - start, -1)
+            _divided(_row_sums(rows), divisor, targets[start:stop].reshape(-1))
+            return
+        if windows.apart:
+            sums = side_by_side(_wide(planes[start:stop]), windows, xp(x).add)
+            _divided(sums, divisor, targets[start:stop])
+            return
+        values, unit = split(planes[start:stop], windows, 0, _wide_dtype(x.dtype)), 1
+        shape = values.shape[spatial:]
+        for position in range(spatial - 1, -1, -1):
+            axis = windows.axes[position]
+            values = _axis_sums(values.reshape(len(axis.parts), -1), axis, unit, ("sums", position))
+            unit *= axis.width
+        _divided(values.reshape(shape)[windows.inner], divisor, targets[start:stop])
+
+    in_blocks(x, len(planes), prod(size), work)
     return out
+
+
+def _row_sums(rows):
+    """Sums (n,) of the rows (n, length)."""
+    if rows.dtype.kind != "f":
+        return rows.sum(axis=1)
+    return _wide(rows) @ xp(rows).ones(rows.shape[1], _wide_dtype(rows.dtype))  # sum() is slow on short rows
+
+
+def _axis_sums(values, axis, unit, name):
+    """Reduce one dimension: the sums over its offsets of the values (lattices, L)."""
+    total = values[0]
+    if len(axis.steps) == 1:
+        return total
+    length = values.shape[1] - axis.reach * unit  # what follows is no window
+    sums = room(values, name, total.shape, values.dtype)
+    for which, shift in axis.steps[1:]:
+        xp(values).add(total[:length], values[which, shift * unit : shift * unit + length], out=sums[:length])
+        total = sums
+    return sums
 
 
 def window_spread(g, size, kernel, stride, padding, divisor=1):
     """Adjoint of `window_mean`: g (*planes, *count) over the divisor, added to its window: (*planes, *size)."""
     spatial = len(kernel)
     count = g.shape[g.ndim - spatial :]
-    out = xp(g).zeros((*g.shape[: g.ndim - spatial], *size), g.dtype)
-    if kernel == size and not any(padding):
-        out[...] = _divided(_wide(g), divisor)
+    out = xp(g).empty((*g.shape[: g.ndim - spatial], *size), g.dtype)
+    if not out.size:
         return out
-    gradients = g.reshape(-1, *count)
-    done = 0
-    for planes, _, extent in _plane_blocks(out, xp(g).broadcast_to(g, g.shape), kernel, stride, (1,) * spatial, count):
-        values = _divided(_wide(gradients[done : done + len(planes)]), divisor)
-        for axis in range(1, spatial + 1):
-            k, t, n = kernel[axis - 1], stride[axis - 1], count[axis - 1]
-            wide = xp(g).zeros((*values.shape[:axis], extent[axis - 1], *values.shape[axis + 1 :]), values.dtype)
-            for offset in range(k):
-                if t >= k:
-                    _along(wide, axis, offset, t, n)[...] = values
-                else:
-                    _along(wide, axis, offset, t, n)[...] += values
-            values = wide
-        inside, image = _inside(size, padding, extent)
-        planes[image] = values[inside]
-        done += len(planes)
+    gradients, planes = _planes(g, spatial), _planes(out, spatial)
+    whole = kernel == size and not any(padding)
+    windows = None if whole else windows_of(size, kernel, stride, padding, (1,) * spatial, count)
+
+    def work(start, stop):
+        part = _wide(gradients[start:stop])
+        values = _divided(part, divisor, room(g, "quotient", part.shape, part.dtype))
+        if whole:
+            planes[start:stop] = values
+            return
+        if windows.apart:
+            merge(values, planes[start:stop], windows)
+            return
+        values = fitted(values, windows, 0, "gradients", values.dtype)
+        shape, unit = values.shape, prod(values.shape[1:])
+        for position, axis in enumerate(windows.axes):
+            unit //= axis.width
+            values = _axis_spread(values.reshape(-1), axis, unit, ("spread", position))
+        merge(values.reshape(*windows.lattices, *shape), planes[start:stop], windows)
+
+    in_blocks(g, len(planes), prod(size), work)
+    return out
+
+
+def _shifted(length, shift):
+    """(slice to read, slice to write) for moving a flat array by a shift; what would leave it stays out."""
+    moved = max(0, length - abs(shift))
+    start = min(length, max(0, shift))
+    back = min(length, max(0, -shift))
+    return slice(back, back + moved), slice(start, start + moved)
+
+
+def _axis_spread(values, axis, unit, name):
+    """Add the values at every offset of the windows: lattices (lattices, L)."""
+    out = room(values, name, (len(axis.parts), values.size), values.dtype)
+    for lattice, shifts in zip(out, axis.shifts, strict=True):
+        for order, shift in enumerate(shifts):
+            here, there = _shifted(values.size, shift * unit)
+            if order == 0:
+                lattice[: there.start] = 0
+                lattice[there] = values[here]
+            else:
+                lattice[there] += values[here]
     return out
 
 
@@ -379,11 +457,10 @@ def window_divisor(size, kernel, stride, padding, count, include_padding):
 def sum_along(x, axis, before, after):
     """Sum over x[i - before : i + after + 1] along one axis, zeros outside; x's shape."""
     length = x.shape[axis]
-    shape = list(x.shape)
-    shape[axis] = length + before + after
-    padded = xp(x).zeros(shape, _wide(x[:0]).dtype)
-    _along(padded, axis, before, 1, length)[...] = x
-    total = _along(padded, axis, 0, 1, length).copy()
-    for offset in range(1, before + after + 1):
-        total += _along(padded, axis, offset, 1, length)
+    place = (slice(None),) * axis
+    total = _wide(x).copy()
+    for shift in range(-before, after + 1):
+        if shift:
+            here, there = _shifted(length, -shift)
+            total[(*place, there)] += x[(*place, here)]
     return total.astype(x.dtype, copy=False)

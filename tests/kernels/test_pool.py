@@ -7,7 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from minigrad.kernels import pool
+from minigrad.backend import threads
+from minigrad.kernels import pool, windows
 
 
 @st.composite
@@ -52,9 +53,12 @@ def slow_maxima(x, kernel, stride, padding, dilation, count):
     return values, index
 
 
-@pytest.mark.parametrize("block", [1, 2**19])
-def test_maxima_and_their_places(block, monkeypatch):
-    monkeypatch.setattr(pool, "BLOCK_BYTES", block)
+@pytest.fixture(params=[1, 100, 2**18])
+def block(request, monkeypatch):
+    monkeypatch.setattr(windows, "BLOCK", request.param)
+
+
+def test_maxima_and_their_places(block):
 
     @given(problems())
     def check(problem):
@@ -69,9 +73,7 @@ def test_maxima_and_their_places(block, monkeypatch):
     check()
 
 
-@pytest.mark.parametrize("many", [0, 64])
-def test_gradients_go_to_the_maxima(many, monkeypatch):
-    monkeypatch.setattr(pool, "MANY_OFFSETS", many)
+def test_gradients_go_to_the_maxima(block):
 
     @given(problems())
     def check(problem):
@@ -127,3 +129,51 @@ def test_half_precision_sums_are_wide():
     x = np.full((1, 1, 4096), 32.0, np.float16)  # the plain sum is beyond float16
     np.testing.assert_array_equal(pool.window_mean(x, (4096,), (1,), (0,), (1,), 4096), [[[32.0]]])
     np.testing.assert_array_equal(pool.window_mean(x, (4095,), (1,), (0,), (2,), 4095), [[[32.0, 32.0]]])
+
+
+@pytest.fixture(params=[1, 2, 3])
+def workers(request):
+    before = threads.get_num_threads()
+    threads.set_num_threads(request.param)
+    yield request.param
+    threads.set_num_threads(before)
+
+
+@pytest.mark.parametrize("dtype", [np.float16, np.float32, np.float64])
+@pytest.mark.parametrize(
+    ("size", "kernel", "stride", "padding"),
+    [((28, 28), 2, 2, 0), ((29, 27), 3, 2, 0), ((28, 28), 3, 2, 1), ((14, 14), 3, 1, 1), ((7, 7), 7, 7, 0)],
+)
+def test_shared_blocks(workers, size, kernel, stride, padding, dtype, monkeypatch):
+    """Several blocks on several threads, of strided planes, say what one pass over windows does."""
+    monkeypatch.setattr(windows, "SMALLEST", 2**12)
+    rng = np.random.default_rng(3)
+    x = np.maximum(rng.standard_normal((*size, 40)), 0).round(1).astype(dtype).transpose(2, 0, 1)[None]
+    window = ((kernel,) * 2, (stride,) * 2, (padding,) * 2)
+    count = pool.pooled_size(size, *window, (1, 1), False)
+    wide = np.pad(x, ((0, 0), (0, 0), (padding, padding), (padding, padding)), constant_values=-np.inf)
+    views = np.lib.stride_tricks.sliding_window_view(wide, window[0], axis=(2, 3))[:, :, ::stride, ::stride]
+    flat = views.reshape(*views.shape[:4], -1)
+    values, codes = pool.max_pool(x, *window, (1, 1), count)
+    np.testing.assert_array_equal(values, flat.max(axis=-1))
+    np.testing.assert_array_equal(codes, flat.argmax(axis=-1))
+    np.testing.assert_array_equal(pool.max_pool_values(x, *window, (1, 1), count), values)
+    tolerance = {"rtol": 2e-3 if dtype == np.float16 else 1e-5}
+    mean = pool.window_mean(x, *window, count, kernel**2)
+    expected = np.where(np.isinf(flat), 0, flat).sum(axis=-1, dtype=np.float64) / kernel**2
+    np.testing.assert_allclose(mean, expected, **tolerance)
+    g = rng.standard_normal(values.shape).astype(dtype)
+    scattered, spread = np.zeros(x.shape), np.zeros(x.shape)
+    where = pool.flat_index(codes, size, *window, (1, 1)).reshape(40, -1)
+    np.add.at(scattered.reshape(40, -1), (np.arange(40)[:, None], where), g.reshape(40, -1))
+    for row, column in itertools.product(range(size[0] + 2 * padding), range(size[1] + 2 * padding)):
+        if not (padding <= row < size[0] + padding and padding <= column < size[1] + padding):
+            continue
+        rows, columns = (
+            slice(max(0, -(-(at - kernel + 1) // stride)), min(n, at // stride + 1))
+            for at, n in zip((row, column), count, strict=True)
+        )
+        spread[0, :, row - padding, column - padding] = g[0, :, rows, columns].sum(axis=(1, 2), dtype=float)
+    tolerance["atol"] = 2e-3 if dtype == np.float16 else 1e-5
+    np.testing.assert_allclose(pool.max_pool_scatter(g, codes, size, *window, (1, 1)), scattered, **tolerance)
+    np.testing.assert_allclose(pool.window_spread(g, size, *window, kernel**2), spread / kernel**2, **tolerance)
