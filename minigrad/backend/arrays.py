@@ -3,7 +3,10 @@
 import sys
 import weakref
 
-import numpy as np
+from minigrad.backend.waiting import ShortWaits
+
+with ShortWaits():
+    import numpy as np
 
 # Array type -> array module. CuPy adds itself here the first time a GPU is asked for (see devices.py).
 ARRAY_MODULES = {np.ndarray: np}
