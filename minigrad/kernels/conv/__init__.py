@@ -22,26 +22,24 @@ def _through_float32(kernel, g, other, *args):
 
 def convolve(x, w, bias, stride, padding, dilation, groups, relu=False):
     """Return y = w * x + bias, (N, O, *out); bias is (O,) or None. With relu, max(y, 0)."""
-    y = _convolve(x, w, bias, stride, padding, dilation, groups)
-    return y.clip(y.dtype.type(0), np.inf, out=y) if relu else y
-
-
-def _convolve(x, w, bias, stride, padding, dilation, groups):
     if x.dtype == np.float16 and xp(x) is np:
         wide = None if bias is None else bias.astype(np.float32)
-        return _through_float32(_convolve, x, w, wide, stride, padding, dilation, groups)
-    if CONVOLUTIONS.plain:
-        return forward_reference(x, w, bias, stride, padding, dilation, groups)
-    if is_pointwise(w.shape[2:], stride, padding) and not is_shared(x, w.size):
-        return forward_pointwise(x, w, bias, groups)
-    if xp(x) is np and x.size:
-        out = window_count(x.shape[2:], w.shape[2:], stride, padding, dilation)
+        return _through_float32(convolve, x, w, wide, stride, padding, dilation, groups, relu)
+    kernel = w.shape[2:]
+    small = is_pointwise(kernel, stride, padding) and not is_shared(x, w.size)
+    if CONVOLUTIONS.plain or xp(x) is not np and not small or not x.size:
+        y = forward_reference(x, w, bias, stride, padding, dilation, groups)
+    elif small:
+        y = forward_pointwise(x, w, bias, groups)
+    else:
+        out = window_count(x.shape[2:], kernel, stride, padding, dilation)
         if CONVOLUTIONS.winograd and suits_winograd(x, w.shape, stride, padding, dilation, groups, out):
-            return forward_winograd(x, w, bias, padding, groups)
-        if is_small(w.shape, stride, dilation, groups, out):
-            return forward_small(x, w, bias, stride, padding, out)
-        return forward_blocked(x, w, bias, stride, padding, dilation, groups)
-    return forward_reference(x, w, bias, stride, padding, dilation, groups)
+            y = forward_winograd(x, w, bias, padding, groups)
+        elif is_small(w.shape, stride, dilation, groups, out):
+            y = forward_small(x, w, bias, stride, padding, out)
+        else:
+            return forward_blocked(x, w, bias, stride, padding, dilation, groups, relu)
+    return y.clip(y.dtype.type(0), np.inf, out=y) if relu else y
 
 
 def convolve_input(g, w, size, stride, padding, dilation, groups):

@@ -121,17 +121,18 @@ def fill_rows(target, x, geometry, start):
     """
     kernel, stride, dilation, before, out = geometry
     x = x.swapaxes(0, 1).reshape(*target.shape[1:3], x.shape[0], *x.shape[2:])
-    vertical = seen(start, stride[0], target.shape[4], x.shape[3])
-    for here, offset in zip(target, product(*(range(k) for k in kernel[1:])), strict=True):
-        pairs = [vertical]
+    inside = [slice(0, count) for count in target.shape[4:]]
+    rows = seen(start, stride[0], target.shape[4], x.shape[3])
+    places = []
+    for offset in product(*(range(k) for k in kernel[1:])):
+        pairs = [rows]
         for dim, k in enumerate(offset, 1):
             pairs.append(seen(k * dilation[dim] - before[dim], stride[dim], out[dim], x.shape[3 + dim]))
-        for dim, (inside, _) in enumerate(pairs, 3):
-            if inside.start > 0:
-                here[(*(slice(None),) * dim, slice(0, inside.start))] = 0
-            if inside.stop < here.shape[dim]:
-                here[(*(slice(None),) * dim, slice(inside.stop, None))] = 0
-        np.copyto(here[(..., *(pair[0] for pair in pairs))], x[(..., *(pair[1] for pair in pairs))])
+        places.append(([pair[0] for pair in pairs], [pair[1] for pair in pairs]))
+    if any(place != inside for place, _ in places):
+        target[...] = 0  # all of it: edges a few elements wide take longer
+    for here, (place, source) in zip(target, places, strict=True):
+        np.copyto(here[(..., *place)], x[(..., *source)])
 
 
 def seen(start, step, count, size):
@@ -146,7 +147,7 @@ def seen(start, step, count, size):
 
 
 class ByColumns:
-    """A correlation as one product with the columns: for few channels, and for large weights and few positions."""
+    """A correlation as one product with the columns: the weight lies as it must."""
 
     def __init__(self, weight, geometry, y):
         """weight: (groups, O / groups, C / groups * prod(kernel)); y: contiguous (N, O, *out), to be filled."""
@@ -154,8 +155,8 @@ class ByColumns:
         self.y = y.reshape(y.shape[0], *weight.shape[:2], -1)
         self.depth = weight.shape[0] * weight.shape[2]
 
-    def compute(self, x, shift, piece, block):
-        """Fill y where the block and the piece say, for x (N, C, *size) of the piece; shift: (groups, O / groups)."""
+    def compute(self, x, piece, block, shift, relu):
+        """Fill y where the block and the piece say, for x (N, C, *size) of the piece; shift and relu as in `finish`."""
         image, end_image, row, end_row = block
         run = prod(self.geometry.out[1:])
         weight = self.weight[piece.groups, piece.rows]
@@ -163,24 +164,24 @@ class ByColumns:
         part = self.y[image:end_image, piece.groups, piece.rows, row * run : end_row * run]
         if len(part) == 1:
             np.matmul(weight, columns, out=part[0])
-            if shift is not None:
-                part += shift[..., None]
+            finish(part[0], shift, relu)
             return
         values = scratch("conv product", (*weight.shape[:2], columns.shape[2]), x.dtype)
         np.matmul(weight, columns, out=values)
-        put(part.transpose(1, 2, 0, 3), values.reshape(*weight.shape[:2], *part.shape[::3]), shift)
+        finish(values, shift, relu)
+        np.copyto(part.transpose(1, 2, 0, 3), values.reshape(*weight.shape[:2], *part.shape[::3]))
 
 
-def put(rows, values, shift):
-    """Write values (and the bias ``shift``, if any) into rows (groups, O / groups, ...)."""
-    if shift is None:
-        np.copyto(rows, values)
-    else:
-        np.add(values, shift.reshape(*shift.shape, *(1,) * (rows.ndim - 2)), out=rows)
+def finish(values, shift, relu):
+    """Add the bias (groups, O / groups), if any, to values (groups, O / groups, columns); with relu, max(values, 0)."""
+    if shift is not None:
+        values += shift[..., None]
+    if relu:
+        np.maximum(values, values.dtype.type(0), out=values)
 
 
 class ByRows:
-    """A correlation as products of kernel rows and image rows, summed where they belong: nothing is copied as columns.
+    """A correlation as products of kernel rows and image rows, summed where they belong: no columns, for few outputs.
 
     Rows are along the first spatial dimension. A row of x meets all kernel rows k with one residue of
     k·dilation - before (mod stride): one product with these gives what the row adds to as many rows of y.
@@ -204,8 +205,8 @@ class ByRows:
             self.products.append((residue, moves, kernel_rows(w, [k for k, _ in pairs])))
         self.products.sort(key=lambda product: abs(product[1][0][1]))
 
-    def compute(self, x, shift, piece, block):
-        """Fill y where the block and the piece say, for x (N, C, *size) of the piece; shift: (groups, O / groups)."""
+    def compute(self, x, piece, block, shift, relu):
+        """Fill y where the block and the piece say, for x (N, C, *size) of the piece; shift and relu as in `finish`."""
         image, end_image, row, end_row = block
         run = prod(self.geometry.out[1:])
         part = self.y[image:end_image, piece.groups, piece.rows, row:end_row]
@@ -217,15 +218,20 @@ class ByRows:
             values, first, end = self._product(x, residue, moves, weight[piece.groups, :, piece.rows], block)
             for index, move in moves:
                 start, stop = max(row, first - move), min(end_row, end - move)
-                if empty and (start, stop) != (row, end_row):
-                    total[...] = 0 if shift is None else shift[..., None, None]
+                whole = (start, stop) == (row, end_row)
+                if empty and not whole:
+                    total[...] = 0
                 rows = total[..., (start - row) * run : (stop - row) * run]
                 moved = values[:, index, :, :, (start + move - first) * run : (stop + move - first) * run]
-                if empty and (start, stop) == (row, end_row):
-                    put(rows, moved, shift)
+                if empty and whole:
+                    np.copyto(rows, moved)
                 elif start < stop:
                     rows += moved
                 empty = False
+        if shift is not None:
+            total += shift[..., None, None]
+        if relu:
+            np.maximum(total, total.dtype.type(0), out=total)
         if not self.straight:
             np.copyto(part, total.reshape(part.shape))
 
@@ -274,7 +280,7 @@ def pieces_of(channels, outputs, groups, wanted, by_channels=False):
     return [Piece(everything, slice(a, b), everything, slice(a, b)) for a, b in ranges]
 
 
-def correlate(x, parts, bias, groups, flop):
+def correlate(x, parts, groups, flop, bias=None, relu=False):
     """Fill y of every part; the first part has the most positions. bias is (O,) or None."""
     first = parts[0]
     batch, outputs = first.y.shape[0], first.y.shape[1] * first.y.shape[2]
@@ -293,24 +299,23 @@ def correlate(x, parts, bias, groups, flop):
         for part in parts:
             rows = min(block[2], part.geometry.out[0]), min(block[3], part.geometry.out[0])
             if rows[1] > rows[0]:
-                part.compute(x[:, piece.channels], shift, piece, (*block[:2], *rows))
+                part.compute(x[:, piece.channels], piece, (*block[:2], *rows), shift, relu)
 
     share_out(len(pieces) * len(blocks), flop, work)
 
 
-def forward_blocked(x, w, bias, stride, padding, dilation, groups):
-    """Return y = w * x + bias, (N, O, *out)."""
+def forward_blocked(x, w, bias, stride, padding, dilation, groups, relu=False):
+    """Return y = w * x + bias, (N, O, *out); with relu, max(y, 0)."""
     batch, outputs, kernel = x.shape[0], w.shape[0], w.shape[2:]
     out = window_count(x.shape[2:], kernel, stride, padding, dilation)
     y = np.empty((batch, outputs, *out), x.dtype)
     geometry = Geometry(kernel, stride, dilation, padding, out)
     each = outputs // groups
-    few = 2 * each <= 3 * w.shape[1] * prod(kernel[1:])  # sums of rows are less work than columns
-    if kernel[0] > 1 and few and batch * prod(out) >= 4 * each:
+    if kernel[0] > 1 and 4 * each <= w.shape[1] * prod(kernel[1:]):
         part = ByRows(w.reshape(groups, each, *w.shape[1:]), geometry, y)
     else:
         part = ByColumns(w.reshape(groups, each, -1), geometry, y)
-    correlate(x, [part], bias, groups, 2 * w.size * batch * prod(out))
+    correlate(x, [part], groups, 2 * w.size * batch * prod(out), bias, relu)
     return y
 
 
@@ -340,7 +345,7 @@ def input_blocked(g, w, size, stride, padding, dilation, groups):
         else:
             parts.append(ByRows(weight, geometry, target))
     if parts:
-        correlate(g, parts, None, groups, 2 * w.size * g.shape[0] * prod(g.shape[2:]))
+        correlate(g, parts, groups, 2 * w.size * g.shape[0] * prod(g.shape[2:]))
     return gx
 
 
@@ -374,7 +379,12 @@ def weight_blocked(g, x, kernel, stride, padding, dilation, groups):
     turned = depth > outputs_each  # a product is faster with the larger matrix on the left
     shape = (groups, depth, outputs_each) if turned else (groups, outputs_each, depth)
     partial = np.empty((chunks, *shape), x.dtype)
-    matrices = np.ascontiguousarray(g).reshape(batch, outputs, -1)
+    matrices = g.reshape(batch, outputs, -1).swapaxes(0, 1)  # (O, N, positions)
+    if any(end - first > 1 for first, end, _, _ in blocks):
+        merged = np.empty(matrices.shape, g.dtype)
+        grain = max(1, 2**16 * outputs // max(1, g.size))
+        parallel_ranges(outputs, grain, lambda a, b: np.copyto(merged[a:b], matrices[a:b]))
+        matrices = merged
 
     def work(index):
         piece, chunk = pieces[index % len(pieces)], index // len(pieces)
@@ -384,7 +394,7 @@ def weight_blocked(g, x, kernel, stride, padding, dilation, groups):
         elif piece.channels.stop is not None:
             total = total[..., piece.channels.start * prod(kernel) : piece.channels.stop * prod(kernel)]
         start, stop = ranges[chunk]
-        sum_weight(matrices[:, piece.outputs], x[:, piece.channels], geometry, blocks[start:stop], total, turned)
+        sum_weight(matrices[piece.outputs], x[:, piece.channels], geometry, blocks[start:stop], total, turned)
 
     share_out(chunks * len(pieces), flop, work)
     gw = partial[0] if chunks == 1 else partial.sum(axis=0)
@@ -398,7 +408,7 @@ def weight_blocked(g, x, kernel, stride, padding, dilation, groups):
 
 
 def sum_weight(g, x, geometry, blocks, total, turned):
-    """Set total (groups, O / groups, depth) to the sum over blocks of g (N, O, positions) times columns' transpose.
+    """Set total (groups, O / groups, depth) to the sum over blocks of g (O, N, positions) times columns' transpose.
 
     If ``turned``, it is computed as its transpose, which is how it lies in memory.
     """
@@ -406,12 +416,7 @@ def sum_weight(g, x, geometry, blocks, total, turned):
     for number, block in enumerate(blocks):
         image, end_image, row, end_row = block
         columns = columns_of(x, geometry, block, len(total))
-        gradient = g[image:end_image, :, row * run : end_row * run].swapaxes(0, 1)
-        if end_image - image > 1:
-            copy = scratch("conv gradient", gradient.shape, g.dtype)
-            np.copyto(copy, gradient)
-            gradient = copy
-        gradient = gradient.reshape(*total.shape[:2], -1)
+        gradient = g[:, image:end_image, row * run : end_row * run].reshape(*total.shape[:2], -1)
         left, right, target = (columns, gradient, total.swapaxes(1, 2)) if turned else (gradient, columns, total)
         if number == 0:
             np.matmul(left, right.swapaxes(1, 2), out=target)
