@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from minigrad.backend import get_num_threads, set_num_threads
@@ -48,7 +48,7 @@ def blocks(request, monkeypatch):
     monkeypatch.setattr(blocked, "PARTIAL_SIZE", 100)
     before = get_num_threads()
     set_num_threads(request.param[0])
-    yield
+    yield settings(max_examples=50 if request.param[0] == 1 else 15)  # waking threads takes longer than these problems
     set_num_threads(before)
 
 
@@ -57,31 +57,31 @@ def close(actual, expected):
     np.testing.assert_allclose(actual, expected, rtol=1e-10, atol=1e-10)
 
 
-@pytest.mark.usefixtures("blocks")
-def test_blocked_forward_is_the_reference():
+def test_blocked_forward_is_the_reference(blocks):
+    @blocks
     @given(problems())
     def check(problem):
-        x, w, bias, _, settings = problem
-        close(conv.convolve(x, w, bias, *settings), conv.forward_reference(x, w, bias, *settings))
-        positive = np.maximum(conv.forward_reference(x, w, bias, *settings), 0)
-        close(conv.forward_blocked(x, w, bias, *settings, relu=True), positive)
-        close(conv.forward_blocked(x, w, None, *settings), conv.forward_reference(x, w, None, *settings))
+        x, w, bias, _, setting = problem
+        close(conv.convolve(x, w, bias, *setting), conv.forward_reference(x, w, bias, *setting))
+        positive = np.maximum(conv.forward_reference(x, w, bias, *setting), 0)
+        close(conv.forward_blocked(x, w, bias, *setting, relu=True), positive)
+        close(conv.forward_blocked(x, w, None, *setting), conv.forward_reference(x, w, None, *setting))
 
     check()
 
 
-@pytest.mark.usefixtures("blocks")
-def test_blocked_gradients_are_the_reference():
+def test_blocked_gradients_are_the_reference(blocks):
+    @blocks
     @given(problems())
     def check(problem):
-        x, w, _, g, settings = problem
+        x, w, _, g, setting = problem
         size, kernel = x.shape[2:], w.shape[2:]
-        expected = conv.input_reference(g, w, size, *settings)
-        close(conv.convolve_input(g, w, size, *settings), expected)
-        close(conv.input_blocked(g, w, size, *settings), expected)
-        expected = conv.weight_reference(g, x, kernel, *settings)
-        close(conv.convolve_weight(g, x, kernel, *settings), expected)
-        close(conv.weight_blocked(g, x, kernel, *settings), expected)
+        expected = conv.input_reference(g, w, size, *setting)
+        close(conv.convolve_input(g, w, size, *setting), expected)
+        close(conv.input_blocked(g, w, size, *setting), expected)
+        expected = conv.weight_reference(g, x, kernel, *setting)
+        close(conv.convolve_weight(g, x, kernel, *setting), expected)
+        close(conv.weight_blocked(g, x, kernel, *setting), expected)
 
     check()
 
@@ -89,39 +89,39 @@ def test_blocked_gradients_are_the_reference():
 @given(problems())
 def test_the_three_are_adjoint(problem):
     """⟨g, w * x⟩ is the same as ⟨gradient to x, x⟩ and ⟨gradient to w, w⟩."""
-    x, w, _, g, settings = problem
-    inner = (g * conv.convolve(x, w, None, *settings)).sum()
-    np.testing.assert_allclose((conv.convolve_input(g, w, x.shape[2:], *settings) * x).sum(), inner, atol=1e-9)
-    np.testing.assert_allclose((conv.convolve_weight(g, x, w.shape[2:], *settings) * w).sum(), inner, atol=1e-9)
+    x, w, _, g, setting = problem
+    inner = (g * conv.convolve(x, w, None, *setting)).sum()
+    np.testing.assert_allclose((conv.convolve_input(g, w, x.shape[2:], *setting) * x).sum(), inner, atol=1e-9)
+    np.testing.assert_allclose((conv.convolve_weight(g, x, w.shape[2:], *setting) * w).sum(), inner, atol=1e-9)
 
 
 @given(problems())
 def test_im2col_and_col2im_are_adjoint(problem):
-    x, w, _, _, settings = problem
+    x, w, _, _, setting = problem
     kernel = w.shape[2:]
-    columns = im2col(x, kernel, *settings[:3])
+    columns = im2col(x, kernel, *setting[:3])
     other = np.cos(np.arange(columns.size)).reshape(columns.shape)
-    back = col2im(other, x.shape[2:], kernel, *settings[:3])
+    back = col2im(other, x.shape[2:], kernel, *setting[:3])
     np.testing.assert_allclose((columns * other).sum(), (x * back).sum(), atol=1e-9)
 
 
 @pytest.mark.parametrize("dtype", ["float16", "float32", "int64"])
 def test_dtypes_are_kept(dtype, rng):
     x, w, g = (rng.integers(-3, 4, shape).astype(dtype) for shape in ((2, 3, 6, 6), (4, 3, 3, 3), (2, 4, 6, 6)))
-    settings = ((1, 1), (1, 1), (1, 1), 1)
+    setting = ((1, 1), (1, 1), (1, 1), 1)
     bias = np.arange(4).astype(dtype)
     for narrow, wide in (
         (
-            conv.convolve(x, w, bias, *settings),
-            conv.forward_reference(*(a.astype(float) for a in (x, w, bias)), *settings),
+            conv.convolve(x, w, bias, *setting),
+            conv.forward_reference(*(a.astype(float) for a in (x, w, bias)), *setting),
         ),
         (
-            conv.convolve_input(g, w, (6, 6), *settings),
-            conv.input_reference(g.astype(float), w.astype(float), (6, 6), *settings),
+            conv.convolve_input(g, w, (6, 6), *setting),
+            conv.input_reference(g.astype(float), w.astype(float), (6, 6), *setting),
         ),
         (
-            conv.convolve_weight(g, x, (3, 3), *settings),
-            conv.weight_reference(g.astype(float), x.astype(float), (3, 3), *settings),
+            conv.convolve_weight(g, x, (3, 3), *setting),
+            conv.weight_reference(g.astype(float), x.astype(float), (3, 3), *setting),
         ),
     ):
         assert narrow.dtype == dtype
@@ -129,9 +129,9 @@ def test_dtypes_are_kept(dtype, rng):
 
 
 def test_empty_batches():
-    settings = ((1, 1), (1, 1), (1, 1), 1)
+    setting = ((1, 1), (1, 1), (1, 1), 1)
     x, w = np.zeros((0, 3, 5, 5)), np.ones((2, 3, 3, 3))
-    y = conv.convolve(x, w, np.ones(2), *settings)
+    y = conv.convolve(x, w, np.ones(2), *setting)
     assert y.shape == (0, 2, 5, 5)
-    assert conv.convolve_input(y, w, (5, 5), *settings).shape == x.shape
-    np.testing.assert_array_equal(conv.convolve_weight(y, x, (3, 3), *settings), np.zeros((2, 3, 3, 3)))
+    assert conv.convolve_input(y, w, (5, 5), *setting).shape == x.shape
+    np.testing.assert_array_equal(conv.convolve_weight(y, x, (3, 3), *setting), np.zeros((2, 3, 3, 3)))

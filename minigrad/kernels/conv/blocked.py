@@ -5,6 +5,7 @@ the convolution itself, and the gradient to the input, for which every residue o
 part of the reversed kernel. The cut depends on the shapes alone, so results do not depend on the number of threads.
 """
 
+from functools import lru_cache
 from itertools import product
 from math import prod
 from typing import NamedTuple
@@ -119,20 +120,36 @@ def fill_rows(target, x, geometry, start):
 
     x is (images, C, *size); its rows are those from ``start`` on, every stride-th; outside x there are zeros.
     """
-    kernel, stride, dilation, before, out = geometry
     x = x.swapaxes(0, 1).reshape(*target.shape[1:3], x.shape[0], *x.shape[2:])
-    inside = [slice(0, count) for count in target.shape[4:]]
-    rows = seen(start, stride[0], target.shape[4], x.shape[3])
-    places = []
-    for offset in product(*(range(k) for k in kernel[1:])):
-        pairs = [rows]
+    rows, source = seen(start, geometry.stride[0], target.shape[4], x.shape[3])
+    for here, (edges, places, sources) in zip(target, inner_places(geometry, x.shape[4:]), strict=True):
+        if rows.start > 0:
+            here[:, :, :, : rows.start] = 0
+        if rows.stop < target.shape[4]:
+            here[:, :, :, rows.stop :] = 0
+        for edge in edges:
+            here[edge] = 0
+        np.copyto(here[(..., rows, *places)], x[(..., source, *sources)])
+
+
+@lru_cache(maxsize=256)
+def inner_places(geometry, size):
+    """For every offset in kernel[1:]: (indices of what lies outside x, which positions are inside, what they see)."""
+    _, stride, dilation, before, out = geometry
+    found = []
+    for offset in product(*(range(k) for k in geometry.kernel[1:])):
+        edges, places, sources = [], [], []
         for dim, k in enumerate(offset, 1):
-            pairs.append(seen(k * dilation[dim] - before[dim], stride[dim], out[dim], x.shape[3 + dim]))
-        places.append(([pair[0] for pair in pairs], [pair[1] for pair in pairs]))
-    if any(place != inside for place, _ in places):
-        target[...] = 0  # all of it: edges a few elements wide take longer
-    for here, (place, source) in zip(target, places, strict=True):
-        np.copyto(here[(..., *place)], x[(..., *source)])
+            inside, source = seen(k * dilation[dim] - before[dim], stride[dim], out[dim], size[dim - 1])
+            places.append(inside)
+            sources.append(source)
+            later = (slice(None),) * (len(out) - 1 - dim)
+            if inside.start > 0:
+                edges.append((..., slice(0, inside.start), *later))
+            if inside.stop < out[dim]:
+                edges.append((..., slice(inside.stop, None), *later))
+        found.append((edges, tuple(places), tuple(sources)))
+    return found
 
 
 def seen(start, step, count, size):
