@@ -24,7 +24,11 @@ def convolve(x, w, bias, stride, padding, dilation, groups, relu=False):
     """Return y = w * x + bias, (N, O, *out); bias is (O,) or None. With relu, max(y, 0)."""
     if x.dtype == np.float16 and xp(x) is np:
         wide = None if bias is None else bias.astype(np.float32)
-        return _through_float32(convolve, x, w, wide, stride, padding, dilation, groups, relu)
+        return _through_float32(_convolve, x, w, wide, stride, padding, dilation, groups, relu)
+    return _convolve(x, w, bias, stride, padding, dilation, groups, relu)
+
+
+def _convolve(x, w, bias, stride, padding, dilation, groups, relu):
     kernel = w.shape[2:]
     small = is_pointwise(kernel, stride, padding) and not is_shared(x, w.size)
     if CONVOLUTIONS.plain or xp(x) is not np and not small or not x.size:
