@@ -77,7 +77,7 @@ def test_strides_and_fewer_positions(problem):
 
 
 def test_results_do_not_depend_on_the_threads():
-    x, w, bias, g, (stride, padding, _, _) = made(((40, 6, 16), (14, 14), (5, 5), (1, 1), (2, 1)), np.float32)
+    x, w, bias, g, (stride, padding, _, _) = made(((150, 6, 16), (14, 14), (5, 5), (1, 1), (2, 1)), np.float32)
     before = get_num_threads()
     results = []
     try:

@@ -10,6 +10,7 @@ from minigrad.backend import np, parallel_for, scratch
 
 LARGEST = 2**13  # elements of what one image needs: as much as fits the cache together with that of some more images
 PIECE = 2**17  # elements of a piece of the batch
+SHARED = 4  # pieces that are worth waking another thread for
 
 
 def is_small(w_shape, stride, dilation, groups, out):
@@ -27,18 +28,20 @@ def _largest(w_shape, stride, out):
 
 
 def _pieces(batch, largest):
-    """Slices of the batch, so large that sharing them out pays."""
-    elements = batch * largest
-    count = min(batch, max(-(-elements // PIECE), 1 if elements < PIECE // 2 else 2))
+    """Slices of the batch, each of which fits the cache."""
+    if batch == 1:
+        return [slice(0, 1)]
+    count = min(batch, -(-batch * largest // PIECE))
     return [slice(batch * i // count, batch * (i + 1) // count) for i in range(count)]
 
 
 def _each(pieces, work):
-    """Call work(index, slice) for the pieces of a batch, shared among the threads."""
-    if len(pieces) == 1:
-        work(0, pieces[0])
-    else:
+    """Call work(index, slice) for the pieces of a batch, shared among the threads if they are many."""
+    if len(pieces) >= SHARED:
         parallel_for(len(pieces), lambda index: work(index, pieces[index]))
+    else:
+        for index, piece in enumerate(pieces):
+            work(index, piece)
 
 
 def _windows(x, kernel, stride, padding, out):
