@@ -57,7 +57,10 @@ def test_all_three_are_the_reference(monkeypatch, tiles, images, large):
         x, w, bias, g, padding, groups = problem
         settings = ((1, 1), padding, (1, 1), groups)
         wide = [array.astype(np.float64) for array in (x, w, bias, g)]
-        close(winograd.forward_winograd(x, w, bias, padding, groups), conv.forward_reference(*wide[:3], *settings))
+        y = winograd.forward_winograd(x, w, bias, padding, groups)
+        close(y, conv.forward_reference(*wide[:3], *settings))
+        rectified = winograd.forward_winograd(x, w, bias, padding, groups, relu=True)
+        np.testing.assert_array_equal(rectified, np.maximum(y, 0))
         plain = conv.forward_reference(*wide[:2], None, *settings)
         close(winograd.forward_winograd(x, w, None, padding, groups), plain)
         size, kernel = x.shape[2:], (3, 3)

@@ -136,9 +136,9 @@ def transformed_kernels(w, groups, reverse=False):
     return found.reshape(PATCH * PATCH, rows, groups * columns)
 
 
-def forward_winograd(x, w, bias, padding, groups):
+def forward_winograd(x, w, bias, padding, groups, relu=False):
     """y = w * x + bias with 3x3 kernels and stride 1, (N, O, *out). More threads may round otherwise."""
-    return _convolve(x, transformed_kernels(w, groups), w.shape[0], bias, padding, groups)
+    return _convolve(x, transformed_kernels(w, groups), w.shape[0], bias, padding, groups, relu)
 
 
 def input_winograd(g, w, padding, groups):
@@ -147,7 +147,7 @@ def input_winograd(g, w, padding, groups):
     return _convolve(g, transformed_kernels(w, groups, reverse=True), w.shape[1] * groups, None, padding, groups)
 
 
-def _convolve(x, kernels, outputs, bias, padding, groups):
+def _convolve(x, kernels, outputs, bias, padding, groups, relu=False):
     """The convolution of x (N, C, H, W) with transformed kernels (36, C / groups, O)."""
     x = np.ascontiguousarray(x)
     batch, _, *size = x.shape
@@ -163,13 +163,13 @@ def _convolve(x, kernels, outputs, bias, padding, groups):
         images, vertical, horizontal = blocks[index // parts]
         part = slice(index % parts * outputs // parts, (index % parts + 1) * outputs // parts)
         shift = None if bias is None else bias[part]
-        _convolve_block(x[images], kernels[..., part], shift, vertical, horizontal, groups, y[images, part])
+        _convolve_block(x[images], kernels[..., part], shift, vertical, horizontal, groups, y[images, part], relu)
 
     parallel_for(len(blocks) * parts, work)
     return y
 
 
-def _convolve_block(x, kernels, bias, vertical, horizontal, groups, y):
+def _convolve_block(x, kernels, bias, vertical, horizontal, groups, y, relu):
     images, outputs = y.shape[:2]
     channels = x.shape[1]
     tiles = vertical.tiles * horizontal.tiles * images
@@ -190,6 +190,8 @@ def _convolve_block(x, kernels, bias, vertical, horizontal, groups, y):
     part = y[:, :, vertical.outputs, horizontal.outputs]
     for target, chosen in _merged_images(part):
         np.matmul(sums[:, :, chosen].swapaxes(1, 2), back, out=target.swapaxes(0, 1))
+        if relu:
+            target.clip(target.dtype.type(0), np.inf, out=target)
 
 
 def _by_columns(x, matrix, name):
