@@ -38,11 +38,10 @@ def _convolve(x, w, bias, stride, padding, dilation, groups, relu):
     else:
         out = window_count(x.shape[2:], kernel, stride, padding, dilation)
         if CONVOLUTIONS.winograd and suits_winograd(x, w.shape, stride, padding, dilation, groups, out):
-            y = forward_winograd(x, w, bias, padding, groups)
-        elif is_small(w.shape, stride, dilation, groups, out):
-            y = forward_small(x, w, bias, stride, padding, out)
-        else:
+            return forward_winograd(x, w, bias, padding, groups, relu)
+        if not is_small(w.shape, stride, dilation, groups, out):
             return forward_blocked(x, w, bias, stride, padding, dilation, groups, relu)
+        y = forward_small(x, w, bias, stride, padding, out)
     return y.clip(y.dtype.type(0), np.inf, out=y) if relu else y
 
 

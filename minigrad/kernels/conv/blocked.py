@@ -194,7 +194,7 @@ def finish(values, shift, relu):
     if shift is not None:
         values += shift[..., None]
     if relu:
-        np.maximum(values, values.dtype.type(0), out=values)
+        values.clip(values.dtype.type(0), np.inf, out=values)  # three times as fast as maximum
 
 
 class ByRows:
@@ -248,7 +248,7 @@ class ByRows:
         if shift is not None:
             total += shift[..., None, None]
         if relu:
-            np.maximum(total, total.dtype.type(0), out=total)
+            total.clip(total.dtype.type(0), np.inf, out=total)
         if not self.straight:
             np.copyto(part, total.reshape(part.shape))
 
