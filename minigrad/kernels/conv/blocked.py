@@ -271,7 +271,9 @@ class ByRows:
 
 
 def kernel_rows(w, positions):
-    """Copy of rows of the kernels w (groups, O, C, *kernel) as matrices (groups, len(positions), O, kernel[1:] * C)."""
+    """Rows of the kernels w (groups, O, C, *kernel) as matrices (groups, len(positions), O, prod(kernel[1:]) * C)."""
+    if prod(w.shape[3:]) == 1:
+        return w.reshape(w.shape[0], 1, *w.shape[1:3])
     step = positions[1] - positions[0] if len(positions) > 1 else 1
     source = w[:, :, :, positions[0] : positions[-1] + 1 : step]
     source = source.transpose(0, 3, 1, *range(4, w.ndim), 2)
@@ -348,11 +350,12 @@ def input_blocked(g, w, size, stride, padding, dilation, groups):
     gx = np.empty((g.shape[0], w.shape[1] * groups, *size), g.dtype)
     turned = w.reshape(groups, -1, *w.shape[1:]).swapaxes(1, 2)  # (groups, C / groups, O / groups, *kernel)
     parts = []
+    missing = False
     for residues in product(*(range(s) for s in stride)):
         target = gx[(..., *(slice(r, None, s) for r, s in zip(residues, stride, strict=True)))]
         dims = [sub_kernel(*each) for each in zip(residues, w.shape[2:], stride, padding, dilation, strict=True)]
         if None in dims or not target.size:
-            target[...] = 0
+            missing = True
             continue
         chosen, step, before = zip(*dims, strict=True)
         weight = turned[(..., *chosen)]
@@ -361,6 +364,9 @@ def input_blocked(g, w, size, stride, padding, dilation, groups):
             parts.append(ByColumns(weight.reshape(weight.shape[:3]), geometry, target))
         else:
             parts.append(ByRows(weight, geometry, target))
+    if missing:
+        grain = max(1, 2**18 * len(gx) // max(1, gx.size))
+        parallel_ranges(len(gx), grain, lambda start, stop: gx[start:stop].fill(0))
     if parts:
         correlate(g, parts, groups, 2 * w.size * g.shape[0] * prod(g.shape[2:]))
     return gx
@@ -391,6 +397,7 @@ def weight_blocked(g, x, kernel, stride, padding, dilation, groups):
     blocks = Blocks(batch, geometry.out, depth * groups, flop // batch, x.itemsize).list
     tasks = min(TASKS, flop // TASK_FLOP)
     chunks = max(1, min(tasks, len(blocks), PARTIAL_SIZE // (outputs * depth)))
+    chunks -= chunks % 2 * (chunks > 1)  # as many for one of two threads as for the other
     ranges = even_ranges(len(blocks), chunks)
     pieces = pieces_of(x.shape[1], outputs, groups, -(-tasks // chunks), by_channels=True)
     turned = depth > outputs_each  # a product is faster with the larger matrix on the left
