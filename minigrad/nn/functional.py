@@ -102,7 +102,6 @@ from minigrad.ops.pool import (
     avg_pool1d,
     avg_pool2d,
     avg_pool3d,
-    local_response_norm,
     lp_pool1d,
     lp_pool2d,
     lp_pool3d,
@@ -126,6 +125,7 @@ from minigrad.ops.resample import (
     upsample_bilinear,
     upsample_nearest,
 )
+from minigrad.ops.response_norm import local_response_norm
 from minigrad.ops.softmax import log_softmax, softmax, softmin
 from minigrad.registry import FUNCTIONS
 

@@ -1,4 +1,4 @@
-"""Pooling over sliding windows in 1, 2, 3 dimensions: max, average, power-average; unpooling; response norm."""
+"""Pooling over sliding windows in 1, 2, 3 dimensions: max, average, power-average; unpooling."""
 
 import math
 
@@ -476,25 +476,3 @@ def lp_pool3d(input, norm_type, kernel_size, stride=None, ceil_mode=False):
     Source: https://docs.pytorch.org/docs/stable/generated/torch.nn.functional.lp_pool3d.html
     """
     return _lp_pool(avg_pool3d, input, norm_type, kernel_size, stride, ceil_mode, 3, "lp_pool3d")
-
-
-# ---------------------------------------------------------------------- local response normalisation
-
-
-def local_response_norm(input, size, alpha=0.0001, beta=0.75, k=1.0):
-    """Return x / (k + α/n Σ x²)^β, the sum over the n = size channels around each one.
-
-    Arguments: input (N, C, …), size (number of channels), alpha, beta, k. ValueError for fewer than 3 dimensions.
-    Source: Krizhevsky et al. 2012; https://docs.pytorch.org/docs/stable/generated/torch.nn.functional.local_response_norm.html
-
-    >>> import minigrad as mg
-    >>> mg.nn.functional.local_response_norm(mg.ones(1, 1, 1), 1, alpha=3.0, beta=0.5)
-    tensor([[[0.5000]]])
-    """
-    require_tensor("local_response_norm", input)
-    if input.array.ndim < 3:
-        raise ValueError(f"Expected 3D or higher dimensionality input (got {input.array.ndim} dimensions)")
-    if input.array.size == 0:
-        return input
-    near = sum_along(input * input, axis=1, before=size // 2, after=(size - 1) // 2)
-    return input / (near * (alpha / size) + k).pow(beta)

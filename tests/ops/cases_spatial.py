@@ -224,6 +224,10 @@ CASES = {
             op("sum_along", axis=1, before=1, after=0), (2, 4),
             reference=lambda x: x + np.pad(x, ((0, 0), (1, 0)))[:, :-1],
         ),
+    ],
+    "local_response_norm": [
         case(lambda x: F.local_response_norm(x, 3, alpha=0.5, k=2.0), (2, 5, 3)),
+        case(lambda x: F.local_response_norm(x, 4, alpha=0.5, beta=0.5), (1, 3, 2, 2)),
+        case(lambda x: F.local_response_norm(x, 1, alpha=2.0, beta=1.25), (1, 2, 2)),
     ],
 }  # fmt: skip
