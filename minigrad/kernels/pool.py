@@ -192,11 +192,11 @@ def _window_starts(size, stride, padding, count):
 
 
 def _code_positions(codes, size, kernel, dilation):
-    """Flat positions of the codes' places less that of the first place in their window; modulo 2**16 where they fit."""
+    """Flat positions of the codes' places less that of the first place in their window."""
     module = xp(codes)
     units = [d * prod(size[axis + 1 :]) for axis, d in enumerate(dilation)]
     farthest = sum((k - 1) * unit for k, unit in zip(kernel, units, strict=True))
-    dtype = np.dtype(np.uint16 if farthest < 2**16 else np.int64)
+    dtype = np.dtype(np.uint16 if farthest < 2**16 and codes.dtype == np.uint8 else np.int64)
     positions = room(codes, "positions", codes.shape, dtype)
     part = room(codes, "part", codes.shape, dtype)
     module.multiply(codes, dtype.type(units[-1]), out=positions)

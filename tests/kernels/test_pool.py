@@ -142,7 +142,14 @@ def workers(request):
 @pytest.mark.parametrize("dtype", [np.float16, np.float32, np.float64])
 @pytest.mark.parametrize(
     ("size", "kernel", "stride", "padding"),
-    [((28, 28), 2, 2, 0), ((29, 27), 3, 2, 0), ((28, 28), 3, 2, 1), ((14, 14), 3, 1, 1), ((7, 7), 7, 7, 0)],
+    [
+        ((28, 28), 2, 2, 0),
+        ((28, 30), 17, 4, 8),
+        ((29, 27), 3, 2, 0),
+        ((28, 28), 3, 2, 1),
+        ((14, 14), 3, 1, 1),
+        ((7, 7), 7, 7, 0),
+    ],
 )
 def test_shared_blocks(workers, size, kernel, stride, padding, dtype, monkeypatch):
     """Several blocks on several threads, of strided planes, say what one pass over windows does."""
