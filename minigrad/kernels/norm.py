@@ -7,8 +7,9 @@ float32.
 
 from math import prod
 
-from minigrad.backend import np, xp
+from minigrad.backend import np, parallel_ranges, xp
 from minigrad.kernels import channel_norm
+from minigrad.kernels.elementwise import LARGE
 
 
 def widened(x):
@@ -29,6 +30,7 @@ def _kept(shape, axes):
     return tuple(1 if axis in axes else length for axis, length in enumerate(shape))
 
 
+_BLOCK = 2**16  # elements of a thread's block
 _MANY = (32, 4096)  # lengths of rows for which a product with ones is the fastest sum, and a precise one
 
 
@@ -64,10 +66,34 @@ def _count(shape, axes):
     return prod(shape[axis] for axis in axes)
 
 
+def _rows(x, statistics):
+    """Return how many indices of the first dimension make a block, where threads can share it out; 0 where not.
+
+    They can where every index has statistics of its own, of which ``statistics`` is the shape.
+    """
+    if x.size < LARGE or type(x) is not np.ndarray or x.dtype.char not in "fd" or statistics[0] < 2:
+        return 0
+    return max(1, _BLOCK * len(x) // x.size)
+
+
 def moments(x, axes):
     """Return (mean, biased variance) over axes, kept with length 1."""
     if x.size >= channel_norm.SMALLEST and channel_norm.suits(x, _kept(x.shape, axes)):
         return channel_norm.moments(x)
+    kept = _kept(x.shape, axes)
+    rows = _rows(x, kept)
+    if not rows:
+        return _moments(x, axes)
+    both = np.empty((2, *kept), x.dtype)
+
+    def block(start, stop):
+        both[:, start:stop] = _moments(x[start:stop], axes)
+
+    parallel_ranges(len(x), rows, block)
+    return both[0], both[1]
+
+
+def _moments(x, axes):
     x = widened(x)
     count = _count(x.shape, axes)
     mean = sum_over(x, axes) / count
@@ -85,6 +111,20 @@ def forward(x, weight, bias, mean, rstd):
     """Return (x - mean) * rstd * weight + bias; mean, weight and bias may be None."""
     if x.size >= channel_norm.SMALLEST and mean is not None and channel_norm.suits(x, rstd.shape):
         return channel_norm.forward(x, weight, bias, mean, rstd)
+    rows = _rows(x, rstd.shape)
+    if not rows:
+        return _forward(x, weight, bias, mean, rstd)
+    out = np.empty(x.shape, x.dtype)
+
+    def block(start, stop):
+        its_mean = None if mean is None else mean[start:stop]
+        out[start:stop] = _forward(x[start:stop], weight, bias, its_mean, rstd[start:stop])
+
+    parallel_ranges(len(x), rows, block)
+    return out
+
+
+def _forward(x, weight, bias, mean, rstd):
     y = widened(x)
     scale = rstd if weight is None or not _small(weight, rstd, x) else rstd * weight
     y = y * scale if mean is None else np.subtract(y, mean) if xp(y) is np else y - mean
@@ -109,12 +149,32 @@ def gradients(g, x, weight, mean, rstd, axes, fixed, affine, needs):
     """Return the gradients to (x, weight, bias), None where needs says so.
 
     ``fixed``: mean and rstd are constants; otherwise they were computed from x over axes. ``affine``: the shape of
-    weight and bias in the view. Sums are taken in two steps: over the dimensions in which neither the statistics nor
-    the weight vary, and then, of the small results, over the others.
+    weight and bias in the view.
     """
     large = x.size >= channel_norm.SMALLEST and mean is not None and axes == (0, 2) and affine == rstd.shape
     if large and channel_norm.suits(x, rstd.shape):
         return channel_norm.gradients(g, x, weight, mean, rstd, fixed, needs)
+    rows = _rows(x, rstd.shape)
+    if not rows:
+        return _gradients(g, x, weight, mean, rstd, axes, fixed, affine, needs)
+    out = np.empty(x.shape, x.dtype) if needs[0] else None
+    parts = {}  # first index of a block -> its sums, which are added in order
+
+    def block(start, stop):
+        its = slice(start, stop)
+        its_mean = None if mean is None else mean[its]
+        g_x, *sums = _gradients(g[its], x[its], weight, its_mean, rstd[its], axes, fixed, affine, needs)
+        if needs[0]:
+            out[its] = g_x
+        parts[start] = sums
+
+    parallel_ranges(len(x), rows, block)
+    g_weight, g_bias = zip(*[sums for _, sums in sorted(parts.items())], strict=True)
+    return out, np.add.reduce(g_weight) if needs[1] else None, np.add.reduce(g_bias) if needs[2] else None
+
+
+def _gradients(g, x, weight, mean, rstd, axes, fixed, affine, needs):
+    """Take sums in two steps: where neither statistics nor weight vary, and then, of few values, over the rest."""
     wide = widened(g)
     if not wide.flags.c_contiguous:  # a broadcast gradient, as of sum: products with it would take NumPy's slow path
         wide = xp(g).ascontiguousarray(wide)

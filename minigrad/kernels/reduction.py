@@ -1,6 +1,8 @@
 """Reductions over raw arrays with PyTorch's result types and enough precision."""
 
-from minigrad.backend import np, xp
+from math import prod
+
+from minigrad.backend import np, parallel_ranges, xp
 
 _BLOCK = 512
 
@@ -41,6 +43,39 @@ def _length(shape, dim):
     for axis in dim:
         count *= shape[axis]
     return count
+
+
+_LARGE = 2**16  # elements from which on sums per channel are taken by BLAS
+_SHARED = 2**18  # elements of a block of a thread
+
+
+def sum_to(x, shape):
+    """Return x summed over the dimensions along which an array of that shape was broadcast to become x."""
+    lead = x.ndim - len(shape)
+    dims = tuple([dim for dim in range(lead) if x.shape[dim] != 1]) + tuple(
+        [lead + dim for dim, length in enumerate(shape) if length == 1 and x.shape[lead + dim] != 1]
+    )
+    if not dims:
+        return x.reshape(shape)
+    if x.size >= _LARGE and type(x) is np.ndarray and x.dtype.char in "fd" and x.flags.c_contiguous:
+        per_channel = lead < 2 < x.ndim and prod(shape) == shape[1 - lead] == x.shape[1]  # (1, C, 1, 1) or (C, 1, 1)
+        length = prod(x.shape[2:])
+        if per_channel and length >= 16:
+            return _per_channel(x.reshape(-1, x.shape[1], length)).reshape(shape)
+    return x.sum(axis=dims, keepdims=True).reshape(shape)
+
+
+def _per_channel(x):
+    """Return the sums of x (N, C, S) over all but the channels: of planes by BLAS, of those in float64. # (C,)"""
+    planes = x.reshape(-1, x.shape[2])
+    ones = np.ones(x.shape[2], x.dtype)
+    sums = np.empty(len(planes), x.dtype)
+
+    def rows(start, stop):
+        np.matmul(planes[start:stop], ones, out=sums[start:stop])
+
+    parallel_ranges(len(planes), _SHARED // x.shape[2], rows)
+    return sums.reshape(x.shape[:2]).sum(axis=0, dtype=np.float64).astype(x.dtype)
 
 
 def kept_shape(shape, dim):
