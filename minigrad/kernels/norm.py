@@ -9,7 +9,6 @@ from math import prod
 
 from minigrad.backend import np, parallel_ranges, xp
 from minigrad.kernels import channel_norm
-from minigrad.kernels.elementwise import LARGE
 
 
 def widened(x):
@@ -30,7 +29,7 @@ def _kept(shape, axes):
     return tuple(1 if axis in axes else length for axis, length in enumerate(shape))
 
 
-_BLOCK = 2**16  # elements of a thread's block
+_BLOCK = 2**19  # elements of a thread's block: with smaller ones threads wait for one another (for the GIL)
 _MANY = (32, 4096)  # lengths of rows for which a product with ones is the fastest sum, and a precise one
 
 
@@ -71,7 +70,7 @@ def _rows(x, statistics):
 
     They can where every index has statistics of its own, of which ``statistics`` is the shape.
     """
-    if x.size < LARGE or type(x) is not np.ndarray or x.dtype.char not in "fd" or statistics[0] < 2:
+    if x.size < 2 * _BLOCK or type(x) is not np.ndarray or x.dtype.char not in "fd" or statistics[0] < 2:
         return 0
     return max(1, _BLOCK * len(x) // x.size)
 
