@@ -114,7 +114,7 @@ def layer_rows(name, *, batch, image_size, labels, threads, device, passes, know
             if key in known:
                 continue
             open_case(running, "layer", batch=batch, device=device, **layer)
-            times = interleaved(running, "layer", passes)
+            times = interleaved(running, "layer", passes, repeated=True)
             known.add(key)
             yield {"kind": "layer", "network": name, "batch": batch, "layer": layer, "times": times}
 
