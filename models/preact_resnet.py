@@ -3,6 +3,7 @@
 As in fb.resnet.torch, whose ResNet-200 is the one of jcjohnson/cnn-benchmarks.
 """
 from minigrad import nn
+from minigrad.nn.utils.fusion import call_pair
 from models.registry import register
 from models.resnet import (
     add_branch,
@@ -57,7 +58,7 @@ class PreActBlock(nn.Module):
 
     def activated(self, x):
         """What the first convolution sees."""
-        return x if self.bn1 is None else self.relu(self.bn1(x))
+        return x if self.bn1 is None else call_pair(self.bn1, self.relu, x)
 
     def forward(self, x):
         if self.downsample is None:
@@ -84,7 +85,7 @@ class PreActBasicBlock(PreActBlock):
     def branch(self, x):
         """What is added to the shortcut, of x after normalisation and ReLU."""
         x = self.conv1(x)  # (N, planes, H/stride, W/stride)
-        return self.conv2(self.relu(self.bn2(x)))
+        return self.conv2(call_pair(self.bn2, self.relu, x))
 
 
 class PreActBottleneck(PreActBlock):
@@ -109,8 +110,8 @@ class PreActBottleneck(PreActBlock):
     def branch(self, x):
         """What is added to the shortcut, of x after normalisation and ReLU."""
         x = self.conv1(x)  # (N, planes, H, W)
-        x = self.conv2(self.relu(self.bn2(x)))  # (N, planes, H/stride, W/stride)
-        return self.conv3(self.relu(self.bn3(x)))
+        x = self.conv2(call_pair(self.bn2, self.relu, x))  # (N, planes, H/stride, W/stride)
+        return self.conv3(call_pair(self.bn3, self.relu, x))
 
 
 class PreActResNet(nn.Module):
@@ -189,13 +190,13 @@ class PreActResNet(nn.Module):
         initialize(self)
 
     def forward(self, x):
-        x = self.relu(self.bn1(self.conv1(x)))  # (N, 64, S/2, S/2)
+        x = call_pair(self.bn1, self.relu, self.conv1(x))  # (N, 64, S/2, S/2)
         x = self.maxpool(x)  # (N, 64, S/4, S/4)
         x = self.layer1(x)  # (N, 64·expansion, S/4, S/4)
         x = self.layer2(x)  # (N, 128·expansion, S/8, S/8)
         x = self.layer3(x)  # (N, 256·expansion, S/16, S/16)
         x = self.layer4(x)  # (N, 512·expansion, S/32, S/32)
-        x = self.relu(self.bn_last(x))
+        x = call_pair(self.bn_last, self.relu, x)
         x = self.avgpool(x).flatten(1)  # (N, 512·expansion)
         return self.fc(x)
 

@@ -1,6 +1,7 @@
 """ResNet (He, Zhang, Ren and Sun, "Deep Residual Learning for Image Recognition", 2015), with stochastic depth."""
 import minigrad
 from minigrad import nn
+from minigrad.nn.utils.fusion import call_pair
 from minigrad.vision.ops import StochasticDepth
 from models.registry import register
 from models.sizes import SMALL
@@ -86,6 +87,15 @@ def add_branch(shortcut, branch, x, depth):
     return shortcut + branch(x) * scale if scale else shortcut.clone()
 
 
+def residual_sum(block, x):
+    """relu(shortcut(x) + F(x)) of a block whose F is block.last_norm(block.convolved(x))."""
+    shortcut = x if block.downsample is None else block.downsample(x)
+    depth = block.stochastic_depth
+    if depth is None or not depth.training:
+        return call_pair(block.last_norm, block.relu, block.convolved(x), shortcut)
+    return block.relu(add_branch(shortcut, lambda x: block.last_norm(block.convolved(x)), x, depth))
+
+
 def initialize(model):
     """He initialisation of the convolutions (fan out, gain of ReLU), ones and zeros for the normalisations."""
     for module in model.modules():
@@ -154,14 +164,12 @@ class BasicBlock(nn.Module):
         """The normalisation that ends the residual branch."""
         return self.bn2
 
-    def branch(self, x):
-        """What is added to the shortcut."""
-        x = self.relu(self.bn1(self.conv1(x)))  # (N, planes, H/stride, W/stride)
-        return self.bn2(self.conv2(x))
+    def convolved(self, x):
+        """What the last normalisation normalises."""
+        return self.conv2(call_pair(self.bn1, self.relu, self.conv1(x)))  # (N, planes, H/stride, W/stride)
 
     def forward(self, x):
-        shortcut = x if self.downsample is None else self.downsample(x)
-        return self.relu(add_branch(shortcut, self.branch, x, self.stochastic_depth))
+        return residual_sum(self, x)
 
 
 class Bottleneck(nn.Module):
@@ -221,15 +229,14 @@ class Bottleneck(nn.Module):
         """The normalisation that ends the residual branch."""
         return self.bn3
 
-    def branch(self, x):
-        """What is added to the shortcut."""
-        x = self.relu(self.bn1(self.conv1(x)))  # (N, width, H, W)
-        x = self.relu(self.bn2(self.conv2(x)))  # (N, width, H/stride, W/stride)
-        return self.bn3(self.conv3(x))
+    def convolved(self, x):
+        """What the last normalisation normalises."""
+        x = call_pair(self.bn1, self.relu, self.conv1(x))  # (N, width, H, W)
+        x = call_pair(self.bn2, self.relu, self.conv2(x))  # (N, width, H/stride, W/stride)
+        return self.conv3(x)
 
     def forward(self, x):
-        shortcut = x if self.downsample is None else self.downsample(x)
-        return self.relu(add_branch(shortcut, self.branch, x, self.stochastic_depth))
+        return residual_sum(self, x)
 
 
 # ---------------------------------------------------------------- the network
@@ -353,7 +360,7 @@ class ResNet(nn.Module):
         return nn.Sequential(*stage)
 
     def forward(self, x):
-        x = self.relu(self.bn1(self.conv1(x)))  # (N, 64, S/2, S/2)
+        x = call_pair(self.bn1, self.relu, self.conv1(x))  # (N, 64, S/2, S/2)
         x = self.maxpool(x)  # (N, 64, S/4, S/4)
         x = self.layer1(x)  # (N, 64·expansion, S/4, S/4)
         x = self.layer2(x)  # (N, 128·expansion, S/8, S/8)

@@ -1,5 +1,6 @@
 """Small networks of this project's own, which two CPU cores train in minutes: for the experiments and for CIFAR-10."""
 from minigrad import nn
+from minigrad.nn.utils.fusion import call_pair
 from minigrad.vision.ops import StochasticDepth
 from models.registry import register
 from models.resnet import BasicBlock, conv1x1, conv3x3, drop_probabilities, initialize
@@ -134,7 +135,7 @@ class SmallResNet(nn.Module):
         return BasicBlock(before, after, stride, downsample, stochastic_depth=drop)
 
     def forward(self, x):
-        x = self.maxpool(self.relu(self.bn1(self.conv1(x))))  # (N, w0, S/2, S/2)
+        x = self.maxpool(call_pair(self.bn1, self.relu, self.conv1(x)))  # (N, w0, S/2, S/2)
         x = self.avgpool(self.blocks(x)).flatten(1)  # (N, w)
         return self.fc(self.dropout(x))
 

@@ -44,11 +44,7 @@ def moments(x):
 
 def forward(x, weight, bias, mean, rstd):
     """Return (x - mean) * rstd * weight + bias; weight and bias (1, C, 1) may be None."""
-    x = np.ascontiguousarray(x)
-    scale = _per_channel(rstd) if weight is None else _per_channel(rstd) * _per_channel(weight)
-    shift = -_per_channel(mean) * scale
-    if bias is not None:
-        shift += _per_channel(bias)
+    x, scale, shift = _linear(x, weight, bias, mean, rstd)
     out = np.empty_like(x)
 
     def block(pieces, scale, shift):
@@ -58,6 +54,33 @@ def forward(x, weight, bias, mean, rstd):
 
     _each_block((x, out), (scale, shift), block)
     return out
+
+
+def forward_relu(x, weight, bias, mean, rstd, residual=None):
+    """Return max((x - mean) * rstd * weight + bias + residual, 0), residual (N, C, S) or None."""
+    x, scale, shift = _linear(x, weight, bias, mean, rstd)
+    out = np.empty_like(x)
+    arrays = (x, out) if residual is None else (x, out, np.ascontiguousarray(residual))
+
+    def block(pieces, scale, shift):
+        x, out, *rest = pieces
+        np.multiply(x, scale, out=out)
+        np.add(out, shift, out=out)
+        for residual in rest:
+            np.add(out, residual, out=out)
+        out.clip(0, np.inf, out=out)
+
+    _each_block(arrays, (scale, shift), block)
+    return out
+
+
+def _linear(x, weight, bias, mean, rstd):
+    """Return x in one piece of memory, and scale and shift per channel by which it is normalised."""
+    scale = _per_channel(rstd) if weight is None else _per_channel(rstd) * _per_channel(weight)
+    shift = -_per_channel(mean) * scale
+    if bias is not None:
+        shift += _per_channel(bias)
+    return np.ascontiguousarray(x), scale, shift
 
 
 def gradients(g, x, weight, mean, rstd, fixed, needs):

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 
 from minigrad.nn.activation import ReLU
 from minigrad.nn.module import Module, indented
-from minigrad.nn.pairs import CONVOLUTIONS, call_pair
+from minigrad.nn.pairs import BEFORE_RELU, call_pair
 from minigrad.tensor import Tensor
 from minigrad.variable import Parameter
 
@@ -81,20 +81,20 @@ class Sequential(_Indexed):
 
     def forward(self, input):
         """Return the last module's result."""
-        conv = None  # a convolution that waits for the next module: the two may be one operation
+        waiting = None  # for the next module: the two may be one operation
         for module in self._modules.values():
-            if conv is not None:
+            if waiting is not None:
                 if type(module) is ReLU:
-                    input = call_pair(conv, module, input)
-                    conv = None
+                    input = call_pair(waiting, module, input)
+                    waiting = None
                     continue
-                input = conv(input)
-                conv = None
-            if type(module) in CONVOLUTIONS:
-                conv = module
+                input = waiting(input)
+                waiting = None
+            if type(module) in BEFORE_RELU:
+                waiting = module
             else:
                 input = module(input)
-        return input if conv is None else conv(input)
+        return input if waiting is None else waiting(input)
 
     def __getitem__(self, idx):
         if isinstance(idx, slice):

@@ -113,6 +113,10 @@ class _BatchNorm(_NormBase):
 
     def forward(self, input):
         """Return the input normalised per channel; while training the running statistics move."""
+        return batch_norm(input, *self._settings(input))
+
+    def _settings(self, input):
+        """Return the arguments of batch_norm for an input, which counts as a batch while training."""
         self._check_input_dim(input)
         factor = 0.0 if self.momentum is None else self.momentum
         if self.training and self.track_running_stats and self.num_batches_tracked is not None:
@@ -121,16 +125,8 @@ class _BatchNorm(_NormBase):
                 factor = 1.0 / float(self.num_batches_tracked.array)
         own_statistics = self.training or (self.running_mean is None and self.running_var is None)
         tracked = not self.training or self.track_running_stats
-        return batch_norm(
-            input,
-            self.running_mean if tracked else None,
-            self.running_var if tracked else None,
-            self.weight,
-            self.bias,
-            own_statistics,
-            factor,
-            self.eps,
-        )
+        running = (self.running_mean, self.running_var) if tracked else (None, None)
+        return *running, self.weight, self.bias, own_statistics, factor, self.eps
 
 
 class _LazyNormBase(LazyModuleMixin, _NormBase):

@@ -1,4 +1,4 @@
-"""A convolution and the ReLU called right after it, run as one operation where nobody can tell the difference."""
+"""A convolution or batch norm and the ReLU after it, run as one operation where nobody can tell the difference."""
 
 from minigrad.backend import np
 from minigrad.nn.activation import ReLU
@@ -9,14 +9,18 @@ from minigrad.nn.hooks import (
     GLOBAL_FORWARD_HOOKS,
     GLOBAL_FORWARD_PRE_HOOKS,
 )
+from minigrad.nn.normalization import BatchNorm1d, BatchNorm2d, BatchNorm3d
 from minigrad.ops.conv import conv_relu
+from minigrad.ops.norm import batch_norm_relu
 from minigrad.tensor import Tensor
 from minigrad.variable import MODE, Parameter, Variable, View
 
-CONVOLUTIONS = frozenset((Conv1d, Conv2d, Conv3d))
+_CONVOLUTIONS = frozenset((Conv1d, Conv2d, Conv3d))
+_NORMS = frozenset((BatchNorm1d, BatchNorm2d, BatchNorm3d))
+BEFORE_RELU = _CONVOLUTIONS | _NORMS  # types of modules of which a ReLU may be a part
 _ORIGINALS = [
     (kind, name, getattr(kind, name))
-    for kind in (Conv1d, Conv2d, Conv3d, ReLU)
+    for kind in (*BEFORE_RELU, ReLU)
     for name in ("__call__", "forward", "_conv_forward")
     if hasattr(kind, name)
 ]
@@ -24,25 +28,33 @@ _TENSORS = frozenset((Tensor, Variable, Parameter, View))
 _DTYPES = "fd"
 
 
-def call_pair(conv, relu, input):
-    """Return relu(conv(input)); conv is a module whose type is one of CONVOLUTIONS, relu one whose type is ReLU.
+def call_pair(module, relu, input, residual=None):
+    """Return relu(module(input)), or relu(module(input) + residual).
 
-    One operation computes both, unless somebody would notice: hooks, replaced methods, a recorder of the graph (anomaly
-    detection, summaries; one with a true ``as_run`` wants what runs otherwise), another device or dtype, no batch.
+    One operation computes it if module is a convolution (without residual) or a batch norm, unless somebody would
+    notice: hooks, replaced methods, subclasses, a recorder of the graph (anomaly detection, summaries; one with a true
+    ``as_run`` wants what runs otherwise), another device or dtype, no batch.
+
+    >>> import minigrad as mg
+    >>> call_pair(mg.nn.BatchNorm2d(3), mg.nn.ReLU(), mg.randn(2, 3, 4, 4)).shape
+    minigrad.Size([2, 3, 4, 4])
     """
-    if (
-        type(input) in _TENSORS
-        and type(input.array) is np.ndarray
-        and input.array.dtype.char in _DTYPES
-        and input.array.ndim == conv.spatial + 2
-        and conv.padding_mode == "zeros"
-        and (MODE.on_record is None or getattr(MODE.on_record, "as_run", False))
-        and _unwatched(conv)
-        and _unwatched(relu)
-        and _unchanged()
-    ):
-        return conv_relu(input, conv.weight, conv.bias, conv.stride, conv.padding, conv.dilation, conv.groups)
-    return relu(conv(input))
+    kind = type(module)
+    if kind in BEFORE_RELU and type(relu) is ReLU and _plain(input) and _unwatched(module) and _unwatched(relu):
+        unrecorded = MODE.on_record is None or getattr(MODE.on_record, "as_run", False)
+        if unrecorded and _unchanged():
+            if kind in _NORMS and (residual is None or _plain(residual)):
+                return batch_norm_relu(input, *module._settings(input), residual=residual)
+            if kind in _CONVOLUTIONS and residual is None and input.array.ndim == module.spatial + 2:
+                if module.padding_mode == "zeros":
+                    settings = module.stride, module.padding, module.dilation, module.groups
+                    return conv_relu(input, module.weight, module.bias, *settings)
+    y = module(input)
+    return relu(y if residual is None else y + residual)
+
+
+def _plain(tensor):
+    return type(tensor) in _TENSORS and type(tensor.array) is np.ndarray and tensor.array.dtype.char in _DTYPES
 
 
 def _unwatched(module):

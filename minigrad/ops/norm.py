@@ -1,10 +1,13 @@
 """Batch, layer, group, instance and root-mean-square normalisation: one operation, seen in different shapes."""
 
+import functools
 import math
 
 from minigrad.backend import np, xp
+from minigrad.kernels import channel_norm
 from minigrad.kernels import norm as kernels
 from minigrad.op import Op
+from minigrad.ops.activation import relu_op
 from minigrad.ops.arithmetic import add_op, mul_op
 from minigrad.ops.core import sum_to
 from minigrad.ops.define import require_tensor
@@ -12,8 +15,8 @@ from minigrad.ops.power import rsqrt_op
 from minigrad.ops.reduce import mean_op
 from minigrad.ops.shape import reshape_op
 from minigrad.registry import function
-from minigrad.tensor import Tensor
-from minigrad.variable import touch
+from minigrad.tensor import Tensor, wrap
+from minigrad.variable import MODE, is_tracked, touch
 
 
 def _normalization(x, weight, bias, mean, rstd, *, view, affine, axes, eps, fixed, centred):
@@ -68,7 +71,24 @@ def _composed_gradient(g, x, weight, bias_shape, mean, rstd, view, affine, axes,
 normalization = Op(_normalization, joint=_normalization_gradient, name="normalization")
 
 
-def _normalized(x, weight, bias, view, affine, axes, eps, *, statistics=None, centred=True):
+def _normalization_then_relu(x, weight, bias, mean, rstd, *, residual, **given):
+    """Return relu(normalization(…) + residual) from one kernel; the graph is that of the two or three operations."""
+    view, affine = given["view"], given["affine"]
+    tensors = (x, weight, bias, mean, rstd)
+    arrays = tuple(tensor.array if isinstance(tensor, Tensor) else tensor for tensor in tensors)
+    scale, shift = (None if p is None else p.reshape(affine) for p in arrays[1:3])
+    more = None if residual is None else residual.array.reshape(view)
+    out = channel_norm.forward_relu(arrays[0].reshape(view), scale, shift, mean, rstd, more).reshape(x.array.shape)
+    if not (MODE.grad and any(isinstance(t, Tensor) and is_tracked(t) for t in (*tensors, residual))):
+        return wrap(out)
+    # No gradient but relu's needs a result, so that relu's may stand in for the others.
+    y = normalization.record(tensors, arrays, given, out)
+    if residual is not None:
+        y = add_op.record((y, residual), (out, residual.array), {}, out)
+    return relu_op.record((y,), (out,), {}, out)
+
+
+def _normalized(x, weight, bias, view, affine, axes, eps, *, statistics=None, centred=True, op=normalization):
     """Return x normalised over axes of its view; ``statistics``: (mean, variance) to use instead of x's own."""
     array = x.array.reshape(view)
     if statistics is not None:
@@ -78,7 +98,7 @@ def _normalized(x, weight, bias, view, affine, axes, eps, *, statistics=None, ce
     else:
         mean, variance = None, kernels.mean_square(array, axes)
     rstd = 1 / xp(array).sqrt(variance + eps)
-    return normalization(
+    return op(
         x, weight, bias, mean, rstd, view=view, affine=affine, axes=axes, eps=eps, fixed=statistics is not None,
         centred=centred,
     )  # fmt: skip
@@ -137,7 +157,21 @@ def batch_norm(input, running_mean, running_var, weight=None, bias=None, trainin
     return _batch_norm(input, running_mean, running_var, weight, bias, training, momentum, eps)
 
 
-def _batch_norm(input, running_mean, running_var, weight, bias, training, momentum, eps):
+def batch_norm_relu(input, running_mean, running_var, weight, bias, training, momentum, eps, *, residual=None):
+    """Return relu(batch_norm(…) + residual), of large arrays on the CPU in fewer passes over memory."""
+    x = input.array
+    view = (*x.shape[:2], math.prod(x.shape[2:]))
+    large = x.ndim > 2 and x.size >= channel_norm.SMALLEST and type(x) is np.ndarray
+    suits = large and channel_norm.suits(x.reshape(view), (1, x.shape[1], 1))
+    alike = residual is None or (residual.array.shape == x.shape and residual.array.dtype == x.dtype)
+    if suits and alike and all(p is None or p.array.dtype == x.dtype for p in (weight, bias)):
+        op = functools.partial(_normalization_then_relu, residual=residual)
+        return _batch_norm(input, running_mean, running_var, weight, bias, training, momentum, eps, op)
+    y = batch_norm(input, running_mean, running_var, weight, bias, training, momentum, eps)
+    return relu_op(y if residual is None else y + residual)
+
+
+def _batch_norm(input, running_mean, running_var, weight, bias, training, momentum, eps, op=normalization):
     x = input.array
     if not x.size:  # nothing to normalise; weight and bias still get a gradient of zero
         out = input.clone()
@@ -160,15 +194,13 @@ def _batch_norm(input, running_mean, running_var, weight, bias, training, moment
         if running_mean is None or running_var is None:
             raise RuntimeError("Expected running_mean and running_var to be defined when training=False")
         statistics = tuple(kernels.widened(running.array).reshape(affine) for running in (running_mean, running_var))
-        return _normalized(input, weight, bias, view, affine, axes, eps, statistics=statistics)
+        return _normalized(input, weight, bias, view, affine, axes, eps, statistics=statistics, op=op)
     mean, variance = kernels.moments(x.reshape(view), axes)
     count = batch * spatial
     _update_running(running_mean, mean, momentum)
     _update_running(running_var, variance * (count / (count - 1)) if count > 1 else variance * float("nan"), momentum)
     rstd = 1 / xp(x).sqrt(variance + eps)
-    return normalization(
-        input, weight, bias, mean, rstd, view=view, affine=affine, axes=axes, eps=eps, fixed=False, centred=True
-    )
+    return op(input, weight, bias, mean, rstd, view=view, affine=affine, axes=axes, eps=eps, fixed=False, centred=True)
 
 
 def _update_running(running, value, momentum):

@@ -1,5 +1,7 @@
 """A convolution directly before a ReLU in a Sequential: one kernel, and nothing else is different."""
 
+import copy
+
 import numpy as np
 import pytest
 
@@ -7,6 +9,7 @@ import minigrad as mg
 from minigrad import nn
 from minigrad.kernels import conv as kernels
 from minigrad.nn import pairs
+from minigrad.nn.utils.fusion import call_pair
 
 
 @pytest.fixture
@@ -179,7 +182,8 @@ def test_errors_are_those_of_the_convolution():
 
 
 def test_a_pair_is_found_only_where_a_relu_follows():
-    assert pairs.CONVOLUTIONS == {nn.Conv1d, nn.Conv2d, nn.Conv3d}
+    norms = {nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d}
+    assert pairs.BEFORE_RELU == {nn.Conv1d, nn.Conv2d, nn.Conv3d} | norms
     model = nn.Sequential(nn.Conv2d(2, 3, 3))
     assert (model(mg.randn(4, 2, 6, 6)) < 0).any()
     assert nn.Sequential()("anything") == "anything"
@@ -192,3 +196,38 @@ def test_watched_products_are_all_seen():
     with mg.no_grad(), mg.utils.products.watch_products(lambda op, count, shapes: counted.append(count), compute=False):
         result = net(mg.ones(1, 1, 5, 5))
     assert counted == [9 * 9 * 2] and (result == 0).all()
+
+
+@pytest.mark.parametrize("shape", [(8, 16, 40, 40), (2, 3, 5, 5)], ids=["large", "small"])
+@pytest.mark.parametrize("residual", [False, True], ids=["alone", "residual"])
+@pytest.mark.parametrize("training", [True, False], ids=["training", "evaluation"])
+def test_batch_norm_and_relu_are_the_two_modules(shape, residual, training):
+    mg.manual_seed(0)
+    norm = nn.BatchNorm2d(shape[1]).train(training)
+    norm.weight.data.uniform_(-1, 1)
+    norm.bias.data.uniform_(-1, 1)
+    alone, relu = copy.deepcopy(norm), nn.ReLU(inplace=True)
+    x, shortcut, g = (mg.randn(*shape) for _ in range(3))
+    found = []
+    for module, paired in ((norm, True), (alone, False)):
+        inputs = [value.clone().requires_grad_() for value in (x, shortcut)[: 1 + residual]]
+        if paired:
+            y = call_pair(module, relu, *inputs)
+        else:
+            y = relu(module(inputs[0]) + inputs[1] if residual else module(inputs[0]))
+        y.backward(g)
+        state = (*module.state_dict().values(), module.weight.grad, module.bias.grad)
+        found.append([y.detach(), *(value.grad for value in inputs), *state])
+    for ours, theirs in zip(*found, strict=True):
+        assert mg.equal(ours, theirs)
+
+
+def test_batch_norm_and_relu_to_second_order():
+    norm, relu = nn.BatchNorm2d(4).double(), nn.ReLU()
+    x = mg.randn(8, 4, 48, 48, dtype=mg.float64, requires_grad=True)
+    y = call_pair(norm, relu, x)
+    expected = relu(norm(x))
+    g = mg.randn(*y.shape, dtype=mg.float64)
+    firsts = [mg.autograd.grad(value, x, g, create_graph=True)[0] for value in (y, expected)]
+    seconds = [mg.autograd.grad((first**2).sum(), x)[0] for first in firsts]
+    assert mg.allclose(*seconds)

@@ -7,9 +7,18 @@ In evaluation batch norm multiplies each channel by a constant and adds one, and
 import copy
 
 from minigrad.autograd.grad_mode import no_grad
+from minigrad.nn.pairs import call_pair
 from minigrad.ops.creation import ones_like, zeros_like
 from minigrad.ops.power import rsqrt_op
 from minigrad.variable import Parameter
+
+__all__ = [
+    "call_pair",
+    "fuse_conv_bn_eval",
+    "fuse_conv_bn_weights",
+    "fuse_linear_bn_eval",
+    "fuse_linear_bn_weights",
+]
 
 
 def fuse_conv_bn_eval(conv, bn, transpose=False):
