@@ -54,7 +54,7 @@ def test_small_is_the_reference(problem, piece, dtype, monkeypatch):
     x, w, bias, g, settings = made(problem, dtype)
     stride, padding, dilation, groups = settings
     size, kernel, out = x.shape[2:], w.shape[2:], g.shape[2:]
-    assert small.is_small(w.shape, stride, dilation, groups, out)
+    assert small.is_small(w.shape, stride, dilation, groups, out) == (kernel[0] > stride[0])
     close(small.forward_small(x, w, bias, stride, padding, out), conv.forward_reference(x, w, bias, *settings))
     close(small.forward_small(x, w, None, stride, padding, out), conv.forward_reference(x, w, None, *settings))
     close(small.weight_small(g, x, kernel, stride, padding), conv.weight_reference(g, x, kernel, *settings))
@@ -77,7 +77,7 @@ def test_strides_and_fewer_positions(problem):
 
 
 def test_results_do_not_depend_on_the_threads():
-    x, w, bias, g, (stride, padding, _, _) = made(((150, 6, 16), (14, 14), (5, 5), (1, 1), (2, 1)), np.float32)
+    x, w, bias, g, (stride, padding, _, _) = made(((170, 6, 16), (14, 14), (5, 5), (1, 1), (2, 1)), np.float32)
     before = get_num_threads()
     results = []
     try:
@@ -104,6 +104,7 @@ def test_results_do_not_depend_on_the_threads():
         ((4, 1, 3, 3), (2, 1), 1, (4, 4)),
         ((4, 1, 3, 3), (1, 1), 4, (4, 4)),
         ((4, 1, 3), (1,), 1, (4,)),
+        ((4, 1, 1, 3), (1, 1), 1, (4, 4)),
     ],
 )
 def test_others_are_not_small(w_shape, dilation, groups, out):

@@ -10,12 +10,12 @@ from minigrad.backend import np, parallel_for, scratch
 
 LARGEST = 2**13  # elements of what one image needs: as much as fits the cache together with that of some more images
 PIECE = 2**17  # elements of a piece of the batch
-SHARED = 4  # pieces that are worth waking another thread for
+SHARED = 5  # pieces that are worth waking another thread for
 
 
 def is_small(w_shape, stride, dilation, groups, out):
-    """Whether the arrays of an image are so small that calls and copies take the time."""
-    if len(w_shape) != 4 or groups != 1 or dilation != (1, 1):
+    """Whether windows of adjacent rows overlap, and an image's arrays are so small that calls and copies take time."""
+    if len(w_shape) != 4 or groups != 1 or dilation != (1, 1) or w_shape[2] <= stride[0]:
         return False
     return _largest(w_shape, stride, out) <= LARGEST
 
