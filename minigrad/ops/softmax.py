@@ -2,7 +2,7 @@
 
 import warnings
 
-from minigrad.backend import np, xp
+from minigrad.kernels import softmax as kernels
 from minigrad.op import Op
 from minigrad.ops.reduce import checked, sum_op
 from minigrad.ops.unary import exp_op
@@ -10,28 +10,12 @@ from minigrad.registry import function
 from minigrad.tensor import normalize_dim
 
 
-def _shifted(x, dim):
-    """Return x minus its maximum along dim, a new array; a line with inf, or of -inf only, holds NaN."""
-    return x - x.max(axis=dim, keepdims=True) if x.size else x.copy()
-
-
 def _softmax(x, *, dim):
-    if x.dtype.char == "e":
-        return _softmax(x.astype(np.float32), dim=dim).astype(np.float16)
-    dim = dim if x.ndim else ()
-    out = xp(x).asarray(_shifted(x, dim))
-    xp(x).exp(out, out=out)
-    out /= out.sum(axis=dim, keepdims=True)
-    return out
+    return kernels.softmax(x, dim)
 
 
 def _log_softmax(x, *, dim):
-    if x.dtype.char == "e":
-        return _log_softmax(x.astype(np.float32), dim=dim).astype(np.float16)
-    dim = dim if x.ndim else ()
-    out = xp(x).asarray(_shifted(x, dim))
-    out -= xp(x).log(xp(x).exp(out).sum(axis=dim, keepdims=True))
-    return out
+    return kernels.log_softmax(x, dim)
 
 
 def _along(out, dim):
