@@ -24,16 +24,17 @@ def threads(request):
 def problems(draw):
     groups = draw(st.sampled_from([1, 1, 2, 3]))
     inner, outer = draw(st.integers(1, 4)), draw(st.integers(1, 4))
-    padding = draw(st.tuples(st.integers(0, 2), st.integers(0, 2)))
-    size = tuple(draw(st.integers(max(1, 3 - 2 * p), 21)) for p in padding)
+    kernel = draw(st.sampled_from([3, 5]))
+    padding = draw(st.tuples(st.integers(0, kernel - 1), st.integers(0, kernel - 1)))
+    size = tuple(draw(st.integers(max(1, kernel - 2 * p), 21)) for p in padding)
     batch = draw(st.integers(1, 5))
     rng = np.random.default_rng(draw(st.integers(0, 2**31)))
 
     def normal(*shape):
         return rng.standard_normal(shape, np.float32)
 
-    out = tuple(s + 2 * p - 2 for s, p in zip(size, padding, strict=True))
-    x, w = normal(batch, groups * inner, *size), normal(groups * outer, inner, 3, 3)
+    out = tuple(s + 2 * p - kernel + 1 for s, p in zip(size, padding, strict=True))
+    x, w = normal(batch, groups * inner, *size), normal(groups * outer, inner, kernel, kernel)
     return x, w, normal(groups * outer), normal(batch, groups * outer, *out), padding, groups
 
 
@@ -63,10 +64,10 @@ def test_all_three_are_the_reference(monkeypatch, tiles, images, large):
         np.testing.assert_array_equal(rectified, np.maximum(y, 0))
         plain = conv.forward_reference(*wide[:2], None, *settings)
         close(winograd.forward_winograd(x, w, None, padding, groups), plain)
-        size, kernel = x.shape[2:], (3, 3)
+        size, kernel = x.shape[2:], w.shape[2:]
         close(winograd.input_winograd(g, w, padding, groups), conv.input_reference(wide[3], wide[1], size, *settings))
         expected = conv.weight_reference(wide[3], wide[0], kernel, *settings)
-        close(winograd.weight_winograd(g, x, padding, groups), expected)
+        close(winograd.weight_winograd(g, x, kernel, padding, groups), expected)
 
     check()
 
@@ -78,7 +79,7 @@ def test_arrays_that_are_not_contiguous():
     g = rng.standard_normal((9, 9, 5, 3), np.float32).T
     close(winograd.forward_winograd(x, w, None, (1, 1), 1), conv.forward_reference(x, w, None, *settings))
     close(winograd.input_winograd(g, w, (1, 1), 1), conv.input_reference(g, w, (9, 9), *settings))
-    close(winograd.weight_winograd(g, x, (1, 1), 1), conv.weight_reference(g, x, (3, 3), *settings))
+    close(winograd.weight_winograd(g, x, (3, 3), (1, 1), 1), conv.weight_reference(g, x, (3, 3), *settings))
 
 
 @pytest.mark.parametrize(
@@ -86,7 +87,8 @@ def test_arrays_that_are_not_contiguous():
     [
         ("float32", 3, 1, 1, 32, True),
         ("float64", 3, 1, 1, 32, False),
-        ("float32", 5, 1, 1, 32, False),
+        ("float32", 5, 1, 1, 32, True),
+        ("float32", 7, 1, 1, 32, False),
         ("float32", 3, 2, 1, 32, False),
         ("float32", 3, 1, 2, 32, False),
         ("float32", 3, 1, 1, 3, False),
@@ -104,7 +106,7 @@ def test_what_it_is_chosen_for_and_the_switch(monkeypatch, dtype, kernel, stride
     rng = np.random.default_rng(0)
     x = rng.standard_normal((8, channels, 12, 12)).astype(dtype)
     w = rng.standard_normal((32, channels, kernel, kernel)).astype(dtype)
-    settings = ((stride, stride), (1, 1), (dilation, dilation), 1)
+    settings = ((stride, stride), (kernel // 2,) * 2, (dilation, dilation), 1)
 
     def run():
         y = conv.convolve(x, w, None, *settings)

@@ -79,7 +79,7 @@ def convolve_weight(g, x, kernel, stride, padding, dilation, groups):
         whole = g.shape[2:] == window_count(x.shape[2:], kernel, stride, padding, dilation)
         suits = suits_winograd(x, shape, stride, padding, dilation, groups, g.shape[2:])
         if whole and CONVOLUTIONS.winograd and suits:
-            return weight_winograd(g, x, padding, groups)
+            return weight_winograd(g, x, kernel, padding, groups)
         if is_small(shape, stride, dilation, groups, g.shape[2:]):
             return weight_small(g, x, kernel, stride, padding)
         return weight_blocked(g, x, kernel, stride, padding, dilation, groups)

@@ -1,6 +1,6 @@
-"""Winograd's convolution F(4x4, 3x3) of float32 images: a quarter of the multiplications of im2col.
+"""Winograd's convolution F(4x4, 3x3) of float32 images: a quarter of the multiplications of im2col; and F(2x2, 5x5).
 
-Images are cut into tiles of 4 x 4 outputs, which see 6 x 6 inputs d of a channel. With the matrices below
+Images are cut into tiles of 4 x 4 (or 2 x 2) outputs, which see 6 x 6 inputs d of a channel. With the matrices below
 
     Y = A [ (G w Gᵀ) ⊙ (B d Bᵀ) ] Aᵀ                                          # (4, 4) = (6, 6) ⊙ (6, 6)
 
@@ -17,8 +17,7 @@ from typing import NamedTuple
 
 from minigrad.backend import get_num_threads, np, parallel_for, parallel_ranges, scratch
 
-TILE = 4  # outputs of a tile along one dimension
-PATCH = 6  # inputs that it sees
+PATCH = 6  # inputs that a tile sees along one dimension
 INPUT = np.array(  # B: (6, 6)
     [
         [4, 0, -5, 0, 1, 0],
@@ -30,15 +29,31 @@ INPUT = np.array(  # B: (6, 6)
     ],
     np.float32,
 )
-KERNEL = np.array(  # G: (6, 3)
-    [[1 / 4, 0, 0], [-1 / 6] * 3, [-1 / 6, 1 / 6, -1 / 6], [1 / 24, 1 / 12, 1 / 6], [1 / 24, -1 / 12, 1 / 6], [0, 0, 1]]
-)
-OUTPUT = np.array(  # A: (4, 6)
-    [[1, 1, 1, 1, 1, 0], [0, 1, -1, 2, -2, 0], [0, 1, 1, 4, 4, 0], [0, 1, -1, 8, -8, 1]], np.float32
-)
-KERNELS = np.kron(KERNEL, KERNEL).astype(np.float32)  # (36, 9): both dimensions of a kernel at once
-KERNELS_REVERSED = np.ascontiguousarray(KERNELS[:, ::-1])
-KERNELS_BY_COLUMN = KERNELS.reshape(6, 6, 3, 3).transpose(1, 0, 2, 3).reshape(36, 9)  # places column by column
+POINTS = (0, 1, -1, 2, -2)  # where the polynomials are evaluated whose products these are; the sixth is infinity
+FACTORS = (1 / 4, -1 / 6, -1 / 6, 1 / 24, 1 / 24)
+
+
+class Method(NamedTuple):
+    """The matrices for kernels of one size r: a tile has 7 - r outputs along each dimension."""
+
+    tile: int
+    output: np.ndarray  # A: (tile, 6)
+    kernels: np.ndarray  # (36, r²): G along both dimensions of a kernel
+    reversed_kernels: np.ndarray  # the same of a kernel that is turned around
+    kernels_by_column: np.ndarray  # the 36 places counted column by column
+
+
+def _method(size):
+    tile = PATCH + 1 - size
+    kernel = [[factor * point**power for power in range(size)] for point, factor in zip(POINTS, FACTORS, strict=True)]
+    kernel.append([0] * (size - 1) + [1])
+    output = [[point**power for point in POINTS] + [power == tile - 1] for power in range(tile)]
+    both = np.kron(kernel, kernel).astype(np.float32)
+    by_column = both.reshape(PATCH, PATCH, -1).swapaxes(0, 1).reshape(both.shape)
+    return Method(tile, np.array(output, np.float32), both, np.ascontiguousarray(both[:, ::-1]), by_column)
+
+
+METHODS = {(size, size): _method(size) for size in (3, 5)}
 
 BLOCK_TILES = 160  # of a block: enough rows for a matrix product, few enough for the cache
 WEIGHT_BLOCK_TILES = 392  # for the gradient to the weight: adding a product to the sum costs as much as many tiles
@@ -51,9 +66,10 @@ PRODUCT_BYTES = 2**20  # of products that are made before they are added to the 
 
 def suits_winograd(x, shape, stride, padding, dilation, groups, out):
     """Whether the algorithm applies to a weight of the shape, and is the fastest for so many outputs per image."""
-    if x.dtype != np.float32 or shape[2:] != (3, 3) or stride != (1, 1) or dilation != (1, 1) or max(padding) > 2:
+    method = METHODS.get(shape[2:])
+    if method is None or x.dtype != np.float32 or stride != (1, 1) or dilation != (1, 1) or max(padding) >= shape[2]:
         return False
-    tiles = x.shape[0] * -(-out[0] // TILE) * -(-out[1] // TILE)
+    tiles = x.shape[0] * -(-out[0] // method.tile) * -(-out[1] // method.tile)
     return shape[1] >= FEWEST_CHANNELS and shape[0] // groups >= FEWEST_CHANNELS and tiles >= FEWEST_TILES
 
 
@@ -68,22 +84,21 @@ class Strip(NamedTuple):
 
 
 @lru_cache(maxsize=256)
-def strips(size, padding, each):
+def strips(size, kernel, padding, each):
     """The strips of about ``each`` tiles that cover a dimension of the size."""
-    out = size + 2 * padding - 2
-    tiles = -(-out // TILE)
+    method = METHODS[kernel]
+    tile, out = method.tile, size + 2 * padding - kernel[0] + 1
+    tiles = -(-out // tile)
     count = -(-tiles // each)
     found = []
     for index in range(count):
         first, end = index * tiles // count, (index + 1) * tiles // count
-        start = TILE * first - padding
-        inputs = slice(max(start, 0), min(TILE * end + 2 - padding, size))
-        outputs = slice(TILE * first, min(TILE * end, out))
-        into = _band(INPUT, end - first, TILE)[:, inputs.start - start : inputs.stop - start]
-        back = _band(OUTPUT.T, end - first, TILE)[:, : outputs.stop - outputs.start].T
-        found.append(
-            Strip(end - first, inputs, outputs, np.ascontiguousarray(into), np.ascontiguousarray(back)),
-        )
+        start = tile * first - padding
+        inputs = slice(max(start, 0), min(tile * end + kernel[0] - 1 - padding, size))
+        outputs = slice(tile * first, min(tile * end, out))
+        into = _band(INPUT, end - first, tile)[:, inputs.start - start : inputs.stop - start]
+        back = _band(method.output.T, end - first, tile)[:, : outputs.stop - outputs.start].T
+        found.append(Strip(end - first, inputs, outputs, np.ascontiguousarray(into), np.ascontiguousarray(back)))
     return tuple(found)
 
 
@@ -109,27 +124,33 @@ def block_sides(batch, height, width, tiles):
     return images, min(height, -(-wanted // columns)), columns
 
 
-def all_blocks(batch, size, padding, tiles):
+def out_size(size, kernel, padding):
+    return tuple(s + 2 * p - k + 1 for s, k, p in zip(size, kernel, padding, strict=True))
+
+
+def all_blocks(batch, size, kernel, padding, tiles):
     """(images, vertical strip, horizontal strip) of every block of about so many tiles."""
-    counts = [-(-(s + 2 * p - 2) // TILE) for s, p in zip(size, padding, strict=True)]
+    counts = [-(-out // METHODS[kernel].tile) for out in out_size(size, kernel, padding)]
     images, rows, columns = block_sides(batch, *counts, tiles)
-    vertical, horizontal = strips(size[0], padding[0], rows), strips(size[1], padding[1], columns)
+    vertical = strips(size[0], kernel, padding[0], rows)
+    horizontal = strips(size[1], kernel, padding[1], columns)
     return [(n, v, h) for n in image_ranges(batch, images) for v in vertical for h in horizontal]
 
 
 def transformed_kernels(w, groups, reverse=False):
     """G w Gᵀ as (36, C / groups, O); reversed: the kernels of the gradient to the input, (36, O / groups, C)."""
-    outputs, channels = w.shape[:2]
-    by_group = w.reshape(groups, outputs // groups, channels, 9)
+    outputs, channels, *kernel = w.shape
+    method = METHODS[tuple(kernel)]
+    by_group = w.reshape(groups, outputs // groups, channels, -1)
     if not reverse:
         by_group = by_group.swapaxes(1, 2)
     rows, columns = by_group.shape[1:3]
     found = np.empty((PATCH * PATCH, rows, groups, columns), w.dtype)
-    matrix = KERNELS_REVERSED if reverse else KERNELS
+    matrix = method.reversed_kernels if reverse else method.kernels
 
     def transform(start, stop):
         for group in range(groups):
-            values = by_group[group, start:stop].swapaxes(1, 2)  # (rows, 9, columns)
+            values = by_group[group, start:stop].swapaxes(1, 2)  # (rows, r², columns)
             np.matmul(matrix, values, out=found[:, start:stop, group].swapaxes(0, 1))
 
     parallel_ranges(rows, max(1, 2**16 // columns), transform)
@@ -137,23 +158,24 @@ def transformed_kernels(w, groups, reverse=False):
 
 
 def forward_winograd(x, w, bias, padding, groups, relu=False):
-    """y = w * x + bias with 3x3 kernels and stride 1, (N, O, *out). More threads may round otherwise."""
-    return _convolve(x, transformed_kernels(w, groups), w.shape[0], bias, padding, groups, relu)
+    """y = w * x + bias, with relu max(y, 0), with stride 1, (N, O, *out). More threads may round otherwise."""
+    return _convolve(x, transformed_kernels(w, groups), w.shape[2:], w.shape[0], bias, padding, groups, relu)
 
 
 def input_winograd(g, w, padding, groups):
     """Gradient to the input: the convolution of g with the reversed kernels."""
-    padding = tuple(2 - p for p in padding)
-    return _convolve(g, transformed_kernels(w, groups, reverse=True), w.shape[1] * groups, None, padding, groups)
+    kernel = w.shape[2:]
+    padding = tuple(k - 1 - p for k, p in zip(kernel, padding, strict=True))
+    kernels = transformed_kernels(w, groups, reverse=True)
+    return _convolve(g, kernels, kernel, w.shape[1] * groups, None, padding, groups)
 
 
-def _convolve(x, kernels, outputs, bias, padding, groups, relu=False):
+def _convolve(x, kernels, kernel, outputs, bias, padding, groups, relu=False):
     """The convolution of x (N, C, H, W) with transformed kernels (36, C / groups, O)."""
     x = np.ascontiguousarray(x)
     batch, _, *size = x.shape
-    out = tuple(s + 2 * p - 2 for s, p in zip(size, padding, strict=True))
-    y = np.empty((batch, outputs, *out), x.dtype)
-    blocks = all_blocks(batch, size, padding, BLOCK_TILES)
+    y = np.empty((batch, outputs, *out_size(size, kernel, padding)), x.dtype)
+    blocks = all_blocks(batch, tuple(size), kernel, padding, BLOCK_TILES)
     kernels = kernels.reshape(PATCH, PATCH, *kernels.shape[1:])
     parts = 1 if len(blocks) >= get_num_threads() else min(get_num_threads(), max(1, outputs // groups // 32))
     if groups > 1 or outputs % parts:
@@ -225,12 +247,12 @@ def _multiply_groups(patches, kernels, groups, products):
         np.matmul(inner, kernels[..., chosen], out=products[..., chosen])
 
 
-def weight_winograd(g, x, padding, groups):
-    """Gradient to the weight, (O, C / groups, 3, 3). More threads may round otherwise."""
+def weight_winograd(g, x, kernel, padding, groups):
+    """Gradient to the weight, (O, C / groups, *kernel). More threads may round otherwise."""
     x, g = np.ascontiguousarray(x), np.ascontiguousarray(g)
     outputs, channels = g.shape[1], x.shape[1] // groups
     large = channels * outputs >= LARGE_WEIGHT
-    blocks = all_blocks(x.shape[0], x.shape[2:], padding, WEIGHT_BLOCK_TILES)
+    blocks = all_blocks(x.shape[0], x.shape[2:], kernel, padding, WEIGHT_BLOCK_TILES)
     threads = get_num_threads()
     parts = threads if groups == 1 and large and outputs % threads == 0 else 1
     workers = min(len(blocks), threads) if parts == 1 else 1
@@ -247,15 +269,17 @@ def weight_winograd(g, x, padding, groups):
     parallel_for(workers * parts, work)
     for other in sums[1:]:
         sums[0] += other
-    gw = np.empty((outputs, channels, 9), x.dtype)
+    method = METHODS[kernel]
+    gw = np.empty((outputs, channels, *kernel), x.dtype)
+    flat = gw.reshape(outputs, channels, -1)
     total = sums[0].reshape(PATCH * PATCH, channels, outputs)
 
     def transform(start, stop):
         by_channel = total[:, start:stop].transpose(1, 2, 0)  # (channels, O, 36)
-        np.matmul(by_channel, KERNELS_BY_COLUMN, out=gw[:, start:stop].swapaxes(0, 1))
+        np.matmul(by_channel, method.kernels_by_column, out=flat[:, start:stop].swapaxes(0, 1))
 
     parallel_ranges(channels, max(1, 2**16 // outputs), transform)
-    return gw.reshape(outputs, channels, 3, 3)
+    return gw
 
 
 def _weight_block(x, g, vertical, horizontal, groups, sums, add):
