@@ -119,3 +119,27 @@ def test_what_it_is_chosen_for_and_the_switch(monkeypatch, dtype, kernel, stride
     monkeypatch.setattr(CONVOLUTIONS, "winograd", False)
     run()
     assert not called
+
+
+@pytest.mark.parametrize("kernel", [3, 5])
+@pytest.mark.parametrize(("channels", "side"), [(24, 28), (128, 28), (256, 14)])
+def test_the_stated_bound_of_the_error(kernel, channels, side):
+    """docs/performance.md: 3e-5 of the largest value, on layers as networks have them."""
+    rng = np.random.default_rng(channels)
+    x = np.maximum(rng.standard_normal((4, channels, side, side), np.float32), 0)
+    scale = (2 / (channels * kernel**2)) ** 0.5
+    w = rng.standard_normal((channels, channels, kernel, kernel), np.float32) * np.float32(scale)
+    g = rng.standard_normal(x.shape, np.float32)
+    padding = (kernel // 2,) * 2
+    settings = ((1, 1), padding, (1, 1), 1)
+    wide = [array.astype(np.float64) for array in (x, w, g)]
+    pairs = [
+        (winograd.forward_winograd(x, w, None, padding, 1), conv.forward_blocked(*wide[:2], None, *settings)),
+        (winograd.input_winograd(g, w, padding, 1), conv.input_blocked(wide[2], wide[1], (side, side), *settings)),
+        (
+            winograd.weight_winograd(g, x, (kernel, kernel), padding, 1),
+            conv.weight_blocked(wide[2], wide[0], (kernel, kernel), *settings),
+        ),
+    ]
+    for actual, expected in pairs:
+        assert np.abs(actual - expected).max() < 3e-5 * np.abs(expected).max()
