@@ -104,7 +104,10 @@ def main(module, threads):
     answers = os.fdopen(os.dup(1), "w", encoding="utf-8")
     os.dup2(2, 1)
     try:
-        worker = Worker(importlib.import_module(module), int(threads))
+        adapter = importlib.import_module(module)
+        if hasattr(adapter, "start"):
+            adapter.start()
+        worker = Worker(adapter, int(threads))
     except Exception as error:  # a library that is missing, or broken
         print(json.dumps({"error": f"{type(error).__name__}: {error}"}), file=answers, flush=True)
         return

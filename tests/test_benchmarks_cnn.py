@@ -238,6 +238,7 @@ def test_the_reference_has_no_fast_path():
     """In a process of its own: the switch is for everything in it."""
     program = """
 from benchmarks import library_reference
+library_reference.start()
 from minigrad.kernels import conv
 
 for name in ("forward_pointwise", "forward_blocked"):
