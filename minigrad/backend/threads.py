@@ -124,15 +124,17 @@ def _share_out(pool, threads, count, work):
     before = [library.get_num_threads() for library in libraries]
     done = queue.SimpleQueue()
     error = None
+    sent = 0
     for library in libraries:
         library.set_num_threads(1)
     try:
-        for _ in range(threads - 1):
-            pool.tasks.put((share, done))
         try:
+            for _ in range(threads - 1):
+                pool.tasks.put((share, done))
+                sent += 1
             share()
         finally:
-            error = _wait(done, threads - 1, failed)
+            error = _wait(done, sent, failed)
     finally:
         for library, number in zip(libraries, before, strict=True):
             library.set_num_threads(number)
@@ -145,8 +147,9 @@ def _wait(done, number, failed):
     error = interrupted = None
     while number:
         try:
-            error = done.get() or error
+            found = done.get()
             number -= 1
+            error = error or found
         except KeyboardInterrupt as raised:
             failed.append(raised)  # the workers stop after what they are at
             interrupted = raised
