@@ -178,7 +178,7 @@ def _convolve(x, kernels, kernel, outputs, bias, padding, groups, relu=False):
     blocks = all_blocks(batch, tuple(size), kernel, padding, BLOCK_TILES)
     kernels = kernels.reshape(PATCH, PATCH, *kernels.shape[1:])
     parts = 1 if len(blocks) >= get_num_threads() else min(get_num_threads(), max(1, outputs // groups // 32))
-    if groups > 1 or outputs % parts:
+    if groups > 1:
         parts = 1
 
     def work(index):
@@ -254,7 +254,7 @@ def weight_winograd(g, x, kernel, padding, groups):
     large = channels * outputs >= LARGE_WEIGHT
     blocks = all_blocks(x.shape[0], x.shape[2:], kernel, padding, WEIGHT_BLOCK_TILES)
     threads = get_num_threads()
-    parts = threads if groups == 1 and large and outputs % threads == 0 else 1
+    parts = min(threads, outputs) if groups == 1 and large else 1
     workers = min(len(blocks), threads) if parts == 1 else 1
     sums = np.empty((workers, PATCH, PATCH, channels, outputs), x.dtype)
 
