@@ -37,14 +37,18 @@ def memory_root(array):
         root = _PLACED[id(root)][1]
 
 
+# Since 3.14 a call may lend its arguments without counting them, so that counts no longer say who holds an array.
+COUNTS_ARE_EXACT = sys.implementation.name == "cpython" and sys.version_info < (3, 14)
+
+
 def solely_held(array, references):
     """Return whether nothing else refers to the memory of an array of NumPy's than the references one knows of.
 
     Counted are names and attributes that refer to the array itself, the caller's included. Then the memory may be
-    written: no view, no tensor and no saved value looks at it.
+    written: no view, no tensor and no saved value looks at it. False where Python does not count exactly.
     """
     base = array.base
-    if sys.getrefcount(array) > references + 2:  # the parameter's and getrefcount's own
+    if not COUNTS_ARE_EXACT or sys.getrefcount(array) > references + 2:  # the parameter's and getrefcount's own
         return False
     if base is None:
         return array.flags.owndata

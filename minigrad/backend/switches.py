@@ -2,7 +2,7 @@
 
 
 class Convolutions:
-    """``winograd``: float32 3x3 convolutions may use Winograd's algorithm. ``plain``: all use whole-batch im2col."""
+    """``winograd``: float32 ones, 3x3 and 5x5, may use Winograd's algorithm. ``plain``: all use whole-batch im2col."""
 
     winograd = True
     plain = False

@@ -1,4 +1,4 @@
-"""Winograd's algorithm for float32 3x3 convolutions on the CPU: fewer multiplications, somewhat more rounding.
+"""Winograd's algorithm for float32 3x3 and 5x5 convolutions on the CPU: fewer multiplications, somewhat more rounding.
 
 ``enabled`` (default True) may be set; ``flags(enabled=False)`` sets it within a ``with`` block, in all threads.
 float64 and float16 never use it. What it does to the error: docs/performance.md.
