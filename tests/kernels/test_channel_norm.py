@@ -10,14 +10,6 @@ EPS = 1e-5
 SHAPES = [(16, 8, 784), (3, 7, 3137), (1, 5, 20000), (70, 33, 49), (2, 1, 40000), (40000, 1, 2), (9, 257, 31)]
 
 
-@pytest.fixture(params=[1, 2, 3])
-def threads(request):
-    before = mg.get_num_threads()
-    mg.set_num_threads(request.param)
-    yield request.param
-    mg.set_num_threads(before)
-
-
 @pytest.fixture(params=[None, (700, 5000)], ids=["blocks", "small blocks"])
 def cut(request, monkeypatch):
     """Blocks as they are, or so small that every shape is cut along images and channels and shared out."""
@@ -93,7 +85,7 @@ def test_constant_channels_and_a_nan():
     assert not np.isnan(y[:, [0, 1, 3]]).any()
 
 
-def test_same_with_every_number_of_threads(threads, cut):
+def test_same_with_every_number_of_threads(thread_count, cut):
     arrays = make((5, 37, 1600), np.float32)
     alone = mg.get_num_threads()
     got = computed(*arrays)

@@ -22,14 +22,6 @@ PROBLEMS = [
 ]
 
 
-@pytest.fixture(params=[1, 2, 3])
-def threads(request):
-    before = get_num_threads()
-    set_num_threads(request.param)
-    yield
-    set_num_threads(before)
-
-
 def made(problem, dtype):
     """Return x, w, bias, g and the settings of a problem."""
     (batch, channels, outputs), size, kernel, stride, padding = problem
@@ -45,7 +37,7 @@ def close(actual, expected):
     np.testing.assert_allclose(actual, expected, rtol=tolerance, atol=tolerance)
 
 
-@pytest.mark.usefixtures("threads")
+@pytest.mark.usefixtures("thread_count")
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 @pytest.mark.parametrize("piece", [2**6, 2**17], ids=["pieces", "whole"])
 @pytest.mark.parametrize("problem", PROBLEMS, ids=str)

@@ -13,12 +13,7 @@ from minigrad.kernels import activation, elementwise, mask
 LONG = elementwise.LARGE + 4321
 
 
-@pytest.fixture(params=[1, 2, 3], autouse=True)
-def threads(request):
-    before = mg.get_num_threads()
-    mg.set_num_threads(request.param)
-    yield request.param
-    mg.set_num_threads(before)
+pytestmark = pytest.mark.usefixtures("thread_count")
 
 
 def make(dtype=np.float32, length=LONG, seed=0):
@@ -188,7 +183,7 @@ def test_gradients_are_added_where_they_lie():
     assert (ga.numpy() == 4).all() and (gx.numpy() == 17).all()
 
 
-def test_peak_memory_of_in_place_layers(threads):
+def test_peak_memory_of_in_place_layers(thread_count):
     norm = mg.nn.BatchNorm2d(8)
     x = mg.randn(8, 8, 80, 80, requires_grad=True)
     step = x.array.nbytes

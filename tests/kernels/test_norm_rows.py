@@ -7,13 +7,7 @@ import minigrad as mg
 import minigrad.nn.functional as F
 from minigrad.kernels import norm
 
-
-@pytest.fixture(params=[1, 2, 3], autouse=True)
-def threads(request):
-    before = mg.get_num_threads()
-    mg.set_num_threads(request.param)
-    yield request.param
-    mg.set_num_threads(before)
+pytestmark = pytest.mark.usefixtures("thread_count")
 
 
 CASES = {

@@ -7,7 +7,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from minigrad.backend import threads
 from minigrad.kernels import pool, windows
 
 
@@ -131,14 +130,6 @@ def test_half_precision_sums_are_wide():
     np.testing.assert_array_equal(pool.window_mean(x, (4095,), (1,), (0,), (2,), 4095), [[[32.0, 32.0]]])
 
 
-@pytest.fixture(params=[1, 2, 3])
-def workers(request):
-    before = threads.get_num_threads()
-    threads.set_num_threads(request.param)
-    yield request.param
-    threads.set_num_threads(before)
-
-
 @pytest.mark.parametrize("dtype", [np.float16, np.float32, np.float64])
 @pytest.mark.parametrize(
     ("size", "kernel", "stride", "padding"),
@@ -151,7 +142,7 @@ def workers(request):
         ((7, 7), 7, 7, 0),
     ],
 )
-def test_shared_blocks(workers, size, kernel, stride, padding, dtype, monkeypatch):
+def test_shared_blocks(thread_count, size, kernel, stride, padding, dtype, monkeypatch):
     """Several blocks on several threads, of strided planes, say what one pass over windows does."""
     monkeypatch.setattr(windows, "SMALLEST", 2**12)
     rng = np.random.default_rng(3)

@@ -6,13 +6,7 @@ import pytest
 import minigrad as mg
 from minigrad.kernels.reduction import sum_to
 
-
-@pytest.fixture(params=[1, 2, 3], autouse=True)
-def threads(request):
-    before = mg.get_num_threads()
-    mg.set_num_threads(request.param)
-    yield request.param
-    mg.set_num_threads(before)
+pytestmark = pytest.mark.usefixtures("thread_count")
 
 
 CASES = [

@@ -3,16 +3,7 @@
 import numpy as np
 import pytest
 
-from minigrad.backend import threads
 from minigrad.kernels import response_norm as kernels
-
-
-@pytest.fixture(params=[1, 2, 3])
-def workers(request):
-    before = threads.get_num_threads()
-    threads.set_num_threads(request.param)
-    yield
-    threads.set_num_threads(before)
 
 
 def channel_sums(values, before, after):
@@ -24,7 +15,7 @@ def channel_sums(values, before, after):
 @pytest.mark.parametrize("dtype", [np.float16, np.float32, np.float64])
 @pytest.mark.parametrize("block", [7, 60, 2**17])
 @pytest.mark.parametrize(("size", "beta"), [(5, 0.75), (4, 0.5), (1, 1.5), (9, 0.75)])
-def test_values_and_gradients(size, beta, block, dtype, workers, monkeypatch):
+def test_values_and_gradients(size, beta, block, dtype, thread_count, monkeypatch):
     monkeypatch.setattr(kernels, "BLOCK", block)
     rng = np.random.default_rng(5)
     x, g = rng.standard_normal((2, 11, 3, 6)).astype(dtype).transpose(0, 2, 3, 1)  # (3, 6, 11), strided

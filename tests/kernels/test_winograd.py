@@ -5,19 +5,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from minigrad.backend import CONVOLUTIONS, get_num_threads, set_num_threads
+from minigrad.backend import CONVOLUTIONS
 from minigrad.kernels import conv
 from minigrad.kernels.conv import winograd
 
 TOLERANCE = 1e-4  # of the largest value; measured: about 1e-5
-
-
-@pytest.fixture(params=[1, 2, 3])
-def threads(request):
-    before = get_num_threads()
-    set_num_threads(request.param)
-    yield request.param
-    set_num_threads(before)
 
 
 @st.composite
@@ -44,7 +36,7 @@ def close(actual, reference):
     np.testing.assert_allclose(actual, reference, rtol=0, atol=TOLERANCE * np.abs(reference).max())
 
 
-@pytest.mark.usefixtures("threads")
+@pytest.mark.usefixtures("thread_count")
 @pytest.mark.parametrize(("tiles", "images", "large"), [(1, 1, 2**16), (6, 2, 1), (160, 8, 4), (1000, 100, 2**16)])
 def test_all_three_are_the_reference(monkeypatch, tiles, images, large):
     monkeypatch.setattr(winograd, "BLOCK_TILES", tiles)
