@@ -5,6 +5,8 @@ Scores come as (N, C, L), targets as (N, L) with class indices; positions whose 
 
 from minigrad.backend import np, xp
 
+FEW = 32  # targets up to which Python's numbers are faster than two reductions: 0.3 µs against 1.9
+
 
 def log_softmax(x):
     """Return the logarithm of the softmax over dimension 1 of x (N, C, L); float16 in float32."""
@@ -56,6 +58,9 @@ def beyond(target, classes):
     """Return whether some index is negative or not below classes."""
     if not target.size:
         return False
+    if target.size <= FEW and xp(target) is np:
+        values = target.ravel().tolist()
+        return max(values) >= classes or min(values) < 0
     if target.dtype.char in "lq":  # a negative number is a huge one without its sign: one pass instead of four
         target = target.view("uint64")
     return int(target.max()) >= classes or int(target.min()) < 0
