@@ -31,7 +31,14 @@ ABSENT = {
 }
 
 
-def explain(name):
-    """Return the message of the AttributeError for a name that minigrad does not have."""
-    reason = ABSENT.get(name)
-    return f"module 'minigrad' has no attribute '{name}'" + (f": {reason}." if reason else "")
+def reason_of(path):
+    """Return why torch.PATH, or the module that would hold it, is absent and what to use; None for no known reason."""
+    while path and path not in ABSENT:
+        path = path.rpartition(".")[0]
+    return ABSENT.get(path)
+
+
+def explain(name, owner="minigrad"):
+    """Return the message of the AttributeError for a name that a module of minigrad does not have."""
+    reason = reason_of(f"{owner}.{name}".partition(".")[2])
+    return f"module '{owner}' has no attribute '{name}'" + (f": {reason}." if reason else "")

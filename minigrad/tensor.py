@@ -11,6 +11,7 @@ from minigrad.backend import (
     as_dtype,
     default_float,
     device,
+    dtype,
     from_numpy_dtype,
     get_default_device,
     move,
@@ -40,7 +41,7 @@ class Size(tuple):
         return count
 
     def __repr__(self):
-        return f"minigrad.Size({list(self)})"
+        return f"{dtype.package}.Size({list(self)})"
 
     def __getitem__(self, index):
         item = tuple.__getitem__(self, index)

@@ -22,6 +22,7 @@ class dtype:  # noqa: N801 - PyTorch's name
     """
 
     __slots__ = ("dtype", "is_complex", "is_floating_point", "is_signed", "itemsize", "name")
+    package = "minigrad"  # the name that things are printed with; "torch" in programs run by minigrad.compat
 
     def __init__(self, name):
         # The attribute `dtype` lets NumPy take this object wherever it takes a dtype.
@@ -46,7 +47,7 @@ class dtype:  # noqa: N801 - PyTorch's name
         return DTYPES["complex128" if self.name in ("float64", "complex128") else "complex64"]
 
     def __repr__(self):
-        return f"minigrad.{self.name}"
+        return f"{self.package}.{self.name}"
 
     def __reduce__(self):
         return as_dtype, (self.name,)

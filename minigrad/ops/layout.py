@@ -1,6 +1,6 @@
 """How elements lie in memory: layouts and memory formats by PyTorch's names."""
 
-from minigrad.backend import FLOAT_CODES, from_numpy_dtype, np, xp
+from minigrad.backend import FLOAT_CODES, dtype, from_numpy_dtype, np, xp
 from minigrad.tensor import wrap
 from minigrad.variable import MODE, is_tracked
 
@@ -14,7 +14,7 @@ class layout:  # noqa: N801 - PyTorch's name
         self.name = name
 
     def __repr__(self):
-        return f"minigrad.{self.name}"
+        return f"{dtype.package}.{self.name}"
 
 
 class memory_format(layout):  # noqa: N801 - PyTorch's name

@@ -1,6 +1,6 @@
 """Memory: its order, what PyTorch calls storage, and functions of a tensor's single elements."""
 
-from minigrad.backend import array_device, memory_root, np, xp
+from minigrad.backend import array_device, dtype, memory_root, np, xp
 from minigrad.ops.arguments import ints_of
 from minigrad.ops.creation import empty
 from minigrad.ops.shape import expanded_shape, inverse_permutation
@@ -142,7 +142,7 @@ class UntypedStorage:
 
     def __repr__(self):
         values = "".join(f" {value}\n" for value in self.tolist())
-        return f"{values}[minigrad.{type(self).__name__}(device={self.device}) of size {self.size()}]"
+        return f"{values}[{dtype.package}.{type(self).__name__}(device={self.device}) of size {self.size()}]"
 
 
 class TypedStorage(UntypedStorage):

@@ -2,6 +2,8 @@
 
 import collections
 
+from minigrad.backend import dtype
+
 
 def named_result(name, fields):
     """Return a named tuple class that prints as PyTorch's: one part per line.
@@ -16,7 +18,7 @@ def named_result(name, fields):
 
     def represent(self):
         parts = ",\n".join(f"{field}={part!r}" for field, part in zip(self._fields, self, strict=True))
-        return f"minigrad.return_types.{name}(\n{parts})"
+        return f"{dtype.package}.return_types.{name}(\n{parts})"
 
     made.__repr__ = represent
     return made

@@ -1,0 +1,173 @@
+"""The importer that answers `import torch…` and `import torchvision…` with minigrad's modules."""
+
+import importlib
+import importlib.abc
+import importlib.machinery
+import importlib.util
+import os
+import sys
+
+from minigrad.absent import reason_of
+from minigrad.backend import dtype
+
+PACKAGES = ("torch", "torchvision")
+
+# PyTorch's module -> the one here, where the path is another. Any other torch.X is minigrad.X, torchvision.X is
+# minigrad.vision.X; the longest entry that begins a path counts.
+ALIASES = {
+    "torch": "minigrad.compat.torch",
+    "torch._tensor": "minigrad.tensor",
+    "torch._utils": "minigrad.serialization.rebuild",
+    "torch.autograd.variable": "minigrad.variable",
+    "torch.autograd.profiler": "minigrad.profiler",
+    "torch.cuda.random": "minigrad.cuda",
+    "torch.cuda.memory": "minigrad.cuda",
+    "torch.cuda.streams": "minigrad.cuda",
+    "torch.functional": "minigrad",
+    "torch.nn.backends": None,
+    "torch.nn.parallel.data_parallel": "minigrad.nn.parallel",
+    "torch.nn.parallel.distributed": "minigrad.nn.parallel",
+    "torch.nn.utils.weight_norm": "minigrad.nn.utils.norms",
+    "torch.nn.utils.spectral_norm": "minigrad.nn.utils.norms",
+    "torch.storage": "minigrad.ops.memory",
+    "torch.tensor": None,
+    "torch.torch_version": "minigrad.compat.versions",
+    "torch.utils.data._utils": "minigrad.utils.data",
+    "torchvision": "minigrad.compat.torchvision",
+    "torchvision.models": "models",
+    "torchvision.ops.misc": "minigrad.vision.ops",
+    "torchvision.version": "minigrad.compat.versions",
+}
+
+
+def target_of(name):
+    """Return the module here that stands for a module of PyTorch, or None where there is none by design.
+
+    >>> target_of("torch.nn.modules.conv"), target_of("torchvision.transforms.v2")
+    ('minigrad.nn.modules.conv', 'minigrad.vision.transforms.v2')
+    """
+    head, rest = name, []
+    while head not in ALIASES:
+        head, _, last = head.rpartition(".")
+        rest.insert(0, last)
+    base = ALIASES[head]
+    if base is not None and rest:
+        base = {"torch": "minigrad", "torchvision": "minigrad.vision"}.get(head, base)
+    return base and ".".join([base, *rest])
+
+
+def _find_models():
+    """Make `models` the checkout's networks, on which torchvision.models stands; ModuleNotFoundError without them."""
+    root = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+    ours = os.path.join(root, "models", "__init__.py")
+    if not os.path.exists(ours):
+        raise ModuleNotFoundError(
+            "torchvision.models: the networks are in the folder `models` of minigrad's checkout, which is not installed"
+            f" with the package; run from a checkout ({ours} is not there)",
+            name="torchvision.models",
+        )
+    known = sys.modules.get("models")
+    found = known.__file__ if known else getattr(importlib.util.find_spec("models"), "origin", "")
+    if found == "":
+        sys.path.append(root)
+    elif found is None or not os.path.exists(found) or not os.path.samefile(found, ours):
+        _import_beside(root)
+
+
+def _import_beside(root):
+    """Import minigrad's networks although the program has a module `models` of its own, and hide them from it."""
+    own = {name: sys.modules.pop(name) for name in [*sys.modules] if name.partition(".")[0] == "models"}
+    sys.path.insert(0, root)
+    try:
+        importlib.import_module("models")
+    finally:
+        sys.path.remove(root)
+        for name in [name for name in sys.modules if name.partition(".")[0] == "models"]:
+            sys.modules["torchvision." + name] = sys.modules.pop(name)
+        sys.modules.update(own)
+
+
+class _Loader(importlib.abc.Loader):
+    """Puts a module of minigrad into sys.modules under PyTorch's name."""
+
+    def __init__(self, target):
+        self.target = target
+
+    def create_module(self, spec):
+        return None
+
+    def exec_module(self, module):
+        name = module.__spec__.name
+        if self.target.partition(".")[0] == "models":
+            _find_models()
+            if name in sys.modules and sys.modules[name] is not module:
+                return
+        found = importlib.import_module(self.target)
+        if not hasattr(found, "__path__"):
+            found.__path__ = []  # PyTorch may have a package where a module is enough here
+        sys.modules[name] = found
+
+
+class Finder(importlib.abc.MetaPathFinder):
+    """Finds torch and torchvision here; everything else is left to the finders after it."""
+
+    def find_spec(self, name, path=None, target=None):
+        """Return the spec of a module of PyTorch; ModuleNotFoundError with the reason where it is absent."""
+        if name.partition(".")[0] not in PACKAGES:
+            return None
+        here = target_of(name)
+        if here is None or not _exists(here):
+            why = reason_of(name.partition(".")[2])
+            raise ModuleNotFoundError(
+                f"No module named '{name}' (minigrad stands for PyTorch here)" + (f": {why}" if why else ""), name=name
+            )
+        return importlib.machinery.ModuleSpec(name, _Loader(here), origin=here)
+
+
+def _exists(target):
+    """Return whether a module of minigrad can be imported; importing its parents is all it costs."""
+    if target in sys.modules or target.partition(".")[0] == "models":
+        return True
+    try:
+        return importlib.util.find_spec(target) is not None
+    except ModuleNotFoundError:
+        return False
+
+
+def install():
+    """Answer imports of torch and torchvision with minigrad from now on; doing it twice is doing it once.
+
+    What is printed of shapes, dtypes and the like bears the name torch then. Raises ImportError where PyTorch or
+    torchvision itself has been imported already: two libraries can't share the name.
+    """
+    if any(isinstance(finder, Finder) for finder in sys.meta_path):
+        return
+    for name in PACKAGES:
+        if name in sys.modules:
+            raise ImportError(
+                f"minigrad.compat: {name} itself is imported already ({getattr(sys.modules[name], '__file__', None)}); "
+                "import minigrad.compat.torch first, or run the program by python -m minigrad.compat",
+                name=name,
+            )
+    sys.meta_path.insert(0, Finder())
+    dtype.package = "torch"
+    _prepare_spawned_processes()
+
+
+class _Install:
+    """Its pickle installs the importer where it is read."""
+
+    def __reduce__(self):
+        return exec, (f"import sys\nsys.path[:] = {sys.path!r}\nimport minigrad.compat.torch",)
+
+
+def _prepare_spawned_processes():
+    """Make processes started by `spawn`, which read the program's file again, import torch from here as well."""
+    from multiprocessing import spawn
+
+    original = spawn.get_preparation_data
+
+    def get_preparation_data(name):
+        return {"minigrad.compat": _Install(), **original(name)}
+
+    spawn.get_preparation_data = get_preparation_data
