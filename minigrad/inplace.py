@@ -10,9 +10,9 @@
 
 from minigrad.backend import can_cast, memory_root, np, solely_held, xp
 from minigrad.kernels.scatter import scatter_add_flat
-from minigrad.op import Op
+from minigrad.op import WATCHED, Op, watched
 from minigrad.operands import CENTRAL
-from minigrad.rules import alias_node
+from minigrad.rules import NO_PARAMS, alias_node
 from minigrad.tensor import Tensor, data_pointer
 from minigrad.variable import MODE, Node, View, is_tracked, promote, rebind, touch
 
@@ -127,7 +127,7 @@ def write_over(op, compute, tensor, *others, name):
     dtype; its gradients must need no argument.
     """
     array = tensor.array
-    if type(array) is not np.ndarray or array.dtype.kind != "f":
+    if type(array) is not np.ndarray or array.dtype.kind != "f" or (WATCHED and MODE.watchers):
         return None
     if not MODE.grad or not (is_tracked(tensor) or tensor._base is not None or any(is_tracked(y) for y in others)):
         check_no_overlap(array)
@@ -144,8 +144,16 @@ def write_over(op, compute, tensor, *others, name):
     return tensor
 
 
+class OVERWRITE:
+    """What watchers of ops see where a tensor is given another value in place."""
+
+    name = "overwrite"
+
+
 def overwrite_tensor(tensor, value):
     """Make tensor hold value, of the same shape, whatever its dtype: memory and graph (checks are the caller's)."""
+    if WATCHED and MODE.watchers:
+        return watched(OVERWRITE, (tensor, value), NO_PARAMS, lambda: overwrite_tensor(tensor, value))
     base = tensor._base
     tracked = is_tracked(value) or is_tracked(tensor) or (base is not None and is_tracked(base))
     if not (tracked and MODE.grad):

@@ -1,5 +1,7 @@
 """Op: one forward and one gradient rule per argument; calling it on tensors runs it and records it."""
 
+import contextlib
+import functools
 import inspect
 import sys
 
@@ -27,6 +29,70 @@ OPS = {}  # name -> Op
 _NOT_ARRAYS = frozenset((type(None), tuple, float, int, bool, complex))  # what a node may save besides arrays
 
 
+
+# ---------------------------------------------------------------------- watching the calls of ops
+WATCHED = []  # the watchers of all threads: while it is empty, which costs nothing to see, no call looks for its own
+
+
+@contextlib.contextmanager
+def watch(watcher):
+    """Let each call of an op by this thread, while the block runs, go through ``watcher(op, args, params, run)``.
+
+    Arguments: op (has a ``name``), args (Tensors and numbers, promoted), params (dict), run (function of nothing that
+    calls the op and returns its result, which the watcher returns in turn, or another). Ops that run inside of a call
+    or a watcher are not watched. A watcher with a true ``composites`` gets the functions marked `composite` whole.
+
+    >>> import minigrad as mg
+    >>> from minigrad.op import watch
+    >>> names = []
+    >>> def note(op, args, params, run):
+    ...     names.append(op.name)
+    ...     return run()
+    >>> with watch(note):
+    ...     total = (mg.ones(2) * 3).sum()
+    >>> names
+    ['mul', 'sum']
+    """
+    before = MODE.watchers
+    MODE.watchers = (*before, watcher)
+    WATCHED.append(watcher)
+    try:
+        yield watcher
+    finally:
+        MODE.watchers = before
+        WATCHED.remove(watcher)
+
+
+def watched(op, args, params, run):
+    """Return what this thread's watchers, the last first, make of run()."""
+    watchers = MODE.watchers
+    for watcher in watchers:
+        run = functools.partial(watcher, op, args, params, run)
+    MODE.watchers = ()
+    try:
+        return run()
+    finally:
+        MODE.watchers = watchers
+
+
+def watched_call(op, call, args, params=NO_PARAMS):
+    """Return what watchers make of a call of an op, its arguments promoted before."""
+    if op.promote is not None:
+        args = promoted(op, args)
+    return watched(op, tuple(args), params, lambda: call(*args, **params))
+
+
+def composite(function):
+    """Mark a function of several ops, so that watchers with a true ``composites`` see its calls as one op's."""
+
+    @functools.wraps(function)
+    def call(*args, **params):
+        if WATCHED and any(getattr(watcher, "composites", False) for watcher in MODE.watchers):
+            return watched(call, args, params, lambda: function(*args, **params))
+        return function(*args, **params)
+
+    call.name = function.__name__
+    return call
 
 class Op:
     """An operation on raw arrays together with its gradient rules; called on Tensors it records itself.
@@ -118,6 +184,8 @@ class Op:
                 arrays.append(arg)
         if raw:
             return self.forward(*args, **params)
+        if WATCHED and MODE.watchers:
+            return watched_call(self, self._general, args, params)
         if self.promote is not None:
             args = promoted(self, args)
             arrays = [arg.array if isinstance(arg, Tensor) else arg for arg in args]
@@ -139,6 +207,8 @@ class Op:
 
     def record(self, args, arrays, params, out):
         """Return the result(s) as Variables made by a new node."""
+        if WATCHED and MODE.watchers:
+            return watched(self, tuple(args), params, lambda: self.record(args, arrays, params, out))
         edges = []
         recorded = False
         for position, arg in enumerate(args):
@@ -373,6 +443,8 @@ def _unary(op, numpy_forward):
     def call(x):
         if not isinstance(x, Tensor):
             return forward(x)
+        if WATCHED and MODE.watchers:
+            return watched_call(op, call, (x,))
         array = x.array
         if to_float and array.dtype.char not in FLOAT_CODES:
             x = CENTRAL["cast"](x, dtype=default_float())
@@ -419,6 +491,8 @@ def _one_with_params(op):
     def call(x, **params):
         if not isinstance(x, Tensor):
             return forward(x, **params)
+        if WATCHED and MODE.watchers:
+            return watched_call(op, call, (x,), params)
         array = x.array
         if promote is not None and array.dtype.char not in FLOAT_CODES:
             (x,) = promoted(op, (x,))
@@ -468,6 +542,8 @@ def view_result(op, x, array, out, params):
 
     The hottest view functions run the op's forward themselves and call this.
     """
+    if WATCHED and MODE.watchers:
+        return watched(op, (x,), params, lambda: view_result(op, x, array, out, params))
     node = None
     if type(x) is not Tensor and x._requires_grad and MODE.grad and op.differentiable:
         keep = op.keep[0]
@@ -503,6 +579,10 @@ def _binary(op, numpy_forward, operator=False):
     large = _smallest_shared(numpy_forward)
 
     def call(a, b):
+        if WATCHED and MODE.watchers and (isinstance(a, Tensor) or isinstance(b, Tensor)):
+            if operator and not is_operand(b):
+                return NotImplemented
+            return watched_call(op, call, (a, b))
         edge_a = edge_b = None
         if isinstance(a, Tensor):
             x = a.array
@@ -582,6 +662,8 @@ def _pair(op):
     def call(a, b):
         if not isinstance(a, Tensor) or not isinstance(b, Tensor):
             return op._general(a, b) if isinstance(a, Tensor) or isinstance(b, Tensor) else forward(a, b)
+        if WATCHED and MODE.watchers:
+            return watched_call(op, call, (a, b))
         x, y = a.array, b.array
         try:
             out = forward(x, y)
@@ -622,6 +704,8 @@ def _triple(op):
     def call(a, b, c):
         if not isinstance(a, Tensor) or not isinstance(b, Tensor) or not (c is None or isinstance(c, Tensor)):
             return op._general(a, b, c)
+        if WATCHED and MODE.watchers:
+            return watched_call(op, call, (a, b, c))
         x, y, z = a.array, b.array, None if c is None else c.array
         try:
             out = forward(x, y, z)

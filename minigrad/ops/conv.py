@@ -4,7 +4,7 @@ from functools import lru_cache
 
 from minigrad.kernels import conv as kernels
 from minigrad.kernels import im2col as columns
-from minigrad.op import Op
+from minigrad.op import WATCHED, Op
 from minigrad.operands import explained
 from minigrad.ops.activation import relu_op
 from minigrad.ops.core import sum_to
@@ -251,7 +251,7 @@ def _settings(name, spatial, shapes, stride, padding, dilation, groups):
 
 def _convolution_then_relu(x, w, bias, **given):
     """Return relu(convolution(x, w, bias)) from one kernel; the graph is that of the two operations."""
-    if convolution.forward is not _convolution:  # products are watched, or not to be computed: utils/products.py
+    if convolution.forward is not _convolution or (WATCHED and MODE.watchers):  # counted: utils/products.py; or watched
         return relu_op(convolution(x, w, bias, **given))
     tensors = (x, w, bias)
     arrays = [None if tensor is None else tensor.array for tensor in tensors]

@@ -6,7 +6,7 @@ import math
 from minigrad.backend import np, xp
 from minigrad.kernels import channel_norm
 from minigrad.kernels import norm as kernels
-from minigrad.op import Op
+from minigrad.op import WATCHED, Op
 from minigrad.ops.activation import relu_op
 from minigrad.ops.arithmetic import add_op, mul_op
 from minigrad.ops.core import sum_to
@@ -73,6 +73,9 @@ normalization = Op(_normalization, joint=_normalization_gradient, name="normaliz
 
 def _normalization_then_relu(x, weight, bias, mean, rstd, *, residual, **given):
     """Return relu(normalization(…) + residual) from one kernel; the graph is that of the two or three operations."""
+    if WATCHED and MODE.watchers:
+        y = normalization(x, weight, bias, mean, rstd, **given)
+        return relu_op(y if residual is None else y + residual)
     view, affine = given["view"], given["affine"]
     tensors = (x, weight, bias, mean, rstd)
     arrays = tuple(tensor.array if isinstance(tensor, Tensor) else tensor for tensor in tensors)

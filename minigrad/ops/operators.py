@@ -3,7 +3,7 @@
 from minigrad.backend import np
 from minigrad.inplace import assign, write_over
 from minigrad.kernels import elementwise
-from minigrad.op import operator_call
+from minigrad.op import WATCHED, operator_call
 from minigrad.operands import is_operand
 from minigrad.ops import arithmetic, bitwise, comparison, power, unary
 from minigrad.tensor import Tensor
@@ -56,6 +56,8 @@ def _in_place_ufunc(op, name):
             if written is not None:
                 return written
         x = self.array
+        if WATCHED:
+            return general(self, other)
         if type(self) is Tensor and type(x) is np.ndarray and x.dtype.char in _REAL_FLOATS and 0 not in x.strides:
             y = other.array if type(other) is Tensor and other.array.dtype == x.dtype else other
             if type(y) is float or type(y) is int or (type(y) is np.ndarray and y is not other):

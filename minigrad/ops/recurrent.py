@@ -3,7 +3,7 @@
 from minigrad.backend import xp
 from minigrad.kernels import recurrent as kernels
 from minigrad.kernels.activation import sigmoid
-from minigrad.op import Op
+from minigrad.op import Op, composite
 from minigrad.ops.activation import relu
 from minigrad.ops.define import require_tensor
 from minigrad.ops.dropout import dropout
@@ -177,6 +177,7 @@ def _run(step, gates, start, weights, reverse):
     return (outputs[::-1] if reverse else outputs), state
 
 
+@composite
 def recurrent_layers(mode, input, states, weights, batch_sizes=None, bidirectional=False, probability=0.0):
     """Return (output of the last layer, the last states) of layers of a recurrent network.
 

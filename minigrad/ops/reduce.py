@@ -5,7 +5,7 @@ import math
 from minigrad.backend import as_dtype, np, xp
 from minigrad.inplace import write_out
 from minigrad.kernels import reduction
-from minigrad.op import Op
+from minigrad.op import WATCHED, Op, watched_call
 from minigrad.ops.core import cast
 from minigrad.ops.define import require_tensor
 from minigrad.ops.masked import keep_where
@@ -84,6 +84,8 @@ def reduction_call(op):
     def call(x, *, dim, keepdim):
         if not isinstance(x, Tensor):
             return forward(x, dim, keepdim)
+        if WATCHED and MODE.watchers:
+            return watched_call(op, call, (x,), {"dim": dim, "keepdim": keepdim})
         array = x.array
         out = forward(array, dim, keepdim)
         if type(array) is np.ndarray and type(out) is not np.ndarray:

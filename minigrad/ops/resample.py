@@ -5,7 +5,7 @@ import warnings
 
 from minigrad.backend import np, xp
 from minigrad.kernels import resample as kernels
-from minigrad.op import Op
+from minigrad.op import Op, composite
 from minigrad.ops.core import cast
 from minigrad.ops.define import require_tensor
 from minigrad.ops.shape import clone_op, permute_op, reshape_op
@@ -78,6 +78,7 @@ def _check_mode(mode, ndim, align_corners, antialias):
         )
 
 
+@composite
 def interpolate(
     input,
     size=None,

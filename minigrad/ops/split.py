@@ -1,6 +1,7 @@
 """Splitting tensors into views: split, chunk, unbind, narrow, select."""
 
 from minigrad.backend import np
+from minigrad.op import WATCHED
 from minigrad.ops.arguments import as_int, ints_of
 from minigrad.ops.pieces import select_op, slice_op, split_op, unbind_op
 from minigrad.ops.reorder import flip
@@ -12,7 +13,7 @@ from minigrad.variable import MODE, is_tracked, view_on
 # ---------------------------------------------------------------------- splitting
 def _views(op, x, **params):
     """Return the results of a view op that has several."""
-    if is_tracked(x) and MODE.grad:
+    if WATCHED or (is_tracked(x) and MODE.grad):
         return op(x, **params)
     return tuple([view_on(part, x, None) for part in op.forward(x.array, **params)])
 
