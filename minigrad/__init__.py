@@ -65,6 +65,7 @@ from minigrad.ops.layout import (  # noqa: E402
 )
 from minigrad.ops.legacy import legacy_types as _legacy_types  # noqa: E402
 from minigrad.registry import FUNCTIONS as _FUNCTIONS  # noqa: E402
+from minigrad.registry import ON_DEMAND as _ON_DEMAND  # noqa: E402
 from minigrad.summary import summary  # noqa: E402
 from minigrad.tensor import Size, Tensor  # noqa: E402
 from minigrad.typeinfo import finfo, iinfo  # noqa: E402
@@ -79,8 +80,8 @@ globals().update(_FUNCTIONS)  # every public function registered in ops/
 
 
 # What is imported when it is first asked for, so that `import minigrad` is quick: submodules, and functions of theirs.
-_MODULES_ON_DEMAND = ("distributions", "recipes", "serialization", "vision")
-_FUNCTIONS_ON_DEMAND = {"load": "serialization", "save": "serialization"}
+_MODULES_ON_DEMAND = ("distributions", "fft", "recipes", "serialization", "signal", "vision")
+_FUNCTIONS_ON_DEMAND = {"load": "serialization", "save": "serialization", **_ON_DEMAND}
 
 
 def __getattr__(name):

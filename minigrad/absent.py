@@ -23,7 +23,6 @@ ABSENT = {
     "complex32": "NumPy has no half-precision complex type; use complex64",
     "onnx": "exporting models is not supported yet",
     "hub": "nothing is downloaded; build the model and load_state_dict() its weights",
-    "fft": "Fourier transforms are not supported yet; use numpy.fft on .numpy()",
     "autocast": "mixed precision is not supported yet; convert with .half() or .float()",
     "amp": "mixed precision is not supported yet; convert with .half() or .float()",
     "func": "use minigrad.autograd.functional and autograd.grad",

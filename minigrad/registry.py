@@ -1,12 +1,14 @@
 """The registry of public functions: minigrad.NAME, Tensor.NAME, and their in-place and out= forms."""
 
 import functools
+import importlib
 
 from minigrad.operands import CENTRAL
 from minigrad.tensor import Tensor
 
 FUNCTIONS = {}  # public name -> function, exported as minigrad.NAME
 METHODS = {}  # public name -> function, set as Tensor.NAME
+ON_DEMAND = {}  # public name -> the module, of minigrad, that is imported when minigrad.NAME is first asked for
 
 
 def function(method=False, inplace=False, out=False, aliases=False, name=None, public=True):
@@ -69,3 +71,23 @@ def _with_keywords(implementation, public_name, takes_out, aliases):
         return result if out is None else CENTRAL["write_out"](out, result, public_name)
 
     return with_keywords
+
+
+def on_demand(module, functions, methods=()):
+    """Announce public functions of a module, "ops.spectrum", that is imported when one of them is first used.
+
+    Arguments: module (name below minigrad), functions (names, each minigrad.NAME), methods (names, each Tensor.NAME).
+    """
+    ON_DEMAND.update(dict.fromkeys(functions, module))
+    for name in methods:
+        METHODS[name] = _method_on_demand(module, name)
+        setattr(Tensor, name, METHODS[name])
+
+
+def _method_on_demand(module, name):
+    def method(self, *args, **kwargs):
+        return getattr(importlib.import_module("minigrad." + module), name)(self, *args, **kwargs)
+
+    method.__name__ = method.__qualname__ = name
+    method.__doc__ = f"Return minigrad.{name} of this tensor; see there."
+    return method

@@ -1,5 +1,6 @@
 """Compare values, structures, errors, gradients, signatures and distributions of two frameworks."""
 
+import cmath
 import contextlib
 import dataclasses
 import inspect
@@ -14,6 +15,7 @@ import torch
 from tests.parity.convert import dtype_name, is_tensor, to_numpy
 
 TOLERANCES = {"float64": (1e-7, 1e-9), "float32": (1e-4, 1e-5), "float16": (1e-2, 5e-3)}  # relative, absolute
+TOLERANCES |= {"complex128": TOLERANCES["float64"], "complex64": TOLERANCES["float32"]}
 
 
 @dataclasses.dataclass
@@ -99,7 +101,8 @@ def value_difference(actual, expected, tolerance, scaled):
         wrong = actual != expected
     else:
         relative, absolute = tolerance
-        wide_actual, wide_expected = actual.astype(np.float64), expected.astype(np.float64)
+        wide = np.complex128 if expected.dtype.kind == "c" else np.float64
+        wide_actual, wide_expected = actual.astype(wide), expected.astype(wide)
         finite = np.abs(wide_expected[np.isfinite(wide_expected)])
         if scaled and finite.size:
             absolute = absolute * max(1.0, float(finite.max()))
@@ -132,7 +135,7 @@ class Comparison:
         if isinstance(expected, torch.dtype):
             same = dtype_name(actual) == dtype_name(expected)
             return None if same else ("dtype", f"{path}: got {actual}, want {expected}")
-        if isinstance(expected, (bool, int, float)):
+        if isinstance(expected, (bool, int, float, complex)):
             return self.scalars(actual, expected, path)
         if expected is None or isinstance(expected, str):
             return None if actual == expected else ("structure", f"{path}: got {actual!r}, want {expected!r}")
@@ -148,6 +151,9 @@ class Comparison:
             same = math.isclose(actual, expected, rel_tol=relative, abs_tol=absolute) or (
                 math.isnan(actual) and math.isnan(expected)
             )
+        elif isinstance(expected, complex):
+            both_nan = cmath.isnan(actual) and cmath.isnan(expected)
+            same = both_nan or cmath.isclose(actual, expected, rel_tol=1e-5, abs_tol=1e-7)
         else:
             same = actual == expected
         return None if same else ("value", f"{path}: got {actual}, want {expected}")
@@ -183,7 +189,7 @@ class Comparison:
         if self.loose_indices and indices:
             return None
         one, other = to_numpy(actual), to_numpy(expected)
-        if self.magnitude and one.dtype.kind == "f":
+        if self.magnitude and one.dtype.kind in "fc":
             one, other = np.abs(one), np.abs(other)
         tolerance = self.tolerance or TOLERANCES.get(dtype_name(expected.dtype), (0, 0))
         difference = value_difference(one, other, tolerance, self.scaled)

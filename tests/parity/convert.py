@@ -78,7 +78,7 @@ class Converter:
             raise Unsupported(f"device {value.device}, {value.ndim} dimensions")
         if value.layout is not torch.strided or value.is_quantized:
             raise Unsupported(f"layout {value.layout}")
-        if value.is_complex() or value.dtype in (torch.bfloat16, torch.complex32):
+        if value.dtype in (torch.bfloat16, torch.complex32):
             raise Unsupported(f"dtype {value.dtype}")
         array = strided_copy(value)
         if self.module is torch:
@@ -106,7 +106,7 @@ class Converter:
         if isinstance(value, torch.dtype):
             if self.module is torch:
                 return value
-            if value.is_complex or value is torch.bfloat16:
+            if value in (torch.bfloat16, torch.complex32):
                 raise Unsupported(f"dtype {value}")
             return self.attribute(dtype_name(value))
         if isinstance(value, torch.device):

@@ -286,8 +286,11 @@ class Checker:
                 dtype = getattr(torch, name)
                 if dtype in self.op.dtypes and not self.late():
                     self.guard(name, "samples", self.check_dtype, dtype)
-            if self.gradients and self.op.supports_autograd and torch.float64 in self.op.dtypes:
-                self.guard("float64", "gradients", self.check_gradients)
+            if self.gradients and self.op.supports_autograd:
+                if torch.float64 in self.op.dtypes:
+                    self.guard("float64", "gradients", self.check_gradients, torch.float64)
+                if "complex128" in self.dtypes and torch.complex128 in self.op.dtypes:
+                    self.guard("complex128", "gradients", self.check_gradients, torch.complex128)
             reflected = self.op.name.startswith("__")  # their errors are about descriptors of a C type
             if self.errors and self.op.error_inputs_func is not None and not reflected:
                 self.guard("", "errors", self.check_errors)
@@ -378,8 +381,6 @@ class Checker:
 
     def check_sample(self, sample, index, dtype, where):
         expected = self.call(torch, self.reference, sample)
-        if has_complex(expected.value):
-            raise Unsupported("complex result")
         actual = self.call(self.module, self.function, sample)
         comparison = self.comparison(sample, loose_indices=self.loose(sample))
         if dtype == "float16" and comparison.values and self.closer_to_float32(sample, actual, expected, comparison):
@@ -591,8 +592,8 @@ class Checker:
 
     # ---- gradients
 
-    def check_gradients(self):
-        samples = self.samples(torch.float64, True, self.max_samples)
+    def check_gradients(self, dtype):
+        samples = self.samples(dtype, True, self.max_samples)
         for index, sample in enumerate(samples):
             if self.late():
                 return
@@ -611,8 +612,6 @@ class Checker:
         theirs = Differentiated(torch, self.op, self.reference, sample)
         if theirs.error is not None or not any(tensor.requires_grad for tensor in theirs.outputs):
             return
-        if any(tensor.is_complex() for tensor in theirs.outputs):
-            raise Unsupported("complex result")
         ours = Differentiated(self.module, self.op, self.function, sample)
         if ours.error is not None:
             self.add("grad", "float64", where, f"forward raised {one_line(ours.error)}{innermost(ours.error)}")
@@ -750,12 +749,6 @@ def as_tuple(value):
     return value if isinstance(value, (tuple, list)) else (value,)
 
 
-def has_complex(value):
-    if isinstance(value, torch.dtype):
-        return value.is_complex
-    return isinstance(value, complex) or any(tensor.is_complex() for tensor in flatten(value, torch))
-
-
 def with_out(function, out, module):
     def call(*args, **kwargs):
         return function(*args, **kwargs, out=out)
@@ -808,7 +801,8 @@ def main(arguments=None):
         "names", nargs="*", metavar="NAME", help="operator names or shell patterns: add 'linalg.*' max/binary"
     )
     parser.add_argument("--family", choices=[*FAMILIES, "elementwise", "reduce", "shape", "nn.functional"])
-    parser.add_argument("--dtype", action="append", choices=DTYPES, help="only this dtype (may be repeated)")
+    choices = (*DTYPES, "complex64", "complex128")
+    parser.add_argument("--dtype", action="append", choices=choices, help="only this dtype (may be repeated)")
     parser.add_argument("--max-samples", type=int, default=12, help="samples per dtype")
     parser.add_argument("--seconds", type=float, default=25.0, help="time limit per operator")
     parser.add_argument("--no-grad", action="store_true", help="leave gradients out")

@@ -7,7 +7,7 @@ pytest.importorskip("expecttest")  # torch.testing._internal needs it
 
 import minigrad  # noqa: E402
 from tests.parity.convert import Unsupported  # noqa: E402
-from tests.parity.opinfo import Checker, find, op_db, operator_name  # noqa: E402
+from tests.parity.opinfo import Checker, family_of, find, op_db, operator_name  # noqa: E402
 
 # Intended differences: operator -> (checks that differ, why). An entry that differs no longer fails.
 KNOWN_DIFFERENCES = {
@@ -39,6 +39,7 @@ def present():
 
 OPERATORS = list(present())
 DTYPES = ("float32", "float64", "int64", "float16", "bool")
+COMPLEX = ("complex64", "complex128")  # of families that compute with complex numbers
 
 
 @pytest.fixture(autouse=True, scope="module")
@@ -52,7 +53,8 @@ def one_thread():
 @pytest.mark.parametrize("op", OPERATORS, ids=operator_name)
 def test_operator(op):
     """Values, dtypes, views, variants, out=, gradients to second order and errors agree with PyTorch."""
-    report = Checker(op, minigrad, dtypes=DTYPES, max_samples=4, seconds=20.0).run()
+    dtypes = DTYPES + COMPLEX if family_of(op) == "fft" else DTYPES
+    report = Checker(op, minigrad, dtypes=dtypes, max_samples=4, seconds=20.0).run()
     checks, reason = KNOWN_DIFFERENCES.get(operator_name(op), ((), ""))
     unexpected = [str(mismatch) for mismatch in report.mismatches if mismatch.check not in checks]
     assert not unexpected, "\n".join(unexpected[:20])

@@ -1,0 +1,10 @@
+"""Fourier transforms under PyTorch's names (torch.fft): differentiable, in the precision of their input.
+
+Source: https://docs.pytorch.org/docs/stable/fft.html
+"""
+
+from minigrad.ops.fourier import TRANSFORMS, fftfreq, fftshift, ifftshift, rfftfreq
+
+globals().update(TRANSFORMS)
+
+__all__ = [*TRANSFORMS, "fftfreq", "rfftfreq", "fftshift", "ifftshift"]  # noqa: PLE0604 - names made in ops/
