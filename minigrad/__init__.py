@@ -80,8 +80,8 @@ globals().update(_FUNCTIONS)  # every public function registered in ops/
 
 
 # What is imported when it is first asked for, so that `import minigrad` is quick: submodules, and functions of theirs.
-_MODULES_ON_DEMAND = ("distributions", "fft", "recipes", "serialization", "signal", "vision")
-_FUNCTIONS_ON_DEMAND = {"load": "serialization", "save": "serialization", **_ON_DEMAND}
+_MODULES_ON_DEMAND = ("distributions", "fft", "func", "recipes", "serialization", "signal", "vision")
+_FUNCTIONS_ON_DEMAND = {"load": "serialization", "save": "serialization", "vmap": "func", **_ON_DEMAND}
 
 
 def __getattr__(name):

@@ -25,8 +25,6 @@ ABSENT = {
     "hub": "nothing is downloaded; build the model and load_state_dict() its weights",
     "autocast": "mixed precision is not supported yet; convert with .half() or .float()",
     "amp": "mixed precision is not supported yet; convert with .half() or .float()",
-    "func": "use minigrad.autograd.functional and autograd.grad",
-    "vmap": "write the batch dimension out; most functions broadcast",
 }
 
 

@@ -27,12 +27,13 @@ from minigrad.backend.dtypes import (
     set_default_dtype,
     storable,
 )
-from minigrad.backend.rng import Generator, default_generator, initial_seed, manual_seed, seed
+from minigrad.backend.rng import DRAWS, Generator, default_generator, initial_seed, manual_seed, seed
 from minigrad.backend.switches import CONVOLUTIONS
 from minigrad.backend.threads import get_num_threads, parallel_for, parallel_ranges, scratch, set_num_threads
 
 __all__ = [
     "CONVOLUTIONS",
+    "DRAWS",
     "DTYPES",
     "FLOAT_CODES",
     "Generator",

@@ -2,11 +2,21 @@
 
 import functools
 import os
+import threading
 
 from minigrad.backend.arrays import np
 from minigrad.backend.devices import cupy_module, device
 
 _MASK = (1 << 64) - 1
+
+
+class _Draws(threading.local):
+    """Who wants to know, in this thread, that random numbers are about to be drawn (vmap)."""
+
+    observer = None  # function of the generator and the array module
+
+
+DRAWS = _Draws()
 
 
 class Generator:
@@ -40,6 +50,8 @@ class Generator:
 
     def on(self, module):
         """Return the random generator of an array module (numpy or cupy), seeded alike."""
+        if DRAWS.observer is not None:
+            DRAWS.observer(self, module)
         if module is np:
             return self.numpy
         index = cupy_module().cuda.runtime.getDevice()

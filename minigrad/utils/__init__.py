@@ -7,7 +7,7 @@ __all__ = ["checkpoint", "data"]
 
 def __getattr__(name):
     """Import a submodule when it is first asked for, so that `import minigrad` is quick."""
-    if name in __all__:
+    if name in __all__ or name == "_pytree":
         return _importlib.import_module(f"{__name__}.{name}")
     raise AttributeError(f"module '{__name__}' has no attribute '{name}'")
 

@@ -20,3 +20,12 @@ from minigrad.nn.utils.fusion import (
 )
 from minigrad.nn.utils.norms import remove_spectral_norm, remove_weight_norm, spectral_norm, weight_norm
 from minigrad.nn.utils.penalties import l1_penalty, l2_penalty, select_parameters
+
+
+def __getattr__(name):
+    """Import stateless when it is first asked for."""
+    if name == "stateless":
+        import importlib
+
+        return importlib.import_module(f"{__name__}.stateless")
+    raise AttributeError(f"module '{__name__}' has no attribute '{name}'")
