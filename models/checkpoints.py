@@ -22,7 +22,7 @@ from models.common import CommandError
 
 FORMAT = "minigrad checkpoint"
 BEST, LAST = "best.pt", "last.pt"
-UNREADABLE = (OSError, RuntimeError, ValueError, EOFError, KeyError, TypeError)
+UNREADABLE = (OSError, RuntimeError, ValueError, EOFError, KeyError, TypeError, ImportError)
 UNREADABLE += (zipfile.BadZipFile, pickle.UnpicklingError)
 
 
@@ -113,7 +113,7 @@ def read(path, name=None, options=None, image_size=None, named_by="--model"):
     if not path.is_file():
         raise CommandError(f"{path}: no such checkpoint")
     try:
-        content = minigrad.load(path, map_location="cpu", weights_only=True)
+        content = registry.read_file(path)
     except UNREADABLE as error:
         raise CommandError(f"{path}: not a readable checkpoint ({_short(error)})") from error
     if isinstance(content, dict) and content.get("format") == FORMAT:

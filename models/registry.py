@@ -4,6 +4,7 @@ import functools
 import inspect
 import os
 import pickle
+import re
 import zipfile
 
 import minigrad
@@ -11,6 +12,12 @@ from minigrad.nn import init
 
 COMMON = ("num_classes", "in_channels", "image_size")  # every builder takes these: positive integers
 NESTED = ("model", "state_dict", "model_state_dict")  # where checkpoints keep the network's weights
+# Names in files that torchvision published before it renamed layers, and what they are now: DenseNet's, ViT's.
+OLD_NAMES = (
+    (re.compile(r"(denselayer\d+\.(?:norm|relu|conv))\.([12]\.)"), r"\1\2"),
+    (re.compile(r"(\.mlp)\.linear_1\."), r"\1.0."),
+    (re.compile(r"(\.mlp)\.linear_2\."), r"\1.3."),
+)
 
 _BUILDERS = {}
 
@@ -136,7 +143,7 @@ def load_weights(model, path):
 
 
 def read_weights(path):
-    """The state_dict in a file made by minigrad.save or torch.save, as torchvision publishes them.
+    """The state_dict in a file made by minigrad.save or torch.save, as torchvision publishes them, or by safetensors.
 
     The file holds the state_dict itself or a checkpoint: a dict with the state_dict under "model", "state_dict" or
     "model_state_dict". The prefix "module." of parallel training is taken off.
@@ -152,10 +159,29 @@ def read_weights(path):
             "alexnet-owt-7be5be79.pth"
         )
     try:
-        content = minigrad.load(path, map_location="cpu", weights_only=True)
+        content = read_file(path)
     except (RuntimeError, ValueError, EOFError, KeyError, zipfile.BadZipFile, pickle.UnpicklingError) as error:
         raise RuntimeError(f"weights: {path} cannot be read: {error}") from error
     return state_of(content, path)
+
+
+def read_file(path):
+    """What a file of minigrad.save, torch.save or safetensors holds, on the CPU.
+
+    Raises:
+        RuntimeError: for a damaged file of safetensors.
+        Exception: what minigrad.load raises, for others.
+    """
+    with open(path, "rb") as file:
+        begins = file.read(9)
+    # A safetensors file begins with the length of its header (8 bytes) and the header, in JSON.
+    if not (begins[8:] == b"{" or os.fspath(path).endswith(".safetensors")):
+        return minigrad.load(path, map_location="cpu", weights_only=True)
+    files = minigrad.serialization.safetensors
+    try:
+        return files.load_file(path)
+    except (TypeError, files.error_class()) as error:
+        raise RuntimeError(str(error)) from error
 
 
 def state_of(content, path):
@@ -182,6 +208,7 @@ def fit_state(model, state, path):
         RuntimeError: for missing and unexpected keys and for other shapes, naming both.
     """
     own = model.state_dict()
+    state = {name if name in own else _renamed(name): value for name, value in state.items()}
     absent = tuple(f"{part}." for part in getattr(model, "training_parts", ()) if getattr(model, part) is None)
     state = {name: value for name, value in state.items() if not name.startswith(absent)}
     optional = {name for name in own if name.endswith("num_batches_tracked")}  # absent from files before PyTorch 0.4.1
@@ -201,6 +228,12 @@ def fit_state(model, state, path):
             "build the network with the file's num_classes, in_channels and image_size"
         )
     model.load_state_dict({**{name: own[name] for name in optional}, **state})
+
+
+def _renamed(name):
+    for old, new in OLD_NAMES:
+        name = old.sub(new, name)
+    return name
 
 
 def _first(keys, count=3):

@@ -30,11 +30,12 @@ def test_core_dependencies_are_two(config):
 
 def test_extras(config):
     extras = config["options.extras_require"]
-    assert set(extras) == {"cuda", "demo", "graph", "tensorboard", "dev"}
+    assert set(extras) == {"cuda", "demo", "graph", "safetensors", "tensorboard", "dev"}
     assert names(extras["demo"]) == {"matplotlib", "pillow", "scikit-learn", "tqdm"}
     assert names(extras["tensorboard"]) == {"tensorboardX"}
     assert names(extras["graph"]) == {"igraph", "matplotlib"}
-    assert "minigrad-cnn[demo,graph,tensorboard]" in extras["dev"]
+    assert names(extras["safetensors"]) == {"safetensors"}
+    assert "minigrad-cnn[demo,graph,safetensors,tensorboard]" in extras["dev"]
 
 
 def test_the_distribution_has_a_name_of_its_own(config):

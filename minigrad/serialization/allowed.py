@@ -140,6 +140,7 @@ _CALLS = {
     "torch._utils._rebuild_tensor_v3": rebuild.rebuild_tensor_v3,
     "torch._utils._rebuild_parameter": rebuild.rebuild_parameter,
     "torch._utils._rebuild_parameter_with_state": rebuild.rebuild_parameter_with_state,
+    "torch.nn.parameter.Parameter": rebuild.make_parameter,
     "torch._tensor._rebuild_from_type_v2": rebuild.rebuild_from_type,
     "numpy.dtype": _make_numpy_dtype,
     "numpy.core.multiarray.scalar": _make_numpy_scalar,
@@ -148,7 +149,7 @@ _CALLS = {
     "numpy._core.multiarray._reconstruct": _make_numpy_array,
 }
 _MERE_NAMES = (
-    *FACTORIES, "numpy.ndarray", "torch.Tensor", "torch.nn.parameter.Parameter", "torch.bfloat16",
+    *FACTORIES, "numpy.ndarray", "torch.Tensor", "torch.bfloat16",
     "torch.storage.UntypedStorage", *(f"torch.{name}" for name in STORAGE_DTYPES),
     *(f"torch.cuda.{name}" for name in STORAGE_DTYPES),
 )  # fmt: skip

@@ -22,10 +22,11 @@ _JAN_1_1980 = 0x21  # the earliest day a zip can name
 class Writer:
     """Writes records one after the other to a file that only needs ``write``; ``close`` adds the directory."""
 
-    def __init__(self, file):
+    def __init__(self, file, checksums=True):
         self.file = file
         self.position = 0
         self.entries = []
+        self.checksums = checksums  # False: zeros in their place, which readers take for none
         self.checksum = 0  # of everything recorded
 
     def _write(self, data):
@@ -36,7 +37,7 @@ class Writer:
         """Add a record: bytes, or a flat memoryview of bytes."""
         encoded = name.encode()
         size = len(data)
-        crc = zlib.crc32(data)
+        crc = zlib.crc32(data) if self.checksums else 0
         self.checksum = zlib.crc32(encoded, zlib.crc32(crc.to_bytes(4, "little"), self.checksum))
         large = size >= _LIMIT32
         extra = struct.pack("<2H2Q", 1, 16, size, size) if large else b""

@@ -2,12 +2,12 @@
 
 import hashlib
 import io
-import mmap as mapping
 import os
 import sys
+from pickle import UnpicklingError
 
 from minigrad.backend import np
-from minigrad.serialization import archive, legacy
+from minigrad.serialization import archive, legacy, options
 from minigrad.serialization.atomic import replaced
 from minigrad.serialization.limited import Limited, fill
 from minigrad.serialization.pickler import Pickler, flat_bytes
@@ -20,10 +20,12 @@ def save(obj, f, pickle_module=None, pickle_protocol=2, _use_new_zipfile_seriali
 
     Arguments: obj (tensors, Parameters, dict, list, tuple, set, OrderedDict, Counter, numbers, strings, bytes, None,
     Size, dtype, device, layout; also defaultdict and NumPy's numbers and arrays, which PyTorch opens with
-    weights_only=False); f (path, or an object with ``write``). Tensors that share memory do so in the file, views keep
-    their strides. A path is written atomically: at any moment it is the old file or the whole new one.
-    Raises TypeError for anything else in obj, saying where it is, RuntimeError where the folder does not exist, and
-    for pickle arguments other than PyTorch's defaults.
+    weights_only=False); f (path, or an object with ``write``); pickle_protocol (2 to 5, as which the pickle is marked:
+    the operations of 2, which all of them have, are used); _use_new_zipfile_serialization (False: the format that
+    PyTorch wrote before 1.6). Tensors that share memory do so in the file, views keep their strides. A path is written
+    atomically: at any moment it is the old file or the whole new one.
+    Raises TypeError for anything else in obj, saying where it is, RuntimeError where the folder does not exist or for
+    another pickle_module, ValueError for another protocol, OSError where the file can't be written.
     Source: https://docs.pytorch.org/docs/stable/generated/torch.save.html
 
     >>> import io
@@ -36,30 +38,32 @@ def save(obj, f, pickle_module=None, pickle_protocol=2, _use_new_zipfile_seriali
     """
     if pickle_module is not None and getattr(pickle_module, "__name__", "") != "pickle":
         raise RuntimeError("save: pickle_module can't be chosen: minigrad writes PyTorch's format itself")
-    if pickle_protocol != 2:
-        raise RuntimeError(f"save: pickle_protocol must be 2, PyTorch's default, but got {pickle_protocol}")
-    if not _use_new_zipfile_serialization:
-        raise RuntimeError("save: only PyTorch's zip format (1.6 and newer) is written; the older one is read only")
-    pickler = Pickler()
+    if type(pickle_protocol) is not int or not 2 <= pickle_protocol <= 5:
+        raise ValueError(f"save: pickle_protocol must be 2, 3, 4 or 5, but got {pickle_protocol!r}")
+    if not _use_new_zipfile_serialization and options.data_is_skipped():
+        raise RuntimeError("Cannot use skip_data=True with _use_new_zipfile_serialization=False")
+    pickler = Pickler(pickle_protocol, old=not _use_new_zipfile_serialization)
     data = pickler.dump(obj)
+    write = _write if _use_new_zipfile_serialization else legacy.write
     if isinstance(f, (str, os.PathLike)):
         with replaced(f) as file:
-            _write(file, data, pickler.storages)
+            write(file, data, pickler)
     elif hasattr(f, "write"):
-        _write(f, data, pickler.storages)
+        write(f, data, pickler)
     else:
         raise AttributeError(f"expected 'f' to be a path or a file object with a 'write' attribute, but got {type(f)}")
 
 
-def _write(file, data, storages):
+def _write(file, data, pickler):
     """Write the archive of a pickle and its storages."""
-    writer = archive.Writer(file)
+    writer = archive.Writer(file, options.get_crc32_options())
     writer.add("archive/data.pkl", data)
     writer.add("archive/.format_version", b"1")
     writer.add("archive/.storage_alignment", str(archive.ALIGNMENT).encode())
     writer.add("archive/byteorder", sys.byteorder.encode())
-    for key, root in enumerate(storages):
-        writer.add(f"archive/data/{key}", memoryview(flat_bytes(root)))
+    for key, root in enumerate(pickler.storages):
+        flat = options.zeros(root.nbytes) if options.data_is_skipped() else flat_bytes(root)
+        writer.add(f"archive/data/{key}", memoryview(flat))
     writer.add("archive/version", b"3\n")
     digest = hashlib.sha256(data + writer.checksum.to_bytes(4, "little")).digest()
     identity = str(int.from_bytes(digest[:16], "little")).zfill(40)[-40:]
@@ -73,7 +77,8 @@ def load(f, map_location=None, pickle_module=None, *, weights_only=None, mmap=No
     Arguments: f (path, or an object with read, seek and tell); map_location (where tensors go: a device, its name, a
     dict of locations, or a function of (storage, location)); weights_only (True, False and None are the same: tensors,
     containers and numbers are read, nothing else ever); mmap (True: the tensors look at the file itself, which is read
-    when they are; writing to them copies and leaves the file alone); encoding, errors (of strings of Python 2).
+    when they are; writing to them copies and leaves the file alone, see set_default_mmap_options); encoding, errors (of
+    strings of Python 2).
     bfloat16 becomes float32, exactly. Raises pickle.UnpicklingError for a file with anything else, by its name, or a
     damaged one, RuntimeError or EOFError for one that is cut off, RuntimeError for a GPU that is not there.
     Source: https://docs.pytorch.org/docs/stable/generated/torch.load.html
@@ -116,11 +121,22 @@ def _load(file, path, place, mmap, strings):
     file.seek(start)
     if begins == b"PK\3\4":
         reader = archive.Reader(file, length)
-        memory = mapping.mmap(file.fileno(), 0, access=mapping.ACCESS_COPY) if mmap else None
+        memory = options.map_file(path) if mmap else None
         return _load_archive(reader, memory, place, strings)
     if mmap:
         raise RuntimeError("mmap can only be used with files in PyTorch's zip format (1.6 and newer)")
+    if _is_tar(file, start):
+        raise UnpicklingError(
+            "the file is a tar archive, PyTorch's format of before 0.1.10, which is not read: write it again with "
+            "torch.save(torch.load(path, weights_only=False), path) of PyTorch"
+        )
     return legacy.load(Limited(file, length - start), place, strings)
+
+
+def _is_tar(file, start):
+    begins = file.read(512)
+    file.seek(start)
+    return begins[257:262] == b"ustar"
 
 
 def _load_archive(reader, memory, place, strings):
@@ -129,7 +145,7 @@ def _load_archive(reader, memory, place, strings):
         raise RuntimeError(
             "the file is a TorchScript archive (torch.jit.save), which has code in it: save model.state_dict() instead"
         )
-    order = reader.read("byteorder") if "byteorder" in reader else b"little"
+    order = reader.read("byteorder") if "byteorder" in reader else options.default_byte_order().encode()
     if order not in (b"little", b"big"):
         raise RuntimeError(f"the file is damaged: its byte order is {order[:20]!r}")
     swap = order.decode() != sys.byteorder
@@ -141,7 +157,9 @@ def _load_archive(reader, memory, place, strings):
             start, length = reader.find(f"data/{key}")
             if length < size:
                 raise RuntimeError(f"the file is damaged: storage {key} has {length} of {size} bytes")
-            if memory is not None:
+            if options.data_is_skipped():
+                raw = options.zeros(size)
+            elif memory is not None:
                 raw = np.frombuffer(memory, np.uint8, size, start) if size else np.empty(0, np.uint8)
             else:
                 raw = np.empty(size, np.uint8)

@@ -1,16 +1,32 @@
-"""Reads PyTorch's file format of before 1.6: five pickles in a row, then the bytes of all storages."""
+"""PyTorch's file format of before 1.6: five pickles in a row, then the bytes of all storages."""
 
+import pickle
 import struct
 import sys
 from pickle import UnpicklingError
 
 from minigrad.backend import np
 from minigrad.serialization.names import numpy_dtype
+from minigrad.serialization.pickler import flat_bytes
 from minigrad.serialization.storages import Storage, reference
 from minigrad.serialization.unpickler import Unpickler
 
 MAGIC = 0x1950A86A20F9469CFC6C
 PROTOCOL = 1001
+
+
+def write(file, data, pickler):
+    """Write the pickle of an object and the storages it refers to."""
+    protocol = data[1]
+    sizes = {"short": 2, "int": 4, "long": 4}
+    system = {"protocol_version": PROTOCOL, "little_endian": sys.byteorder == "little", "type_sizes": sizes}
+    for value in (MAGIC, PROTOCOL, system):
+        file.write(pickle.dumps(value, protocol))
+    file.write(data)
+    file.write(pickle.dumps([str(key) for key in range(len(pickler.storages))], protocol))
+    for root, count in zip(pickler.storages, pickler.counts):
+        file.write(struct.pack("<q", count))
+        file.write(memoryview(flat_bytes(root)))
 
 
 def load(file, place, strings):

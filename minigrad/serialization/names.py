@@ -30,6 +30,11 @@ REFUSED_DTYPES = (
 DTYPE_NAMES = (*STORAGE_CLASSES, *UNTYPED)
 
 
+def is_widened(name):
+    """Return whether elements of that dtype become float32: bfloat16, unless minigrad has it in NumPy's two bytes."""
+    return name == "bfloat16" and (name not in DTYPES or DTYPES[name].numpy.itemsize != 2)
+
+
 def numpy_dtype(name):
     """Return the NumPy dtype in which elements of PyTorch's dtype of that name lie in a file."""
-    return np.dtype("uint16") if name == "bfloat16" else DTYPES[name].numpy
+    return np.dtype("uint16") if is_widened(name) else DTYPES[name].numpy

@@ -8,7 +8,8 @@ from minigrad.backend import device, dtype, memory_root, np, xp
 from minigrad.ops.layout import layout
 from minigrad.serialization import safe_globals
 from minigrad.serialization.names import STORAGE_CLASSES
-from minigrad.tensor import Size, Tensor, data_pointer
+from minigrad.serialization.storages import location_tag
+from minigrad.tensor import Size, Tensor, data_pointer, wrap
 from minigrad.variable import Parameter, Variable, View
 
 FACTORIES = (list, dict, set, tuple, int, float, str, bool)  # of a defaultdict
@@ -21,9 +22,11 @@ class Pickler:
     it says where in the object that is.
     """
 
-    def __init__(self):
-        self.out = bytearray(b"\x80\x02")
+    def __init__(self, protocol=2, old=False):
+        self.out = bytearray((0x80, protocol))
+        self.old = old  # whether for the format before PyTorch 1.6
         self.storages = []  # flat arrays, in the order of their keys
+        self.counts = []  # of their elements, as the references say
         self._keys = {}  # id of the array owning the memory -> (key, dtype name)
         self._memo = {}  # id of an object, or a value of its own -> number
         self._kept = []  # what ids were taken of
@@ -286,7 +289,7 @@ class Pickler:
     def _write_rebuild_arguments(self, arguments, requires_grad):
         name, root, offset, shape, strides, array = arguments
         self.out += b"("
-        self._storage(root, name, array)
+        self._storage(root, name, array.itemsize)
         self._int(offset)
         self._plain_tuple(shape)
         self._plain_tuple(strides)
@@ -296,11 +299,13 @@ class Pickler:
             self._global("torch", name)
         self.out += b"t"
 
-    def _storage(self, root, name, array):
+    def _storage(self, root, name, itemsize):
         """Write the reference to a storage: ('storage', class, key, location, number of elements)."""
         known = self._keys.get(id(root))
+        count = root.nbytes // itemsize if name in STORAGE_CLASSES else root.nbytes
         if known is None:
             known = self._keys[id(root)] = (str(len(self.storages)), name)
+            self.counts.append(count)
             self.storages.append(root)
             self._kept.append(root)
         key, first = known
@@ -309,18 +314,18 @@ class Pickler:
                 "Cannot save multiple tensors or storages that view the same data as different types "
                 f"({first} and {name}); clone() one of them"
             )
-        location = "cpu" if isinstance(array, np.ndarray) else f"cuda:{array.device.id}"
+        location = location_tag(wrap(root))
         self.out += b"("
         self._string("storage")
         if name in STORAGE_CLASSES:
             self._global("torch", STORAGE_CLASSES[name])
-            count = root.nbytes // array.itemsize
         else:
             self._global("torch.storage", "UntypedStorage")
-            count = root.nbytes
         self._string(key)
         self._string(location)
         self._int(count)
+        if self.old:
+            self._none(None)  # what part of another storage it is
         self.out += b"tQ"
 
     # ------------------------------------------------------------------ NumPy's and the user's objects

@@ -106,6 +106,23 @@ def rebuild_tensor_v3(unpickler, storage, offset, shape, strides, requires_grad,
     return _tensor(storage, name, offset, shape, strides, requires_grad, metadata)
 
 
+def make_parameter(unpickler, data, requires_grad=True):
+    """Make the Parameter of a file from before PyTorch 0.4; set_parameter_state follows."""
+    return rebuild_parameter(unpickler, data, requires_grad, None)
+
+
+def set_parameter_state(parameter, state):
+    """Do what a Parameter's state in such files says: (requires_grad, volatile, hooks), alone or after the data."""
+    if type(state) is tuple and len(state) == 5:  # data, gradient, hooks, requires_grad, volatile
+        parameter.array = _expect_tensor(state[0]).array
+        state = state[3], state[4], state[2]
+    if type(state) is not tuple or len(state) != 3 or type(state[0]) is not bool:
+        raise UnpicklingError("the checkpoint is damaged: a Parameter without its state")
+    if state[0]:
+        _check_grad(parameter.array)
+    parameter._requires_grad = state[0]
+
+
 def rebuild_parameter(unpickler, data, requires_grad, hooks):
     tensor = _expect_tensor(data)
     if requires_grad:

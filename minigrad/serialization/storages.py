@@ -3,7 +3,7 @@
 from pickle import UnpicklingError
 
 from minigrad.backend import cuda_device_count, device, move, np
-from minigrad.serialization.names import STORAGE_DTYPES, numpy_dtype
+from minigrad.serialization.names import STORAGE_DTYPES, is_widened, numpy_dtype
 
 
 class FromOutside(Exception):  # noqa: N818
@@ -56,7 +56,7 @@ class Storage:
         if self._seen_as is not None and self._seen_as[0] == dtype_name:
             return self._seen_as[1]
         if self._seen_as is not None:
-            if self.swap or self.device.type != "cpu" or "bfloat16" in (dtype_name, self._seen_as[0]):
+            if self.swap or self.device.type != "cpu" or any(map(is_widened, (dtype_name, self._seen_as[0]))):
                 raise UnpicklingError(f"a storage is used as {self._seen_as[0]} and as {dtype_name}")
         kind = numpy_dtype(dtype_name)
         usable = len(self.raw) // kind.itemsize * kind.itemsize
@@ -65,7 +65,7 @@ class Storage:
             flat = flat.copy()
         if self.swap:
             flat = _swapped(flat)
-        if dtype_name == "bfloat16":
+        if is_widened(dtype_name):
             flat = widened(flat)
         self._seen_as = (dtype_name, move(flat, self.device))
         return self._seen_as[1]
@@ -165,10 +165,7 @@ def placement(map_location):
 
 
 def _by_function(storage, function):
-    try:
-        chosen = function(storage, storage.location)
-    except Exception as error:
-        raise FromOutside(error) from error
+    chosen = _called(function, storage)
     if chosen is None:
         return _where_it_was(storage)
     if not isinstance(chosen, Storage):
@@ -177,16 +174,97 @@ def _by_function(storage, function):
     return chosen
 
 
+def _called(function, storage, location=None):
+    try:
+        return function(storage, storage.location if location is None else location)
+    except Exception as error:
+        raise FromOutside(error) from error
+
+
 def _where_it_was(storage):
     return _at(storage, storage.location)
 
 
 def _at(storage, location):
+    for _, _, deserializer in _PACKAGES:
+        found = _called(deserializer, storage, location)
+        if found is not None and not isinstance(found, Storage):
+            raise FromOutside(TypeError(f"a deserializer must return the storage, but got {type(found).__name__}"))
+        if found is not None:
+            return found
+    raise RuntimeError(
+        f"don't know how to restore data location of a storage (tagged with {location!r}): minigrad knows cpu and "
+        "cuda; use map_location='cpu', or minigrad.serialization.register_package"
+    )
+
+
+def _to_cpu(storage, location):
+    return storage.cpu() if location == "cpu" else None
+
+
+def _to_cuda(storage, location):
     try:
         target = device(location)
     except (RuntimeError, TypeError):
-        raise RuntimeError(
-            f"don't know how to restore data location of a storage (tagged with {location!r}): minigrad knows cpu and "
-            "cuda; use map_location='cpu'"
-        ) from None
-    return storage.to(target)
+        return None
+    return storage.to(target) if target.type == "cuda" else None
+
+
+def _tag_of(kind):
+    return lambda storage: str(device(storage.device)) if device(storage.device).type == kind else None
+
+
+# (priority, storage -> location or None, (storage, location) -> storage or None); the lowest priority is asked first.
+_PACKAGES = [(10, _tag_of("cpu"), _to_cpu), (20, _tag_of("cuda"), _to_cuda)]
+
+
+def register_package(priority, tagger, deserializer):
+    """Say where ``save`` notes storages to be, and what ``load`` does with those that were noted to be somewhere.
+
+    Arguments: priority (int: the lowest is asked first; the CPU has 10, GPUs 20); tagger (function of the storage that
+    returns a location, a string, or None: not mine); deserializer (function of the storage and its location that
+    returns the storage, after its ``cpu()`` or ``cuda()``, or None).
+    Source: https://docs.pytorch.org/docs/stable/notes/serialization.html
+
+    >>> import minigrad as mg
+    >>> mg.serialization.register_package(30, lambda s: None, lambda s, where: s.cpu() if where == "tape" else None)
+    """
+    _PACKAGES.append((priority, tagger, deserializer))
+    _PACKAGES.sort(key=lambda package: package[0])
+
+
+def location_tag(storage):
+    """Return where ``save`` notes a storage (something with a ``device``) to be: "cpu", "cuda:0", …
+
+    Raises RuntimeError where nobody knows.
+    Source: https://docs.pytorch.org/docs/stable/notes/serialization.html
+
+    >>> import minigrad as mg
+    >>> mg.serialization.location_tag(mg.ones(1))
+    'cpu'
+    """
+    for _, tagger, _ in _PACKAGES:
+        location = tagger(storage)
+        if location is not None:
+            return location
+    raise RuntimeError(f"don't know how to determine data location of {type(storage)}")
+
+
+def default_restore_location(storage, location):
+    """Return a storage that ``load`` has made, after it has been told to lie at its location.
+
+    Raises RuntimeError for a location nobody knows and for a GPU that is not there.
+    Source: https://docs.pytorch.org/docs/stable/notes/serialization.html
+
+    >>> import io
+    >>> import minigrad as mg
+    >>> file = io.BytesIO()
+    >>> mg.save(mg.ones(2), file)
+    >>> _ = file.seek(0)
+    >>> mg.load(file, map_location=mg.serialization.default_restore_location)
+    tensor([1., 1.])
+    """
+    try:
+        return _at(storage, location)
+    except FromOutside as wrapped:
+        raise wrapped.error from None

@@ -13,7 +13,9 @@ from minigrad.backend import np
 from minigrad.serialization import safe_globals
 from minigrad.serialization.allowed import find
 from minigrad.serialization.placeholders import Name, Unfinished, UserName
+from minigrad.serialization.rebuild import make_parameter, set_parameter_state
 from minigrad.serialization.storages import FromOutside, Storage
+from minigrad.variable import Parameter
 
 
 class Unpickler:
@@ -249,6 +251,8 @@ class Unpickler:
         cls = self.stack.pop()
         if type(cls) is UserName and isinstance(cls.value, type) and type(arguments) is tuple:
             self.stack.append(cls.value.__new__(cls.value, *arguments))
+        elif type(cls) is Name and cls.make is make_parameter:
+            self.stack.append(self.called(cls, arguments))
         else:
             raise UnpicklingError(f"the checkpoint makes an object of {_shown(cls)}, which is not allowed")
 
@@ -264,6 +268,8 @@ class Unpickler:
             finished = self._dtype_of(target, state) if target.dtype is not None else self._array_of(state)
             self.stack[-1] = finished
             self.memo.update(dict.fromkeys(target.numbers, finished))
+        elif kind is Parameter:
+            set_parameter_state(target, state)
         elif any(kind is value for value in safe_globals.get_safe_globals()):
             _set_state(target, state)
         else:
