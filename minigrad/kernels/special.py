@@ -204,7 +204,7 @@ def _blocked(function):
     return run
 
 
-def _in_double(function):
+def in_double(function):
     """Compute an elementwise function in float64 and round the result to the dtype of the input."""
 
     @functools.wraps(function)
@@ -215,7 +215,7 @@ def _in_double(function):
     return run
 
 
-def _series(coefficients, t):
+def chebyshev_series(coefficients, t):
     """Return the Chebyshev series sum_j c_j T_j(t) by Clenshaw's recurrence; float32 needs fewer terms."""
     if t.dtype.char == "f":
         smallest = 1e-9 * max(map(abs, coefficients))
@@ -236,7 +236,7 @@ def _series(coefficients, t):
 def _erfcx_positive(x):
     """Return exp(x^2) erfc(x) for x >= 0."""
     x = xp(x).minimum(x, 1e150 if x.dtype.char == "d" else 1e30)
-    return _series(_ERFCX, (x - 3.75) / (x + 3.75)) / (1 + 2 * x)
+    return chebyshev_series(_ERFCX, (x - 3.75) / (x + 3.75)) / (1 + 2 * x)
 
 
 def _exp_minus_square(x):
@@ -249,7 +249,7 @@ def _exp_minus_square(x):
 
 def _erf_near(x):
     """Return erf(x) for |x| <= 1."""
-    return x * _series(_ERF_RATIO, 2 * x * x - 1)
+    return x * chebyshev_series(_ERF_RATIO, 2 * x * x - 1)
 
 
 def _polynomial(coefficients, t):
@@ -291,7 +291,7 @@ def erfc(x):
     return choose(size < 0.5, 1 - _erf_near(module.clip(x, -1, 1)), tail)
 
 
-@_in_double
+@in_double
 def erfcx(x):
     """Return exp(x^2) erfc(x)."""
     module = xp(x)
@@ -315,7 +315,7 @@ def _inverse_erfc(q):
     return x
 
 
-@_in_double
+@in_double
 def erfinv(y):
     """Return x with erf(x) = y; inf at 1, -inf at -1, NaN outside."""
     module = xp(y)
@@ -337,7 +337,7 @@ def _newton_erf(y):
     return x
 
 
-@_in_double
+@in_double
 def ndtri(p):
     """Return x with the standard normal distribution function p at x."""
     module = xp(p)
@@ -348,7 +348,7 @@ def ndtri(p):
     return choose((p < 0) | (p > 1) | module.isnan(p), module.full_like(p, np.nan), x)
 
 
-@_in_double
+@in_double
 def log_ndtr(x):
     """Return the logarithm of the standard normal distribution function."""
     module = xp(x)
@@ -388,7 +388,7 @@ def _lgamma_positive(x):
     return choose((x == 1) | (x == 2), module.zeros_like(x), near)
 
 
-@_in_double
+@in_double
 def lgamma(x):
     """Return log(|gamma(x)|); inf at zero and the negative integers."""
     module = xp(x)
@@ -415,7 +415,7 @@ def _digamma_positive(x):
     return total + module.log(shifted) - 0.5 / shifted + tail * square
 
 
-@_in_double
+@in_double
 def digamma(x):
     """Return the derivative of log(gamma(x)); -inf at zero (inf at -0), NaN at the negative integers."""
     module = xp(x)
@@ -473,7 +473,7 @@ def polygamma(x, n):
     return ((-1) ** (n + 1) * math.factorial(n) * value).astype(x.dtype, copy=False)
 
 
-@_in_double
+@in_double
 def _trigamma(x):
     """Return the second derivative of log(gamma(x)), reflected for x < 0.5."""
     module = xp(x)
@@ -488,35 +488,35 @@ def _trigamma(x):
 def _bessel(near, far, x):
     """Return exp(-x) I(x) for x >= 0 from the series on [0, 8] and on [8, inf)."""
     module = xp(x)
-    inner = _series(near, module.minimum(x, 8) / 4 - 1)
+    inner = chebyshev_series(near, module.minimum(x, 8) / 4 - 1)
     large = module.maximum(x, 8)
-    return choose(x <= 8, inner, _series(far, 16 / large - 1) / module.sqrt(large))
+    return choose(x <= 8, inner, chebyshev_series(far, 16 / large - 1) / module.sqrt(large))
 
 
-@_in_double
+@in_double
 def i0e(x):
     """Return exp(-|x|) I_0(x)."""
     return _bessel(_I0E_NEAR, _I0E_FAR, xp(x).abs(x))
 
 
-@_in_double
+@in_double
 def i1e(x):
     """Return exp(-|x|) I_1(x)."""
     module = xp(x)
     size = module.abs(x)
-    inner = _series(_I1E_NEAR, module.minimum(size, 8) / 4 - 1) * size
+    inner = chebyshev_series(_I1E_NEAR, module.minimum(size, 8) / 4 - 1) * size
     large = module.maximum(size, 8)
-    outer = _series(_I1E_FAR, 16 / large - 1) / module.sqrt(large)
+    outer = chebyshev_series(_I1E_FAR, 16 / large - 1) / module.sqrt(large)
     return module.copysign(choose(size <= 8, inner, outer), x)
 
 
-@_in_double
+@in_double
 def i0(x):
     """Return the modified Bessel function I_0(x)."""
     return i0e(x) * xp(x).exp(xp(x).abs(x))
 
 
-@_in_double
+@in_double
 def i1(x):
     """Return the modified Bessel function I_1(x)."""
     return i1e(x) * xp(x).exp(xp(x).abs(x))
