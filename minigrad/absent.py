@@ -2,29 +2,128 @@
 
 _SPARSE = "NumPy has no sparse arrays; use dense tensors"
 _COMPILED = "there is nothing to compile; call the function or module itself"
-_ALONE = "minigrad runs in one process; use it without"
+_QUANTIZED = "there are no quantized types; use float16 or float32"
+_STORAGE = "memory is made with its tensor; use tensor.storage() or tensor.untyped_storage()"
+_PROCESSES = "minigrad runs in one process; torch.distributed works with world_size=1"
+_GRAPH = "CUDA graphs are not recorded; call the function itself"
+_NVML = "it needs NVIDIA's management library; run nvidia-smi"
+_LIBRARY = (
+    "compiled extensions of PyTorch can't be loaded; write the operation with minigrad's own, or autograd.Function"
+)
+_DATAPIPES = "data pipes are not supported; write a Dataset or an IterableDataset"
+_ALLOCATOR = "memory on a GPU is CuPy's pool's; see cupy.cuda.set_allocator"
 
-# Name -> why it is absent and what to do.
+
+def _each(names, reason, owner=""):
+    return {owner + name: reason for name in names.split()}
+
+
+# Name after "torch." -> why it is absent and what to do; a module's reason holds for all that would be in it.
 ABSENT = {
     "bfloat16": "NumPy has no bfloat16; use float16 or float32",
     "BFloat16Tensor": "NumPy has no bfloat16; use HalfTensor or FloatTensor",
-    "compile": _COMPILED,
-    "jit": _COMPILED,
     "fx": _COMPILED,
-    "_dynamo": _COMPILED,
-    "distributed": _ALONE,
-    "multiprocessing": "use Python's multiprocessing; DataLoader has worker processes of its own",
-    "sparse": _SPARSE,
-    "sparse_coo_tensor": _SPARSE,
-    "sparse_csr_tensor": _SPARSE,
-    "quantization": "there are no quantized types; use float16 or float32",
-    "qint8": "there are no quantized types; use int8",
-    "quint8": "there are no quantized types; use uint8",
+    **_each("_dynamo _inductor export cond while_loop package", _COMPILED),
+    **_each(
+        "nested jagged nn.attention.flex_attention",
+        "tensors have one shape; pad them (nn.utils.rnn.pad_sequence) and use a mask",
+    ),
+    **_each(
+        "sparse sparse_coo sparse_csr sparse_csc sparse_bsr sparse_bsc sparse_coo_tensor sparse_csr_tensor "
+        "sparse_csc_tensor sparse_bsr_tensor sparse_bsc_tensor sparse_compressed_tensor hspmm hsmm sspaddmm smm",
+        _SPARSE,
+    ),
+    **_each(
+        "to_sparse to_sparse_coo to_sparse_csr to_sparse_csc to_sparse_bsr to_sparse_bsc coalesce is_coalesced "
+        "indices values sparse_dim dense_dim sparse_mask sparse_resize_ sparse_resize_and_clear_ crow_indices "
+        "col_indices ccol_indices row_indices",
+        _SPARSE,
+        "Tensor.",
+    ),
+    **_each(
+        "quantization ao qscheme quantize_per_tensor quantize_per_channel quantize_per_tensor_dynamic dequantize "
+        "per_tensor_affine per_channel_affine nn.quantized nn.qat nn.intrinsic.quantized",
+        _QUANTIZED,
+    ),
+    **_each("qint8 qint32 quint8 quint4x2 quint2x4", "there are no quantized types; use int8"),
+    **_each(
+        "dequantize int_repr q_scale q_zero_point q_per_channel_axis q_per_channel_scales "
+        "q_per_channel_zero_points qscheme",
+        _QUANTIZED,
+        "Tensor.",
+    ),
+    **_each(
+        "float8_e4m3fn float8_e4m3fnuz float8_e5m2 float8_e5m2fnuz float8_e8m0fnu float4_e2m1fn_x2",
+        "NumPy has no such type; use float16",
+    ),
     "complex32": "NumPy has no half-precision complex type; use complex64",
+    "chalf": "NumPy has no half-precision complex type; use complex64",
+    "Tensor.chalf": "NumPy has no half-precision complex type; use cfloat()",
     "onnx": "exporting models is not supported yet",
-    "hub": "nothing is downloaded; build the model and load_state_dict() its weights",
     "autocast": "mixed precision is not supported yet; convert with .half() or .float()",
     "amp": "mixed precision is not supported yet; convert with .half() or .float()",
+    **_each(
+        "distributed.rpc distributed.pipeline distributed.tensor distributed.fsdp distributed.optim "
+        "distributed.autograd distributed.elastic distributed.launch distributed.run distributed.checkpoint "
+        "distributed.algorithms distributed.nn distributed.device_mesh distributed.init_device_mesh "
+        "distributed.TCPStore distributed.FileStore distributed.HashStore distributed.P2POp "
+        "distributed.batch_isend_irecv",
+        _PROCESSES,
+    ),
+    **_each("classes library cuda.nccl utils.cpp_extension", _LIBRARY),
+    **_each(
+        "Storage FloatStorage DoubleStorage HalfStorage BFloat16Storage LongStorage IntStorage ShortStorage "
+        "CharStorage ByteStorage BoolStorage ComplexFloatStorage ComplexDoubleStorage",
+        _STORAGE,
+    ),
+    **_each(
+        "FloatStorage DoubleStorage HalfStorage BFloat16Storage LongStorage IntStorage ShortStorage CharStorage "
+        "ByteStorage BoolStorage ComplexFloatStorage ComplexDoubleStorage",
+        _STORAGE,
+        "cuda.",
+    ),
+    "cuda.BFloat16Tensor": "NumPy has no bfloat16; use HalfTensor or FloatTensor",
+    **_each(
+        "CUDAGraph graph make_graphed_callables graph_pool_handle graphs is_current_stream_capturing", _GRAPH, "cuda."
+    ),
+    **_each(
+        "utilization temperature power_draw clock_rate memory_usage device_memory_used list_gpu_processes",
+        _NVML,
+        "cuda.",
+    ),
+    **_each(
+        "MemPool CUDAPluggableAllocator caching_allocator_alloc caching_allocator_delete memory_snapshot "
+        "caching_allocator_enable caching_allocator_disabled change_current_allocator get_allocator_backend "
+        "use_mem_pool memory_stats_as_nested_dict",
+        _ALLOCATOR,
+        "cuda.",
+    ),
+    **_each(
+        "IterDataPipe MapDataPipe DFIterDataPipe DataChunk functional_datapipe datapipes graph",
+        _DATAPIPES,
+        "utils.data.",
+    ),
+    **_each("xpu mps mtia hip", 'there are CPUs and CUDA GPUs; use the device "cpu" or "cuda"'),
+    **_each("Tensor.xpu Tensor.ipu Tensor.mtia", 'there are CPUs and CUDA GPUs; use to("cpu") or cuda()'),
+    **_each(
+        "Tensor.to_mkldnn utils.mkldnn utils.bundled_inputs utils.mobile_optimizer",
+        "there is one layout in memory; use the tensor or module itself",
+    ),
+    **_each(
+        "symeig eig solve lstsq matrix_rank", "PyTorch removed it; use the function of that meaning in torch.linalg"
+    ),
+    **_each(
+        "Tensor.symeig Tensor.eig Tensor.solve Tensor.lstsq",
+        "PyTorch removed it; use the function of that meaning in torch.linalg",
+    ),
+    **_each("_six utils.ffi legacy", "PyTorch removed it; programs of that age need a line changed"),
+    **_each("masked futures monitor testing._internal", "it is not supported"),
+    "from_file": "use torch.from_numpy(numpy.memmap(...))",
+    "linalg.eig": "eigenvalues of a general matrix have no gradients here; use linalg.eigh for symmetric ones, or numpy",
+    "linalg.eigvals": "eigenvalues of a general matrix have no gradients here; use linalg.eigvalsh, or numpy",
+    "Tensor.reinforce": "PyTorch removed it; use distributions and -log_prob(action) * reward",
+    "Tensor.resize_as": "PyTorch deprecates it; use reshape_as",
+    "Tensor.record_stream": "memory on a GPU is given back in the order of its stream; synchronize before reading elsewhere",
 }
 
 
@@ -39,3 +138,24 @@ def explain(name, owner="minigrad"):
     """Return the message of the AttributeError for a name that a module of minigrad does not have."""
     reason = reason_of(f"{owner}.{name}".partition(".")[2])
     return f"module '{owner}' has no attribute '{name}'" + (f": {reason}." if reason else "")
+
+
+def getter(owner):
+    """Return the __getattr__ of a module: absent names raise AttributeError with the reason."""
+
+    def __getattr__(name):
+        raise AttributeError(explain(name, owner))
+
+    return __getattr__
+
+
+class AbsentAttribute:
+    """An attribute of Tensor that is absent: hasattr() says False, using it raises AttributeError with the reason."""
+
+    def __set_name__(self, owner, name):
+        self.name = name
+
+    def __get__(self, instance, owner):
+        raise AttributeError(
+            f"'{owner.__name__}' object has no attribute '{self.name}': {reason_of(f'Tensor.{self.name}')}."
+        )

@@ -7,6 +7,8 @@ RuntimeError in one clear sentence.
 import contextlib
 
 from minigrad import backend
+from minigrad.absent import explain
+from minigrad.ops import random as _random
 from minigrad.ops.legacy import legacy_types as _legacy_types
 from minigrad.tensor import as_device
 
@@ -225,3 +227,201 @@ seed_all = seed
 def initial_seed():
     """Return the last seed set."""
     return backend.initial_seed()
+
+
+# ------------------------------------------------------------------ PyTorch's older names, and more of memory
+max_memory_cached, memory_cached, reset_max_memory_cached = (
+    max_memory_reserved,
+    memory_reserved,
+    reset_peak_memory_stats,
+)
+has_half, has_magma = True, False
+
+
+def memory_stats(device=None):
+    """Return {"allocated_bytes.all.current": …, "reserved_bytes.all.peak": …}; empty without a GPU."""
+    if not is_available():
+        return {}
+    return {
+        "allocated_bytes.all.current": memory_allocated(device),
+        "allocated_bytes.all.peak": max_memory_allocated(device),
+        "reserved_bytes.all.current": memory_reserved(device),
+        "reserved_bytes.all.peak": max_memory_reserved(device),
+    }
+
+
+def memory_summary(device=None, abbreviated=False):
+    """Return memory_stats() as text, a line per number."""
+    _cupy()
+    rows = [f"{name:32s} {value / 2**20:12.1f} MiB" for name, value in memory_stats(device).items()]
+    return "\n".join([f"GPU {_index(device)}", *rows])
+
+
+def set_per_process_memory_fraction(fraction, device=None):
+    """Limit the memory of a GPU that is used to a fraction of it; ValueError outside of 0 … 1."""
+    if not 0 <= fraction <= 1:
+        raise ValueError(f"Invalid fraction value: {fraction}. Allowed range: 0~1")
+    cupy = _cupy()
+    with cupy.cuda.Device(_index(device)):
+        cupy.get_default_memory_pool().set_limit(fraction=fraction)
+
+
+def ipc_collect():
+    """Give back memory that other processes used: none is shared here; RuntimeError without a GPU."""
+    _cupy()
+
+
+def can_device_access_peer(device, peer_device):
+    """Return whether a GPU can read another one's memory."""
+    return bool(_cupy().cuda.runtime.deviceCanAccessPeer(_index(device), _index(peer_device)))
+
+
+def is_tf32_supported():
+    """Return whether the current GPU could multiply in TF32, which is never chosen here."""
+    return is_available() and get_device_capability()[0] >= 8
+
+
+def get_arch_list():
+    """Return []: CuPy compiles its kernels for the GPU that is there."""
+    return []
+
+
+def get_gencode_flags():
+    """Return "": CuPy compiles its kernels for the GPU that is there."""
+    return ""
+
+
+# ------------------------------------------------------------------ random numbers: one generator serves all devices
+def get_rng_state(device="cuda"):
+    """Return the state of the random numbers; RuntimeError without a GPU."""
+    _cupy()
+    return _random.get_rng_state()
+
+
+def get_rng_state_all():
+    """Return a list of the state for each GPU."""
+    return [_random.get_rng_state() for _ in range(device_count())]
+
+
+def set_rng_state(new_state, device="cuda"):
+    """Set the state of the random numbers; without a GPU nothing is done, as in PyTorch."""
+    if is_available():
+        _random.set_rng_state(new_state)
+
+
+def set_rng_state_all(new_states):
+    """Set the state of the random numbers of each GPU: the last of the list is the one of all."""
+    for state in new_states:
+        set_rng_state(state)
+
+
+# ------------------------------------------------------------------ streams
+class Event:
+    """A mark in a GPU's work, for timing and waiting; RuntimeError without a GPU.
+
+    Arguments: enable_timing (for elapsed_time), blocking (waiting sleeps), interprocess.
+    Source: https://docs.pytorch.org/docs/stable/generated/torch.cuda.Event.html
+    """
+
+    def __init__(self, enable_timing=False, blocking=False, interprocess=False):
+        self._event = _cupy().cuda.Event(blocking, not enable_timing, interprocess)
+
+    def record(self, stream=None):
+        """Set the mark in a stream, the current one by default."""
+        self._event.record(None if stream is None else stream._stream)
+
+    def wait(self, stream=None):
+        """Make a stream wait for the mark."""
+        (current_stream() if stream is None else stream)._stream.wait_event(self._event)
+
+    def query(self):
+        """Return whether all work before the mark is done."""
+        return self._event.done
+
+    def synchronize(self):
+        """Wait until all work before the mark is done."""
+        self._event.synchronize()
+
+    def elapsed_time(self, end_event):
+        """Return the milliseconds from this mark to another."""
+        return _cupy().cuda.get_elapsed_time(self._event, end_event._event)
+
+
+class Stream:
+    """A queue of a GPU's work, used by ``with cuda.stream(s):``; RuntimeError without a GPU.
+
+    Source: https://docs.pytorch.org/docs/stable/generated/torch.cuda.Stream.html
+    """
+
+    def __init__(self, device=None, priority=0, *, _stream=None):
+        cupy = _cupy()
+        with cupy.cuda.Device(_index(device)):
+            self._stream = cupy.cuda.Stream(non_blocking=True, priority=priority) if _stream is None else _stream
+
+    @property
+    def cuda_stream(self):
+        """The address of the stream."""
+        return self._stream.ptr
+
+    def synchronize(self):
+        """Wait until the stream's work is done."""
+        self._stream.synchronize()
+
+    def query(self):
+        """Return whether the stream's work is done."""
+        return self._stream.done
+
+    def record_event(self, event=None):
+        """Set a mark, a new one by default, and return it."""
+        event = Event() if event is None else event
+        event.record(self)
+        return event
+
+    def wait_event(self, event):
+        """Make the stream wait for a mark."""
+        event.wait(self)
+
+    def wait_stream(self, stream):
+        """Make the stream wait for what another one has been given so far."""
+        self.wait_event(stream.record_event())
+
+    def __eq__(self, other):
+        return isinstance(other, Stream) and self.cuda_stream == other.cuda_stream
+
+    def __hash__(self):
+        return hash(self.cuda_stream)
+
+
+def current_stream(device=None):
+    """Return the stream that work goes to; RuntimeError without a GPU."""
+    return Stream(device, _stream=_cupy().cuda.get_current_stream())
+
+
+def default_stream(device=None):
+    """Return the stream that work goes to at first; RuntimeError without a GPU."""
+    return Stream(device, _stream=_cupy().cuda.Stream.null)
+
+
+def set_stream(stream):
+    """Make work go to a stream; None changes nothing."""
+    if stream is not None:
+        stream._stream.use()
+
+
+@contextlib.contextmanager
+def stream(stream):
+    """Make work go to a stream within a ``with`` block; None changes nothing, as without a GPU."""
+    if stream is None:
+        yield
+        return
+    with stream._stream:
+        yield
+
+
+StreamContext = stream
+
+
+def __getattr__(name):
+    if name == "default_generators":
+        return (backend.default_generator,) * device_count()
+    raise AttributeError(explain(name, __name__))

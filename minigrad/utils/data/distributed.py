@@ -3,6 +3,7 @@
 import math
 
 from minigrad.backend import Generator
+from minigrad.distributed import get_rank, get_world_size
 from minigrad.utils.data.sampler import Sampler
 
 
@@ -10,8 +11,8 @@ class DistributedSampler(Sampler):
     """Every ``num_replicas``-th index, starting at ``rank``: the shares of all ranks cover the dataset.
 
     The shares are equally long: indices are repeated, or left out with ``drop_last``. ``set_epoch(epoch)`` gives each
-    epoch its own order, the same on every rank. Raises RuntimeError where ``num_replicas`` or ``rank`` is missing
-    (there is no process group to ask), ValueError for a rank out of range.
+    epoch its own order, the same on every rank. ``num_replicas`` and ``rank`` left out are
+    those of the process group. Raises ValueError for a rank out of range, and where there is no group to ask.
     Source: https://docs.pytorch.org/docs/stable/data.html#torch.utils.data.distributed.DistributedSampler
 
     >>> import minigrad as mg
@@ -20,8 +21,8 @@ class DistributedSampler(Sampler):
     """
 
     def __init__(self, dataset, num_replicas=None, rank=None, shuffle=True, seed=0, drop_last=False):
-        if num_replicas is None or rank is None:
-            raise RuntimeError("DistributedSampler needs num_replicas and rank: minigrad has no process group to ask")
+        num_replicas = get_world_size() if num_replicas is None else num_replicas
+        rank = get_rank() if rank is None else rank
         if not 0 <= rank < num_replicas:
             raise ValueError(f"Invalid rank {rank}, rank should be in the interval [0, {num_replicas - 1}]")
         self.dataset = dataset

@@ -1,0 +1,167 @@
+"""torch.jit where nothing is compiled: scripting and tracing give the function or module itself, which runs eagerly.
+
+Source: https://docs.pytorch.org/docs/stable/jit.html
+"""
+
+import typing
+
+from minigrad.nn.module import Module
+
+Final = typing.Final
+_SAVE = (
+    "TorchScript files are not written or read: save model.state_dict() and load it into a model built from its class"
+)
+
+
+class ScriptModule(Module):
+    """A module whose methods PyTorch would compile: here a plain Module."""
+
+    def save(self, f, **kwargs):
+        """Refuse with RuntimeError, as jit.save does."""
+        save(self, f)
+
+
+class ScriptFunction:
+    """The type of PyTorch's compiled functions: no function here is one, so isinstance() says False."""
+
+    def __new__(cls, *args):
+        raise RuntimeError("jit.ScriptFunction: functions are not compiled; call the function itself")
+
+
+def script(obj, optimize=None, _frames_up=0, _rcb=None, example_inputs=None):
+    """Return the function, module or class itself: it runs eagerly, to the same results.
+
+    TypeError for what can't be called.
+    Source: https://docs.pytorch.org/docs/stable/generated/torch.jit.script.html
+
+    >>> import minigrad as mg
+    >>> mg.jit.script(mg.nn.ReLU())
+    ReLU()
+    """
+    if not callable(obj):
+        raise TypeError(f"jit.script: expected a function, module or class, but got {type(obj).__name__}")
+    return obj
+
+
+def trace(func, example_inputs=None, *, example_kwarg_inputs=None, **options):
+    """Return the function or module itself after running it on the example once, which shows errors as tracing does.
+
+    Unlike a trace, branches and loops go on depending on the data. Options: those of PyTorch (``strict``,
+    ``check_trace``, ``check_inputs``, ``check_tolerance``, …), of which none is needed here; TypeError for others.
+    Source: https://docs.pytorch.org/docs/stable/generated/torch.jit.trace.html
+
+    >>> import minigrad as mg
+    >>> traced = mg.jit.trace(lambda x: x + 1, mg.zeros(2))
+    >>> traced(mg.ones(3))
+    tensor([2., 2., 2.])
+    """
+    known = {"optimize", "check_trace", "check_inputs", "check_tolerance", "strict"}
+    if unknown := set(options) - known:
+        raise TypeError(f"trace() got an unexpected keyword argument '{min(unknown)}'")
+    if example_kwarg_inputs is not None:
+        func(**example_kwarg_inputs)
+    elif example_inputs is None:
+        raise RuntimeError("jit.trace: example_kwarg_inputs or example_inputs is needed")
+    else:
+        func(*(example_inputs if isinstance(example_inputs, (tuple, list)) else (example_inputs,)))
+    return func
+
+
+def trace_module(mod, inputs, **options):
+    """Return the module after running its methods on examples: {name of a method: its arguments}."""
+    for name, arguments in inputs.items():
+        trace(getattr(mod, name), arguments, **options)
+    return mod
+
+
+def _itself(fn):
+    """Return what is decorated: it runs eagerly."""
+    return fn
+
+
+script_method = export = script_if_tracing = interface = _itself
+
+
+def ignore(drop=False, **kwargs):
+    """Return the function, or the decorator that does: nothing is compiled, so nothing is left out."""
+    return drop if callable(drop) else _itself
+
+
+unused = _itself
+
+
+def annotate(the_type, the_value):
+    """Return the value: Python needs no types."""
+    return the_value
+
+
+def Attribute(value, type):  # noqa: A002, N802 - PyTorch's names
+    """Return the value: Python's attributes need no types."""
+    return value
+
+
+def isinstance(obj, target_type):  # noqa: A001 - PyTorch's name
+    """Return whether an object is of a type; of List[T], Dict[K, V] and the like, the outer type is looked at."""
+    import builtins
+
+    return builtins.isinstance(obj, typing.get_origin(target_type) or target_type)
+
+
+def is_scripting():
+    """Return False: the program is never compiled."""
+    return False
+
+
+is_tracing = is_scripting
+
+
+def freeze(mod, preserved_attrs=None, optimize_numerics=True):
+    """Return a module in evaluation mode as it is; RuntimeError for one that trains."""
+    if mod.training:
+        raise RuntimeError(
+            "Freezing is currently only implemented for modules in eval mode. "
+            "Please call .eval() on your module before freezing."
+        )
+    return mod
+
+
+def optimize_for_inference(mod, other_methods=None):
+    """Return the module in evaluation mode; models.optimize_for_inference really makes one faster."""
+    return mod.eval()
+
+
+def save(m, f, _extra_files=None):
+    """Refuse with RuntimeError that says what to do instead: a TorchScript file holds compiled code."""
+    raise RuntimeError(f"jit.save: {_SAVE} (minigrad.save(model.state_dict(), path))")
+
+
+def load(f, map_location=None, _extra_files=None, _restore_shapes=False):
+    """Refuse with RuntimeError that says what to do instead: a TorchScript file holds compiled code."""
+    raise RuntimeError(f"jit.load: {_SAVE} (model.load_state_dict(minigrad.load(path)))")
+
+
+class Future:
+    """What fork returns: the result of a function that has run already."""
+
+    def __init__(self, value):
+        self._value = value
+
+    def wait(self):
+        """Return the result."""
+        return self._value
+
+    value = wait
+
+    def done(self):
+        """Return True: the function ran before fork returned."""
+        return True
+
+
+def fork(func, *args, **kwargs):
+    """Call a function at once, as PyTorch does outside of compiled code, and return its Future."""
+    return Future(func(*args, **kwargs))
+
+
+def wait(future):
+    """Return the result of a Future."""
+    return future.wait()

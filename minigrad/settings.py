@@ -1,0 +1,119 @@
+"""PyTorch's global switches that choose nothing here: they are checked, kept and told again.
+
+On the CPU every result is the same from run to run, so deterministic algorithms are the only ones. On a GPU sums by
+``scatter_add``, ``index_add`` and the like add in any order; no switch changes that, and asking for it raises.
+Source: https://docs.pytorch.org/docs/stable/torch.html#utilities
+"""
+
+from minigrad.backend import cuda_is_available
+
+_values = {"deterministic": 0, "precision": "highest", "warn_always": False, "threads": 1}
+_DEBUG_MODES = ("default", "warn", "error")
+
+
+def use_deterministic_algorithms(mode, *, warn_only=False):
+    """Ask for results that are the same from run to run, as they are on the CPU.
+
+    TypeError for a mode that is no bool; RuntimeError where there is a GPU, whose sums can't promise it, unless
+    ``warn_only``.
+    """
+    if not isinstance(mode, bool):
+        raise TypeError(f"use_deterministic_algorithms(): argument 'mode' must be bool, not {type(mode).__name__}")
+    if mode and not warn_only and cuda_is_available():
+        raise RuntimeError(
+            "use_deterministic_algorithms: on a GPU, scatter_add, index_add and the like have no deterministic "
+            "algorithm here; use the CPU, or warn_only=True"
+        )
+    _values["deterministic"] = (1 if warn_only else 2) if mode else 0
+
+
+def are_deterministic_algorithms_enabled():
+    """Return whether deterministic algorithms were asked for."""
+    return _values["deterministic"] > 0
+
+
+def is_deterministic_algorithms_warn_only_enabled():
+    """Return whether they were asked for with warn_only."""
+    return _values["deterministic"] == 1
+
+
+def set_deterministic_debug_mode(debug_mode):
+    """Set the same by a name or number: "default" 0, "warn" 1, "error" 2; RuntimeError for another."""
+    if debug_mode not in _DEBUG_MODES and debug_mode not in (0, 1, 2):
+        raise RuntimeError(
+            f"invalid value of debug_mode, expected one of `default`, `warn`, `error`, but got {debug_mode}"
+        )
+    number = _DEBUG_MODES.index(debug_mode) if isinstance(debug_mode, str) else debug_mode
+    use_deterministic_algorithms(number > 0, warn_only=number == 1)
+
+
+def get_deterministic_debug_mode():
+    """Return 0, 1 or 2; see set_deterministic_debug_mode."""
+    return _values["deterministic"]
+
+
+def set_float32_matmul_precision(precision):
+    """Set the precision that products of float32 need at least: they are always computed in float32, "highest".
+
+    RuntimeError for anything but "highest", "high" and "medium".
+    """
+    if precision not in ("highest", "high", "medium"):
+        raise RuntimeError(f"{precision} is not one of 'highest', 'high', or 'medium'")
+    _values["precision"] = precision
+
+
+def get_float32_matmul_precision():
+    """Return what set_float32_matmul_precision set."""
+    return _values["precision"]
+
+
+def set_warn_always(b):
+    """Ask for warnings every time: Python's warnings.simplefilter("always") decides that, RuntimeError for True."""
+    if b:
+        raise RuntimeError("set_warn_always: warnings are Python's; use warnings.simplefilter('always')")
+
+
+def is_warn_always_enabled():
+    """Return False: Python's warning filters decide."""
+    return False
+
+
+def set_flush_denormal(mode):
+    """Return False: NumPy can't be told to flush denormal numbers to zero (PyTorch says False as well where it can't)."""
+    return False
+
+
+def get_num_interop_threads():
+    """Return the number of threads that run independent operations, 1: operations run one after the other."""
+    return 1
+
+
+def set_num_interop_threads(value):
+    """Set that number: RuntimeError for one below 1; more than 1 is not used."""
+    if not isinstance(value, int) or value < 1:
+        raise RuntimeError("set_num_interop_threads expects a positive integer")
+
+
+def get_device_module(device=None):
+    """Return the module of a kind of device: minigrad.cuda, or minigrad.cpu for the CPU.
+
+    >>> import minigrad as mg
+    >>> mg.get_device_module("cuda").__name__
+    'minigrad.cuda'
+    """
+    import importlib
+
+    from minigrad.tensor import as_device
+
+    kind = ("cuda" if cuda_is_available() else "cpu") if device is None else as_device(device).type
+    return importlib.import_module(f"minigrad.{kind}")
+
+
+def is_vulkan_available():
+    """Return False."""
+    return False
+
+
+def compiled_with_cxx11_abi():
+    """Return True, as PyTorch's packages do; nothing here is compiled."""
+    return True
