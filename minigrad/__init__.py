@@ -80,8 +80,22 @@ globals().update(_FUNCTIONS)  # every public function registered in ops/
 
 
 # What is imported when it is first asked for, so that `import minigrad` is quick: submodules, and functions of theirs.
-_MODULES_ON_DEMAND = ("distributions", "fft", "func", "recipes", "serialization", "signal", "vision")
-_FUNCTIONS_ON_DEMAND = {"load": "serialization", "save": "serialization", "vmap": "func", **_ON_DEMAND}
+_MODULES_ON_DEMAND = (
+    "compiler", "cpu", "distributed", "distributions", "fft", "func", "hub", "jit", "multiprocessing", "recipes",
+    "serialization", "signal", "types", "version", "vision",
+)  # fmt: skip
+_SETTINGS = (
+    "are_deterministic_algorithms_enabled", "compiled_with_cxx11_abi", "get_deterministic_debug_mode",
+    "get_device_module", "get_float32_matmul_precision", "get_num_interop_threads",
+    "is_deterministic_algorithms_warn_only_enabled", "is_vulkan_available", "is_warn_always_enabled",
+    "set_deterministic_debug_mode", "set_float32_matmul_precision", "set_flush_denormal", "set_num_interop_threads",
+    "set_warn_always", "use_deterministic_algorithms",
+)  # fmt: skip
+_FUNCTIONS_ON_DEMAND = {
+    **dict.fromkeys(_SETTINGS, "settings"), **dict.fromkeys(("TypedStorage", "UntypedStorage"), "ops.memory"),
+    "compile": "compiler", "load": "serialization", "save": "serialization",
+    "vmap": "func", **_ON_DEMAND,
+}  # fmt: skip
 
 
 def __getattr__(name):

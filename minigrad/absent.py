@@ -42,7 +42,7 @@ ABSENT = {
     ),
     **_each(
         "quantization ao qscheme quantize_per_tensor quantize_per_channel quantize_per_tensor_dynamic dequantize "
-        "per_tensor_affine per_channel_affine nn.quantized nn.qat nn.intrinsic.quantized",
+        "per_tensor_affine per_channel_affine nn.quantized nn.qat",
         _QUANTIZED,
     ),
     **_each("qint8 qint32 quint8 quint4x2 quint2x4", "there are no quantized types; use int8"),
@@ -118,12 +118,24 @@ ABSENT = {
     ),
     **_each("_six utils.ffi legacy", "PyTorch removed it; programs of that age need a line changed"),
     **_each("masked futures monitor testing._internal", "it is not supported"),
+    **_each(
+        "scatter gather replicate parallel_apply comm",
+        "there is one device to work on; call the module itself",
+        "nn.parallel.",
+    ),
+    **_each(
+        "CompilationUnit Error interface_script strict_fusion set_fusion_strategy last_executed_optimized_graph "
+        "enable_onednn_fusion onednn_fusion_enabled optimized_execution",
+        _COMPILED,
+        "jit.",
+    ),
+    "ops.load_library": _LIBRARY,
     "from_file": "use torch.from_numpy(numpy.memmap(...))",
-    "linalg.eig": "eigenvalues of a general matrix have no gradients here; use linalg.eigh for symmetric ones, or numpy",
-    "linalg.eigvals": "eigenvalues of a general matrix have no gradients here; use linalg.eigvalsh, or numpy",
+    "linalg.eig": "eigenvalues of a general matrix have no gradients here; use linalg.eigh for symmetric ones",
+    "linalg.eigvals": "eigenvalues of a general matrix have no gradients here; use linalg.eigvalsh",
     "Tensor.reinforce": "PyTorch removed it; use distributions and -log_prob(action) * reward",
     "Tensor.resize_as": "PyTorch deprecates it; use reshape_as",
-    "Tensor.record_stream": "memory on a GPU is given back in the order of its stream; synchronize before reading elsewhere",
+    "Tensor.record_stream": "synchronize streams before another one uses the tensor",
 }
 
 
@@ -152,7 +164,7 @@ def getter(owner):
 class AbsentAttribute:
     """An attribute of Tensor that is absent: hasattr() says False, using it raises AttributeError with the reason."""
 
-    def __set_name__(self, owner, name):
+    def __init__(self, name):
         self.name = name
 
     def __get__(self, instance, owner):

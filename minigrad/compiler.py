@@ -9,7 +9,14 @@ from minigrad.nn.module import Module
 
 _MODES = ("default", "lite", "reduce-overhead", "max-autotune-no-cudagraphs", "max-autotune")
 _BACKENDS = ("eager", "aot_eager", "inductor", "cudagraphs", "openxla", "tvm")
-_STANCES = ("default", "force_eager", "eager_on_recompile", "fail_on_recompile", "eager_then_compile", "aot_eager_then_compile")  # fmt: skip
+_STANCES = (
+    "default",
+    "force_eager",
+    "eager_on_recompile",
+    "fail_on_recompile",
+    "eager_then_compile",
+    "aot_eager_then_compile",
+)
 
 
 class OptimizedModule(Module):
@@ -120,8 +127,7 @@ def list_backends(exclude_tags=("debug", "experimental")):
 class set_stance:  # noqa: N801 - PyTorch's name
     """Choose how compiled functions run; usable as a function, in a ``with`` block and as a decorator.
 
-    All stances run eagerly here; RuntimeError for one that PyTorch doesn't know, and for "fail_on_recompile" nothing
-    ever fails.
+    All stances run eagerly here, so that "fail_on_recompile" never fails; RuntimeError for an unknown one.
     """
 
     def __init__(self, stance="default", *, skip_guard_eval_unsafe=False, force_backend=None):

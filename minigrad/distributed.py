@@ -10,6 +10,7 @@ import enum
 import os
 from datetime import timedelta
 
+from minigrad.absent import getter
 from minigrad.tensor import Tensor
 from minigrad.variable import MODE
 
@@ -227,7 +228,9 @@ def _done(async_op):
 
 def _tensor(value, name):
     if not isinstance(value, Tensor):
-        raise TypeError(f"Invalid function argument. Expected parameter `{name}` of type torch.Tensor, got {type(value)}")  # fmt: skip
+        raise TypeError(
+            f"Invalid function argument. Expected parameter `{name}` of type torch.Tensor, got {type(value)}"
+        )
 
 
 def _copy(target, source):
@@ -366,3 +369,5 @@ def send(tensor, dst=None, group=None, tag=0, group_dst=None):
 
 
 recv = isend = irecv = send
+
+__getattr__ = getter(__name__)

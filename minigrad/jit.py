@@ -5,6 +5,7 @@ Source: https://docs.pytorch.org/docs/stable/jit.html
 
 import typing
 
+from minigrad.absent import getter
 from minigrad.nn.module import Module
 
 Final = typing.Final
@@ -165,3 +166,6 @@ def fork(func, *args, **kwargs):
 def wait(future):
     """Return the result of a Future."""
     return future.wait()
+
+
+__getattr__ = getter(__name__)

@@ -2,6 +2,7 @@
 
 import math
 
+from minigrad.absent import getter
 from minigrad.backend import FLOAT_CODES, np, xp
 from minigrad.kernels.decomposition import LinAlgError
 from minigrad.ops import decomposition as ops
@@ -684,3 +685,5 @@ def vander(x, *, N=None):
         raise RuntimeError(f"N must be greater than 1, but got {count}")
     exponents = wrap(xp(x.array).arange(count))
     return (x if x.array.ndim else x.unsqueeze(0)).unsqueeze(-1) ** exponents
+
+__getattr__ = getter(__name__)

@@ -6,10 +6,10 @@ Source: https://docs.pytorch.org/docs/stable/multiprocessing.html
 """
 
 import multiprocessing as _python
-from multiprocessing import *
 from multiprocessing import connection
 from multiprocessing.connection import wait as _wait
 
+globals().update({name: getattr(_python, name) for name in _python.__all__})  # Process, Queue, Pool, …
 _STRATEGIES = {"file_descriptor", "file_system"}
 _strategy = ["file_descriptor"]
 

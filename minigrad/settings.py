@@ -79,7 +79,7 @@ def is_warn_always_enabled():
 
 
 def set_flush_denormal(mode):
-    """Return False: NumPy can't be told to flush denormal numbers to zero (PyTorch says False as well where it can't)."""
+    """Return False, as PyTorch does where it can't: NumPy flushes no denormal numbers to zero."""
     return False
 
 

@@ -5,6 +5,7 @@ It knows nothing of gradients or of any operation: ``variable.py`` adds the grap
 
 import copy
 
+from minigrad.absent import ABSENT, AbsentAttribute
 from minigrad.backend import (
     FLOAT_CODES,
     array_device,
@@ -451,3 +452,8 @@ def _culprit(data):
                 return found
         return ""
     return "" if isinstance(data, (bool, int, float, complex, np.number)) else type(data).__name__
+
+
+for _path in ABSENT:
+    if _path.startswith("Tensor."):
+        setattr(Tensor, _path[7:], AbsentAttribute(_path[7:]))

@@ -11,7 +11,7 @@ ROOT = Path(__file__).resolve().parent.parent
 # From the bottom up. A module may import from its own layer and from those above it in this list, never from those
 # below; the modules of one line may not know each other.
 LAYERS = (
-    ("version",),
+    ("version", "absent"),
     ("backend",),
     ("kernels",),
     ("printing",),
@@ -25,6 +25,7 @@ LAYERS = (
     ("inplace",),
     ("ops",),
     ("autograd",),
+    ("distributed",),
     ("nn",),
     ("optim",),
     ("utils",),
@@ -34,7 +35,7 @@ LAYERS = (
 RANK = {name: rank for rank, names in enumerate(LAYERS) for name in names}
 # What is not listed (serialization, cuda, …) stands above the layers; it may import any of them and none imports it.
 TOP = len(LAYERS)
-ABOVE_ALL = {"compat"}  # gives other names to all there is, the whole package included
+ABOVE_ALL = {"compat", "hub"}  # made of what stands at the top; compat gives other names to the whole package
 
 ARRAY_LIBRARIES = {"numpy", "cupy", "cupyx"}
 HEAVY = {"cupy", "matplotlib", "PIL", "torch", "sklearn", "scipy", "tqdm", "pandas", "multiprocessing.pool"}

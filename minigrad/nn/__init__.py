@@ -3,6 +3,9 @@
 Source: https://docs.pytorch.org/docs/stable/nn.html
 """
 
+import importlib as _importlib
+
+from minigrad.absent import explain as _explain_absent
 from minigrad.nn import functional, init, intrinsic, modules, parameter, utils
 from minigrad.nn.activation import *
 from minigrad.nn.container import *
@@ -23,3 +26,9 @@ from minigrad.nn.rnn import *
 from minigrad.nn.sparse import *
 from minigrad.nn.transformer import *
 from minigrad.nn.upsampling import *
+
+
+def __getattr__(name):
+    if name == "attention":
+        return _importlib.import_module("minigrad.nn.attention")
+    raise AttributeError(_explain_absent(name, __name__))

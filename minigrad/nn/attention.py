@@ -6,6 +6,8 @@ Source: https://docs.pytorch.org/docs/stable/nn.attention.html
 import contextlib
 import enum
 
+from minigrad.absent import getter
+
 
 class SDPBackend(enum.Enum):
     """Implementations of scaled_dot_product_attention, by PyTorch's names."""
@@ -34,10 +36,15 @@ def sdpa_kernel(backends, set_priority=False):
     """
     chosen = list(backends) if isinstance(backends, (list, tuple, set)) else [backends]
     if not chosen or not all(isinstance(backend, SDPBackend) for backend in chosen):
-        raise AssertionError(f"Backend must be an instance of SDPBackend or a list of SDPBackend instances, but got {backends}")  # fmt: skip
+        raise AssertionError(
+            f"Backend must be an instance of SDPBackend or a list of SDPBackend instances, but got {backends}"
+        )
     if not {SDPBackend.MATH, SDPBackend.FLASH_ATTENTION} & set(chosen):
         raise RuntimeError(
             f"No available kernel. Aborting execution: of {', '.join(backend.name for backend in chosen)} minigrad has "
             "none; allow SDPBackend.MATH as well"
         )
     yield {}
+
+
+__getattr__ = getter(__name__)

@@ -2,6 +2,7 @@
 
 import contextlib
 
+from minigrad.absent import getter
 from minigrad.nn.module import Module
 
 __all__ = ["DataParallel"]
@@ -61,7 +62,8 @@ class DistributedDataParallel(Module):
         get_world_size(process_group)
         if not any(parameter.requires_grad for parameter in module.parameters()):
             raise RuntimeError(
-                "DistributedDataParallel is not needed when a module doesn't have any parameter that requires a gradient."
+                "DistributedDataParallel is not needed when a module doesn't have any parameter that "
+                "requires a gradient."
             )
         if device_ids is not None and len(device_ids) > 1:
             raise ValueError("device_ids can only be None or contain a single element.")
@@ -91,3 +93,6 @@ def data_parallel(module, inputs, device_ids=None, output_device=None, dim=0, mo
     """Return the module's result for inputs (a tensor or a tuple), as DataParallel does."""
     inputs = inputs if isinstance(inputs, tuple) else (inputs,)
     return DataParallel(module, device_ids, output_device, dim)(*inputs, **(module_kwargs or {}))
+
+
+__getattr__ = getter(__name__)

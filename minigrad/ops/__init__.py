@@ -1,5 +1,6 @@
 """The table of operations, one family a file; importing it registers them all."""
 
+from minigrad.absent import getter
 from minigrad.ops import (
     activation,
     adaptive_pool,
@@ -127,3 +128,5 @@ __all__ = [
     "unary",
     "where",
 ]
+
+__getattr__ = getter(__name__)

@@ -2,14 +2,18 @@
 
 import importlib as _importlib
 
-__all__ = ["checkpoint", "data"]
+from minigrad.absent import explain as _explain_absent
+
+__all__ = ["checkpoint", "data", "tensorboard"]
 
 
 def __getattr__(name):
     """Import a submodule when it is first asked for, so that `import minigrad` is quick."""
+    if name == "model_zoo":
+        return _importlib.import_module("minigrad.hub")
     if name in __all__ or name == "_pytree":
         return _importlib.import_module(f"{__name__}.{name}")
-    raise AttributeError(f"module '{__name__}' has no attribute '{name}'")
+    raise AttributeError(_explain_absent(name, __name__))
 
 
 def __dir__():

@@ -1,5 +1,6 @@
 """Datasets, samplers and the DataLoader, with PyTorch's names (https://docs.pytorch.org/docs/stable/data.html)."""
 
+from minigrad.absent import getter
 from minigrad.utils.data import collate, dataloader, dataset, distributed, sampler, worker
 from minigrad.utils.data.collate import default_collate, default_convert
 from minigrad.utils.data.dataloader import DataLoader
@@ -45,3 +46,5 @@ __all__ = [
     "get_worker_info",
     "random_split",
 ]
+
+__getattr__ = getter(__name__)
