@@ -10,7 +10,7 @@ from heapq import heappop, heappush
 from minigrad.backend import memory_root, np, solely_held, xp
 from minigrad.kernels import elementwise
 from minigrad.tensor import Tensor, wrap
-from minigrad.variable import MODE, Node, Variable, is_tracked
+from minigrad.variable import MODE, AccumulateGrad, GradientEdge, Node, Variable, is_tracked
 
 
 def backward(tensors, grad_tensors=None, retain_graph=None, create_graph=False, inputs=None):
@@ -63,7 +63,9 @@ def grad(
     """Return the gradients of the outputs' sum with respect to the inputs, as a tuple; ``.grad`` is left alone.
 
     Arguments as for backward; allow_unused (return None for an input that no output depends on, instead of raising
-    RuntimeError), materialize_grads (return zeros there), only_inputs (old; False is the same, and warns).
+    RuntimeError), materialize_grads (return zeros there), only_inputs (old; False is the same, and warns),
+    is_grads_batched (the gradients have one more dimension, in front: one pass for each entry, and the results are
+    stacked). An input may also be a GradientEdge.
     Source: https://docs.pytorch.org/docs/stable/generated/torch.autograd.grad.html
 
     >>> import minigrad as mg
@@ -79,7 +81,8 @@ def grad(
             stacklevel=2,
         )
     if is_grads_batched:
-        raise NotImplementedError("autograd.grad(is_grads_batched=True) is not supported: call grad once per row")
+        settings = {"allow_unused": allow_unused, "materialize_grads": materialize_grads}
+        return batched(outputs, inputs, grad_outputs, retain_graph, create_graph, settings)
     if materialize_grads and allow_unused is False:
         raise ValueError("Expected allow_unused to be True or not passed when materialize_grads=True, but got: False")
     allow_unused = bool(materialize_grads) if allow_unused is None else allow_unused
@@ -95,24 +98,34 @@ def grad(
     for position, (tensor, target) in enumerate(zip(inputs, targets, strict=True)):
         gradient = found.get(target)
         if gradient is None and not allow_unused:
+            shape = f", shape {list(tensor.shape)}" if isinstance(tensor, Tensor) else ""
             raise RuntimeError(
-                f"One of the differentiated Tensors (inputs[{position}], shape {list(tensor.shape)}) appears to "
-                "not have "
-                "been used in the graph. Set allow_unused=True if this is the desired behavior."
+                f"One of the differentiated Tensors (inputs[{position}]{shape}) appears to not have been used in the "
+                "graph. Set allow_unused=True if this is the desired behavior."
             )
         if gradient is None:
+            if materialize_grads and not isinstance(tensor, Tensor):
+                raise RuntimeError("materialize_grads can't make zeros for a GradientEdge, whose dtype is not known")
             result.append(wrap(xp(tensor.array).zeros_like(tensor.array)) if materialize_grads else None)
         else:
-            result.append(_as_result(gradient, tensor.array, seen))
+            like = tensor.array if isinstance(tensor, Tensor) else gradient
+            result.append(_as_result(gradient, like, seen))
     return tuple(result)
 
 
+def batched(outputs, inputs, grad_outputs, retain_graph, create_graph, settings):
+    """Return grad for every entry of batched grad_outputs (set by autograd/batched.py, which knows how to stack)."""
+    raise NotImplementedError
+
+
 def _as_tuple(tensors):
-    return (tensors,) if isinstance(tensors, Tensor) else tuple(tensors)
+    return (tensors,) if isinstance(tensors, (Tensor, GradientEdge)) else tuple(tensors)
 
 
 def _target(tensor):
     """Return what stands for a tensor in the graph: its node, or itself for a leaf."""
+    if isinstance(tensor, GradientEdge):
+        return tensor.node.variable if isinstance(tensor.node, AccumulateGrad) else tensor.node
     if not isinstance(tensor, Tensor):
         raise TypeError(f"expected a Tensor to differentiate with respect to, but got {type(tensor).__name__}")
     if not is_tracked(tensor):
@@ -182,6 +195,7 @@ def _run(roots, create_graph, keep_graph, targets=None):
                 heappush(heap, (-root.number, root))
     check_nan = MODE.check_nan
     before, MODE.grad = MODE.grad, create_graph
+    outer, MODE.backward = MODE.backward, (roots, receiving)
     try:
         while heap:
             node = heappop(heap)[1]
@@ -213,7 +227,7 @@ def _run(roots, create_graph, keep_graph, targets=None):
         for leaf, gradient in pending.items():
             found[leaf] = gradient if leaf._hooks is None else _run_hooks(leaf._hooks, gradient, create_graph)
     finally:
-        MODE.grad = before
+        MODE.grad, MODE.backward = before, outer
     if wanted is None:
         return found
     return {target: gradient for target, gradient in found.items() if target in wanted}
@@ -329,6 +343,8 @@ def _accumulate_into(tensor, gradient, seen):
     previous = tensor._grad
     if previous is None and isinstance(gradient, Tensor):
         gradient = gradient.clone()  # a recorded gradient may be a view, or belong to others too
+    elif previous is None and tensor._hooks:
+        gradient = _as_array(gradient).copy()  # a hook may have kept what it was given
     gradient = _as_result(gradient, tensor.array, seen) if previous is None else _as_tensor(gradient)
     if previous is None:
         tensor._grad = gradient

@@ -5,6 +5,7 @@ import itertools
 import threading
 import warnings
 import weakref
+from typing import NamedTuple
 
 from minigrad.backend import FLOAT_CODES, device, memory_root, move, to_numpy
 from minigrad.tensor import Tensor, data_array
@@ -17,6 +18,7 @@ class Mode(threading.local):
 
     grad = True
     inference = False
+    backward = None  # (roots with their gradients, what receives gradients or None) of the running backward pass
     on_record = None  # called with every node recorded and its result (anomaly detection, checkpointing)
     check_nan = False
     first_nan = None  # (operation, traceback) of the first NaN of the forward pass
@@ -105,6 +107,14 @@ class AccumulateGrad:
     def name(self):
         """Return ``AccumulateGrad``."""
         return "AccumulateGrad"
+
+
+class GradientEdge(NamedTuple):
+    """The place of the graph where a tensor's gradient arrives: a node, and which of its outputs the tensor is."""
+
+    node: Node | AccumulateGrad
+    output_nr: int
+    ownership_token: Node | None = None
 
 
 class RemovableHandle:

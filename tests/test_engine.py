@@ -542,3 +542,11 @@ def test_a_subclass_of_tensor_computes_and_receives_gradients():
     tracked = (x * 2).as_subclass(Marked)
     tracked.sum().backward()
     assert type(tracked) is Marked and x.grad.tolist() == [4.0, 6.0]
+
+
+def test_what_a_hook_keeps_is_not_written_by_the_next_pass():
+    seen, x = [], mg.ones(2, requires_grad=True)
+    x.register_hook(seen.append)
+    for _ in range(2):
+        (x * 3).sum().backward()
+    assert [g.tolist() for g in seen] == [[3.0, 3.0], [3.0, 3.0]] and x.grad.tolist() == [6.0, 6.0]

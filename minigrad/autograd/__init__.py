@@ -1,6 +1,8 @@
 """Automatic differentiation under PyTorch's names."""
 
-from minigrad.autograd import functional, tensor_methods  # noqa: F401 - the latter puts backward, detach, … on Tensor
+import importlib as _importlib
+
+from minigrad.autograd import batched, functional, tensor_methods  # noqa: F401 - these complete engine and Tensor
 from minigrad.autograd.anomaly_mode import (
     detect_anomaly,
     is_anomaly_check_nan_enabled,
@@ -17,6 +19,12 @@ from minigrad.autograd.grad_mode import (
     set_grad_enabled,
 )
 from minigrad.autograd.gradcheck import gradcheck, gradgradcheck
+from minigrad.autograd.hints import (
+    enforce_grad_layout_policy,
+    is_multithreading_enabled,
+    is_view_replay_enabled,
+    set_multithreading_enabled,
+)
 from minigrad.engine import backward, grad
 from minigrad.variable import Variable
 
@@ -28,6 +36,7 @@ __all__ = [
     "backward",
     "detect_anomaly",
     "enable_grad",
+    "enforce_grad_layout_policy",
     "functional",
     "grad",
     "gradcheck",
@@ -37,7 +46,23 @@ __all__ = [
     "is_anomaly_enabled",
     "is_grad_enabled",
     "is_inference_mode_enabled",
+    "is_multithreading_enabled",
+    "is_view_replay_enabled",
     "no_grad",
     "set_detect_anomaly",
     "set_grad_enabled",
+    "set_multithreading_enabled",
 ]
+
+_ON_DEMAND = ("forward_ad", "graph", "profiler", "variable")
+
+
+def __getattr__(name):
+    """Import a submodule when it is first asked for, so that `import minigrad` is quick."""
+    if name in _ON_DEMAND:
+        return _importlib.import_module(f"{__name__}.{name}")
+    raise AttributeError(f"module '{__name__}' has no attribute '{name}'")
+
+
+def __dir__():
+    return sorted({*globals(), *_ON_DEMAND})

@@ -14,6 +14,14 @@ from minigrad.variable import MODE, Node, is_tracked, make_variable, next_time, 
 _new = object.__new__
 
 
+class PackedArray:
+    """A saved array that a hook has packed: see graph.saved_tensors_hooks."""
+
+    def unpack(self):
+        """Return the array."""
+        raise NotImplementedError
+
+
 class FunctionCtx:
     """What forward leaves for backward: saved tensors, flags, and any attribute the user sets."""
 
@@ -71,6 +79,8 @@ class FunctionCtx:
         if entry is None:
             return None
         array, source = entry
+        if isinstance(array, PackedArray):
+            array = array.unpack()
         if written_since(array, node.number):
             raise RuntimeError(
                 "one of the variables needed for gradient computation has been modified by an inplace operation: "

@@ -2,6 +2,7 @@
 
 from minigrad import engine
 from minigrad.autograd.grad_mode import enable_grad
+from minigrad.autograd.graph import leads_out
 from minigrad.backend import xp
 from minigrad.tensor import Tensor, wrap
 from minigrad.utils._pytree import tree_flatten, tree_unflatten
@@ -43,21 +44,7 @@ class Level:
 
     def is_seen(self, tensors):
         """Return whether some of the tensors lead to a tracked tensor outside this level."""
-        return self.outer_grad and any(self._leads_out(tensor, set()) for tensor in tensors)
-
-    def _leads_out(self, tensor, visited):
-        if not is_tracked(tensor):
-            return False
-        stack = [tensor.node or tensor]
-        while stack:
-            place = stack.pop()
-            if isinstance(place, Tensor):
-                if id(place) not in self.own:
-                    return True
-            elif place not in visited:
-                visited.add(place)
-                stack.extend([edge for edge in place.edges if edge is not None])
-        return False
+        return self.outer_grad and any(leads_out(tensor, self.own, set()) for tensor in tensors)
 
     def leave(self, tree):
         """Return the tree with its tensors cut off from this level's leaves, unless they lead further."""
@@ -68,7 +55,7 @@ class Level:
                 result.append(value)
             elif not self.outer_grad:
                 result.append(value.detach())
-            elif self._leads_out(value, visited):
+            elif leads_out(value, self.own, visited):
                 visited = set()  # it holds nodes that lead out
                 result.append(value)
             else:
