@@ -4,6 +4,7 @@ It knows nothing of gradients or of any operation: ``variable.py`` adds the grap
 """
 
 import copy
+import functools
 
 from minigrad.absent import ABSENT, AbsentAttribute
 from minigrad.backend import (
@@ -15,8 +16,11 @@ from minigrad.backend import (
     dtype,
     from_numpy_dtype,
     get_default_device,
+    memory_root,
     move,
     np,
+    place,
+    promote_types,
     storable,
     to_numpy,
 )
@@ -248,10 +252,10 @@ class Tensor:
         return bool(self.array.item())
 
     def __float__(self):
-        return float(self._scalar())
+        return float(self._real_scalar("double"))
 
     def __int__(self):
-        return int(self._scalar())
+        return int(self._real_scalar("int64_t"))
 
     def __complex__(self):
         return complex(self._scalar())
@@ -262,18 +266,29 @@ class Tensor:
             raise ValueError("only one element tensors can be converted to Python scalars")
         return self.array.item()
 
+    def _real_scalar(self, kind):
+        """Return the single element without an imaginary part of zero; RuntimeError for any other."""
+        value = self._scalar()
+        if type(value) is complex:
+            if value.imag:
+                raise RuntimeError(f"value cannot be converted to type {kind} without overflow")
+            value = value.real
+        return value
+
     def __index__(self):
         if self.array.dtype.kind not in "iub" or self.array.size != 1:
             raise TypeError("only integer tensors of a single element can be converted to an index")
         return int(self.array.item())
 
     def __contains__(self, element):
-        if not isinstance(element, (Tensor, int, float, complex)):
+        if not isinstance(element, (Tensor, int, float, complex, np.generic)):
             raise RuntimeError(
                 f"Tensor.__contains__ only supports Tensor or scalar, but you passed in a {type(element).__name__}."
             )
-        value = element.array if isinstance(element, Tensor) else element
-        return bool((self.array == value).any())
+        return bool((self == element).any())
+
+    def __delitem__(self, index):
+        raise TypeError("Tensor does not support deleting items")
 
     __hash__ = object.__hash__
 
@@ -291,25 +306,31 @@ class Tensor:
 
         return tensor_string(self)
 
+    def _repr_html_(self):
+        from minigrad.html import tensor_html
+
+        return tensor_html(self)
+
     # ------------------------------------------------------------------ copies
     def __copy__(self):
         clone = _new(Tensor)
         clone.array = self.array
         self._mark_aliased()
         clone._aliased = True
+        clone.__dict__.update(self._user_attributes())
         return clone
 
     def __deepcopy__(self, memo):
         if id(self) in memo:
             return memo[id(self)]
         clone = _new(Tensor)
-        clone.array = self.array.copy()
+        copy_memory_once(self, clone, memo)
         memo[id(self)] = clone
         clone.__dict__.update(copy.deepcopy(self._user_attributes(), memo))
         return clone
 
     def __reduce_ex__(self, protocol):
-        return rebuild_tensor, (to_numpy(self.array), str(self.device), self._user_attributes())
+        return rebuild_tensor, (*in_memory_order(self.array), str(self.device), self._user_attributes())
 
     def _user_attributes(self):
         """Return the attributes a user put on the tensor, without the engine's own."""
@@ -322,9 +343,47 @@ class Tensor:
             root._aliased = True
 
 
-def rebuild_tensor(array, device_name, attributes):
+def copy_memory_once(tensor, clone, memo):
+    """Give a deep copy of a tensor its array; what shares memory before shares memory within one deepcopy."""
+    array = tensor.array
+    root = memory_root(array)
+    if not (root.flags.c_contiguous or root.flags.f_contiguous):
+        clone.array = array.copy("K")
+        return
+    # The memory itself is held as well, for its id names it.
+    twin, first, _ = memo.setdefault(("memory", id(root)), (None, clone, root))
+    if twin is None:
+        twin = root.copy("K")
+        memo["memory", id(root)] = (twin, clone, root)
+    else:
+        first._mark_aliased()
+        clone._aliased = True
+    if root is array:
+        clone.array = twin
+        return
+    clone._aliased = True
+    offset = data_pointer(array) - data_pointer(root)
+    if isinstance(twin, np.ndarray):
+        clone.array = np.ndarray(array.shape, array.dtype, twin, offset, array.strides)
+    else:
+        clone.array = place(type(twin)(array.shape, array.dtype, twin.data + offset, array.strides), twin)
+
+
+def in_memory_order(array):
+    """Return an array's elements as a C-contiguous NumPy array, and the order of its dimensions that makes it so."""
+    order = sorted(range(array.ndim), key=lambda dim: -array.strides[dim])
+    ordered = to_numpy(array).transpose(order)
+    return (to_numpy(array), None) if array.flags.c_contiguous or not ordered.flags.c_contiguous else (ordered, order)
+
+
+def in_order(array, order):
+    """Return the array that in_memory_order was given."""
+    return array if order is None else array.transpose([order.index(dim) for dim in range(len(order))])
+
+
+def rebuild_tensor(array, order, device_name, attributes):
     """Return the tensor that was pickled."""
-    tensor = wrap(move(array, device(device_name)))
+    tensor = wrap(move(in_order(array, order), device(device_name)))
     tensor.__dict__.update(attributes)
     return tensor
 
@@ -402,11 +461,15 @@ def data_array(data, dtype=None):
 
 def _nested_array(data, dtype=None):
     """Return a NumPy array of a Python number or nested sequences that may hold tensors and arrays."""
+    found = set()
     try:
-        array = np.array(_without_tensors(data))
+        plain = _without_tensors(data, found)
+        array = np.array(plain)
     except OverflowError as error:
         raise RuntimeError(f"Overflow when unpacking long long: {error}") from None
     except ValueError as error:
+        if str(error).startswith("only one element tensors"):
+            raise
         raise ValueError(f"expected sequences of equal length at every depth: {error}") from None
     if array.dtype.kind in "OUSMm":
         if array.dtype.kind == "O" and not _culprit(data):
@@ -419,28 +482,56 @@ def _nested_array(data, dtype=None):
         return array.astype(dtype, copy=False)
     if array.size == 0 and not isinstance(data, (np.ndarray, np.generic)):
         return array.astype(default_float())
-    leaf = data
-    while isinstance(leaf, (list, tuple)):
-        leaf = leaf[0]
-    if array.dtype.char in FLOAT_CODES and not isinstance(leaf, (Tensor, np.ndarray, np.generic)):
+    if found:
+        types = set()
+        _types_of_numbers(plain, types)
+        found.update(_default_dtype(each) for each in types if each in (bool, int, float, complex))
+        return array.astype(functools.reduce(promote_types, map(from_numpy_dtype, found)).numpy, copy=False)
+    if array.dtype.char in FLOAT_CODES:
         return array.astype(default_float() if array.dtype.kind == "f" else np.complex64, copy=False)
     if array.dtype.kind == "u" and array.dtype.itemsize == 8:
         raise RuntimeError("Overflow when unpacking long long: a value does not fit int64")
     return array
 
 
-def _without_tensors(data):
-    """Replace tensors in nested sequences by their values."""
+def _without_tensors(data, found):
+    """Replace tensors in nested sequences by their values; ``found`` receives the dtypes of tensors and arrays."""
     if isinstance(data, Tensor):
-        return to_numpy(data.array) if data.array.ndim else data.array.item()
+        if data.array.size != 1:
+            raise ValueError("only one element tensors can be converted to Python scalars: use stack() or cat()")
+        data = to_numpy(data.array).reshape(())[()]
+    elif hasattr(data, "__array__"):  # of NumPy, pandas and others
+        data = data if isinstance(data, np.generic) else np.asarray(data)
+    if isinstance(data, (np.generic, np.ndarray)):
+        if data.dtype.kind in "biufc":
+            found.add(data.dtype)
+        return data
     if isinstance(data, (list, tuple, range)) or (
         hasattr(data, "__len__")
         and hasattr(data, "__getitem__")
-        and not hasattr(data, "__array__")
         and not isinstance(data, (str, bytes, dict))
     ):
-        return [_without_tensors(item) if not isinstance(item, (int, float)) else item for item in data]
+        return [item if type(item) in _NUMBERS else _without_tensors(item, found) for item in data]
     return data
+
+
+_NUMBERS = frozenset((int, float))
+
+
+def _types_of_numbers(data, types):
+    """Add the types of the Python numbers in nested lists to ``types``."""
+    for item in data:
+        if type(item) is list:
+            _types_of_numbers(item, types)
+        else:
+            types.add(type(item))
+
+
+def _default_dtype(number_type):
+    """Return the NumPy dtype that Python numbers of a type get by default."""
+    if number_type is complex:
+        return np.result_type(default_float(), np.complex64)
+    return default_float() if number_type is float else np.dtype(number_type)
 
 
 def _culprit(data):

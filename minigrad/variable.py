@@ -7,8 +7,8 @@ import warnings
 import weakref
 from typing import NamedTuple
 
-from minigrad.backend import FLOAT_CODES, device, memory_root, move, to_numpy
-from minigrad.tensor import Tensor, data_array
+from minigrad.backend import FLOAT_CODES, device, memory_root, move
+from minigrad.tensor import Tensor, copy_memory_once, data_array, in_memory_order, in_order
 
 _new = object.__new__
 
@@ -82,6 +82,9 @@ class Node:
 
     def __repr__(self):
         return f"<{self.name()} object at {hex(id(self))}>"
+
+    def __reduce_ex__(self, protocol):
+        raise TypeError(f"cannot pickle '{self.name()}' object: a graph is not copied or saved, only its tensors are")
 
     @property
     def next_functions(self):
@@ -262,11 +265,11 @@ class Variable(Tensor):
         return self.node is not None and self.node.retained is not None
 
     def __copy__(self):
-        clone = _new(type(self) if type(self) is not View else Variable)
-        clone.array, clone.node = self.array, self.node
-        clone._grad, clone._requires_grad = self._grad, self._requires_grad
+        """Return another leaf on the same memory, without a gradient."""
+        clone = new_leaf(type(self) if type(self) is not View else Variable, self.array, self._requires_grad)
         self._mark_aliased()
         clone._aliased = True
+        clone.__dict__.update(self._user_attributes())
         return clone
 
     def __deepcopy__(self, memo):
@@ -279,7 +282,11 @@ class Variable(Tensor):
                 "use .detach().clone() on this one"
             )
         clone = _new(type(self) if type(self) is not View else Variable)
-        clone.array, clone.node, clone._requires_grad = self.array.copy(), None, self._requires_grad
+        if isinstance(self, Parameter):
+            clone.array = self.array.copy("K")
+        else:
+            copy_memory_once(self, clone, memo)
+        clone.node, clone._requires_grad = None, self._requires_grad
         memo[id(self)] = clone
         # As in PyTorch a copied Parameter starts without a gradient.
         clone._grad = None if isinstance(self, Parameter) else copy.deepcopy(self._grad, memo)
@@ -289,7 +296,7 @@ class Variable(Tensor):
     def __reduce_ex__(self, protocol):
         kind = Variable if type(self) is View else type(self)
         return rebuild_variable, (
-            kind, to_numpy(self.array), str(self.device), self._requires_grad, self._user_attributes()
+            kind, *in_memory_order(self.array), str(self.device), self._requires_grad, self._user_attributes()
         )  # fmt: skip
 
 
@@ -391,9 +398,9 @@ def view_on(array, source, node):
     return view
 
 
-def rebuild_variable(kind, array, device_name, requires_grad, attributes):
+def rebuild_variable(kind, array, order, device_name, requires_grad, attributes):
     """Return the Variable, Parameter or other kind of them that was pickled, as a leaf."""
-    variable = new_leaf(kind, move(array, device(device_name)), requires_grad)
+    variable = new_leaf(kind, move(in_order(array, order), device(device_name)), requires_grad)
     variable.__dict__.update(attributes)
     return variable
 

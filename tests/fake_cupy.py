@@ -99,6 +99,16 @@ class ndarray:  # noqa: N801 - CuPy's name
     def get(self):
         return self._hidden.copy()
 
+    def __dlpack__(self, *, stream=None, max_version=None):
+        return self._hidden.__dlpack__(**{"max_version": max_version} if max_version else {})
+
+    def __dlpack_device__(self):
+        return 2, 0
+
+    @property
+    def __cuda_array_interface__(self):
+        return {**self._hidden.__array_interface__, "version": 3}
+
     def set(self, array):
         self._hidden[...] = array
 
@@ -199,6 +209,21 @@ def _made(hidden, base=None):
     return array
 
 
+def _from_dlpack(source):
+    """cupy.from_dlpack: the array of an object on a GPU."""
+    if source.__dlpack_device__()[0] != 2:
+        raise TypeError("CPU arrays cannot be directly imported to CuPy")
+
+    class Host:
+        def __dlpack__(self, max_version=None, **others):
+            return source.__dlpack__(max_version=max_version)
+
+        def __dlpack_device__(self):
+            return 1, 0
+
+    return _made(np.from_dlpack(Host()))
+
+
 def _as_strided(x, shape=None, strides=None):
     """cupy.lib.stride_tricks.as_strided, whose result has no base."""
     return ndarray(x.shape if shape is None else shape, x.dtype, x.data, x.strides if strides is None else strides)
@@ -288,7 +313,7 @@ class _Ufunc:
 _ABSENT = {"vectorize", "frompyfunc", "fromiter", "nditer", "apply_over_axes", "errstate", "seterr"}
 
 
-_OWN = {"lexsort": _lexsort, "as_strided": _as_strided}
+_OWN = {"lexsort": _lexsort, "as_strided": _as_strided, "from_dlpack": _from_dlpack}
 
 
 class _Module(types.ModuleType):

@@ -14,7 +14,7 @@ LAYERS = (
     ("version", "absent"),
     ("backend",),
     ("kernels",),
-    ("printing",),
+    ("printing", "html"),
     ("tensor",),
     ("variable",),
     ("engine",),

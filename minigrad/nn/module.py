@@ -512,6 +512,11 @@ class Module(Hooks, State):
             return f"{self._get_name()}(\n  " + "\n  ".join(lines + children) + "\n)"
         return f"{self._get_name()}()"
 
+    def _repr_html_(self):
+        from minigrad.html import module_html
+
+        return module_html(self)
+
 
 def _set_buffer(module, name, value):
     """Replace a registered buffer."""

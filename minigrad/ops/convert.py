@@ -22,7 +22,6 @@ from minigrad.op import Op
 from minigrad.ops.arguments import as_int, check_tensor
 from minigrad.ops.core import cast
 from minigrad.ops.creation import as_fill_value
-from minigrad.ops.from_data import from_numpy
 from minigrad.ops.layout import (
     channels_last,
     channels_last_3d,
@@ -712,15 +711,6 @@ def is_shared(self):
     while isinstance(root, np.ndarray) and root.base is not None:
         root = root.base
     return isinstance(root, mmap.mmap) or (isinstance(root, memoryview) and isinstance(root.obj, mmap.mmap))
-
-
-# ---------------------------------------------------------------------- NumPy
-def _array_wrap(self, array, context=None, return_scalar=False):
-    """Return the result of a NumPy function of this tensor as a tensor."""
-    return from_numpy(np.asarray(array))
-
-
-Tensor.__array_wrap__ = _array_wrap
 
 
 # ---------------------------------------------------------------------- defaults

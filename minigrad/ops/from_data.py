@@ -4,7 +4,7 @@ import warnings
 
 from minigrad.backend import as_dtype, from_numpy_dtype, get_default_device, np
 from minigrad.ops.creation import copied, finish
-from minigrad.registry import function
+from minigrad.registry import FUNCTIONS, function
 from minigrad.tensor import Tensor, as_device, wrap
 
 
@@ -29,6 +29,9 @@ def tensor(data, *, dtype=None, device=None, requires_grad=False, pin_memory=Fal
         )
         if device is None:
             device = data.device
+    elif hasattr(data, "__dlpack__") and not isinstance(data, (np.ndarray, np.generic)):
+        data = FUNCTIONS["from_dlpack"](data)
+        device = data.device if device is None else device
     return finish(copied(data, dtype, device), requires_grad, pin_memory)
 
 
@@ -49,7 +52,7 @@ def as_tensor(data, dtype=None, device=None):
         target = get_default_device() if device is None else as_device(device)
         return shared.to(device=target, dtype=dtype)
     if hasattr(data, "__dlpack__") and not isinstance(data, np.generic):
-        return from_dlpack(data).to(device=device, dtype=dtype)
+        return FUNCTIONS["from_dlpack"](data).to(device=device, dtype=dtype)
     return tensor(data, dtype=dtype, device=device)
 
 
@@ -68,7 +71,10 @@ def asarray(obj, *, dtype=None, device=None, copy=None, requires_grad=False):
         device = obj.device if isinstance(obj, Tensor) and device is None else device
         return finish(copied(source, dtype, device), requires_grad)
     result = as_tensor(obj, dtype=dtype, device=device)
-    shared = isinstance(obj, (Tensor, np.ndarray)) and _same_memory(result, obj)
+    source = obj
+    if hasattr(obj, "__dlpack__") and not isinstance(obj, (Tensor, np.ndarray, np.generic)):
+        source = FUNCTIONS["from_dlpack"](obj)
+    shared = isinstance(source, (Tensor, np.ndarray)) and _same_memory(result, source)
     if copy is False and not shared:
         raise ValueError(
             f"asarray(): can't alias {type(obj).__name__} with dtype={dtype}, device={device} without a copy"
@@ -157,40 +163,3 @@ def frombuffer(buffer, *, dtype, count=-1, offset=0, requires_grad=False):
     result = finish(array, requires_grad)
     result._aliased = True
     return result
-
-
-@function()
-def from_dlpack(ext_tensor):
-    """Return a tensor on the memory of any object with DLPack's interface (a NumPy, CuPy or PyTorch array).
-
-    Source: https://docs.pytorch.org/docs/stable/generated/torch.from_dlpack.html
-
-    >>> import minigrad as mg
-    >>> mg.from_dlpack(mg.ones(2))
-    tensor([1., 1.])
-    """
-    if not hasattr(ext_tensor, "__dlpack__"):
-        raise TypeError(f"from_dlpack expects an object with __dlpack__, but got {type(ext_tensor).__name__}")
-    device_type = int(ext_tensor.__dlpack_device__()[0])
-    if device_type == 2:  # kDLCUDA
-        from minigrad.backend import cupy_module
-
-        array = cupy_module().from_dlpack(ext_tensor)
-    else:
-        array = np.from_dlpack(ext_tensor)
-    from_numpy_dtype(array.dtype)
-    result = wrap(array)
-    result._aliased = True
-    return result
-
-
-def _dlpack(self, **arguments):
-    """Return a DLPack capsule on this tensor's memory; BufferError for a tensor that requires grad."""
-    if self.requires_grad:
-        raise BufferError("Can't export tensors that require gradient, use tensor.detach()")
-    self._mark_aliased()
-    return self.array.__dlpack__(**arguments)
-
-
-Tensor.__dlpack__ = _dlpack
-Tensor.__dlpack_device__ = lambda self: self.array.__dlpack_device__()

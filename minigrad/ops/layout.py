@@ -16,6 +16,9 @@ class layout:  # noqa: N801 - PyTorch's name
     def __repr__(self):
         return f"{dtype.package}.{self.name}"
 
+    def __reduce__(self):
+        return self.name
+
 
 class memory_format(layout):  # noqa: N801 - PyTorch's name
     """Order of the dimensions in memory, from the slowest to the fastest.

@@ -5,9 +5,10 @@ import math
 from minigrad.backend import result_dtype
 from minigrad.kernels import matmul as kernels
 from minigrad.op import Op
-from minigrad.operands import CENTRAL
+from minigrad.operands import CENTRAL, is_operand
+from minigrad.ops.core import cast
 from minigrad.registry import function
-from minigrad.tensor import Tensor, normalize_dim
+from minigrad.tensor import Tensor, normalize_dim, wrap
 
 
 def _swap_last(x):
@@ -110,14 +111,21 @@ def matmul(input, other):
 
 def _matmul_operator(self, other):
     if not isinstance(other, Tensor):
-        return NotImplemented
-    return _product(self, other)
+        self, other = _beside_array(self, other)
+    return NotImplemented if other is None else _product(self, other)
 
 
 def _right_matmul_operator(self, other):
-    if not isinstance(other, Tensor):
-        return NotImplemented
-    return _product(other, self)
+    self, other = _beside_array(self, other)
+    return NotImplemented if other is None else _product(other, self)
+
+
+def _beside_array(tensor, array):
+    """Return a tensor and a raw array as tensors of one dtype; None for what is no array."""
+    if not is_operand(array) or not hasattr(array, "dtype"):
+        return tensor, None
+    dtype = result_dtype([tensor.array, array])
+    return cast(tensor, dtype=dtype), wrap(array.astype(dtype, copy=False))
 
 
 Tensor.__matmul__ = _matmul_operator

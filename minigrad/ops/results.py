@@ -21,4 +21,14 @@ def named_result(name, fields):
         return f"{dtype.package}.return_types.{name}(\n{parts})"
 
     made.__repr__ = represent
+    made.__reduce__ = lambda self: (_result_of, (name, fields, tuple(self)))
+    _CLASSES[name, fields] = made
     return made
+
+
+_CLASSES = {}
+
+
+def _result_of(name, fields, parts):
+    """Return the named tuple that was pickled."""
+    return _CLASSES[name, fields](*parts)

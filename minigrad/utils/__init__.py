@@ -4,7 +4,7 @@ import importlib as _importlib
 
 from minigrad.absent import explain as _explain_absent
 
-__all__ = ["checkpoint", "data", "tensorboard"]
+__all__ = ["checkpoint", "data", "dlpack", "tensorboard"]
 
 
 def __getattr__(name):
