@@ -13,7 +13,7 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet
 
 .DELETE_ON_ERROR:
-.PHONY: demo test parity lint clean
+.PHONY: demo test parity lint docs clean
 
 demo: $(VENV)/.demo
 	$(BIN)/python -m models train lenet5 --data digits $(ARGS)
@@ -28,7 +28,13 @@ lint: $(VENV)/.dev
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 
+# The site: docs/_build/html/index.html. Every docstring is in it; the examples in docstrings are tests (make test).
+docs: $(VENV)/.docs
+	$(BIN)/python -m sphinx -q -W --keep-going -b html docs docs/_build/html
+	@echo "docs/_build/html/index.html"
+
 clean:
+	rm -rf docs/_build docs/_gallery docs/reference docs/sg_execution_times.rst
 	rm -rf $(VENV) runs build dist *.egg-info .pytest_cache .hypothesis .mypy_cache .ruff_cache .coverage .coverage.* htmlcov
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
@@ -37,7 +43,7 @@ $(BIN)/python:
 	  { echo "minigrad needs Python 3.11 or newer; $(PYTHON) is not. Name another one: make PYTHON=python3.12 …" >&2; exit 1; }
 	$(PYTHON) -m venv $(VENV)
 
-$(VENV)/.demo $(VENV)/.dev: $(VENV)/.%: $(BIN)/python setup.cfg pyproject.toml
+$(VENV)/.demo $(VENV)/.dev $(VENV)/.docs: $(VENV)/.%: $(BIN)/python setup.cfg pyproject.toml
 	$(PIP) -e '.[$*]'
 	@touch $@
 

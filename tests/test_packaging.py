@@ -30,11 +30,12 @@ def test_core_dependencies_are_two(config):
 
 def test_extras(config):
     extras = config["options.extras_require"]
-    assert set(extras) == {"cuda", "demo", "graph", "safetensors", "tensorboard", "dev"}
+    assert set(extras) == {"cuda", "demo", "docs", "graph", "safetensors", "tensorboard", "dev"}
     assert names(extras["demo"]) == {"matplotlib", "pillow", "scikit-learn", "tqdm"}
     assert names(extras["tensorboard"]) == {"tensorboardX"}
     assert names(extras["graph"]) == {"igraph", "matplotlib"}
     assert names(extras["safetensors"]) == {"safetensors"}
+    assert names(extras["docs"]) == {"minigrad-cnn", "furo", "myst-parser", "sphinx", "sphinx-gallery"}
     assert "minigrad-cnn[demo,graph,safetensors,tensorboard]" in extras["dev"]
 
 
