@@ -39,11 +39,16 @@ sphinx_gallery_conf = {
 
 
 def link_inside(app, name, content):
-    """In the repository the pages link to benchmarks/README.md, which is a page of its own here."""
+    """In the repository pages link to files of benchmarks/, which are pages of their own here."""
     content[0] = content[0].replace("](../benchmarks/README.md", "](benchmarks.md")
+
+
+def link_inside_included(app, path, parent, content):
+    content[0] = content[0].replace("](NOTES.md", "](benchmark-notes.md")
 
 
 def setup(app):
     app.connect("source-read", link_inside)
+    app.connect("include-read", link_inside_included)
     app.connect("builder-inited", lambda app: reference.write(Path(app.srcdir)))
     app.connect("autodoc-process-docstring", reference.plain, priority=1)  # before napoleon reads the sections

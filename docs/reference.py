@@ -32,7 +32,7 @@ FIRST = [
 INTERNAL = {
     f"minigrad.{name}"
     for name in (
-        "absent backend compat engine inplace kernels op operands operators ops printing registry rules summary tensor "
+        "absent backend compat engine inplace kernels op operands ops printing registry rules summary tensor "
         "typeinfo variable version"
     ).split()
 }
@@ -64,7 +64,7 @@ def public_names(module):
     if hasattr(module, "__all__"):
         names = module.__all__
     else:
-        names = [name for name in dir(module) if is_own(module, name)]
+        names = [name for name in dir(module) if is_own(module, name) and hasattr(module, name)]  # absent ones raise
     return sorted(set(names), key=lambda name: (name.lower(), name))
 
 

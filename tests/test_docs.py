@@ -1,0 +1,60 @@
+"""The reference pages of the documentation site: all public names are on them, and docstrings survive as they are."""
+
+import importlib.util
+import re
+from pathlib import Path
+
+import pytest
+
+DOCS = Path(__file__).resolve().parent.parent / "docs"
+
+
+@pytest.fixture(scope="module")
+def reference():
+    spec = importlib.util.spec_from_file_location("reference", DOCS / "reference.py")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def test_every_public_name_is_on_a_page_once(reference, tmp_path):
+    reference.write(tmp_path)
+    pages = {path.stem: path.read_text(encoding="utf-8") for path in (tmp_path / "reference").glob("*.rst")}
+    described = re.findall(r"^\.\. auto\w+:: (.+)$", "\n".join(pages.values()), re.MULTILINE)
+    assert len(described) == len(set(described)) > 1500
+    for name in (
+        "minigrad.cat",
+        "minigrad.nn.Conv2d",
+        "minigrad.optim.Adam",
+        "minigrad.Tensor.backward",
+        "models.build",
+    ):
+        assert name in described
+    for module in ("minigrad", "minigrad.nn", "minigrad.optim", "minigrad.linalg"):
+        for name in reference.public_names(reference.load(module)):
+            assert name in pages[module], (module, name)
+
+
+def test_the_engine_has_no_pages(reference):
+    pages = set(reference.modules())
+    assert not pages & reference.INTERNAL
+    assert not [name for name in pages if name.startswith(("minigrad.kernels.", "minigrad.ops.", "minigrad.backend."))]
+    assert all(importlib.util.find_spec(name) for name in reference.INTERNAL)  # no name is left over
+
+
+@pytest.mark.parametrize(
+    ("line", "expected"),
+    [
+        ("|x| * y_i and tanh_ of `x`", r"\|x\| \* y_i and tanh\_ of \`x\`"),
+        ("``a * b_`` stays", "``a * b_`` stays"),
+        ("Source: https://a.org/t_.html.", "Source: `https://a.org/t_.html <https://a.org/t_.html>`__."),
+        (">>> x * 2 | y_", ">>> x * 2 | y_"),
+    ],
+)
+def test_docstrings_are_plain_text(reference, line, expected):
+    assert reference.plain_lines([line]) == [expected]
+
+
+def test_blocks_after_two_colons_stay(reference):
+    lines = ["As here::", "", "    a * b", "", "and *out*"]
+    assert reference.plain_lines(lines) == ["As here::", "", "    a * b", "", r"and \*out\*"]
