@@ -3,8 +3,8 @@
 ===========================
 
 The lecture explains PyTorch by three levels: a **Tensor** is an array that computes, a **Variable** is a node of a
-computational graph that remembers how it came about, and a **Module** is a layer that holds what is learned. minigrad is
-built of exactly these three. This script walks through them and ends with a network that learns.
+computational graph that remembers how it came about, and a **Module** is a layer that holds what is learned. minigrad
+is built of exactly these three. This script walks through them and ends with a network that learns.
 """
 
 # %%
@@ -21,8 +21,8 @@ print(type(x).__name__, x.shape, x.dtype, x.device)
 # %%
 # Level 2: Variable
 # -----------------
-# A tensor that requires a gradient is a Variable, and so is everything computed from one. Each knows the operation that
-# made it; together these are the computational graph. Below is the lecture's example: c = sum(x · y + z).
+# A tensor that requires a gradient is a Variable, and so is everything computed from one. Each knows the operation
+# that made it; together these are the computational graph. Below is the lecture's example: c = sum(x · y + z).
 
 x = torch.randn(3, 4, requires_grad=True)
 y = torch.randn(3, 4, requires_grad=True)
@@ -51,8 +51,8 @@ for _ in range(3):
 print(derivative.item())
 
 # %%
-# The graph is built while the program runs, so Python's own ``if`` and ``while`` are its control flow: it can be another
-# one for every sample.
+# The graph is built while the program runs, so Python's own ``if`` and ``while`` are its control flow: it can be
+# another one for every sample.
 
 
 def collatz(weight, steps=0):
