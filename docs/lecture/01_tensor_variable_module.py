@@ -34,8 +34,8 @@ print(c.grad_fn)
 print(c.grad_fn.next_functions[0][0], c.grad_fn.next_functions[0][0].next_functions)
 
 # %%
-# The backward pass walks the graph from its end, and each operation contributes its own derivative (the chain rule). Here
-# dc/dx = y, dc/dy = x and dc/dz = 1.
+# The backward pass walks the graph from its end, and each operation contributes its own derivative (the chain rule).
+# Here dc/dx = y, dc/dy = x and dc/dz = 1.
 
 c.backward()
 print(torch.equal(x.grad, y.detach()), torch.equal(y.grad, x.detach()), z.grad.unique())
