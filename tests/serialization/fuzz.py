@@ -1,7 +1,7 @@
 """Loads thousands of damaged checkpoints under limits of memory and time and reports what happened.
 
-Run by test_hostile.py: `fuzz.py FOLDER COUNT`, in a folder where a file may be written. Hypothesis chooses the damage and
-finds the least that fails. Whatever would run code, import, write or start something is refused and noted.
+Run by test_hostile.py: `fuzz.py FOLDER COUNT`, in a folder where a file may be written. Hypothesis chooses the damage
+and finds the least that fails. Whatever would run code, import, write or start something is refused and noted.
 """
 
 import encodings.cp437  # zipfile's, for odd names
