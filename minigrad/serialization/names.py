@@ -1,5 +1,7 @@
 """PyTorch's names for what lies in a checkpoint: storage classes and dtypes."""
 
+import functools
+
 from minigrad.backend import DTYPES, np
 
 # Storage class -> the name of its dtype. Types that NumPy lacks are here too, so that an error can name them.
@@ -30,9 +32,15 @@ REFUSED_DTYPES = (
 DTYPE_NAMES = (*STORAGE_CLASSES, *UNTYPED)
 
 
+@functools.cache
 def is_widened(name):
-    """Return whether elements of that dtype become float32: bfloat16, unless minigrad has it in NumPy's two bytes."""
-    return name == "bfloat16" and (name not in DTYPES or DTYPES[name].numpy.itemsize != 2)
+    """Return whether elements of that dtype become float32: bfloat16 where NumPy has it not, without ml_dtypes."""
+    if name != "bfloat16":
+        return False
+    try:
+        return name not in DTYPES or DTYPES[name].numpy is None
+    except ImportError:
+        return True
 
 
 def numpy_dtype(name):

@@ -63,6 +63,8 @@ class Pickler:
             self._tensor(value)
         elif kind in _CONTAINERS:
             _CONTAINERS[kind](self, value)
+        elif isinstance(value, dtype):
+            self._dtype(value)
         elif isinstance(value, (np.generic, np.ndarray, np.dtype)):
             self._numpy(value)
         elif safe_globals.name_of(kind) is not None:
@@ -319,8 +321,8 @@ class Pickler:
         self._string("storage")
         if name in STORAGE_CLASSES:
             self._global("torch", STORAGE_CLASSES[name])
-        else:
-            self._global("torch.storage", "UntypedStorage")
+        else:  # PyTorch can't read untyped ones in the old format
+            self._global(*("torch", "ByteStorage") if self.old else ("torch.storage", "UntypedStorage"))
         self._string(key)
         self._string(location)
         self._int(count)
@@ -389,7 +391,6 @@ _WRITERS = {
     str: Pickler._string,
     bytes: Pickler._bytes,
     complex: Pickler._complex,
-    dtype: Pickler._dtype,
     device: Pickler._device,
     layout: Pickler._layout,
 }

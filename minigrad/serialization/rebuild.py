@@ -101,8 +101,15 @@ def rebuild_tensor_v2(unpickler, storage, offset, shape, strides, requires_grad,
     return _tensor(storage, _typed(storage), offset, shape, strides, requires_grad, metadata)
 
 
+def _no_dtype(kind):
+    raise UnpicklingError(f"the checkpoint is damaged: {kind.name} where a dtype belongs")
+
+
 def rebuild_tensor_v3(unpickler, storage, offset, shape, strides, requires_grad, hooks, kind, metadata=None):
-    name = "bfloat16" if type(kind) is Name and kind.name == "torch.bfloat16" else expect(kind, dtype).name
+    if not isinstance(kind, dtype):
+        name = "bfloat16" if expect(kind, Name).name == "torch.bfloat16" else _no_dtype(kind)
+    else:
+        name = kind.name
     return _tensor(storage, name, offset, shape, strides, requires_grad, metadata)
 
 

@@ -3,6 +3,7 @@
 import json
 import mmap
 import os
+import sys
 
 from minigrad.backend import device as _device
 from minigrad.backend import memory_root, move, np
@@ -368,10 +369,12 @@ def _typed(raw, name, kind, shape):
     """Return the array that bytes describe."""
     if kind not in _DTYPES:
         raise TypeError(f"the file has {name} of the type {kind}, which minigrad does not have")
-    return raw.view(numpy_dtype(_DTYPES[kind]).newbyteorder("<")).reshape(shape)
+    found = numpy_dtype(_DTYPES[kind])
+    return raw.view(found if sys.byteorder == "little" else found.newbyteorder("<")).reshape(shape)
 
 
 def _widened(array, kind):
     """Return an array of the machine's byte order, of a type that minigrad has."""
-    array = array.astype(array.dtype.newbyteorder("="), copy=False)
+    if sys.byteorder != "little":
+        array = array.astype(array.dtype.newbyteorder("="))
     return np.asarray(widened(array)) if is_widened(_DTYPES[kind]) else array

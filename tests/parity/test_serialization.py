@@ -17,10 +17,10 @@ DTYPES = (
 ).split()  # fmt: skip
 
 
-def to_torch(value, **options):
+def to_torch(value, zipped=True, **options):
     """minigrad.save, torch.load."""
     file = io.BytesIO()
-    mg.save(value, file)
+    mg.save(value, file, _use_new_zipfile_serialization=zipped)
     file.seek(0)
     options.setdefault("weights_only", True)
     return torch.load(file, **options)
@@ -41,27 +41,50 @@ def values_of(name):
     return numbers.astype(name)
 
 
+@pytest.mark.parametrize("zipped", [True, False])
 @pytest.mark.parametrize("name", DTYPES)
-def test_every_dtype_to_pytorch(name):
-    found = to_torch({"x": mg.tensor(values_of(name))})["x"]
-    assert found.dtype == getattr(torch, name)
-    np.testing.assert_array_equal(found.numpy(), values_of(name))
+def test_every_dtype_to_pytorch(name, zipped):
+    values = values_of(name)
+    ours = mg.tensor(values)
+    found = to_torch({"x": ours, "turned": ours.T, "number": ours[1, 2], "none": ours[:, :0], "row": ours[1:]}, zipped)
+    assert {tensor.dtype for tensor in found.values()} == {getattr(torch, name)}
+    expected = {"x": values, "turned": values.T, "number": values[1, 2], "none": values[:, :0], "row": values[1:]}
+    for key, array in expected.items():
+        np.testing.assert_array_equal(found[key].numpy(), array)
+        assert found[key].shape == array.shape
+    found["x"][1, 2] = 0  # the memory is one
+    assert found["turned"][2, 1] == 0 and found["number"] == 0 and found["row"][0, 2] == 0
 
 
 @pytest.mark.parametrize("zipped", [True, False])
 @pytest.mark.parametrize("name", DTYPES)
 def test_every_dtype_to_minigrad(name, zipped):
-    found = to_minigrad({"x": torch.from_numpy(values_of(name))}, zipped)["x"]
-    assert found.dtype == getattr(mg, name)
-    np.testing.assert_array_equal(found.numpy(), values_of(name))
+    values = values_of(name)
+    theirs = torch.from_numpy(values.copy())
+    tensors = {"x": theirs, "turned": theirs.T, "number": theirs[1, 2], "none": theirs[:, :0], "row": theirs[1:]}
+    found = to_minigrad(tensors, zipped)
+    assert {tensor.dtype for tensor in found.values()} == {getattr(mg, name)}
+    expected = {"x": values, "turned": values.T, "number": values[1, 2], "none": values[:, :0], "row": values[1:]}
+    for key, array in expected.items():
+        np.testing.assert_array_equal(found[key].numpy(), array)
+        assert found[key].shape == array.shape
+    found["x"][1, 2] = 0  # the memory is one
+    assert found["turned"][2, 1] == 0 and found["number"] == 0 and found["row"][0, 2] == 0
 
 
 @pytest.mark.parametrize("zipped", [True, False])
-def test_bfloat16_is_widened_exactly(zipped):
+def test_bfloat16(zipped):
+    """As it is where minigrad has bfloat16, else widened exactly."""
     numbers = torch.tensor([0.0, -0.0, 1 / 3, 3e38, 1e-40, math.inf, -math.inf, math.nan], dtype=torch.bfloat16)
     found = to_minigrad([numbers, numbers[1:3]], zipped)
-    assert found[0].dtype == mg.float32
-    np.testing.assert_array_equal(found[0].numpy().view("u4")[:-1], numbers.float().numpy().view("u4")[:-1])
+    assert found[0].dtype == getattr(mg, "bfloat16", mg.float32)
+    if hasattr(mg, "bfloat16"):
+        again = to_torch(found, zipped)
+        assert again[0].dtype == torch.bfloat16
+        assert torch.equal(again[0].view(torch.int16), numbers.view(torch.int16))
+        assert torch.equal(again[1], numbers[1:3])
+        assert to_torch([mg.bfloat16]) == [torch.bfloat16] and to_minigrad([torch.bfloat16]) == [mg.bfloat16]
+    np.testing.assert_array_equal(found[0].float().numpy().view("u4")[:-1], numbers.float().numpy().view("u4")[:-1])
     assert np.isnan(found[0][-1].item())
     found[0][1] = 5
     assert found[1][0] == 5
@@ -86,6 +109,7 @@ def test_views_keep_memory_strides_and_offset(name):
     ours, theirs = mg.tensor(BASE), torch.from_numpy(BASE.copy())
     for found, base in (
         to_torch([make(ours), ours]),
+        to_torch([make(ours), ours], False),
         to_minigrad([make(theirs), theirs]),
         to_minigrad([make(theirs), theirs], False),
     ):
@@ -113,7 +137,7 @@ CONTAINERS = {
 
 @pytest.mark.parametrize("zipped", [True, False])
 def test_containers_and_numbers(zipped):
-    assert to_torch(CONTAINERS) == CONTAINERS
+    assert to_torch(CONTAINERS, zipped) == CONTAINERS
     assert to_minigrad(CONTAINERS, zipped) == CONTAINERS
 
 
@@ -131,7 +155,7 @@ def test_parameters_requires_grad_and_attributes(zipped):
         tagged.note, named.tag = "x", [1]
         return [library.ones(2, requires_grad=True), library.nn.Parameter(library.ones(2), False), tagged, named]
 
-    for found, library in ((to_torch(make(mg)), torch), (to_minigrad(make(torch), zipped), mg)):
+    for found, library in ((to_torch(make(mg), zipped), torch), (to_minigrad(make(torch), zipped), mg)):
         assert [value.requires_grad for value in found] == [True, False, False, True]
         assert [isinstance(value, library.nn.Parameter) for value in found] == [False, True, False, True]
         assert found[2].note == "x" and found[3].tag == [1]
@@ -191,6 +215,87 @@ def test_training_goes_on_in_the_other_library(name, towards):
     steps(there, *theirs, 3)
     for (key, value), (_, other) in zip(ours[0].state_dict().items(), theirs[0].state_dict().items()):
         np.testing.assert_allclose(value.numpy(), other.numpy(), rtol=2e-4, atol=2e-5, err_msg=key)
+
+
+OTHER_OPTIMIZERS = {
+    "Adamax": {}, "NAdam": {}, "RAdam": {}, "Rprop": {}, "ASGD": {}, "SGD": {"momentum": 0.5, "weight_decay": 0.1},
+    "AdamW": {"amsgrad": True}, "Adagrad": {"lr_decay": 0.1}, "Adadelta": {}, "RMSprop": {"momentum": 0.9},
+    "Adafactor": {}, "LBFGS": {"max_iter": 3, "history_size": 2},
+}  # fmt: skip
+SCHEDULERS = {
+    "StepLR": {"step_size": 2}, "MultiStepLR": {"milestones": [1, 3]}, "ExponentialLR": {"gamma": 0.9},
+    "CosineAnnealingLR": {"T_max": 5}, "ReduceLROnPlateau": {"patience": 1}, "LinearLR": {}, "PolynomialLR": {},
+    "CosineAnnealingWarmRestarts": {"T_0": 3}, "ConstantLR": {}, "OneCycleLR": {"max_lr": 0.1, "total_steps": 20},
+    "CyclicLR": {"base_lr": 0.01, "max_lr": 0.1, "cycle_momentum": False},
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("zipped", [True, False])
+@pytest.mark.parametrize("name", OTHER_OPTIMIZERS)
+def test_states_of_every_optimizer(name, zipped):
+    """Saved after two steps by one library, loaded into an optimizer of the other, and back: the same state."""
+    if not hasattr(mg.optim, name):
+        pytest.skip(f"minigrad has no {name}")
+
+    def made(library, count):
+        weight = library.nn.Parameter(library.ones(2, 3))
+        optimizer = getattr(library.optim, name)([weight], lr=0.01, **OTHER_OPTIMIZERS[name])
+
+        def closure():
+            optimizer.zero_grad()
+            loss = (weight * weight).sum()
+            loss.backward()
+            return loss
+
+        for _ in range(count):
+            optimizer.step(closure)
+        return optimizer
+
+    for here, there, carry, back in ((mg, torch, to_torch, to_minigrad), (torch, mg, to_minigrad, to_torch)):
+        first, second = made(here, 2), made(there, 0)
+        second.load_state_dict(carry(first.state_dict(), zipped))
+        same_values(back(second.state_dict(), zipped), first.state_dict())
+
+
+def same_values(found, expected):
+    """Numbers, containers and tensors of either library are equal."""
+    if isinstance(expected, dict):
+        assert found.keys() - {"differentiable"} == expected.keys() - {"differentiable"}  # PyTorch adds it on loading
+        for key, value in expected.items():
+            same_values(found[key], value)
+    elif isinstance(expected, (list, tuple)):
+        assert len(found) == len(expected)
+        for one, other in zip(found, expected):
+            same_values(one, other)
+    elif hasattr(expected, "detach"):
+        np.testing.assert_array_equal(found.detach().numpy(), expected.detach().numpy())
+        assert str(found.dtype).rpartition(".")[2] == str(expected.dtype).rpartition(".")[2]
+    else:
+        assert found == expected or (found != found and expected != expected)
+
+
+@pytest.mark.parametrize("zipped", [True, False])
+@pytest.mark.parametrize("name", SCHEDULERS)
+def test_states_of_schedulers(name, zipped):
+    def made(library, count):
+        optimizer = library.optim.SGD([library.nn.Parameter(library.ones(1))], lr=0.1)
+        schedule = getattr(library.optim.lr_scheduler, name)(optimizer, **SCHEDULERS[name])
+        rates = [step(optimizer, schedule) for _ in range(count)]
+        return optimizer, schedule, rates
+
+    def step(optimizer, schedule):
+        optimizer.step()
+        schedule.step(*([1.0] if name == "ReduceLROnPlateau" else []))
+        return optimizer.param_groups[0]["lr"]
+
+    for here, there, carry in ((mg, torch, to_torch), (torch, mg, to_minigrad)):
+        optimizer, schedule, _ = made(here, 3)
+        other, follower, _ = made(there, 0)
+        other_state, schedule_state = carry([optimizer.state_dict(), schedule.state_dict()], zipped)
+        other.load_state_dict(other_state)
+        follower.load_state_dict(schedule_state)
+        for _ in range(6):
+            assert step(other, follower) == pytest.approx(step(optimizer, schedule), rel=1e-9)
 
 
 def test_pytorch_maps_our_files(tmp_path):
