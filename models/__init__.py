@@ -12,13 +12,26 @@ True
 """
 # One line per family, with its builders and classes in the file's __all__: importing it registers its networks.
 from models.alexnet import *
+from models.convnext import *
+from models.densenet import *
+from models.efficientnet import *
 from models.googlenet import *
+from models.inception import *
 from models.inference import optimize_for_inference
 from models.lenet import *
+from models.maxvit import *
+from models.mnasnet import *
+from models.mobilenetv2 import *
+from models.mobilenetv3 import *
 from models.preact_resnet import *
 from models.registry import build, register
 from models.registry import names as list
+from models.regnet import *
 from models.resnet import *
+from models.shufflenetv2 import *
 from models.small import *
+from models.squeezenet import *
+from models.swin_transformer import *
 from models.vgg import *
+from models.vision_transformer import *
 from models.zfnet import *

@@ -22,6 +22,31 @@ OLD_NAMES = (
 _BUILDERS = {}
 
 
+class OldNames:
+    """A network whose published files have other names: old_names are (pattern, replacement) of its keys.
+
+    They are replaced when a state_dict is loaded, by fit_state and by ``load_state_dict`` alike.
+    """
+
+    old_names = ()
+
+    def _load_from_state_dict(self, state_dict, prefix, *rest):
+        for old, new in renamed(self, list(state_dict)).items():
+            if old != new:
+                state_dict[new] = state_dict.pop(old)
+        super()._load_from_state_dict(state_dict, prefix, *rest)
+
+
+def renamed(model, names):
+    """What each of the names of a file is called in the network."""
+    found = {}
+    for name in names:
+        found[name] = name
+        for pattern, replacement in getattr(model, "old_names", ()):
+            found[name] = re.sub(pattern, replacement, found[name])
+    return found
+
+
 def register(builder):
     """Make a function that builds a network known under its own name; used as a decorator.
 
@@ -66,6 +91,30 @@ def register(builder):
     build_checked.__signature__ = _with_weights(signature)
     _BUILDERS[name] = build_checked
     return build_checked
+
+
+def variant(name, network, about, fixed=None, *, image_size=224, **defaults):
+    """Register a builder of one network of a family.
+
+    Args:
+        name: of the builder.
+        network: the class (or function), called with num_classes, in_channels, image_size and the rest by keyword.
+        about: the builder's docstring.
+        fixed: dict of arguments that make this network what it is; giving one of them again is a TypeError.
+        image_size: default of the builder.
+        defaults: of further arguments.
+    """
+    fixed = fixed or {}
+    default_size = image_size
+
+    def builder(num_classes=1000, *, in_channels=3, image_size=default_size, **kw):
+        sizes = {"num_classes": num_classes, "in_channels": in_channels, "image_size": image_size}
+        return network(**sizes, **fixed, **{**defaults, **kw})
+
+    builder.__name__ = builder.__qualname__ = name
+    builder.__module__ = network.__module__
+    builder.__doc__ = about
+    return register(builder)
 
 
 def _with_weights(signature):
@@ -211,6 +260,7 @@ def fit_state(model, state, path):
     state = {name if name in own else _renamed(name): value for name, value in state.items()}
     absent = tuple(f"{part}." for part in getattr(model, "training_parts", ()) if getattr(model, part) is None)
     state = {name: value for name, value in state.items() if not name.startswith(absent)}
+    state = {new: state[old] for old, new in renamed(model, state).items()}
     optional = {name for name in own if name.endswith("num_batches_tracked")}  # absent from files before PyTorch 0.4.1
     missing = [name for name in own if name not in state and name not in optional]
     unexpected = [name for name in state if name not in own]

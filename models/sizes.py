@@ -1,7 +1,24 @@
-"""How large the feature maps of a plain stack of layers are."""
+"""How large feature maps are, and how many channels they have."""
 from minigrad import nn
 
 SMALL = 64  # images up to this side get a first layer that keeps their resolution
+
+
+def first_stride(image_size):
+    """The stride of the first convolution: 2, or 1 for images of at most 64 pixels, which would shrink to nothing."""
+    return 1 if image_size <= SMALL else 2
+
+
+def make_divisible(value, divisor, least=None):
+    """The multiple of divisor nearest to value, at least ``least`` (or divisor), and never below 0.9 · value.
+
+    Source: the MobileNet papers' released code; torchvision counts channels by it.
+
+    >>> make_divisible(28.8, 8), make_divisible(11, 8), make_divisible(1, 8)
+    (32, 16, 8)
+    """
+    rounded = max(divisor if least is None else least, int(value + divisor / 2) // divisor * divisor)
+    return rounded + divisor if rounded < 0.9 * value else rounded
 
 
 def side_after(layers, side):
