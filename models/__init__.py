@@ -9,6 +9,11 @@ True
 26
 >>> models.lenet5(num_classes=26).fc3.out_features
 26
+
+The weights that torchvision publishes are members of enumerations: ``models.ResNet50_Weights.DEFAULT``.
+
+>>> models.ResNet50_Weights.DEFAULT.url
+'https://download.pytorch.org/models/resnet50-11ad3fa6.pth'
 """
 # One line per family, with its builders and classes in the file's __all__: importing it registers its networks.
 from models.alexnet import *
@@ -24,7 +29,8 @@ from models.mnasnet import *
 from models.mobilenetv2 import *
 from models.mobilenetv3 import *
 from models.preact_resnet import *
-from models.registry import build, register
+from models.published import Weights, WeightsEnum, get_weight
+from models.registry import build, get_model, get_model_builder, get_model_weights, list_models, register
 from models.registry import names as list
 from models.regnet import *
 from models.resnet import *
@@ -35,3 +41,12 @@ from models.swin_transformer import *
 from models.vgg import *
 from models.vision_transformer import *
 from models.zfnet import *
+
+
+def __getattr__(name):
+    """Enumerations of published weights are made when first asked for."""
+    from models import published
+
+    if name.endswith("_Weights") and name in published.names():
+        return published.enumeration(name)
+    raise AttributeError(f"module 'models' has no attribute {name!r}")

@@ -4,7 +4,6 @@ import copy
 import math
 from functools import partial
 
-import minigrad
 from minigrad import nn
 from minigrad.vision.ops import Conv2dNormActivation, SqueezeExcitation, StochasticDepth
 from models.registry import variant

@@ -1,5 +1,4 @@
 """MnasNet (Tan et al., "MnasNet: Platform-Aware Neural Architecture Search for Mobile", 2018)."""
-import minigrad
 from minigrad import nn
 from models.registry import variant
 from models.sizes import first_stride, make_divisible
@@ -92,7 +91,8 @@ class MNASNet(nn.Module):
 
 
 def _mnasnet(name, alpha, parameters):
-    return variant(name, MNASNet, f"MnasNet with {alpha} times the channels: {parameters:,} parameters.", {"alpha": alpha})
+    about = f"MnasNet with {alpha} times the channels: {parameters:,} parameters."
+    return variant(name, MNASNet, about, {"alpha": alpha})
 
 
 mnasnet0_5 = _mnasnet("mnasnet0_5", 0.5, 2218512)

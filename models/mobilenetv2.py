@@ -1,5 +1,4 @@
 """MobileNetV2 (Sandler et al., "MobileNetV2: Inverted Residuals and Linear Bottlenecks", 2018)."""
-import minigrad
 from minigrad import nn
 from minigrad.vision.ops import Conv2dNormActivation
 from models.registry import variant
@@ -124,4 +123,6 @@ class MobileNetV2(nn.Module):
         return self.classifier(x)
 
 
-mobilenet_v2 = variant("mobilenet_v2", MobileNetV2, "MobileNetV2: 3,504,872 parameters; further arguments: its class's.")
+mobilenet_v2 = variant(
+    "mobilenet_v2", MobileNetV2, "MobileNetV2: 3,504,872 parameters; further arguments are its class's."
+)

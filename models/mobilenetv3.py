@@ -1,7 +1,6 @@
 """MobileNetV3 (Howard et al., "Searching for MobileNetV3", 2019)."""
 from functools import partial
 
-import minigrad
 from minigrad import nn
 from minigrad.vision.ops import Conv2dNormActivation, SqueezeExcitation
 from models.registry import variant
@@ -26,6 +25,8 @@ SMALL_ROWS = (
 )  # fmt: skip
 ROWS = {"mobilenet_v3_large": (LARGE, 1280), "mobilenet_v3_small": (SMALL_ROWS, 1024)}
 TAIL = 3  # so many rows at the end are the stage C4
+
+HARD_EXCITATION = partial(SqueezeExcitation, scale_activation=nn.Hardsigmoid)
 
 
 class InvertedResidualConfig:
@@ -61,7 +62,7 @@ class InvertedResidual(nn.Module):
         ValueError: for a stride other than 1 and 2.
     """
 
-    def __init__(self, cnf, norm_layer, se_layer=partial(SqueezeExcitation, scale_activation=nn.Hardsigmoid)):
+    def __init__(self, cnf, norm_layer, se_layer=HARD_EXCITATION):
         super().__init__()
         if not 1 <= cnf.stride <= 2:
             raise ValueError("illegal stride value")

@@ -1,5 +1,6 @@
 """The names under which networks are built, and the weights files that fit them."""
 import difflib
+import fnmatch
 import functools
 import inspect
 import os
@@ -9,6 +10,7 @@ import zipfile
 
 import minigrad
 from minigrad.nn import init
+from models import published
 
 COMMON = ("num_classes", "in_channels", "image_size")  # every builder takes these: positive integers
 NESTED = ("model", "state_dict", "model_state_dict")  # where checkpoints keep the network's weights
@@ -51,9 +53,11 @@ def register(builder):
     """Make a function that builds a network known under its own name; used as a decorator.
 
     The builder takes at least num_classes, in_channels and image_size, each with a default. What is returned checks
-    that these are positive integers, and takes one more keyword, ``weights``: the path of a file made by
-    ``minigrad.save`` or ``torch.save``, read by ``load_weights``. The network gets the attributes in_channels and
-    image_size if it has not set them.
+    that these are positive integers, and takes two more keywords: ``weights``, the path of a file made by
+    ``minigrad.save`` or ``torch.save`` and read by ``load_weights``, or a member of the network's enumeration of
+    published weights or the name of one (see ``models.published``); and ``progress``, whether to print what is
+    downloaded. The old ``pretrained`` is taken with torchvision's warnings. The network gets the attributes
+    in_channels and image_size if it has not set them.
 
     Raises:
         ValueError: if the name is taken.
@@ -63,23 +67,34 @@ def register(builder):
     if name in _BUILDERS:
         raise ValueError(f"a model named {name!r} is registered already, by {_BUILDERS[name].__module__}")
     signature = inspect.signature(builder)
+    open_ended = [key for key, argument in signature.parameters.items() if argument.kind == argument.VAR_KEYWORD]
     lacking = [argument for argument in COMMON if argument not in signature.parameters]
     if lacking:
         raise TypeError(f"the builder {name!r} must take {', '.join(COMMON)}, but lacks {', '.join(lacking)}")
 
     @functools.wraps(builder)
-    def build_checked(*args, weights=None, **kw):
+    def build_checked(*args, weights=None, progress=True, **kw):
+        pretrained = kw.pop("pretrained", None)
+        if args and isinstance(args[0], bool):  # resnet18(True), from before torchvision 0.13
+            weights, *args = args
+        weights = published.chosen(name, weights, pretrained)
         try:
             given = signature.bind(*args, **kw)
         except TypeError as error:
             raise TypeError(f"{name}: {error}; its arguments are: {', '.join(arguments(name))}") from None
+        if isinstance(weights, published.WeightsEnum):
+            # those in **kw stand under its name among the arguments
+            flat = {key: value for key, value in given.arguments.items() if key not in open_ended}
+            kw = published.arguments_of(weights, {**flat, **kw})
+            args = ()
+            given = signature.bind(**kw)
         given.apply_defaults()
         for argument in COMMON:
             _check_positive_integer(name, argument, given.arguments[argument])
         if weights is None:
             model = builder(*args, **kw)
         else:
-            state = read_weights(weights)
+            state = _state_for(weights, progress)
             with init.paused():  # drawing the random values of VGG-16 takes longer than reading its file
                 model = builder(*args, **kw)
             fit_state(model, state, weights)
@@ -118,12 +133,21 @@ def variant(name, network, about, fixed=None, *, image_size=224, **defaults):
 
 
 def _with_weights(signature):
-    """The signature with the keyword weights, before **kw if there is one."""
+    """The signature with the keywords weights and progress, before **kw if there is one."""
     parameters = list(signature.parameters.values())
     open_ended = bool(parameters) and parameters[-1].kind == inspect.Parameter.VAR_KEYWORD
-    weights = inspect.Parameter("weights", inspect.Parameter.KEYWORD_ONLY, default=None)
-    parameters.insert(len(parameters) - open_ended, weights)
+    for keyword, default in (("weights", None), ("progress", True)):
+        added = inspect.Parameter(keyword, inspect.Parameter.KEYWORD_ONLY, default=default)
+        parameters.insert(len(parameters) - open_ended, added)
     return signature.replace(parameters=parameters)
+
+
+def _state_for(weights, progress):
+    """The state_dict of a member of published weights, or in a file."""
+    if isinstance(weights, published.WeightsEnum):
+        content = weights.get_state_dict(progress=progress, check_hash=True, map_location="cpu")
+        return state_of(content, repr(weights))
+    return read_weights(weights)
 
 
 def _check_positive_integer(name, argument, value):
@@ -162,7 +186,9 @@ def build(name, *, weights=None, **kw):
 
     Args:
         name: one of ``names()``.
-        weights: path of a file with the network's weights, see ``load_weights``; None for random ones.
+        weights: path of a file with the network's weights, see ``load_weights``; or published ones by their name, as
+            "DEFAULT" or ResNet50_Weights.IMAGENET1K_V2, which are downloaded if the cache lacks them; None for random
+            ones.
         kw: the builder's arguments: num_classes, in_channels, image_size and those of its own.
 
     Raises:
@@ -178,6 +204,59 @@ def build(name, *, weights=None, **kw):
     ValueError: unknown model 'lenet6'; there are: ...; did you mean 'lenet5'?
     """
     return builder_of(name)(weights=weights, **kw)
+
+
+# ---------------------------------------------------------------- torchvision's names
+def list_models(module=None, include=None, exclude=None):
+    """The names of the networks, sorted.
+
+    Args:
+        module: only those of this package: models, models.segmentation, ….
+        include, exclude: patterns as of fnmatch, one or several, of which one must match, or none.
+
+    Source: https://docs.pytorch.org/vision/stable/generated/torchvision.models.list_models.html
+
+    >>> list_models(include="resnet*", exclude=["*50", "*1*"])
+    ['resnet34']
+    """
+
+    def matches(name, patterns):
+        patterns = [patterns] if isinstance(patterns, str) else patterns
+        return any(fnmatch.fnmatch(name, pattern) for pattern in patterns)
+
+    chosen = []
+    for name, builder in sorted(_BUILDERS.items()):
+        if module is not None and builder.__module__.rpartition(".")[0] != module.__name__:
+            continue
+        if (not include or matches(name, include)) and not (exclude and matches(name, exclude)):
+            chosen.append(name)
+    return chosen
+
+
+def get_model_builder(name):
+    """The function that builds the network called name, in whatever case; errors as of builder_of."""
+    return builder_of(name.lower())
+
+
+def get_model(name, **config):
+    """The network called name, in whatever case: ``build``."""
+    return get_model_builder(name)(**config)
+
+
+def get_model_weights(name):
+    """The enumeration of the weights published for a network, given its name or its builder.
+
+    Raises:
+        ValueError: if there is no such network, or nothing is published of it.
+
+    >>> get_model_weights("resnet50").DEFAULT
+    ResNet50_Weights.IMAGENET1K_V2
+    """
+    name = get_model_builder(name).__name__ if isinstance(name, str) else name.__name__
+    enum = published.enumeration_of(name)
+    if enum is None:
+        raise ValueError(f"no weights are published for {name!r}")
+    return enum
 
 
 # ---------------------------------------------------------------- weights

@@ -3,7 +3,6 @@ import math
 from collections import OrderedDict
 from itertools import groupby
 
-import minigrad
 from minigrad import nn
 from minigrad.vision.ops import Conv2dNormActivation, SqueezeExcitation
 from models.registry import variant

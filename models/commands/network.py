@@ -41,7 +41,7 @@ def build(name, **settings):
         with nn.init.paused(), warnings.catch_warnings():
             warnings.simplefilter("ignore", UserWarning)  # of initialisation, for one
             return models.build(name, **settings)
-    except (ValueError, NotImplementedError) as error:
+    except (ValueError, NotImplementedError, AssertionError) as error:
         raise CommandError(str(error)) from error
     except TypeError as error:
         raise CommandError(f"--option: {error}") from error
