@@ -108,7 +108,7 @@ def register(builder):
     return build_checked
 
 
-def variant(name, network, about, fixed=None, *, image_size=224, **defaults):
+def variant(name, network, about, fixed=None, *, image_size=224, classes=1000, **defaults):
     """Register a builder of one network of a family.
 
     Args:
@@ -116,13 +116,13 @@ def variant(name, network, about, fixed=None, *, image_size=224, **defaults):
         network: the class (or function), called with num_classes, in_channels, image_size and the rest by keyword.
         about: the builder's docstring.
         fixed: dict of arguments that make this network what it is; giving one of them again is a TypeError.
-        image_size: default of the builder.
+        image_size, classes: what the builder's image_size and num_classes are by default.
         defaults: of further arguments.
     """
     fixed = fixed or {}
     default_size = image_size
 
-    def builder(num_classes=1000, *, in_channels=3, image_size=default_size, **kw):
+    def builder(num_classes=classes, *, in_channels=3, image_size=default_size, **kw):
         sizes = {"num_classes": num_classes, "in_channels": in_channels, "image_size": image_size}
         return network(**sizes, **fixed, **{**defaults, **kw})
 
@@ -164,8 +164,11 @@ def arguments(name):
 
 
 def names():
-    """The names of all networks, sorted."""
-    return sorted(_BUILDERS)
+    """The names of the networks that classify images, sorted: those the commands take.
+
+    ``list_models`` has all, also those of the packages ``models.segmentation``, ``models.video``, ….
+    """
+    return sorted(name for name, builder in _BUILDERS.items() if builder.__module__.count(".") == 1)
 
 
 def builder_of(name):
@@ -176,8 +179,8 @@ def builder_of(name):
     """
     if name in _BUILDERS:
         return _BUILDERS[name]
-    message = f"unknown model {name!r}; there are: {', '.join(names())}"
-    near = difflib.get_close_matches(str(name).lower(), names(), n=1)
+    message = f"unknown model {name!r}; there are: {', '.join(list_models())}"
+    near = difflib.get_close_matches(str(name).lower(), list_models(), n=1)
     raise ValueError(f"{message}; did you mean {near[0]!r}?" if near else message)
 
 

@@ -258,4 +258,6 @@ def arguments_of(member, given):
         defaults["transform_input"] = True
     if builder == "googlenet":
         defaults["aux_logits"] = False
+    if given.get("weights_backbone") is not None:  # the file has the backbone's too
+        fixed["weights_backbone"] = None
     return {**defaults, **given, **fixed}

@@ -178,3 +178,64 @@ def test_a_stem_of_convolutions():
     )
     assert tuple(model(mg.randn(2, 3, 8, 8)).shape) == (2, 3)
     assert "conv_proj.conv_bn_relu_1.1.running_var" in model.state_dict()
+
+
+# ---------------------------------------------------------------- pixels and videos
+@pytest.mark.parametrize("aux_loss", [None, True])
+@pytest.mark.parametrize("name", ["fcn_resnet50", "deeplabv3_resnet50", "deeplabv3_mobilenet_v3_large"])
+def test_pixels_have_classes(name, aux_loss):
+    mg.manual_seed(0)
+    model = models.build(name, num_classes=4, in_channels=2, image_size=40, aux_loss=aux_loss)
+    output = model(mg.randn(2, 2, 40, 36))
+    assert list(output) == (["out", "aux"] if aux_loss else ["out"])
+    assert all(tuple(maps.shape) == (2, 4, 40, 36) for maps in output.values())
+    sum(maps.square().mean() for maps in output.values()).backward()
+    assert all(parameter.grad is not None for parameter in model.parameters())
+
+
+def test_pixels_have_classes_in_lraspp():
+    mg.manual_seed(0)
+    model = models.segmentation.lraspp_mobilenet_v3_large(4, image_size=40)
+    assert tuple(model(mg.randn(2, 3, 40, 36))["out"].shape) == (2, 4, 40, 36)
+    with pytest.raises(NotImplementedError, match="does not use auxiliary loss"):
+        models.segmentation.lraspp_mobilenet_v3_large(aux_loss=True)
+    with pytest.raises(TypeError, match="unexpected keyword argument 'width'"):
+        models.segmentation.fcn_resnet50(width=3)
+
+
+def test_backbones_have_weights_of_their_own(monkeypatch, undrawn):
+    asked = []
+
+    def state(self, **kw):
+        asked.append(repr(self))
+        return models.build(self.builder).state_dict()
+
+    monkeypatch.setattr(models.WeightsEnum, "get_state_dict", state)
+    models.segmentation.fcn_resnet50(weights_backbone="DEFAULT")
+    with pytest.warns(UserWarning, match="'weights_backbone'"):
+        models.segmentation.lraspp_mobilenet_v3_large(pretrained_backbone=True)
+    assert asked == ["ResNet50_Weights.IMAGENET1K_V2", "MobileNet_V3_Large_Weights.IMAGENET1K_V1"]
+
+
+@pytest.mark.parametrize("name", ["r3d_18", "mc3_18", "r2plus1d_18"])
+def test_videos_have_classes(name):
+    mg.manual_seed(0)
+    model = models.build(name, num_classes=4, in_channels=2, image_size=16)
+    output = model(mg.randn(1, 2, 2, 16, 16))
+    assert tuple(output.shape) == (1, 4)
+    output.square().sum().backward()
+    assert all(parameter.grad is not None for parameter in model.parameters())
+
+
+def test_a_video_network_of_bottlenecks():
+    resnet = models.video.resnet
+    mg.manual_seed(0)
+    make = [resnet.Conv2Plus1D] * 4
+    model = resnet.VideoResNet(resnet.Bottleneck, make, [1] * 4, resnet.R2Plus1dStem, 3, True)
+    assert tuple(model(mg.randn(2, 3, 2, 16, 16)).shape) == (2, 3)
+    assert not model.layer1[0].conv3[1].weight.any()
+
+
+def test_layers_that_are_not_there():
+    with pytest.raises(ValueError, match="return_layers are not present in model"):
+        models._utils.IntermediateLayerGetter(nn.Sequential(nn.ReLU()), {"1": "out"})

@@ -1,0 +1,51 @@
+"""What networks that stand on the features of others share."""
+from minigrad import nn
+from models import published
+
+__all__ = ["IntermediateLayerGetter"]
+
+
+class IntermediateLayerGetter(nn.ModuleDict):
+    """The first layers of a network, run one after the other; some of their outputs are returned by name.
+
+    Args:
+        model: a network whose children are run in their order.
+        return_layers: dict of names of children to names in the result; children after the last are left out.
+
+    Raises:
+        ValueError: for a name that is no child's.
+
+    >>> import minigrad as mg
+    >>> layers = nn.Sequential(nn.ReLU(), nn.Flatten(), nn.Linear(4, 2))
+    >>> {name: tuple(x.shape) for name, x in IntermediateLayerGetter(layers, {"1": "out"})(mg.ones(3, 2, 2)).items()}
+    {'out': (3, 4)}
+    """
+
+    def __init__(self, model, return_layers):
+        children = dict(model.named_children())
+        wanted = {str(name): str(output) for name, output in return_layers.items()}
+        if not set(wanted) <= set(children):
+            raise ValueError("return_layers are not present in model")
+        last = max(index for index, name in enumerate(children) if name in wanted)
+        super().__init__(dict(list(children.items())[: last + 1]))
+        self.return_layers = wanted
+
+    def forward(self, x):
+        found = {}
+        for name, layer in self.items():
+            x = layer(x)
+            if name in self.return_layers:
+                found[self.return_layers[name]] = x
+        return found
+
+
+def stages_of_mobilenet(features):
+    """The positions of the layers in front of which MobileNetV3's maps shrink, with the first and the last."""
+    inner = [index for index, layer in enumerate(features) if getattr(layer, "shrinks", False)]
+    return [0, *inner, len(features) - 1]
+
+
+def backbone_weights(builder, weights_backbone, kw):
+    """The weights of a backbone, the old argument pretrained_backbone taken out of kw."""
+    pretrained = kw.pop("pretrained_backbone", None)
+    return published.chosen(builder, weights_backbone, pretrained, ("weights_backbone", "pretrained_backbone"))
