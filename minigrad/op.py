@@ -208,7 +208,9 @@ class Op:
     def record(self, args, arrays, params, out):
         """Return the result(s) as Variables made by a new node."""
         if WATCHED and MODE.watchers:
-            return watched(self, tuple(args), params, lambda: self.record(args, arrays, params, out))
+            # What was written by index comes as None, its positions only as an array.
+            seen = [wrap(y) if x is None and y is not None else x for x, y in zip(args, arrays, strict=True)]
+            return watched(self, tuple(seen), params, lambda: self.record(args, arrays, params, out))
         edges = []
         recorded = False
         for position, arg in enumerate(args):

@@ -6,7 +6,7 @@ import math
 from minigrad.backend import np, xp
 from minigrad.kernels import channel_norm
 from minigrad.kernels import norm as kernels
-from minigrad.op import WATCHED, Op
+from minigrad.op import WATCHED, Op, composite
 from minigrad.ops.activation import relu_op
 from minigrad.ops.arithmetic import add_op, mul_op
 from minigrad.ops.core import sum_to
@@ -73,9 +73,6 @@ normalization = Op(_normalization, joint=_normalization_gradient, name="normaliz
 
 def _normalization_then_relu(x, weight, bias, mean, rstd, *, residual, **given):
     """Return relu(normalization(…) + residual) from one kernel; the graph is that of the two or three operations."""
-    if WATCHED and MODE.watchers:
-        y = normalization(x, weight, bias, mean, rstd, **given)
-        return relu_op(y if residual is None else y + residual)
     view, affine = given["view"], given["affine"]
     tensors = (x, weight, bias, mean, rstd)
     arrays = tuple(tensor.array if isinstance(tensor, Tensor) else tensor for tensor in tensors)
@@ -136,6 +133,7 @@ def _check_same_dtype(name, x, *parameters):
 
 
 # ---------------------------------------------------------------------- batch and instance norm
+@composite
 def batch_norm(input, running_mean, running_var, weight=None, bias=None, training=False, momentum=0.1, eps=1e-05):
     """Return (x - mean) / √(var + eps) · weight + bias per channel, the statistics taken over everything else.
 
@@ -165,6 +163,7 @@ def batch_norm_relu(input, running_mean, running_var, weight, bias, training, mo
     x = input.array
     view = (*x.shape[:2], math.prod(x.shape[2:]))
     large = x.ndim > 2 and x.size >= channel_norm.SMALLEST and type(x) is np.ndarray
+    large = large and not (WATCHED and MODE.watchers)  # they see the operations one by one
     suits = large and channel_norm.suits(x.reshape(view), (1, x.shape[1], 1))
     alike = residual is None or (residual.array.shape == x.shape and residual.array.dtype == x.dtype)
     if suits and alike and all(p is None or p.array.dtype == x.dtype for p in (weight, bias)):
