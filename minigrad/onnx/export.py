@@ -126,7 +126,7 @@ def export(
         if value:
             raise NotImplementedError(f"onnx.export: {name}={value!r} is not supported; leave it out")
     if operator_export_type is not OperatorExportTypes.ONNX:
-        raise NotImplementedError(f"onnx.export: {operator_export_type} is not supported: only OperatorExportTypes.ONNX")
+        raise NotImplementedError(f"onnx.export: {operator_export_type} is not supported, only ONNX is")
     opset = USUAL if opset_version is None else opset_version
     if not OLDEST <= opset <= NEWEST:
         raise ValueError(f"onnx.export: opset_version must be from {OLDEST} to {NEWEST}, but got {opset}")
@@ -400,7 +400,7 @@ def _name_outputs(graph, outputs, inputs):
     made = {name for _, _, names, _ in graph.nodes for name in names}
     for output, value in zip(outputs, graph.trace.outputs, strict=True):
         name = graph.name(value)
-        made |= {name for name in graph.nodes[-1][2]} if graph.nodes else set()
+        made |= set(graph.nodes[-1][2]) if graph.nodes else set()
         if name in renamed or name not in made:
             graph.add("Identity", renamed.get(name, name), outputs=[output])
         else:

@@ -1,7 +1,5 @@
 """The ONNX graph of a recorded program: names, nodes and initializers."""
 
-import math
-
 from minigrad.backend import np
 from minigrad.onnx.errors import OnnxExporterError, SymbolicValueError, UnsupportedOperatorError
 from minigrad.onnx.recording import Value, leaves
@@ -252,6 +250,3 @@ def windows(graph, sizes, kernel, stride, padding, dilation, count):
     return before + after
 
 
-def product(lengths):
-    """Return the product of lengths, as they were in the first run."""
-    return math.prod(first_of(tuple(lengths)))

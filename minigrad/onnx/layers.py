@@ -3,8 +3,7 @@
 import math
 
 from minigrad.backend import np
-from minigrad.onnx.graph import builds, product, windows
-from minigrad.onnx.recording import Value
+from minigrad.onnx.graph import builds, windows
 from minigrad.onnx.shapes import int64
 from minigrad.onnx.sizes import Varying, first_of, varies
 
@@ -59,17 +58,11 @@ def transposed_convolution(graph, call):
 
 @builds("col2im")
 def fold(graph, call):
-    """(N, C, *kernel, *count) columns, added up where they overlap."""
+    """(N, C · kernel, count) columns, added up where they overlap."""
     (columns,), given = call.args, call.params
     graph.needs_opset(18, "fold")
-    spatial = len(given["kernel"])
-    if len(columns.shape) != 2 + 2 * spatial:
-        raise graph.unsupported(f"fold of columns of shape {list(first_of(columns.shape))}")
-    batch, channels = columns.shape[:2]
-    rows = channels * math.prod(given["kernel"])
-    flat = graph.reshape(columns, (batch, rows, math.prod(columns.shape[2 + spatial :])), columns.shape)
     return graph.add(
-        "Col2Im", flat, int64(*given["size"]), int64(*given["kernel"]), strides=given["stride"],
+        "Col2Im", columns, int64(*given["size"]), int64(*given["kernel"]), strides=given["stride"],
         dilations=given["dilation"], pads=(*given["padding"], *given["padding"]),
     )  # fmt: skip
 
@@ -151,12 +144,17 @@ def resample(graph, call):
         weight = np.ones(taps.index.shape) if taps.weight is None else np.broadcast_to(taps.weight, taps.index.shape)
         matrix = np.zeros((taps.size, taps.out), np.float64)
         np.add.at(matrix, (taps.index, np.arange(taps.out)), weight)
-        order = list(range(ndim))
-        order[axis], order[-1] = order[-1], order[axis]
-        moved = result if axis == ndim - 1 else graph.add("Transpose", result, perm=order)
-        result = graph.add("MatMul", moved, matrix.astype(x.dtype))
-        result = result if axis == ndim - 1 else graph.add("Transpose", result, perm=order)
+        result = _mapped(graph, result, matrix.astype(x.dtype), axis, ndim)
     return result
+
+
+def _mapped(graph, x, matrix, axis, ndim):
+    """Return x with a matrix (length, new length) applied along an axis."""
+    if axis == ndim - 1:
+        return graph.add("MatMul", x, matrix)
+    order = list(range(ndim))
+    order[axis], order[-1] = order[-1], order[axis]
+    return graph.add("Transpose", graph.add("MatMul", graph.add("Transpose", x, perm=order), matrix), perm=order)
 
 
 @builds("interpolate", sizes=True)
@@ -180,8 +178,7 @@ def interpolate(graph, call):
     placed = {"nearest": "asymmetric", "nearest-exact": "half_pixel"}
     return graph.add(
         "Resize", x, "", scales, sizes, mode=kinds.get(mode, "linear"),
-        coordinate_transformation_mode=placed.get(mode, "align_corners" if aligned else "pytorch_half_pixel"
-                                                  if mode != "bicubic" else "half_pixel"),
+        coordinate_transformation_mode=placed.get(mode, "align_corners" if aligned else "half_pixel"),
         cubic_coeff_a=-0.75 if mode == "bicubic" else None,
         nearest_mode={"nearest": "floor", "nearest-exact": "round_prefer_ceil"}.get(mode),
     )  # fmt: skip
@@ -203,11 +200,7 @@ def _interpolate_by_maps(graph, call):
         unit = np.broadcast_to(unit, (size, 1, *shape)).copy()
         mapped = compute(wrap(unit), **given).array  # (size, 1, *out)
         matrix = mapped[(slice(None), 0, *(slice(None) if i == axis else 0 for i in range(len(shape))))]
-        order = list(range(len(shape) + 2))
-        order[axis + 2], order[-1] = order[-1], order[axis + 2]
-        moved = result if axis + 2 == order[-1] else graph.add("Transpose", result, perm=order)
-        result = graph.add("MatMul", moved, matrix.astype(x.dtype))
-        result = result if axis + 2 == order[-1] else graph.add("Transpose", result, perm=order)
+        result = _mapped(graph, result, matrix.astype(x.dtype), axis + 2, len(shape) + 2)
     return result
 
 
@@ -226,12 +219,13 @@ def batch_norm(graph, call):
 
 @builds("normalization", sizes=True)
 def normalization(graph, call):
-    x, weight, bias, mean, rstd = call.args
+    x, weight, bias, *statistics = call.args
     given, dtype = call.params, x.dtype
     view, affine, axes = given["view"], given["affine"], given["axes"]
     eps, centred = float(given["eps"]), given["centred"]
     if given["fixed"]:
         scale, shift = (None if one is None else graph.reshape(one, affine, one.shape) for one in (weight, bias))
+        mean, rstd = statistics
         y = graph.reshape(x, view, x.shape)
         y = graph.add("Mul", graph.add("Sub", y, np.asarray(mean, dtype)), np.asarray(rstd, dtype))
         y = y if scale is None else graph.add("Mul", y, scale)
@@ -279,8 +273,9 @@ def local_response_norm(graph, call):
     places = np.arange(channels)[:, None] + np.arange(size)  # (C, size)
     chosen = graph.add("Gather", padded, places.astype(np.int64), axis=1)  # (N, C, size, …)
     mean = graph.reduce("ReduceMean", chosen, (2,), False)
-    base = graph.add("Add", graph.add("Mul", mean, np.asarray(given["alpha"], x.dtype)), np.asarray(given["k"], x.dtype))
-    return graph.add("Div", x, graph.add("Pow", base, np.asarray(given["beta"], x.dtype)))
+    alpha, beta, k = (np.asarray(given[key], x.dtype) for key in ("alpha", "beta", "k"))
+    base = graph.add("Add", graph.add("Mul", mean, alpha), k)
+    return graph.add("Div", x, graph.add("Pow", base, beta))
 
 
 # ---------------------------------------------------------------------- recurrent layers

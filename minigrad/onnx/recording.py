@@ -2,6 +2,7 @@
 
 import contextlib
 import inspect
+import math
 
 from minigrad.autograd.grad_mode import enable_grad
 from minigrad.backend import memory_root, np, to_numpy
@@ -28,6 +29,23 @@ class Value:
         self.range = None  # of a constant that grows with a size: see sizes.py
 
 
+class Positions:
+    """Where in a tensor, counted in row-major order, elements are read or written; ``shape``: the tensor's."""
+
+    def __init__(self, places, shape):
+        self.places, self.shape = to_numpy(places), tuple(shape)
+
+    @property
+    def row(self):
+        """The places in the first row of the tensor, if those of each other row are the same; else None."""
+        rows = self.shape[0] if self.shape else 0
+        if not rows or self.places.size % rows:
+            return None
+        size = math.prod(self.shape[1:])
+        places = self.places.reshape(rows, -1) - np.arange(rows)[:, None] * size
+        return places[0] if (places == places[0]).all() and ((places >= 0) & (places < size)).all() else None
+
+
 class Call:
     """One op that was called: its name, arguments and parameters (with Values for tensors), results, and where."""
 
@@ -51,6 +69,11 @@ class Trace:
 def leaves(tree, kind):
     """Return the leaves of a tree that are objects of a class, in order."""
     return [leaf for leaf in tree_leaves(tree) if isinstance(leaf, kind)]
+
+
+def _defaults(op):
+    """Return the parameters of an op that may be left out, with their values."""
+    return {name: value for name, value in getattr(op, "defaults", {}).items() if value is not inspect.Parameter.empty}
 
 
 class Recorder:
@@ -97,8 +120,8 @@ class Recorder:
             return self._read_again(tensor, array)
         if value is None and id(memory_root(array)) in self.roots:
             raise OnnxExporterError(
-                f"onnx.export: {self.where()} reads a view of a computed tensor that no operation made (such as a NumPy "
-                "array on its memory); use clone() or PyTorch's functions"
+                f"onnx.export: {self.where()} reads a view of a computed tensor that no operation made (such as a "
+                "NumPy array on its memory); use clone() or PyTorch's functions"
             )
         constant = self._add("constant", array)
         constant.array = array.copy()  # the program may write into it later
@@ -114,10 +137,10 @@ class Recorder:
             base.array, self.known[id(base.array)].since
         ):
             raise OnnxExporterError(
-                f"onnx.export: {self.where()} reads a tensor that was written in place where nothing is recorded (under "
-                "no_grad, or by a NumPy array on its memory); compute a new tensor instead"
+                f"onnx.export: {self.where()} reads a tensor that was written in place where nothing is recorded "
+                "(under no_grad, or by a NumPy array on its memory); compute a new tensor instead"
             )
-        positions = self.value_of(wrap(_positions(array, base.array)))
+        positions = Positions(_positions(array, base.array), base.array.shape)
         out = self._add("computed", array)
         self.trace.calls.append(Call("read_positions", (self.value_of(base), positions), {}, [out], self.where()))
         return out
@@ -134,12 +157,17 @@ class Recorder:
             bound = inspect.signature(op.__wrapped__).bind(*args, **params)
             bound.apply_defaults()
             args, params = (), bound.arguments
+        else:
+            params = {**_defaults(op), **params}
+        if op.name == "overwrite_positions":
+            args = (*args[:2], Positions(args[2].array, args[0].array.shape))
+        if op.name == "normalization" and not params["fixed"]:
+            args = args[:3]  # the statistics follow from the input
         written = op.name in WRITES
         if written and id(args[0].array) not in self.known:
             self._constant_before_write(op.name, *args, **params)
-        first = iter((True,))
         args, params = tree_map_only(
-            Tensor, lambda tensor: self.value_of(tensor, written and next(first, False)), (args, dict(params))
+            Tensor, lambda tensor: self.value_of(tensor, written), (args, dict(params))
         )
         result = run()
         if any(self.depends(value) for value in leaves((args, params), Value)):
@@ -156,7 +184,7 @@ class Recorder:
             before[index] = 0
         else:
             flat = before.reshape(-1)
-            flat[positions.array] = 0
+            flat[positions.places] = 0
         constant = self._add("constant", tensor.array)
         constant.array = before
 
@@ -171,7 +199,7 @@ class Recorder:
                     "tensor itself (x[index] = value)"
                 )
             old = self.value_of(base)
-            positions = self.value_of(wrap(_positions(tensor.array, base.array)))
+            positions = Positions(_positions(tensor.array, base.array), base.array.shape)
         result = run()
         if base is None:
             if self.depends(new):
@@ -182,6 +210,10 @@ class Recorder:
             write = Call("overwrite_positions", (old, new, positions), {}, [], self.where())
             write.outs.append(self._add("computed", base.array))
             self.trace.calls.append(write)
+            self.alive.append(tensor.array)
+            new_here = Call("cast", (new,), {"dtype": tensor.array.dtype}, [], self.where())
+            new_here.outs.append(self._add("computed", tensor.array))
+            self.trace.calls.append(new_here)
         return result
 
 

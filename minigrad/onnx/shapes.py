@@ -209,7 +209,7 @@ def scatter(graph, call):
     if call.name == "scatter_add":
         graph.needs_opset(16, call.name)
         return graph.add("ScatterElements", x, index, source[0], axis=dim, reduction="add")
-    bounds = [length for length in index.shape]
+    bounds = list(index.shape)
     if source[0].shape != index.shape:
         axes = range(len(bounds))
         source[0] = cut(graph, source[0], [0] * len(bounds), bounds, list(axes), [1] * len(bounds))
@@ -260,24 +260,34 @@ def _overwritten(graph, x, block, places):
     return graph.add("Concat", *parts, axis=axis)
 
 
+def _by_row(graph, call):
+    """Return (the tensor's flat name, the positions in it, its axis): of dynamic size, both row by row."""
+    x, positions = call.args[0], call.args[-1]
+    if not varies(x.shape):
+        return graph.reshape(x, (-1,)), positions.places.reshape(-1), 0
+    if varies(x.shape[1:]) or positions.row is None:
+        raise graph.unsupported(f"{call.name} in a tensor of dynamic size, but not the same in each row")
+    return graph.reshape(x, (x.shape[0], math.prod(x.shape[1:])), x.shape), positions.row, 1
+
+
 @builds("overwrite_positions")
 def overwrite_positions(graph, call):
-    x, value, positions = call.args
-    if varies((x.shape, value.shape)):
-        raise graph.unsupported("writing through views or by index tensors into a tensor of dynamic size")
-    flat = graph.reshape(x, (-1,))
-    count = math.prod(positions.shape)
-    indices = graph.reshape(positions, (count, 1))
-    flat = graph.add("ScatterND", flat, indices, graph.reshape(graph.cast(value, x.dtype), (count,)))
-    return graph.reshape(flat, x.shape)
+    """x with a value at positions: what was written through a view, or by index tensors."""
+    x, value, _ = call.args
+    flat, places, axis = _by_row(graph, call)
+    value, places = graph.cast(value, x.dtype), places.astype(np.int64)
+    if axis == 0:
+        index, value = graph.constant(places), graph.reshape(value, places.shape)
+    else:
+        shape = (x.shape[0], places.size)
+        index, value = graph.add("Expand", places[None], graph.lengths(shape)), graph.reshape(value, shape)
+    return graph.reshape(graph.add("ScatterElements", flat, index, value, axis=axis), x.shape)
 
 
 @builds("read_positions")
 def read_positions(graph, call):
-    x, positions = call.args
-    if varies(x.shape):
-        raise graph.unsupported("reading views of, or index tensors in, a tensor of dynamic size written in place")
-    return graph.add("Gather", graph.reshape(x, (-1,)), positions, axis=0)
+    flat, places, axis = _by_row(graph, call)
+    return graph.reshape(graph.add("Gather", flat, places.astype(np.int64), axis=axis), call.outs[0].shape)
 
 
 @builds("copy", sizes=True)

@@ -9,7 +9,7 @@ import math
 from minigrad.backend import np
 from minigrad.kernels.resample import Taps
 from minigrad.onnx.errors import OnnxExporterError
-from minigrad.onnx.recording import Call, Value
+from minigrad.onnx.recording import Call, Positions, Value
 
 
 class Size:
@@ -139,16 +139,16 @@ def _merge_value(values):
             one.range = (start, step, axes[0])
             return
     raise OnnxExporterError(
-        f"onnx.export: a tensor of shape {list(first_of(one.shape))} and dtype {one.dtype} changes with the inputs, but "
-        "was not computed from them by operations that are recorded (random numbers, item(), NumPy, a mask made for one "
-        "length); compute it from the inputs, or leave out that axis of dynamic_axes"
+        f"onnx.export: a tensor of shape {list(first_of(one.shape))} and dtype {one.dtype} changes with the inputs, "
+        "but was not computed from them by operations that are recorded (random numbers, item(), NumPy, a mask made "
+        "for one length); compute it from the inputs, or leave out that axis of dynamic_axes"
     )
 
 
 def _alike(arrays):
     first = arrays[0]
     return all(
-        array.shape == first.shape and np.array_equal(array, first, equal_nan=first.dtype.kind in "fc")
+        array is not None and array.shape == first.shape and np.array_equal(array, first, equal_nan=first.dtype.kind in "fc")
         for array in arrays[1:]
     )
 
@@ -175,6 +175,11 @@ def _merge(group):
         numbers = [(taps.size, taps.out) for taps in group]
         if any(pair != numbers[0] for pair in numbers):
             raise _Differs("maps between varying lengths")
+        return one
+    if isinstance(one, Positions):
+        rows = [other.row for other in group]
+        if not _alike([other.places for other in group]) and (rows[0] is None or not _alike(rows)):
+            raise _Differs("other positions in another run")
         return one
     if isinstance(one, np.ndarray):
         if not _alike(group):
