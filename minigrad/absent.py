@@ -59,7 +59,6 @@ ABSENT = {
     "complex32": "NumPy has no half-precision complex type; use complex64",
     "chalf": "NumPy has no half-precision complex type; use complex64",
     "Tensor.chalf": "NumPy has no half-precision complex type; use cfloat()",
-    "onnx": "exporting models is not supported yet",
     "autocast": "mixed precision is not supported yet; convert with .half() or .float()",
     "amp": "mixed precision is not supported yet; convert with .half() or .float()",
     **_each(

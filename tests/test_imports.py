@@ -173,7 +173,7 @@ def test_importing_minigrad_is_light():
 
 # What only some programs need and takes long to import: loaded when first used.
 LATE = {
-    "minigrad.distributions", "minigrad.recipes", "minigrad.serialization", "minigrad.vision",
+    "minigrad.distributions", "minigrad.onnx", "minigrad.recipes", "minigrad.serialization", "minigrad.vision",
     "minigrad.utils.checkpoint", "minigrad.utils.data",
     "concurrent.futures", "fractions", "hashlib", "json", "logging", "numpy.random", "pathlib", "pickletools",
     "secrets", "tempfile", "zipfile",
@@ -208,6 +208,7 @@ print(count)
     [
         "distributions.Normal",
         "load",
+        "onnx.export",
         "save",
         "serialization.load",
         "utils.checkpoint.checkpoint",

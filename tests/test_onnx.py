@@ -1,16 +1,19 @@
 """Exported files pass ONNX's checker and give the same results in onnxruntime, also for another batch size."""
 
 import io
+from pathlib import Path
 
 import pytest
 
 import minigrad as mg
 from minigrad.backend import np
+from minigrad.onnx.graph import BUILDERS
 
 onnx = pytest.importorskip("onnx")
 onnxruntime = pytest.importorskip("onnxruntime")
 nn, F = mg.nn, mg.nn.functional
 
+ROOT = Path(__file__).resolve().parent.parent
 TOLERANCE = 1e-5  # of the largest element
 
 
@@ -297,3 +300,25 @@ def test_functions(name):
     function, *shapes = FUNCTIONS[name]
     dynamic = shapes[-1] is not False
     check(function, *[randn(*shape) for shape in shapes if shape is not False], dynamic=dynamic)
+
+
+def supported_table():
+    """Return the table of docs/onnx.md from the exporter's own."""
+    families = {}
+    for name, (builder, _) in BUILDERS.items():
+        families.setdefault(builder.__module__.rpartition(".")[2], set()).add(name)
+    lines = ["| file | operations |", "|---|---|"]
+    for family, names in sorted(families.items()):
+        lines.append(f"| `minigrad/onnx/{family}.py` | {', '.join(f'`{name}`' for name in sorted(names))} |")
+    return "\n".join(lines)
+
+
+def test_the_documentation_lists_what_is_supported():
+    assert supported_table() in (ROOT / "docs" / "onnx.md").read_text(encoding="utf-8")
+
+
+def test_every_name_of_the_table_is_an_operation():
+    from minigrad.op import OPS
+
+    composites = {"batch_norm", "interpolate", "recurrent_layers"}
+    assert set(BUILDERS) <= set(OPS) | composites

@@ -3,7 +3,7 @@
 from minigrad.onnx import elementwise, errors, layers, shapes  # noqa: F401  (they fill the table of ops)
 from minigrad.onnx.enums import OperatorExportTypes, TrainingMode
 from minigrad.onnx.errors import OnnxExporterError
-from minigrad.onnx.export import ONNXProgram, export, is_in_onnx_export
+from minigrad.onnx.exporting import ONNXProgram, export, is_in_onnx_export
 
 __all__ = [
     "ONNXProgram", "OnnxExporterError", "OperatorExportTypes", "TrainingMode", "errors", "export", "is_in_onnx_export",

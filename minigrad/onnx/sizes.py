@@ -146,11 +146,13 @@ def _merge_value(values):
 
 
 def _alike(arrays):
+    """Return whether arrays (or Nones) are the same; NaN is NaN."""
     first = arrays[0]
     return all(
-        array is not None and array.shape == first.shape and np.array_equal(array, first, equal_nan=first.dtype.kind in "fc")
+        array is not None and first is not None and array.shape == first.shape
+        and np.array_equal(array, first, equal_nan=first.dtype.kind in "fc")
         for array in arrays[1:]
-    )
+    )  # fmt: skip
 
 
 def _merge(group):
