@@ -31,9 +31,11 @@ LAYERS = (
     ("utils",),
     ("vision",),
     ("recipes",),
+    ("serialization",),
+    ("onnx",),
 )
 RANK = {name: rank for rank, names in enumerate(LAYERS) for name in names}
-# What is not listed (serialization, cuda, …) stands above the layers; it may import any of them and none imports it.
+# What is not listed (cuda, hub, …) stands above the layers; it may import any of them and none imports it.
 TOP = len(LAYERS)
 ABOVE_ALL = {"compat", "hub"}  # made of what stands at the top; compat gives other names to the whole package
 
