@@ -1,5 +1,6 @@
 """The reference pages of the documentation site: all public names are on them, and docstrings survive as they are."""
 
+import doctest
 import importlib.util
 import re
 from pathlib import Path
@@ -58,3 +59,10 @@ def test_docstrings_are_plain_text(reference, line, expected):
 def test_blocks_after_two_colons_stay(reference):
     lines = ["As here::", "", "    a * b", "", "and *out*"]
     assert reference.plain_lines(lines) == ["As here::", "", "    a * b", "", r"and \*out\*"]
+
+
+def test_the_page_for_newcomers_has_examples_that_run():
+    path = DOCS / "from-pytorch.md"
+    result = doctest.testfile(str(path), module_relative=False, optionflags=doctest.ELLIPSIS)
+    assert result.attempted >= 2
+    assert not result.failed
