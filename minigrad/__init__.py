@@ -81,8 +81,8 @@ globals().update(_FUNCTIONS)  # every public function registered in ops/
 
 # What is imported when it is first asked for, so that `import minigrad` is quick: submodules, and functions of theirs.
 _MODULES_ON_DEMAND = (
-    "compiler", "cpu", "distributed", "distributions", "fft", "func", "hub", "jit", "multiprocessing", "onnx",
-    "recipes", "serialization", "signal", "types", "version", "vision",
+    "__config__", "compiler", "cpu", "distributed", "distributions", "fft", "func", "hub", "jit",
+    "multiprocessing", "onnx", "recipes", "serialization", "signal", "types", "version", "vision",
 )  # fmt: skip
 _SETTINGS = (
     "are_deterministic_algorithms_enabled", "compiled_with_cxx11_abi", "get_deterministic_debug_mode",

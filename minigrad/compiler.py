@@ -48,12 +48,6 @@ class OptimizedModule(Module):
     def __len__(self):
         return len(self._orig_mod)
 
-    def __iter__(self):
-        return iter(self._orig_mod)
-
-    def __getitem__(self, index):
-        return self._orig_mod[index]
-
 
 def compile(  # noqa: A001 - PyTorch's name
     model=None, *, fullgraph=False, dynamic=None, backend="inductor", mode=None, options=None, disable=False

@@ -33,10 +33,21 @@ ALIASES = {
     "torch.tensor": None,
     "torch.torch_version": "minigrad.compat.versions",
     "torch.utils.data._utils": "minigrad.utils.data",
+    "torch.utils.model_zoo": "minigrad.hub",
     "torchvision": "minigrad.compat.torchvision",
     "torchvision.models": "models",
     "torchvision.ops.misc": "minigrad.vision.ops",
     "torchvision.version": "minigrad.compat.versions",
+}
+
+# PyTorch's modules of one or two classes each: where there is no such module here, the package has the classes.
+_SPREAD = {
+    "torch.distributions": "bernoulli beta binomial categorical cauchy chi2 constraints continuous_bernoulli dirichlet "
+    "distribution exp_family exponential fishersnedecor gamma generalized_pareto geometric gumbel half_cauchy "
+    "half_normal independent inverse_gamma kl kumaraswamy laplace lkj_cholesky log_normal logistic_normal "
+    "lowrank_multivariate_normal mixture_same_family multinomial multivariate_normal negative_binomial normal "
+    "one_hot_categorical pareto poisson relaxed_bernoulli relaxed_categorical studentT transformed_distribution "
+    "transforms uniform utils von_mises weibull wishart",
 }
 
 
@@ -116,6 +127,9 @@ class Finder(importlib.abc.MetaPathFinder):
         if name.partition(".")[0] not in PACKAGES:
             return None
         here = target_of(name)
+        package, _, last = name.rpartition(".")
+        if here and last in _SPREAD.get(package, "").split() and not _exists(here):
+            here = target_of(package)
         if here is None or not _exists(here):
             why = reason_of(name.partition(".")[2])
             raise ModuleNotFoundError(

@@ -4,6 +4,7 @@ import operator
 from collections import OrderedDict
 from collections.abc import Iterable, Mapping
 
+from minigrad.backend import dtype as backend_dtype
 from minigrad.nn.activation import ReLU
 from minigrad.nn.module import Module, indented
 from minigrad.nn.pairs import BEFORE_RELU, call_pair
@@ -521,7 +522,7 @@ _LEGACY_NAMES = {
 
 def _legacy_name(dtype):
     """Return the old name of a dtype's tensors, which ParameterDict shows."""
-    return f"minigrad.{_LEGACY_NAMES.get(dtype.name, dtype.name)}Tensor"
+    return f"{backend_dtype.package}.{_LEGACY_NAMES.get(dtype.name, dtype.name)}Tensor"
 
 
 def _described(items, dtype_text):

@@ -1,5 +1,8 @@
 """What shape functions take: ints, dimensions, tensors; with PyTorch's errors."""
 
+import functools
+import warnings
+
 from minigrad.tensor import Tensor, normalize_dim
 
 
@@ -46,3 +49,41 @@ def check_tensors(tensors, name):
                 f"expected Tensor as element {position} in argument 0 of {name}(), but got {type(tensor).__name__}"
             )
     return tuple(tensors)
+
+
+# ---------------------------------------------------------------------- PyTorch's oldest order: numbers before tensors
+def scales_first(*words):
+    """Make a function of three tensors take its numbers before them too, as programs of PyTorch 0.x write it.
+
+    ``words`` are the keywords of these numbers in their order: addmm(beta, input, alpha, mat1, mat2) and, as a method,
+    input.addmm(beta, alpha, mat1, mat2). PyTorch warns of that and so does this.
+    """
+
+    def decorate(implementation):
+        @functools.wraps(implementation)
+        def either(*args, **kwargs):
+            if len(args) > 3:
+                numbers = [value for value in args if not isinstance(value, Tensor)]
+                if len(args) - len(numbers) == 3 and len(numbers) <= len(words):
+                    warn_of_old_order(implementation.__name__, words[: len(numbers)])
+                    args = [value for value in args if isinstance(value, Tensor)]
+                    kwargs = {**kwargs, **dict(zip(words, numbers))}
+            return implementation(*args, **kwargs)
+
+        return either
+
+    return decorate
+
+
+def warn_of_old_order(name, words):
+    """Warn, as PyTorch does, that numbers come after the tensors and by keyword."""
+    listed = ", ".join(f"{word}=" for word in words)
+    warnings.warn(f"This overload of {name} is deprecated: give {listed} by keyword, after the tensors.", stacklevel=4)
+
+
+def old_sum(name, scale, others):
+    """Return (other, alpha) of the old call add(input, alpha, other); TypeError for another."""
+    if len(others) != 1 or isinstance(scale, Tensor) or not isinstance(others[0], Tensor):
+        raise TypeError(f"{name}() takes 2 positional arguments but {2 + len(others)} were given")
+    warn_of_old_order(name, ["alpha"])
+    return others[0], scale

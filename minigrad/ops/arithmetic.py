@@ -3,6 +3,7 @@
 from minigrad.backend import np, xp
 from minigrad.inplace import write_out
 from minigrad.op import Op
+from minigrad.ops.arguments import old_sum
 from minigrad.ops.core import cast
 from minigrad.ops.define import alias, binary_function, require_operand, require_tensor
 from minigrad.ops.masked import zeroed
@@ -116,7 +117,7 @@ def _operands(name, input, other):
 
 
 @function(method=True, inplace=True)
-def add(input, other, *, alpha=1, out=None):
+def add(input, other, *old_order, alpha=1, out=None):
     """Return input + alpha * other.
 
     Arguments: input, other (Tensor or number; shapes broadcast, dtypes are promoted), alpha (number), out (Tensor the
@@ -127,6 +128,8 @@ def add(input, other, *, alpha=1, out=None):
     >>> mg.add(mg.tensor([1.0, 2.0]), mg.tensor([3.0, 4.0]), alpha=10)
     tensor([31., 42.])
     """
+    if old_order:
+        other, alpha = old_sum("add", other, old_order)
     if not isinstance(input, Tensor) or not isinstance(other, Tensor):
         input, other = _operands("add", input, other)
     if alpha is not True and alpha != 1 or isinstance(alpha, bool):
@@ -136,7 +139,7 @@ def add(input, other, *, alpha=1, out=None):
 
 
 @function(method=True, inplace=True)
-def sub(input, other, *, alpha=1, out=None):
+def sub(input, other, *old_order, alpha=1, out=None):
     """Return input - alpha * other; arguments as for add. RuntimeError also for bool operands.
 
     Source: https://docs.pytorch.org/docs/stable/generated/torch.sub.html
@@ -145,6 +148,8 @@ def sub(input, other, *, alpha=1, out=None):
     >>> mg.sub(mg.tensor([1.0, 2.0]), 1)
     tensor([0., 1.])
     """
+    if old_order:
+        other, alpha = old_sum("sub", other, old_order)
     if not isinstance(input, Tensor) or not isinstance(other, Tensor):
         input, other = _operands("sub", input, other)
     if alpha is not True and alpha != 1 or isinstance(alpha, bool):

@@ -2,6 +2,7 @@
 
 from minigrad.backend import asarray_like, np, xp
 from minigrad.op import Op
+from minigrad.ops.arguments import scales_first
 from minigrad.ops.define import alias, binary_function, require_tensor
 from minigrad.ops.masked import keep_where, zeroed
 from minigrad.ops.power import log_of
@@ -197,6 +198,7 @@ def lerp(input, end, weight):
 
 
 @function(method=True, inplace=True, out=True)
+@scales_first("value")
 def addcmul(input, tensor1, tensor2, *, value=1):
     """Return input + value * tensor1 * tensor2; shapes broadcast.
 
@@ -216,6 +218,7 @@ def addcmul(input, tensor1, tensor2, *, value=1):
 
 
 @function(method=True, inplace=True, out=True)
+@scales_first("value")
 def addcdiv(input, tensor1, tensor2, *, value=1):
     """Return input + value * tensor1 / tensor2; shapes broadcast. RuntimeError for integers.
 

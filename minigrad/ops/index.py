@@ -285,6 +285,17 @@ def _read_arrays(x, arrays):
     return take_op(merged, wrap(positions), dim=first)
 
 
+def _explain_excess(items, ndim):
+    """Raise PyTorch's IndexError if an index of ints and slices has too many of them."""
+    used = sum(item is not None and item is not Ellipsis for item in items)
+    if ndim == 0 and len(items) == used == 1:
+        if isinstance(items[0], slice):
+            raise IndexError("slice() cannot be applied to a 0-dim tensor.")
+        raise IndexError("invalid index of a 0-dim tensor. Use `tensor.item()` to convert a 0-dim tensor to a number")
+    if used > ndim:
+        raise IndexError(f"too many indices for tensor of dimension {ndim}")
+
+
 def getitem(self, index):
     """Return the elements an index names, as NumPy does it: a view for ints, slices, None and Ellipsis, else a copy.
 
@@ -307,6 +318,7 @@ def getitem(self, index):
     try:
         out = array[index]
     except IndexError:
+        _explain_excess(index if kind is tuple else index[:1] if kind is int else (index,), array.ndim)
         return getitem_op(self, index=index)  # which explains it
     return view_result(getitem_op, self, array, out, {"index": index})
 

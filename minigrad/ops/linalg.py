@@ -6,6 +6,7 @@ from minigrad.backend import result_dtype
 from minigrad.kernels import matmul as kernels
 from minigrad.op import Op
 from minigrad.operands import CENTRAL, is_operand
+from minigrad.ops.arguments import scales_first
 from minigrad.ops.core import cast
 from minigrad.registry import function
 from minigrad.tensor import Tensor, normalize_dim, wrap
@@ -289,6 +290,7 @@ def _scaled_sum(name, input, beta, product, alpha):
 
 
 @function(method=True, inplace=True, out=True)
+@scales_first("beta", "alpha")
 def addmm(input, mat1, mat2, *, beta=1, alpha=1):
     """Return beta * input + alpha * (mat1 @ mat2).
 
@@ -306,6 +308,7 @@ def addmm(input, mat1, mat2, *, beta=1, alpha=1):
 
 
 @function(method=True, inplace=True, out=True)
+@scales_first("beta", "alpha")
 def addmv(input, mat, vec, *, beta=1, alpha=1):
     """Return beta * input + alpha * (mat @ vec).
 
@@ -319,6 +322,7 @@ def addmv(input, mat, vec, *, beta=1, alpha=1):
 
 
 @function(method=True, inplace=True, out=True)
+@scales_first("beta", "alpha")
 def addr(input, vec1, vec2, *, beta=1, alpha=1):
     """Return beta * input + alpha * outer(vec1, vec2).
 
@@ -337,6 +341,7 @@ def addr(input, vec1, vec2, *, beta=1, alpha=1):
 
 
 @function(method=True, inplace=True, out=True)
+@scales_first("beta", "alpha")
 def baddbmm(input, batch1, batch2, *, beta=1, alpha=1):
     """Return beta * input + alpha * bmm(batch1, batch2).
 
@@ -350,6 +355,7 @@ def baddbmm(input, batch1, batch2, *, beta=1, alpha=1):
 
 
 @function(method=True, inplace=True, out=True)
+@scales_first("beta", "alpha")
 def addbmm(input, batch1, batch2, *, beta=1, alpha=1):
     """Return beta * input + alpha * the sum over the batch of bmm(batch1, batch2).
 

@@ -1,6 +1,7 @@
 """MNIST and the datasets that come in its format: IDX files of 28 x 28 grey images and of labels."""
 
 import hashlib
+import warnings
 from pathlib import Path
 
 from minigrad.backend import np
@@ -80,6 +81,20 @@ class MNIST(VisionDataset):
         return Path(self.root).expanduser() / type(self).__name__ / "raw"
 
     @property
+    def train_data(self):
+        """The old name of ``data``, which torchvision warns of."""
+        warnings.warn("train_data has been renamed data", stacklevel=2)
+        return self.data
+
+    @property
+    def train_labels(self):
+        """The old name of ``targets``, which torchvision warns of."""
+        warnings.warn("train_labels has been renamed targets", stacklevel=2)
+        return self.targets
+
+    test_data, test_labels = train_data, train_labels
+
+    @property
     def class_to_idx(self):
         """Dict of the classes' numbers."""
         return {name: number for number, name in enumerate(self.classes)}
@@ -135,9 +150,13 @@ class MNIST(VisionDataset):
         return all(has_checksum(self.raw_folder / name, md5) for name, md5 in self.resources)
 
     def download(self):
-        """Download the files that are not in ``raw_folder`` yet, each checked against its MD5 checksum."""
+        """Download the files that are not in ``raw_folder`` yet, each checked against its MD5 checksum.
+
+        As in torchvision, a file that lies there unpacked is not downloaded again.
+        """
         for name, md5 in self.resources:
-            download([mirror + name for mirror in self.mirrors], self.raw_folder / name, md5)
+            if not (self.raw_folder / name).with_suffix("").is_file():
+                download([mirror + name for mirror in self.mirrors], self.raw_folder / name, md5)
 
     def __len__(self):
         return self.data.array.shape[0]
