@@ -15,6 +15,7 @@ PACKAGES = ("torch", "torchvision")
 # PyTorch's module -> the one here, where the path is another. Any other torch.X is minigrad.X, torchvision.X is
 # minigrad.vision.X; the longest entry that begins a path counts.
 ALIASES = {
+    "safetensors.torch": "minigrad.serialization.safetensors",
     "torch": "minigrad.compat.torch",
     "torch._tensor": "minigrad.tensor",
     "torch._utils": "minigrad.serialization.rebuild",
@@ -120,11 +121,11 @@ class _Loader(importlib.abc.Loader):
 
 
 class Finder(importlib.abc.MetaPathFinder):
-    """Finds torch and torchvision here; everything else is left to the finders after it."""
+    """Finds torch, torchvision and safetensors.torch here; everything else is left to the finders after it."""
 
     def find_spec(self, name, path=None, target=None):
         """Return the spec of a module of PyTorch; ModuleNotFoundError with the reason where it is absent."""
-        if name.partition(".")[0] not in PACKAGES:
+        if name.partition(".")[0] not in PACKAGES and name not in ALIASES:
             return None
         here = target_of(name)
         package, _, last = name.rpartition(".")

@@ -70,13 +70,15 @@ class _Storages:
         self.place = place
         self.swap = False
         self.found = {}  # key -> Storage
+        self.size = 0  # bytes of all of them
         self.parts = {}  # (key, key of the part) -> Storage
 
     def find(self, description):
         """Return the storage of a reference, or the part of one that it describes."""
         name, key, location, size = reference(description, 6)
         if key not in self.found:
-            if sum(len(storage.raw) for storage in self.found.values()) + size > self.file.left:
+            self.size += size
+            if self.size > self.file.left:
                 raise EOFError(f"the checkpoint is cut off: it has not the {size} bytes of storage {key[:40]}")
             raw = np.zeros(size, np.uint8)
             self.found[key] = self.place(Storage(raw, name, location, swap=self.swap).not_filled_yet())

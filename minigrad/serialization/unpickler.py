@@ -202,18 +202,26 @@ class Unpickler:
     def check_key(self, key, container):
         """Refuse keys that would take long: deeply nested tuples, and many of one hash in a container (its id).
 
-        A file can't foresee the hashes of strings, and few short numbers have the same one.
+        A file can't foresee the hashes of strings, and few short numbers have the same one. Long keys that are used
+        again and again are hashed or compared each time.
         """
         kind = type(key)
-        if kind in _PLAIN_KEYS or (kind is int and key.bit_length() < 64):
+        if kind in _PLAIN_KEYS:
+            if (kind is str or kind is bytes) and len(key) > 1000:
+                self.charge(len(key))
             return
-        if kind is tuple:
+        if kind is int:
+            if key.bit_length() < 64:
+                return
+            self.charge(key.bit_length() >> 3)
+        if isinstance(key, tuple):
             waiting, depth = list(key), 0
             while waiting:
                 depth += 1
                 self.charge(len(waiting))
                 if depth > 20 or len(waiting) > 1000:
                     raise UnpicklingError("the checkpoint's pickle has a key of deeply nested tuples")
+                self.charge(sum(item.bit_length() >> 3 for item in waiting if type(item) is int))
                 waiting = [inner for item in waiting if type(item) is tuple for inner in item]
         place = container, hash(key)
         same = self.hashes[place] = self.hashes.get(place, 0) + 1

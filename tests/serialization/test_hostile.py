@@ -7,6 +7,7 @@ import pickle
 import struct
 import subprocess
 import sys
+import time
 import tracemalloc
 import zipfile
 from pathlib import Path
@@ -199,6 +200,39 @@ def test_keys_of_one_hash_are_refused(name):
     for pickled in (data, b"c__builtin__\nset\n](" + b"".join(keys) + b"e\x85R", b"\x8f(" + b"".join(keys) + b"\x90"):
         with pytest.raises(pickle.UnpicklingError, match="the same hash"):
             load(checkpoint(PROTO + pickled + STOP))
+
+
+def again(key, count=60_000):
+    """New dicts with one key, which is written once."""
+    return key + b"q\x000" + b"}h\x00Ns0" * count + b"N"
+
+
+def two_long_keys():
+    return text("x" * 200_000) + b"q\x000" + text("x" * 200_000) + b"q\x010}(" + b"h\x00Nh\x01N" * 60_000 + b"u"
+
+
+LARGE = b"\x8b" + struct.pack("<i", 200_000) + b"\x7f" * 200_000
+SLOW = {
+    "storages": lambda: b"(" + b"".join(storage(0, key=str(key)) + b"0" for key in range(40_000)) + b"t",
+    "a large number": lambda: again(LARGE),
+    "a tuple of a large number": lambda: again(LARGE + b"\x85"),
+    "a size": lambda: again(b"ctorch\nSize\n" + LARGE + b"\x85\x85R"),
+    "long texts": two_long_keys,
+    "tensors": lambda: tensor(0, 0, (0,), (1,))[:-1] + b"q\x000q\x010" + b"(" + b"h\x01h\x00R" * 100_000 + b"t",
+}
+
+
+@pytest.mark.parametrize("name", SLOW)
+@pytest.mark.parametrize("wrap", [lambda data: checkpoint(data, [bytes(4)]), legacy], ids=["zip", "legacy"])
+def test_time_is_bounded(name, wrap):
+    data = SLOW[name]()
+    if wrap is legacy:  # where references have a sixth item
+        data = data.replace(b"tQ", b"NtQ")
+    data = wrap(PROTO + data + STOP)
+    begin = time.process_time()
+    with pytest.raises(ERRORS):
+        load(data)
+    assert time.process_time() - begin < 4
 
 
 def test_many_unusual_keys_are_fine():

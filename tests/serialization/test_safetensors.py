@@ -3,6 +3,9 @@
 import json
 import os
 import struct
+import subprocess
+import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -188,3 +191,23 @@ def test_networks_take_their_weights_from_such_files(name, tmp_path):
     net.load_state_dict(safetensors.load_file(path))
     with pytest.raises(RuntimeError, match="another network"):
         models.build("alexnet", weights=path, image_size=64)
+
+
+SCRIPT = """
+import torch
+from safetensors.torch import load_file, save_file
+
+save_file({"a": torch.ones(2)}, "x.safetensors", metadata={"by": "me"})
+print(load_file("x.safetensors"), torch.__name__)
+"""
+
+
+def test_scripts_for_pytorch(tmp_path):
+    """safetensors.torch is minigrad's under python -m minigrad.compat."""
+    (tmp_path / "script.py").write_text(SCRIPT)
+    result = subprocess.run(
+        [sys.executable, "-m", "minigrad.compat", "script.py"],
+        capture_output=True, text=True, timeout=60, cwd=tmp_path,
+        env={**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])},
+    )  # fmt: skip
+    assert result.stdout.startswith("{'a': tensor([1., 1.])}"), result.stderr
