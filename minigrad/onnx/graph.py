@@ -1,5 +1,7 @@
 """The ONNX graph of a recorded program: names, nodes and initializers."""
 
+import functools
+
 from minigrad.backend import np
 from minigrad.onnx.errors import OnnxExporterError, SymbolicValueError, UnsupportedOperatorError
 from minigrad.onnx.recording import Value, leaves
@@ -135,17 +137,21 @@ class Graph:
         if not isinstance(one, Varying):
             return self.constant(np.array([one], np.int64))
         if one not in self._lengths:
-            constant, factors = one.in_terms_of(self.sizes)
+            constant, terms = one.in_terms_of(self.sizes)
             total = None
-            for size, factor in factors.items():
-                if size not in self._lengths:
-                    source = self.add("Shape", self.trace.inputs[size.source])
-                    self._lengths[size] = self.add("Gather", source, np.array([size.axis], np.int64), axis=0)
-                term = self._lengths[size]
+            for factor, sizes in terms:
+                term = functools.reduce(lambda a, b: self.add("Mul", a, b), map(self._size, sizes))
                 term = term if factor == 1 else self.add("Mul", term, np.array([factor], np.int64))
                 total = term if total is None else self.add("Add", total, term)
             self._lengths[one] = self.add("Add", total, np.array([constant], np.int64)) if constant else total
         return self._lengths[one]
+
+    def _size(self, size):
+        """Return the name of a Size as a tensor of shape (1,)."""
+        if size not in self._lengths:
+            shape = self.add("Shape", self.trace.inputs[size.source])
+            self._lengths[size] = self.add("Gather", shape, np.array([size.axis], np.int64), axis=0)
+        return self._lengths[size]
 
     # ------------------------------------------------------------------ what many builders need
     def cast(self, one, dtype):

@@ -4,6 +4,7 @@ A number that differs between the runs is a Varying; its values say how it follo
 What differs in any other way (a value that was computed outside of the recorded ops, a random number) is an error.
 """
 
+import itertools
 import math
 
 from minigrad.backend import np
@@ -35,27 +36,40 @@ class Varying:
         return f"a size that varies ({', '.join(map(str, self.values))})"
 
     def in_terms_of(self, sizes):
-        """Return (constant, {size: factor}) so that this is the constant and the sum of factor · size.
+        """Return (constant, [(factor, sizes), …]) so that this is the constant and the sum of factor · their product.
 
-        OnnxExporterError where it isn't of that form.
+        OnnxExporterError where it is neither a sum of multiples of the sizes nor a multiple of a product of some.
         """
-        first, constant, factors = self.values[0], self.values[0], {}
-        for run, size in enumerate(sizes, 1):
-            factor, rest = divmod(self.values[run] - first, size.values[run] - size.values[0])
-            if rest:
-                break
-            if factor:
-                factors[size] = factor
-                constant -= factor * size.values[0]
-        else:
-            if self.values[-1] == constant + sum(factor * size.values[-1] for size, factor in factors.items()):
-                return constant, factors
+        found = self._as_sum(sizes) or self._as_product(sizes)
+        if found is not None:
+            return found
         known = ", ".join(f"{size.name} {size.values}" for size in sizes)
         raise OnnxExporterError(
-            f"onnx.export: a size of the program is {self.values} for {known}: only sums of multiples of the dynamic "
-            "sizes are supported where a shape needs it; leave out that axis of dynamic_axes, or let one dimension be "
-            "inferred (-1)"
+            f"onnx.export: a size of the program is {list(self.values)} for {known}: where a shape needs it, only sums "
+            "of multiples of the dynamic sizes are supported, and products of different ones; leave out that axis of "
+            "dynamic_axes, or let one dimension be inferred (-1)"
         )
+
+    def _as_sum(self, sizes):
+        constant, terms = self.values[0], []
+        for run, size in enumerate(sizes, 1):
+            factor, rest = divmod(self.values[run] - self.values[0], size.values[run] - size.values[0])
+            if rest:
+                return None
+            if factor:
+                terms.append((factor, (size,)))
+                constant -= factor * size.values[0]
+        total = constant + sum(factor * size.values[-1] for factor, (size,) in terms)
+        return (constant, terms) if total == self.values[-1] else None
+
+    def _as_product(self, sizes):
+        for count in range(2, len(sizes) + 1):
+            for chosen in itertools.combinations(sizes, count):
+                products = [math.prod(values) for values in zip(*[size.values for size in chosen], strict=True)]
+                factor = self.values[0] // products[0]
+                if all(value == factor * one for value, one in zip(self.values, products, strict=True)):
+                    return 0, [(factor, chosen)]
+        return None
 
 
 def first_of(tree):
