@@ -23,7 +23,7 @@ ABSENT = {
     "bfloat16": "NumPy has no bfloat16; use float16 or float32",
     "BFloat16Tensor": "NumPy has no bfloat16; use HalfTensor or FloatTensor",
     "fx": _COMPILED,
-    **_each("_dynamo _inductor export cond while_loop package", _COMPILED),
+    **_each("_dynamo _inductor export while_loop package", _COMPILED),
     **_each(
         "nested jagged nn.attention.flex_attention",
         "tensors have one shape; pad them (nn.utils.rnn.pad_sequence) and use a mask",
@@ -35,7 +35,7 @@ ABSENT = {
     ),
     **_each(
         "to_sparse to_sparse_coo to_sparse_csr to_sparse_csc to_sparse_bsr to_sparse_bsc coalesce is_coalesced "
-        "indices values sparse_dim dense_dim sparse_mask sparse_resize_ sparse_resize_and_clear_ crow_indices "
+        "indices values sparse_mask sparse_resize_ sparse_resize_and_clear_ crow_indices "
         "col_indices ccol_indices row_indices",
         _SPARSE,
         "Tensor.",
@@ -129,11 +129,7 @@ ABSENT = {
         "jit.",
     ),
     "ops.load_library": _LIBRARY,
-    "from_file": "use torch.from_numpy(numpy.memmap(...))",
-    "linalg.eig": "eigenvalues of a general matrix have no gradients here; use linalg.eigh for symmetric ones",
-    "linalg.eigvals": "eigenvalues of a general matrix have no gradients here; use linalg.eigvalsh",
     "Tensor.reinforce": "PyTorch removed it; use distributions and -log_prob(action) * reward",
-    "Tensor.resize_as": "PyTorch deprecates it; use reshape_as",
     "Tensor.record_stream": "synchronize streams before another one uses the tensor",
 }
 

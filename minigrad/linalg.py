@@ -18,11 +18,28 @@ from minigrad.tensor import Tensor, normalize_dim, wrap
 
 __all__ = [
     "LinAlgError", "cholesky", "cholesky_ex", "cond", "cross", "det", "diagonal", "eigh", "eigvalsh",
-    "householder_product", "inv", "inv_ex", "lstsq", "lu", "lu_factor", "lu_factor_ex", "lu_solve", "matmul",
+    "householder_product", "inv", "inv_ex", "lstsq", "lu", "lu_factor",
+    "lu_factor_ex", "lu_solve", "matmul",
     "matrix_exp", "matrix_norm", "matrix_power", "matrix_rank", "multi_dot", "norm", "pinv", "qr", "slogdet",
     "solve", "solve_ex", "solve_triangular", "svd", "svdvals", "tensorinv", "tensorsolve", "vander", "vecdot",
     "vector_norm",
 ]  # fmt: skip
+
+
+# Imported when one of them is first asked for.
+_ON_DEMAND = ("eig", "eigvals", "ldl_factor", "ldl_factor_ex", "ldl_solve")
+
+
+def __getattr__(name):
+    if name not in _ON_DEMAND:
+        return getter(__name__)(name)
+    from minigrad.ops import eigen
+
+    globals().update({each: getattr(eigen, each) for each in _ON_DEMAND})
+    return globals()[name]
+
+
+__all__ += _ON_DEMAND  # noqa: PLE0605
 
 
 def _results(name, *fields):
@@ -686,4 +703,34 @@ def vander(x, *, N=None):
     exponents = wrap(xp(x.array).arange(count))
     return (x if x.array.ndim else x.unsqueeze(0)).unsqueeze(-1) ** exponents
 
-__getattr__ = getter(__name__)
+
+def nuclear_norm(input, dim=None, keepdim=False, *, out=None):
+    """Return the sum of the singular values of a matrix; linalg.matrix_norm(…, "nuc") is what to use.
+
+    Arguments: input, dim (two ints, or keepdim in their place for a matrix), keepdim, out.
+    Source: https://docs.pytorch.org/docs/stable/generated/torch.linalg.matrix_norm.html
+
+    >>> import minigrad as mg
+    >>> mg.nuclear_norm(mg.tensor([[3.0, 0.0], [0.0, 4.0]]))
+    tensor(7.)
+    """
+    if dim is None or isinstance(dim, bool):
+        if input.array.ndim != 2:
+            raise RuntimeError(f"nuclear_norm: expected a tensor with 2 dimensions, but got {input.array.ndim}")
+        dim, keepdim = (0, 1), bool(dim) or keepdim
+    return matrix_norm(input, "nuc", dim, keepdim, out=out)
+
+
+def frobenius_norm(input, dim, keepdim=False, *, out=None):
+    """Return the square root of the sum of squares over one or two dimensions; linalg.vector_norm is what to use.
+
+    Source: https://docs.pytorch.org/docs/stable/generated/torch.linalg.vector_norm.html
+
+    >>> import minigrad as mg
+    >>> mg.frobenius_norm(mg.tensor([[3.0, 0.0], [0.0, 4.0]]), (0, 1))
+    tensor(5.)
+    """
+    dims = (dim,) if isinstance(dim, int) else tuple(dim)
+    if len(dims) > 2:
+        raise RuntimeError(f"Expected at most 2 dimensions, but got {len(dims)} dimensions instead.")
+    return vector_norm(input, 2, dims or None, keepdim, out=out)

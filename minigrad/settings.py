@@ -1,40 +1,36 @@
-"""PyTorch's global switches that choose nothing here: they are checked, kept and told again.
+"""PyTorch's global switches, most of which choose nothing here: they are checked, kept and told again.
 
 On the CPU every result is the same from run to run, so deterministic algorithms are the only ones. On a GPU sums by
-``scatter_add``, ``index_add`` and the like add in any order; no switch changes that, and asking for it raises.
+``scatter_add``, ``index_add`` and the like add in any order; where it was asked for, they raise or warn instead.
 Source: https://docs.pytorch.org/docs/stable/torch.html#utilities
 """
 
 from minigrad.backend import cuda_is_available
+from minigrad.backend.switches import DETERMINISM
 
-_values = {"deterministic": 0, "precision": "highest", "warn_always": False, "threads": 1}
+_values = {"precision": "highest", "warn_always": False, "threads": 1}
 _DEBUG_MODES = ("default", "warn", "error")
 
 
 def use_deterministic_algorithms(mode, *, warn_only=False):
     """Ask for results that are the same from run to run, as they are on the CPU.
 
-    TypeError for a mode that is no bool; RuntimeError where there is a GPU, whose sums can't promise it, unless
-    ``warn_only``.
+    On a GPU, floating-point sums at indices that repeat then raise RuntimeError, or warn with ``warn_only``. TypeError
+    for a mode that is no bool.
     """
     if not isinstance(mode, bool):
         raise TypeError(f"use_deterministic_algorithms(): argument 'mode' must be bool, not {type(mode).__name__}")
-    if mode and not warn_only and cuda_is_available():
-        raise RuntimeError(
-            "use_deterministic_algorithms: on a GPU, scatter_add, index_add and the like have no deterministic "
-            "algorithm here; use the CPU, or warn_only=True"
-        )
-    _values["deterministic"] = (1 if warn_only else 2) if mode else 0
+    DETERMINISM.level = (1 if warn_only else 2) if mode else 0
 
 
 def are_deterministic_algorithms_enabled():
     """Return whether deterministic algorithms were asked for."""
-    return _values["deterministic"] > 0
+    return DETERMINISM.level > 0
 
 
 def is_deterministic_algorithms_warn_only_enabled():
     """Return whether they were asked for with warn_only."""
-    return _values["deterministic"] == 1
+    return DETERMINISM.level == 1
 
 
 def set_deterministic_debug_mode(debug_mode):
@@ -49,7 +45,7 @@ def set_deterministic_debug_mode(debug_mode):
 
 def get_deterministic_debug_mode():
     """Return 0, 1 or 2; see set_deterministic_debug_mode."""
-    return _values["deterministic"]
+    return DETERMINISM.level
 
 
 def set_float32_matmul_precision(precision):

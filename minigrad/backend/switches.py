@@ -9,3 +9,27 @@ class Convolutions:
 
 
 CONVOLUTIONS = Convolutions()
+
+
+class Determinism:
+    """``level``: what is done where a GPU's result depends on the order of threads. 0: nothing, 1: warn, 2: raise."""
+
+    level = 0
+
+
+DETERMINISM = Determinism()
+
+
+def check_deterministic(name):
+    """RuntimeError, or a warning, if programs asked for it: this operation's rounding may differ from run to run."""
+    if not DETERMINISM.level:
+        return
+    message = (
+        f"{name} does not have a deterministic implementation, but you set 'use_deterministic_algorithms(True)'. Use "
+        "warn_only=True, turn determinism off for this operation, or run it on the CPU"
+    )
+    if DETERMINISM.level == 2:
+        raise RuntimeError(message)
+    import warnings
+
+    warnings.warn(message, stacklevel=4)

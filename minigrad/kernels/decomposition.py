@@ -2,7 +2,7 @@
 
 import math
 
-from minigrad.backend import np, xp
+from minigrad.backend import np, to_numpy, xp
 
 
 class LinAlgError(RuntimeError):
@@ -49,6 +49,17 @@ def cholesky(a):
 def symmetric_eigen(a):
     """Return (eigenvalues in ascending order, eigenvectors as columns) from the lower triangle. # (…, N), (…, N, N)"""
     return tuple(_call("eigh", xp(a).linalg.eigh, a))
+
+
+def eigen(a):
+    """Return (eigenvalues, eigenvectors of norm 1 as columns), both complex. # (…, N), (…, N, N)"""
+    module = xp(a)
+    if not hasattr(module.linalg, "eig"):  # CuPy before 14 has none
+        values, vectors = (module.asarray(part) for part in np.linalg.eig(to_numpy(a)))
+    else:
+        values, vectors = _call("eig", module.linalg.eig, a)
+    kind = np.result_type(a.dtype, np.complex64)
+    return values.astype(kind, copy=False), vectors.astype(kind, copy=False)
 
 
 def qr(a, *, mode):

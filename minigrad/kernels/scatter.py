@@ -1,6 +1,7 @@
 """Reading and writing at indices along a dimension; adding values at indices that may repeat."""
 
 from minigrad.backend import np, xp
+from minigrad.backend.switches import check_deterministic
 
 
 def scatter_add_flat(out, index, values):
@@ -108,6 +109,8 @@ def reduce_at(out, index, values, dim, reduce):
 def _gpu_at(name, out, index, values):
     """Combine values into a GPU array at an index whose places may repeat, in place: add, maximum or minimum."""
     module, code = xp(out), out.dtype.char
+    if name == "add" and code in "efdFD":  # sums of floating-point numbers in the order in which threads come
+        check_deterministic("Adding at indices on a GPU")
     values = values.astype(out.dtype, copy=False)
     combine = getattr(module, name)
     if code in "fdiIQL" or code == "e" and name == "add":

@@ -6,6 +6,7 @@ from minigrad.backend import xp
 from minigrad.op import Op
 from minigrad.ops import reorder, shape, split
 from minigrad.ops.arguments import check_tensor, ints_of
+from minigrad.ops.complex import view_as_complex, view_as_real
 from minigrad.ops.core import sum_to
 from minigrad.ops.define import unary_function
 from minigrad.registry import FUNCTIONS, function
@@ -23,6 +24,7 @@ _EXAMPLES = {  # arguments after the tensor
     "unfold_copy": ", 0, 1, 1",
     "view_copy": ", 4",
 }
+_DTYPES = {"view_as_real_copy": ", dtype=mg.complex64"}
 _PARTS = ("split_copy", "split_with_sizes_copy", "unbind_copy")
 
 
@@ -38,7 +40,8 @@ def _register_copy(name, view):
     copy.__name__ = copy.__qualname__ = name
     copy.__doc__ = (
         f"Return a copy of what ``{name.removesuffix('_copy')}`` shows of the tensor, not a view.\n\nSource: {PAGE}"
-        f"\n\n>>> import minigrad as mg\n>>> x = mg.ones(2, 2)\n>>> y = mg.{name}(x{_EXAMPLES.get(name, '')})\n"
+        f"\n\n>>> import minigrad as mg\n>>> x = mg.ones(2, 2{_DTYPES.get(name, '')})\n"
+        f">>> y = mg.{name}(x{_EXAMPLES.get(name, '')})\n"
         f">>> _ = x.zero_()  # leaves the copy as it is\n>>> bool({'y[0]' if name in _PARTS else 'y'}.all())\nTrue\n"
     )
     function(out=True)(copy)
@@ -54,6 +57,8 @@ for _module, _names in (
 for _name in ("detach", "expand", "unfold", "view"):
     _register_copy(_name + "_copy", getattr(Tensor, _name))
 _register_copy("alias_copy", lambda input: input)
+_register_copy("view_as_real_copy", view_as_real)
+_register_copy("view_as_complex_copy", view_as_complex)
 
 
 @function(method=True)

@@ -8,6 +8,8 @@ from minigrad.operands import CENTRAL
 
 
 def _cast(x, dtype):
+    if x.dtype.kind == "c" and dtype.kind in "fiu":
+        x = x.real
     return x.astype(dtype)
 
 

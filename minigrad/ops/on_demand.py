@@ -2,7 +2,27 @@
 
 from minigrad.registry import on_demand
 
-on_demand("ops.spectrum", ("stft", "istft"), ("stft", "istft"))
-on_demand(
-    "ops.windows", ("bartlett_window", "blackman_window", "hamming_window", "hann_window", "kaiser_window")
-)
+for _module, _functions, _methods in (
+    ("ops.spectrum", "stft istft", "stft istft"),
+    ("ops.windows", "bartlett_window blackman_window hamming_window hann_window kaiser_window", ""),
+    (
+        "ops.native",
+        """binary_cross_entropy_with_logits cosine_embedding_loss ctc_loss embedding_bag embedding_renorm_ gru
+        hinge_embedding_loss kl_div lstm margin_ranking_loss native_batch_norm native_dropout native_group_norm
+        native_layer_norm norm_except_dim poisson_nll_loss rnn_relu rnn_tanh slice_copy triplet_margin_loss""",
+        "",
+    ),
+    ("ops.segments", "hash_tensor histogramdd segment_reduce", "hash_tensor"),
+    (
+        "ops.extras",
+        "from_file is_distributed",
+        "const_data_ptr dense_dim is_distributed map2_ module_load resize_as sparse_dim to_dense",
+    ),
+    ("linalg", "frobenius_norm nuclear_norm", ""),
+    (
+        "symbolic",
+        "cond sym_constrain_range sym_float sym_int sym_ite sym_max sym_min sym_not sym_sqrt sym_sum",
+        "",
+    ),
+):
+    on_demand(_module, _functions.split(), _methods.split())

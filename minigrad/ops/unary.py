@@ -6,6 +6,7 @@ from minigrad.backend import np, xp
 from minigrad.inplace import write_out
 from minigrad.kernels import activation as kernels
 from minigrad.op import Op
+from minigrad.ops.complex import conj_op, real_op
 from minigrad.ops.define import alias, require_tensor, unary_function
 from minigrad.ops.masked import keep_where, zeroed
 from minigrad.ops.power import log_op, rsqrt_op
@@ -87,15 +88,31 @@ def _round(x, *, decimals):
 
 
 def _sign_gradient(g):
-    """Return zeros; NotImplementedError for complex numbers, whose sign is not piecewise constant."""
+    """Return zeros; NotImplementedError for complex numbers, whose sign is not piecewise constant: sgn has it."""
     if (g.array if isinstance(g, Tensor) else g).dtype.kind == "c":
-        raise NotImplementedError("sign: the derivative of the sign of complex numbers is not supported")
+        raise NotImplementedError("sign: the derivative of the sign of complex numbers is not supported; use sgn")
     return zeroed(g)
 
 
+def _abs_gradient(g, x):
+    return g * sgn(x)
+
+
+def _phase_gradient(g, x, out):
+    """For y = z / |z|: (g - y Re(conj(y) g)) / |z|; the engine gives the conjugates of z and y."""
+    size = abs_op(x)
+    return keep_where((g - conj_op(out) * real_op(out * g)) / size, size != 0)
+
+
+def sgn(x):
+    """Return the sign of real numbers, and z / |z| of complex ones, 0 at 0."""
+    return (phase_op if (x.array if isinstance(x, Tensor) else x).dtype.kind == "c" else sign_op)(x)
+
+
 neg_op = Op("negative", [lambda g: -g], promote="same", name="neg")
-abs_op = Op(_refuse_bool("abs"), [lambda g, x: g * sign_op(x)], name="abs")
+abs_op = Op(_refuse_bool("abs"), [_abs_gradient], name="abs")
 sign_op = Op(_sign, [_sign_gradient])
+phase_op = Op(_sign, [_phase_gradient], name="phase")  # of complex numbers
 ceil_op = Op(_rounding("ceil"), [lambda g: zeroed(g)], name="ceil")
 floor_op = Op(_rounding("floor"), [lambda g: zeroed(g)], name="floor")
 trunc_op = Op(_rounding("trunc"), [lambda g: zeroed(g)], name="trunc")
@@ -165,6 +182,7 @@ _TABLE = [
     ("neg", neg_op, "Return -input.", "[1.0, -2.0]", "[-1.,  2.]"),
     ("abs", abs_op, "Return the absolute value.", "[1.0, -2.0]", "[1., 2.]"),
     ("sign", sign_op, "Return -1, 0 or 1: the sign (0 for NaN).", "[3.0, 0.0, -2.0]", "[ 1.,  0., -1.]"),
+    ("sgn", sgn, "Return -1, 0 or 1; of complex numbers z / |z|, 0 at 0.", "[2.0, -0.5]", "[ 1., -1.]"),
     ("ceil", ceil_op, "Return the least integer not below each element.", "[0.5, -0.5]", "[1., -0.]"),
     ("floor", floor_op, "Return the greatest integer not above each element.", "[0.5, -0.5]", "[ 0., -1.]"),
     ("trunc", trunc_op, "Return the integer part.", "[1.5, -1.5]", "[ 1., -1.]"),
@@ -176,7 +194,7 @@ for _name, _op, _summary, _input, _result in _TABLE:
     unary_function(_op, _name, _summary, (f"mg.{_name}(mg.tensor({_input}))", f"tensor({_result})"))
 for _name, _original in [
     ("arcsin", "asin"), ("arccos", "acos"), ("arctan", "atan"), ("arcsinh", "asinh"), ("arccosh", "acosh"),
-    ("arctanh", "atanh"), ("negative", "neg"), ("absolute", "abs"), ("sgn", "sign"), ("fix", "trunc"),
+    ("arctanh", "atanh"), ("negative", "neg"), ("absolute", "abs"), ("fix", "trunc"),
 ]:  # fmt: skip
     alias(_name, _original, inplace=True)
 
