@@ -117,7 +117,8 @@ def _matmul_operator(self, other):
 
 
 def _right_matmul_operator(self, other):
-    self, other = _beside_array(self, other)
+    if not isinstance(other, Tensor):
+        self, other = _beside_array(self, other)
     return NotImplemented if other is None else _product(other, self)
 
 
