@@ -59,6 +59,8 @@ ABSENT = {
     "complex32": "NumPy has no half-precision complex type; use complex64",
     "chalf": "NumPy has no half-precision complex type; use complex64",
     "Tensor.chalf": "NumPy has no half-precision complex type; use cfloat()",
+    "nn.LinearCrossEntropyOptions": "logits are computed in one piece; leave out options=",
+    "nn.Container": "use Sequential, or a Module of your own",
     "autocast": "mixed precision is not supported yet; convert with .half() or .float()",
     "amp": "mixed precision is not supported yet; convert with .half() or .float()",
     **_each(

@@ -146,16 +146,16 @@ def householder(a):
     work, taus = a.reshape((math.prod(batch), m, n)).copy(), module.zeros((math.prod(batch), min(m, n)), a.dtype)
     for k in range(min(m, n)):
         column = work[:, k:, k]
-        head, rest = column[:, 0].copy(), (column[:, 1:] ** 2).sum(axis=1)
-        length = -module.copysign(module.sqrt(head**2 + rest), head)
-        still = rest == 0  # nothing below the diagonal: no reflection
+        head, rest = column[:, 0].copy(), (column[:, 1:] * column[:, 1:].conj()).real.sum(axis=1)
+        length = -module.copysign(module.sqrt((head * head.conj()).real + rest), head.real)
+        still = (rest == 0) & (head.imag == 0)  # nothing below the diagonal: no reflection
         length = module.where(still, head, length)
         tau = module.where(still, 0, (length - head) / module.where(length == 0, 1, length))
         vectors = column / module.where(still, 1, head - length)[:, None]
         vectors[:, 0] = 1
         vectors = module.where(still[:, None], module.arange(m - k) == 0, vectors).astype(a.dtype)
-        inner = (vectors[:, :, None] * work[:, k:, k:]).sum(axis=1, keepdims=True)
-        work[:, k:, k:] -= tau[:, None, None] * vectors[:, :, None] * inner
+        inner = (vectors.conj()[:, :, None] * work[:, k:, k:]).sum(axis=1, keepdims=True)
+        work[:, k:, k:] -= tau.conj()[:, None, None] * vectors[:, :, None] * inner
         work[:, k + 1 :, k] = vectors[:, 1:]
         taus[:, k] = tau
     return work.reshape(a.shape), taus.reshape(batch + (min(m, n),))

@@ -8,10 +8,12 @@ import importlib as _importlib
 from minigrad.absent import explain as _explain_absent
 from minigrad.nn import functional, init, intrinsic, modules, parameter, utils
 from minigrad.nn.activation import *
+from minigrad.nn.adaptive import *
 from minigrad.nn.container import *
 from minigrad.nn.conv import *
 from minigrad.nn.distance import *
 from minigrad.nn.dropout import *
+from minigrad.nn.factory import *
 from minigrad.nn.flatten import *
 from minigrad.nn.fold import *
 from minigrad.nn.linear import *

@@ -4,6 +4,29 @@ from minigrad.backend import as_dtype, default_float, get_default_device, move, 
 from minigrad.tensor import as_device, wrap
 from minigrad.variable import Parameter
 
+__all__ = ["factory_kwargs"]
+
+
+def factory_kwargs(kwargs):
+    """Return the keyword arguments of tensor factories (device, dtype, memory_format) among a module's, or None's.
+
+    They may also stand in a dict ``factory_kwargs``. TypeError for other arguments, and for one given twice.
+    Source: https://docs.pytorch.org/docs/stable/nn.html
+
+    >>> import minigrad as mg
+    >>> mg.nn.factory_kwargs({"factory_kwargs": {"device": "cpu"}, "dtype": mg.float16})
+    {'device': 'cpu', 'dtype': minigrad.float16}
+    """
+    given = dict(kwargs or {})
+    result = dict(given.pop("factory_kwargs", {}))
+    unexpected = given.keys() - {"device", "dtype", "memory_format"}
+    if unexpected:
+        raise TypeError(f"unexpected kwargs {unexpected}")
+    twice = given.keys() & result.keys()
+    if twice:
+        raise TypeError(f"{min(twice)} specified twice, in **kwargs and in factory_kwargs")
+    return {**result, **given}
+
 
 def empty_tensor(shape, device=None, dtype=None):
     """Return an uninitialised tensor of a shape (int or tuple); the default device and dtype if None."""

@@ -8,11 +8,13 @@ from minigrad.nn.lazy import LazyModuleMixin
 from minigrad.nn.module import Module
 from minigrad.nn.parameter import UninitializedBuffer, UninitializedParameter
 from minigrad.ops.norm import batch_norm, group_norm, instance_norm, layer_norm, rms_norm
+from minigrad.registry import FUNCTIONS
 
 __all__ = [
     "BatchNorm1d",
     "BatchNorm2d",
     "BatchNorm3d",
+    "CrossMapLRN2d",
     "GroupNorm",
     "InstanceNorm1d",
     "InstanceNorm2d",
@@ -627,6 +629,39 @@ class LocalResponseNorm(Module):
         from minigrad.nn.functional import local_response_norm
 
         return local_response_norm(input, self.size, self.alpha, self.beta, self.k)
+
+    def extra_repr(self):
+        """Return the settings."""
+        return f"{self.size}, alpha={self.alpha}, beta={self.beta}, k={self.k}"
+
+
+class CrossMapLRN2d(Module):
+    """y = x / (k + alpha / size · Σ x²)^beta over neighbouring channels, as Torch 7 had it; better: LocalResponseNorm.
+
+    The sum goes over the channels less than (size + 1) // 2 away, an even size counting as the next odd one; as in
+    PyTorch it also keeps the first channel wherever that is further away.
+    Arguments: size (channels), alpha, beta, k. Shape: (N, C, H, W), else ValueError.
+    Source: https://docs.pytorch.org/docs/stable/generated/torch.nn.CrossMapLRN2d.html
+
+    >>> import minigrad as mg
+    >>> mg.nn.CrossMapLRN2d(3, alpha=3.0, beta=1.0)(mg.ones(1, 4, 1, 1)).flatten()
+    tensor([0.3333, 0.2500, 0.2000, 0.2500])
+    """
+
+    def __init__(self, size, alpha=1e-4, beta=0.75, k=1):
+        super().__init__()
+        self.size, self.alpha, self.beta, self.k = size, alpha, beta, k
+
+    def forward(self, input):
+        """Return the input divided by its channels' neighbourhood."""
+        if input.dim() != 4:
+            raise ValueError(f"CrossMapLRN2d: Expected input to be 4D, got {input.dim()}D instead.")
+        reach, channels = int((self.size - 1) / 2 + 1), input.size(1)
+        at = FUNCTIONS["arange"](channels, device=input.device)
+        near = (at.unsqueeze(1) - at).abs() < reach
+        near[reach:, :1] = True
+        sums = FUNCTIONS["einsum"]("ij,njhw->nihw", near.to(input.dtype), input * input)
+        return input * (sums * (self.alpha / self.size) + self.k) ** -self.beta
 
     def extra_repr(self):
         """Return the settings."""

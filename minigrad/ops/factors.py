@@ -252,12 +252,12 @@ def geqrf(input):
 
 
 def _reflected(A, tau, other, order):
-    """Return the product of reflections I - tau v vᵀ with other: the last of `order` is applied last."""
+    """Return the product of reflections I - tau v vᴴ with other: the last of `order` is applied last."""
     size = A.shape[-2]
     below = tril_op(A, diagonal=-1) + wrap(xp(A.array).eye(size, A.shape[-1], dtype=A.array.dtype))
     for k in order:
         vector = columns(below, k, k + 1)
-        other = other - tau[..., k, None, None] * mm(vector, mm(swap_last(vector), other))
+        other = other - tau[..., k, None, None] * mm(vector, mm(swap_last(vector.conj()), other))
     return other
 
 
@@ -327,7 +327,11 @@ def ormqr(input, input2, input3, left=True, transpose=False):
         )
     order = range(tau.shape[-1])
     order = order if transpose == left else reversed(order)
-    return _reflected(input, tau, other, order) if left else swap_last(_reflected(input, tau, swap_last(other), order))
+    tau = tau.conj() if transpose else tau
+    if left:
+        return _reflected(input, tau, other, order)
+    # X Q is the adjoint of Qᴴ Xᴴ.
+    return swap_last(_reflected(input, tau.conj(), swap_last(other.conj()), order).conj())
 
 
 # ---------------------------------------------------------------------- the matrix exponential

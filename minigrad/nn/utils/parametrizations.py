@@ -6,4 +6,12 @@ Source: https://docs.pytorch.org/docs/stable/nn.html#utilities
 from minigrad.nn.utils.norms import parametrized_spectral_norm as spectral_norm
 from minigrad.nn.utils.norms import parametrized_weight_norm as weight_norm
 
-__all__ = ["spectral_norm", "weight_norm"]
+__all__ = ["orthogonal", "spectral_norm", "weight_norm"]  # noqa: F822 - see __getattr__
+
+
+def __getattr__(name):
+    if name == "orthogonal":
+        from minigrad.nn.utils.orthogonal import orthogonal
+
+        return orthogonal
+    raise AttributeError(f"module '{__name__}' has no attribute '{name}'")
