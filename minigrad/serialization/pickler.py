@@ -77,6 +77,8 @@ class Pickler:
         place = f" (at obj{where})" if where else ""
         kind = type(value)
         advice = "allow its class with minigrad.serialization.add_safe_globals([…]), or save what it consists of"
+        if hasattr(value, "__dict__"):
+            advice += ", such as vars(value)"
         if hasattr(value, "state_dict"):
             advice = "save its state_dict()"
         elif isinstance(value, Tensor):

@@ -269,6 +269,9 @@ class Net(mg.nn.Module):
         super().__init__()
         self.layer = mg.nn.Linear(1, 1)
 
+    def forward(self, x):
+        return self.layer(x)
+
 
 class Settings:
     def __init__(self, rate):
@@ -290,7 +293,8 @@ class Slots:
         ({"a": [1, {"f": print}]}, r"at obj\['a'\]\[1\]\['f'\].*code can't be saved"),
         (collections.namedtuple("Point", "x y")(1, 2), "Point.*tuple or a dict"),
         (frozenset([1]), "as a set"),
-        (Settings(1), "add_safe_globals"),
+        (Settings(1), r"add_safe_globals.*vars\(value\)"),
+        ({"model": Net()}, r"at obj\['model'\].*save its state_dict\(\)"),
         (object(), "builtins.object"),
         (collections.defaultdict(Settings), "defaultdict"),
         (np.array([None]), "numpy.ndarray"),
@@ -323,6 +327,21 @@ def test_a_users_class_can_be_allowed():
     assert mg.serialization.get_safe_globals() == [Settings]
     mg.serialization.clear_safe_globals()
     assert mg.serialization.get_safe_globals() == []
+
+
+def test_whole_modules_need_every_class_to_be_allowed():
+    file = io.BytesIO()
+    net = Net()
+    with mg.serialization.safe_globals([Net, mg.nn.Linear]):
+        mg.save(net, file)
+        file.seek(0)
+        found = mg.load(file, weights_only=False)
+    assert type(found) is Net and mg.equal(found.layer.weight, net.layer.weight)
+    assert found.layer.weight.requires_grad and found(mg.ones(2, 1)).shape == (2, 1)
+    for names in ([], [Net]):
+        file.seek(0)
+        with mg.serialization.safe_globals(names), pytest.raises(Exception, match="Unsupported global: .*state_dict"):
+            mg.load(file, weights_only=False)
 
 
 @pytest.mark.parametrize("entry", [os.system, eval, getattr, (Settings, "os.system")])
