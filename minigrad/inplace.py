@@ -242,6 +242,40 @@ def check_no_overlap(array):
         )
 
 
+def check_out(out, result, arguments, name, exact):
+    """RuntimeError if an out= lies on the memory of an argument, or (``exact``) has not the result's dtype."""
+    if isinstance(result, tuple):
+        for target, value in zip(out, result, strict=False):
+            check_out(target, value, arguments, name, exact)
+        return
+    if not isinstance(out, Tensor):
+        return  # write_out says so
+    if exact and out.array.dtype != result.array.dtype:
+        raise RuntimeError(f"{name}: Expected out tensor to have dtype {result.dtype}, but got {out.dtype} instead")
+    check_no_overlap(out.array)
+    for argument in arguments:
+        for tensor in argument if isinstance(argument, (list, tuple)) else (argument,):
+            if not isinstance(tensor, Tensor) or type(tensor.array) is not type(out.array):
+                continue
+            if tensor is out or _is_dense(tensor.array) and _is_dense(out.array) and _share(tensor.array, out.array):
+                raise RuntimeError(
+                    f"{name}: unsupported operation: some elements of the input tensor and the written-to tensor refer "
+                    "to a single memory location. Please clone() the tensor before performing the operation."
+                )
+
+
+def _is_dense(array):
+    return array.flags.c_contiguous or array.flags.f_contiguous
+
+
+def _share(one, other):
+    """Return whether two dense arrays have memory in common."""
+    if not one.size or not other.size:
+        return False
+    start, end = data_pointer(one), data_pointer(other)
+    return start < end + other.nbytes and end < start + one.nbytes
+
+
 def write_out(out, result, name):
     """Write a function's result (a Tensor or tuple of them) into out=, and return out."""
     if isinstance(result, tuple):

@@ -15,8 +15,9 @@ def function(method=False, inplace=False, out=False, aliases=False, name=None, p
     """Register a public function under its name, as minigrad.NAME and, if asked, as a Tensor method.
 
     Arguments: method (also Tensor.NAME), inplace (also Tensor.NAME_ and minigrad.NAME_: the result is written into the
-    first argument), out (accept out=: the result is written there), aliases (accept NumPy's axis, keepdims, x, x1, x2
-    for dim, keepdim, input, other), name (instead of the function's), public (False: only the method).
+    first argument), out (accept out=: the result is written there; "apart": it may not lie on an input's memory,
+    "exact": and must have the result's dtype), aliases (accept NumPy's axis, keepdims, x, x1, x2 for dim, keepdim,
+    input, other), name (instead of the function's), public (False: only the method).
     """
 
     def register(implementation):
@@ -68,7 +69,11 @@ def _with_keywords(implementation, public_name, takes_out, aliases):
             kwargs = {_ALIASES.get(key, key): value for key, value in kwargs.items()}
         out = kwargs.pop("out", None) if takes_out else None
         result = implementation(*args, **kwargs)
-        return result if out is None else CENTRAL["write_out"](out, result, public_name)
+        if out is None:
+            return result
+        if takes_out is not True:
+            CENTRAL["check_out"](out, result, [*args, *kwargs.values()], public_name, takes_out == "exact")
+        return CENTRAL["write_out"](out, result, public_name)
 
     return with_keywords
 

@@ -275,3 +275,19 @@ def test_data_given_to_a_view_takes_it_from_its_base():
     view.data = mg.zeros(3)
     view.add_(mg.ones(3, requires_grad=True))
     assert view.tolist() == [1.0, 1.0, 1.0] and view.requires_grad and x.tolist() == [1.0] * 4
+
+
+def test_out_may_not_lie_on_an_input():
+    x = mg.arange(6.0)
+    index = mg.tensor([0, 1, 2])
+    for call in (
+        lambda: mg.gather(x, 0, index, out=x[3:]),
+        lambda: mg.take(x, index, out=x[:3]),
+        lambda: mg.cat([x, x], out=x),
+        lambda: mg.index_select(x, 0, index, out=mg.zeros(1).expand(3)),
+        lambda: mg.masked_select(x, x > 2, out=mg.zeros(3, dtype=mg.float64)),
+    ):
+        with pytest.raises(RuntimeError, match="single memory location|dtype"):
+            call()
+    assert x.tolist() == [0, 1, 2, 3, 4, 5]
+    assert mg.take(x, index, out=mg.zeros(3)).tolist() == [0, 1, 2]

@@ -37,7 +37,7 @@ view_as_real_op = Op(_as_pairs, [lambda g: view_as_complex_op(g)], name="view_as
 view_as_complex_op = Op(_from_pairs, [lambda g: view_as_real_op(g)], name="view_as_complex", view=True)
 
 
-@function(out=True)
+@function(out="exact")
 def complex(real, imag):
     """Return real + i·imag of two real tensors of one dtype, float32 or float64.
 
@@ -66,7 +66,7 @@ def _check_parts(first, second, name, arguments):
         )
 
 
-@function(out=True)
+@function(out="exact")
 def polar(abs, angle):
     """Return abs·(cos(angle) + i·sin(angle)) of two real tensors.
 

@@ -1,6 +1,6 @@
 """The operations that every other one leans on: cast, and the pair broadcast_to / sum_to."""
 
-from minigrad.inplace import assign, write_out
+from minigrad.inplace import assign, check_out, write_out
 from minigrad.kernels import reduction
 from minigrad.kernels.strides import broadcast_view
 from minigrad.op import Op
@@ -25,3 +25,4 @@ CENTRAL["cast"] = cast
 CENTRAL["sum_to"] = sum_to
 CENTRAL["assign"] = assign
 CENTRAL["write_out"] = write_out
+CENTRAL["check_out"] = check_out

@@ -239,7 +239,7 @@ def amin(input, dim=(), keepdim=False):
     return amin_op(input, dim=dims, keepdim=keepdim)
 
 
-@function(method=True, out=True, aliases=True)
+@function(method=True, out="exact", aliases=True)
 def aminmax(input, *, dim=None, keepdim=False):
     """Return (min, max) of all elements or along one dimension.
 

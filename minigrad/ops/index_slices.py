@@ -15,7 +15,7 @@ _ALL = slice(None)
 
 
 # ---------------------------------------------------------------------- one index for whole slices
-@function(method=True, out=True)
+@function(method=True, out="exact")
 def index_select(input, dim, index):
     """Return the input's slices at the indices of a vector along a dimension, as a copy.
 
@@ -178,8 +178,8 @@ def index_put(input, indices, values, accumulate=False):
     return overwrite_positions(input, values, places)
 
 
-@function(method=True)
-def take(input, index, *, out=None):
+@function(method=True, out="exact")
+def take(input, index):
     """Return the values at positions of the flattened input; the result has the index's shape.
 
     Source: https://docs.pytorch.org/docs/stable/generated/torch.take.html
@@ -192,10 +192,7 @@ def take(input, index, *, out=None):
     if input.array.size == 0 and index.array.size:
         raise IndexError("take(): tried to take from an empty tensor")
     flat = reshape_op(input, shape=(input.array.size,))
-    result = take_op(flat, index, dim=0)
-    if out is not None:
-        return write_out(out, result, "take")
-    return result
+    return take_op(flat, index, dim=0)
 
 
 @function(method=True, inplace=True)

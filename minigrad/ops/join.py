@@ -13,7 +13,7 @@ from minigrad.tensor import Tensor, normalize_dim, wrap
 
 
 # ---------------------------------------------------------------------- joining
-@function(out=True)
+@function(out="apart")
 def cat(tensors, dim=0, *, axis=None):
     """Return tensors joined along a dimension; their other dimensions must agree.
 

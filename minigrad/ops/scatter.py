@@ -88,7 +88,7 @@ def _nothing_of(x, shape):
     return reshape_op(slice_op(flat, dim=0, start=0, stop=0, step=1), shape=shape)
 
 
-@function(method=True, out=True)
+@function(method=True, out="exact")
 def gather(input, dim, index, *, sparse_grad=False):
     """Return the input's values at indices along a dimension: out[i][j] = input[index[i][j]][j] for dim 0.
 

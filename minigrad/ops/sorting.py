@@ -140,7 +140,7 @@ def topk(input, k, dim=-1, largest=True, sorted=True):
     return TopK(take_along(input, index, dim=dim), index)
 
 
-@function(method=True, out=True, aliases=True)
+@function(method=True, out="exact", aliases=True)
 def kthvalue(input, k, dim=-1, keepdim=False):
     """Return (values, indices) of the k-th smallest element along dim, counted from 1.
 

@@ -245,6 +245,8 @@ def narrow_copy(input, dim, start, length):
     >>> mg.narrow_copy(mg.arange(4), 0, 1, 2)
     tensor([1, 2])
     """
+    if dim >= max(input.array.ndim, 1):
+        raise RuntimeError(f"narrow_copy: Expected dim < {input.array.ndim}, the number of dimensions, but got {dim}")
     return narrow(input, dim, start, length).clone()
 
 

@@ -68,7 +68,7 @@ def masked_fill(input, mask, value):
     return where_op(mask, value, input)
 
 
-@function(method=True, out=True)
+@function(method=True, out="exact")
 def masked_select(input, mask):
     """Return the elements where the mask is true as a vector; input and mask broadcast.
 

@@ -659,8 +659,8 @@ class Checker:
             try:
                 with time_limit(SAMPLE_SECONDS):
                     expected = self.call(torch, self.reference, sample)
-                    if expected.error is None:
-                        continue
+                    if expected.error is None or "not resizable" in str(expected.error):
+                        continue  # the latter is about views whose copies here lie on NumPy's memory
                     actual = self.call(self.module, self.function, sample)
                     self.settle("error_inputs", "", where, actual, expected, self.comparison(sample))
             except Unsupported:

@@ -12,23 +12,12 @@ from tests.parity.opinfo import Checker, family_of, find, op_db, operator_name  
 # Intended differences: operator -> (checks that differ, why). An entry that differs no longer fails.
 KNOWN_DIFFERENCES = {
     "as_strided_scatter": ({"grad"}, "PyTorch gives the input the gradient of the elements that were replaced"),
-    "cat": ({"error_inputs"}, "an out= that can't be resized is replaced"),
-    "gather": (
-        {"error_inputs"},
-        "out= may have another dtype and share the inputs' memory: results are copied into it",
-    ),
     "grid_sampler_2d": ({"value"}, "float16 bicubic: both round the coordinates, differently"),
-    "index_select": ({"error_inputs"}, "out= may share an input's memory: results are copied into it"),
-    "kthvalue": ({"error_inputs"}, "out= may share an input's memory: results are copied into it"),
     "linalg.norm/subgradients_at_zero": ({"gradgrad"}, "0, not NaN, at the zero vector"),
-    "masked_select": ({"error_inputs"}, "out= may share an input's memory: results are copied into it"),
-    "narrow_copy": ({"error_inputs"}, "IndexError for a dimension out of range, as everywhere else"),
     **{
         f"special.{name}": ({"value"}, "PyTorch's float64 values are right to six digits only")
         for name in ("airy_ai", "bessel_j0", "bessel_j1", "bessel_y0", "bessel_y1")
     },
-    "take": ({"error_inputs"}, "out= may share an input's memory: results are copied into it"),
-    "aminmax": ({"error_inputs"}, "out= may have another dtype"),
 }
 
 
