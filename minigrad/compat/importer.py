@@ -20,7 +20,6 @@ ALIASES = {
     "torch._tensor": "minigrad.tensor",
     "torch._utils": "minigrad.serialization.rebuild",
     "torch.autograd.variable": "minigrad.variable",
-    "torch.autograd.profiler": "minigrad.profiler",
     "torch.cuda.random": "minigrad.cuda",
     "torch.cuda.memory": "minigrad.cuda",
     "torch.cuda.streams": "minigrad.cuda",
@@ -128,15 +127,30 @@ class Finder(importlib.abc.MetaPathFinder):
         if name.partition(".")[0] not in PACKAGES and name not in ALIASES:
             return None
         here = target_of(name)
-        package, _, last = name.rpartition(".")
-        if here and last in _SPREAD.get(package, "").split() and not _exists(here):
-            here = target_of(package)
         if here is None or not _exists(here):
             why = reason_of(name.partition(".")[2])
             raise ModuleNotFoundError(
                 f"No module named '{name}' (minigrad stands for PyTorch here)" + (f": {why}" if why else ""), name=name
             )
         return importlib.machinery.ModuleSpec(name, _Loader(here), origin=here)
+
+
+class AliasFinder(importlib.abc.MetaPathFinder):
+    """Finds what PyTorch has below a module that is here, and minigrad elsewhere; asked when all others found nothing.
+
+    `from torch.utils.data import _utils` looks for minigrad.utils.data._utils, as that is the module's own name.
+    """
+
+    def find_spec(self, name, path=None, target=None):
+        """Return the spec of a module in ALIASES, or of one whose classes are in the package above; else None."""
+        if not name.startswith("minigrad."):
+            return None
+        theirs = name.replace("minigrad.vision", "torchvision", 1).replace("minigrad", "torch", 1)
+        package, _, last = theirs.rpartition(".")
+        here = ALIASES.get(theirs)
+        if last in _SPREAD.get(package, "").split():
+            here = target_of(package)
+        return importlib.machinery.ModuleSpec(name, _Loader(here), origin=here) if here else None
 
 
 def _exists(target):
@@ -165,6 +179,7 @@ def install():
                 name=name,
             )
     sys.meta_path.insert(0, Finder())
+    sys.meta_path.append(AliasFinder())
     dtype.package = "torch"
     _prepare_spawned_processes()
 

@@ -310,3 +310,8 @@ class CircularPad3d(_CircularPad):
     """
 
     spatial = 3
+
+# PyTorch's names of the base classes
+_ConstantPadNd, _ReflectionPadNd, _ReplicationPadNd, _CircularPadNd = (
+    _ConstantPad, _ReflectionPad, _ReplicationPad, _CircularPad,
+)  # fmt: skip

@@ -542,3 +542,7 @@ class FractionalMaxPool3d(_FractionalMaxPool):
 
     spatial = 3
     _function = staticmethod(fractional_max_pool3d)
+
+# PyTorch's names of the base classes
+_MaxPoolNd, _MaxUnpoolNd, _AvgPoolNd, _LPPoolNd = _MaxPool, _MaxUnpool, _AvgPool, _LPPool
+_AdaptiveAvgPoolNd, _AdaptiveMaxPoolNd = _AdaptiveAvgPool, _AdaptiveMaxPool

@@ -170,3 +170,30 @@ def test_versions_compare_by_numbers(version, other):
     assert version > other and version >= other and version != other
     assert not (version < other or version <= other or version == other)
     assert TorchVersion("1.0.0") == "1.0" == TorchVersion("1") and TorchVersion("2.1.0") == (2, 1)
+
+
+FROM_IMPORTS = """
+from torch.autograd import variable
+from torch.distributions import categorical
+from torch.distributions.bernoulli import Bernoulli
+from torch.nn.common_types import _size_2_t
+from torch.nn.modules import Conv2d, loss
+from torch.nn.modules.padding import _ReflectionPadNd
+from torch.nn.modules.pooling import _MaxPoolNd
+from torch.nn.modules.utils import consume_prefix_in_state_dict_if_present
+from torch.utils import model_zoo
+from torch.utils.data import _utils
+import torch
+assert categorical.Categorical is torch.distributions.Categorical and variable.Variable is torch.autograd.Variable
+assert issubclass(torch.nn.MaxPool2d, _MaxPoolNd) and issubclass(torch.nn.ReflectionPad2d, _ReflectionPadNd)
+assert torch.utils.model_zoo is model_zoo is torch.hub and _utils.collate.default_collate
+state = {"module.a": 1}
+consume_prefix_in_state_dict_if_present(state, "module.")
+print(state, torch.__config__.show().startswith("minigrad"))
+"""
+
+
+def test_modules_that_are_elsewhere_here(tmp_path):
+    result = run(tmp_path, FROM_IMPORTS)
+    assert (result.returncode, result.stderr) == (0, "")
+    assert result.stdout == "{'a': 1} True\n"

@@ -34,3 +34,4 @@ _PATHS = {
 for _name, _target in _PATHS.items():
     _module = importlib.import_module(f"minigrad.nn.{_target}")
     sys.modules[f"{__name__}.{_name}"] = globals()[_name] = _module
+    globals().update({_layer: getattr(_module, _layer) for _layer in getattr(_module, "__all__", ())})

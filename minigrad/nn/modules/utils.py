@@ -3,7 +3,16 @@
 import collections
 from itertools import repeat
 
-__all__ = ["_list_with_default", "_ntuple", "_pair", "_quadruple", "_reverse_repeat_tuple", "_single", "_triple"]
+__all__ = [
+    "_list_with_default",
+    "_ntuple",
+    "_pair",
+    "_quadruple",
+    "_reverse_repeat_tuple",
+    "_single",
+    "_triple",
+    "consume_prefix_in_state_dict_if_present",
+]
 
 
 def _ntuple(n, name="parse"):
@@ -35,3 +44,18 @@ def _list_with_default(out_size, defaults):
         raise ValueError(f"Input dimension should be at least {len(out_size) + 1}")
     defaults = defaults[-len(out_size) :]
     return [default if size is None else size for size, default in zip(out_size, defaults, strict=True)]
+
+
+def consume_prefix_in_state_dict_if_present(state_dict, prefix):
+    """Take a prefix, such as "module.", off the keys of a state_dict that have it, in place.
+
+    >>> state = {"module.weight": 1, "step": 2}
+    >>> consume_prefix_in_state_dict_if_present(state, "module.")
+    >>> state
+    {'step': 2, 'weight': 1}
+    """
+    for key in [key for key in state_dict if key.startswith(prefix)]:
+        state_dict[key[len(prefix) :]] = state_dict.pop(key)
+    metadata = getattr(state_dict, "_metadata", None)
+    for key in [key for key in metadata or () if key and (key + ".").startswith(prefix)]:
+        metadata[key[len(prefix) :]] = metadata.pop(key)
