@@ -14,12 +14,6 @@ from models import published
 
 COMMON = ("num_classes", "in_channels", "image_size")  # every builder takes these: positive integers
 NESTED = ("model", "state_dict", "model_state_dict")  # where checkpoints keep the network's weights
-# Names in files that torchvision published before it renamed layers, and what they are now: DenseNet's, ViT's.
-OLD_NAMES = (
-    (re.compile(r"(denselayer\d+\.(?:norm|relu|conv))\.([12]\.)"), r"\1\2"),
-    (re.compile(r"(\.mlp)\.linear_1\."), r"\1.0."),
-    (re.compile(r"(\.mlp)\.linear_2\."), r"\1.3."),
-)
 
 _BUILDERS = {}
 
@@ -339,7 +333,6 @@ def fit_state(model, state, path):
         RuntimeError: for missing and unexpected keys and for other shapes, naming both.
     """
     own = model.state_dict()
-    state = {name if name in own else _renamed(name): value for name, value in state.items()}
     absent = tuple(f"{part}." for part in getattr(model, "training_parts", ()) if getattr(model, part) is None)
     state = {name: value for name, value in state.items() if not name.startswith(absent)}
     state = {new: state[old] for old, new in renamed(model, state).items()}
@@ -360,12 +353,6 @@ def fit_state(model, state, path):
             "build the network with the file's num_classes, in_channels and image_size"
         )
     model.load_state_dict({**{name: own[name] for name in optional}, **state})
-
-
-def _renamed(name):
-    for old, new in OLD_NAMES:
-        name = old.sub(new, name)
-    return name
 
 
 def _first(keys, count=3):
