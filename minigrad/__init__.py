@@ -25,6 +25,7 @@ from minigrad import (  # noqa: E402
     special,
     utils,
 )
+from minigrad import variable as _variable  # noqa: E402
 from minigrad.absent import explain as _explain_absent  # noqa: E402
 from minigrad.autograd import (  # noqa: E402
     enable_grad,
@@ -82,7 +83,8 @@ globals().update(_FUNCTIONS)  # every public function registered in ops/
 # What is imported when it is first asked for, so that `import minigrad` is quick: submodules, and functions of theirs.
 _MODULES_ON_DEMAND = (
     "__config__", "compiler", "cpu", "distributed", "distributions", "fft", "func", "hub", "jit",
-    "multiprocessing", "onnx", "recipes", "serialization", "signal", "types", "version", "vision",
+    "multiprocessing", "onnx", "overrides", "profiler", "recipes", "serialization", "signal", "types", "version",
+    "vision",
 )  # fmt: skip
 _SETTINGS = (
     "are_deterministic_algorithms_enabled", "compiled_with_cxx11_abi", "get_deterministic_debug_mode",
@@ -96,6 +98,14 @@ _FUNCTIONS_ON_DEMAND = {
     "compile": "compiler", "load": "serialization", "save": "serialization",
     "vmap": "func", **_ON_DEMAND,
 }  # fmt: skip
+
+
+def _dispatch_functions():
+    """Let functions ask their arguments' classes, from the first subclass of Tensor on."""
+    _importlib.import_module("minigrad.overrides").install()
+
+
+_variable.on_subclass = _dispatch_functions
 
 
 def __getattr__(name):

@@ -175,8 +175,9 @@ def test_importing_minigrad_is_light():
 
 # What only some programs need and takes long to import: loaded when first used.
 LATE = {
-    "minigrad.distributions", "minigrad.onnx", "minigrad.recipes", "minigrad.serialization", "minigrad.vision",
-    "minigrad.utils.checkpoint", "minigrad.utils.data",
+    "minigrad.autograd.graph", "minigrad.autograd.profiler", "minigrad.distributions", "minigrad.func",
+    "minigrad.onnx", "minigrad.overrides", "minigrad.profiler", "minigrad.recipes",
+    "minigrad.serialization", "minigrad.vision", "minigrad.utils.checkpoint", "minigrad.utils.data",
     "concurrent.futures", "fractions", "hashlib", "json", "logging", "numpy.random", "pathlib", "pickletools",
     "secrets", "tempfile", "zipfile",
 }  # fmt: skip
@@ -209,6 +210,9 @@ print(count)
     "name",
     [
         "distributions.Normal",
+        "func.grad",
+        "overrides.is_tensor_like",
+        "profiler.profile",
         "load",
         "onnx.export",
         "save",
