@@ -1,4 +1,4 @@
-"""One step of an LSTM on raw arrays, and its gradient."""
+"""An LSTM on raw arrays, one step or a whole sequence, and the gradients."""
 
 from minigrad.backend import xp
 from minigrad.kernels.activation import sigmoid
@@ -30,3 +30,65 @@ def lstm_gradients(g_h, g_c, g_opened, c, new_c, opened):
     module.subtract(1, n * n, out=slope[..., 2 * size : 3 * size])  # of tanh
     out *= slope
     return out, g_c * f
+
+
+def lstm_sequence(gates, h, c, weight, reverse):
+    """Run an LSTM over the gates of its input, from the last step to the first if reverse.
+
+    Arguments: gates (T, N, 4H), the input's, with both biases; h, c (N, H); weight (4H, H), the state's. Returns the h
+    of every step (T, N, H), the c before, between and after the steps (T + 1, N, H; the first state at that end where
+    the run begins) and the opened gates (T, N, 4H). The sigmoid is (1 + tanh(x / 2)) / 2: one tanh for all gates.
+    """
+    module, (steps, count, width) = xp(gates), gates.shape
+    size = width // 4
+    scale = module.full(width, 0.5, gates.dtype)
+    scale[2 * size : 3 * size] = 1
+    shift = 1 - scale
+    opened = gates * scale
+    weight = module.ascontiguousarray((weight * scale[:, None]).T)  # (H, 4H)
+    states, hidden = (module.empty((steps + extra, count, size), gates.dtype) for extra in (1, 0))
+    states[steps if reverse else 0] = c
+    product, kept = (module.empty((count, length), gates.dtype) for length in (width, size))
+    for t in reversed(range(steps)) if reverse else range(steps):
+        before, after = (states[t + 1], states[t]) if reverse else (states[t], states[t + 1])
+        z = opened[t]
+        z += module.matmul(h, weight, out=product)
+        module.tanh(z, out=z)
+        z *= scale
+        z += shift
+        module.multiply(z[:, size : 2 * size], before, out=after)
+        after += module.multiply(z[:, :size], z[:, 2 * size : 3 * size], out=kept)
+        h = hidden[t]
+        module.multiply(z[:, 3 * size :], module.tanh(after, out=kept), out=h)
+    return hidden, states, opened
+
+
+def lstm_sequence_gradients(g_hidden, g_c, h, weight, hidden, states, opened, reverse):
+    """Return the gradients of the gates, of the first h and c, and of the weight, given those of all h and the last c.
+
+    What does not pass from step to step is computed for all steps at once, the weight's gradient as one product.
+    """
+    module, (steps, count, size) = xp(hidden), hidden.shape
+    before, after = (states[1:], states[:-1]) if reverse else (states[:-1], states[1:])
+    i, f, n, o = (opened[:, :, k * size : (k + 1) * size] for k in range(4))
+    squashed = module.tanh(after)
+    out = opened - opened * opened  # the slope of the sigmoid, then what g_c or g_h is multiplied by, then the gradient
+    module.subtract(1, n * n, out=out[:, :, 2 * size : 3 * size])
+    for k, factor in enumerate((n, before, i, squashed)):
+        out[:, :, k * size : (k + 1) * size] *= factor
+    squashed *= squashed
+    passed = module.subtract(1, squashed, out=squashed)
+    passed *= o  # from h to c
+    parts = out.reshape(steps, count, 4, size)
+    g_h, g_c, kept = module.zeros_like(h), g_c.copy(), module.empty_like(h)
+    for t in range(steps) if reverse else reversed(range(steps)):
+        g_h += g_hidden[t]
+        g_c += module.multiply(g_h, passed[t], out=kept)
+        parts[t, :, :3] *= g_c[:, None]
+        parts[t, :, 3] *= g_h
+        g_c *= f[t]
+        module.matmul(out[t], weight, out=g_h)
+    first, others = (hidden[1:], h) if reverse else (h, hidden[:-1])
+    previous = module.concatenate([first, others[None]] if reverse else [first[None], others])  # the h before each step
+    g_weight = out.reshape(-1, 4 * size).T @ previous.reshape(-1, size)
+    return out, g_h, g_c, g_weight

@@ -1,6 +1,7 @@
 """Recurrent cells, and layers that run them over sequences."""
 
 from minigrad.backend import xp
+from minigrad.engine import grad
 from minigrad.kernels import recurrent as kernels
 from minigrad.kernels.activation import sigmoid
 from minigrad.op import Op, composite
@@ -8,7 +9,7 @@ from minigrad.ops.activation import relu
 from minigrad.ops.define import require_tensor
 from minigrad.ops.dropout import dropout
 from minigrad.ops.linear import linear
-from minigrad.ops.pieces import cat_op, slice_op, split_op, stack_op, unbind_op
+from minigrad.ops.pieces import cat_op, select_op, slice_op, split_op, stack_op, unbind_op
 from minigrad.ops.unary import tanh_op
 from minigrad.registry import function
 from minigrad.tensor import Tensor
@@ -61,6 +62,40 @@ def _gru_gradients(g, h_gates, h, out):
 
 
 gru_step = Op(_gru_step, joint=_gru_gradients, name="gru_step")
+
+
+def _lstm_sequence(gates, h, c, weight, hidden, states, opened, *, reverse):
+    return hidden, states[0 if reverse else -1]
+
+
+def _lstm_sequence_rule(g, gates, h, c, weight, states, opened, out, reverse, needs):
+    """Return the gradients by the fused kernel or, when the pass is itself recorded, through the single steps."""
+    if not isinstance(gates, Tensor):
+        parts = kernels.lstm_sequence_gradients(*g, h, weight, out[0], states, opened, reverse)
+        return (*parts, None, None, None)
+    outputs, (_, last) = _run(_lstm, unbind_op(gates, dim=0), (h, c), (weight, None, None), reverse)
+    inputs = [tensor for tensor, needed in zip((gates, h, c, weight), needs) if needed]
+    found = iter(grad((stack_op(*outputs, dim=0), last), inputs, g, create_graph=True, allow_unused=True))
+    return tuple([next(found) if needed else None for needed in needs])
+
+
+# What the rule needs of the run (the states between the steps, the opened gates) comes as arguments: computed once.
+lstm_sequence = Op(_lstm_sequence, joint=_lstm_sequence_rule, name="lstm_sequence")
+
+
+def _is_whole(input, start, *weights):
+    """Whether a sequence can run as one operation: one dtype, float32 or float64, and at least one step and row."""
+    dtype = input.array.dtype
+    others = (*start, *weights)
+    return dtype.char in "fd" and input.array.size > 0 and all(other.array.dtype == dtype for other in others)
+
+
+def _whole_lstm(gates, start, weight, reverse):
+    """Return (output (T, N, H), last state) of an LSTM over the gates (T, N, 4H) of its input, as one operation."""
+    arrays = (gates.array, *(part.array for part in start), weight.array)
+    run = kernels.lstm_sequence(*arrays, reverse)
+    output, last = lstm_sequence._general(gates, *start, weight, *run, reverse=reverse)
+    return output, (select_op(output, dim=0, index=0 if reverse else -1), last)
 
 
 # Each takes the input's gates, the state (h, or h and c) and the state's weight and bias, and returns the new state.
@@ -196,6 +231,12 @@ def recurrent_layers(mode, input, states, weights, batch_sizes=None, bidirection
         for direction in range(directions):
             index = layer * directions + direction
             w_ih, w_hh, b_ih, b_hh, w_hr = weights[index]
+            if mode == "LSTM" and batch_sizes is None and w_hr is None and _is_whole(input, starts[index], w_ih, w_hh):
+                gates = linear(input, w_ih, None if b_ih is None else b_ih + b_hh)
+                output, final = _whole_lstm(gates, starts[index], w_hh, direction == 1)
+                finals.append(final)
+                both.append(output)
+                continue
             gates = linear(input, w_ih, b_ih)
             gates = unbind_op(gates, dim=0) if batch_sizes is None else split_op(gates, dim=0, sizes=batch_sizes)
             outputs, final = _run(step, gates, starts[index], (w_hh, b_hh, w_hr), direction == 1)

@@ -94,8 +94,12 @@ def gru_step(x_gates, h_gates, h):
 CASES = {
     "lstm_step": [
         case(step("lstm_step"), (3, 8), (3, 2), reference=lstm_step),
-        case(sequence("LSTM"), (4, 2, 3), (1, 2, 2)),
         case(sequence("LSTM", lengths=[2, 4], bidirectional=True), (4, 2, 3), (2, 2, 2)),
+    ],
+    "lstm_sequence": [
+        case(sequence("LSTM"), (4, 2, 3), (1, 2, 2)),
+        case(sequence("LSTM", bidirectional=True), (3, 2, 3), (2, 2, 2)),
+        case(sequence("LSTM", num_layers=2), (1, 1, 3), (2, 1, 2)),
     ],
     "gru_step": [
         case(step("gru_step"), (3, 6), (3, 6), (3, 2), reference=gru_step),
