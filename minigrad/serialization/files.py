@@ -117,12 +117,14 @@ def _load(file, path, place, mmap, strings):
     file.seek(start)
     if length <= start:
         raise EOFError(f"Ran out of input: the file {path} is empty".replace("  ", " "))
-    begins = file.read(4)
+    begins = file.read(9)
     file.seek(start)
-    if begins == b"PK\3\4":
+    if begins.startswith(b"PK\3\4"):
         reader = archive.Reader(file, length)
         memory = options.map_file(path) if mmap else None
         return _load_archive(reader, memory, place, strings)
+    if begins[5:] == b"\0\0\0{":  # the length of a header, and the header
+        raise UnpicklingError("the file is one of safetensors: minigrad.serialization.safetensors.load_file reads it")
     if mmap:
         raise RuntimeError("mmap can only be used with files in PyTorch's zip format (1.6 and newer)")
     if _is_tar(file, start):

@@ -2,6 +2,7 @@
 
 import json
 import os
+import pickle
 import struct
 import subprocess
 import sys
@@ -211,3 +212,25 @@ def test_scripts_for_pytorch(tmp_path):
         env={**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])},
     )  # fmt: skip
     assert result.stdout.startswith("{'a': tensor([1., 1.])}"), result.stderr
+
+
+@pytest.mark.parametrize("mmap", [False, True])
+def test_load_tells_who_reads_them(tmp_path, mmap):
+    path = tmp_path / "x.safetensors"
+    safetensors.save_file({"a": mg.ones(1)}, path)
+    with pytest.raises(pickle.UnpicklingError, match="safetensors.load_file reads it"):
+        mg.load(path, mmap=mmap)
+
+
+def test_without_the_package(tmp_path, monkeypatch):
+    path = tmp_path / "x.safetensors"
+    safetensors.save_file({"a": mg.ones(1)}, path)
+    monkeypatch.setitem(sys.modules, "safetensors", None)
+    calls = (
+        lambda: safetensors.load_file(path),
+        lambda: safetensors.save({"a": mg.ones(1)}),
+        lambda: models.build("lenet5", weights=path),
+    )
+    for call in calls:
+        with pytest.raises(ImportError, match=r"pip install 'minigrad-cnn\[safetensors\]'"):
+            call()
