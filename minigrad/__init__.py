@@ -82,7 +82,7 @@ globals().update(_FUNCTIONS)  # every public function registered in ops/
 
 # What is imported when it is first asked for, so that `import minigrad` is quick: submodules, and functions of theirs.
 _MODULES_ON_DEMAND = (
-    "__config__", "compiler", "cpu", "distributed", "distributions", "fft", "func", "hub", "jit",
+    "__config__", "amp", "compiler", "cpu", "distributed", "distributions", "fft", "func", "hub", "jit",
     "multiprocessing", "onnx", "overrides", "profiler", "recipes", "serialization", "signal", "types", "version",
     "vision",
 )  # fmt: skip
@@ -93,7 +93,14 @@ _SETTINGS = (
     "set_deterministic_debug_mode", "set_float32_matmul_precision", "set_flush_denormal", "set_num_interop_threads",
     "set_warn_always", "use_deterministic_algorithms",
 )  # fmt: skip
+_AUTOCAST = (
+    "autocast", "autocast_decrement_nesting", "autocast_increment_nesting", "clear_autocast_cache",
+    "get_autocast_cpu_dtype", "get_autocast_dtype", "get_autocast_gpu_dtype", "is_autocast_cache_enabled",
+    "is_autocast_cpu_enabled", "is_autocast_enabled", "set_autocast_cache_enabled", "set_autocast_cpu_dtype",
+    "set_autocast_cpu_enabled", "set_autocast_dtype", "set_autocast_enabled", "set_autocast_gpu_dtype",
+)  # fmt: skip
 _FUNCTIONS_ON_DEMAND = {
+    **dict.fromkeys(_AUTOCAST, "amp.autocast_mode"),
     **dict.fromkeys(_SETTINGS, "settings"), **dict.fromkeys(("TypedStorage", "UntypedStorage"), "ops.memory"),
     "compile": "compiler", "load": "serialization", "save": "serialization",
     "vmap": "func", **_ON_DEMAND,

@@ -20,8 +20,6 @@ def _each(names, reason, owner=""):
 
 # Name after "torch." -> why it is absent and what to do; a module's reason holds for all that would be in it.
 ABSENT = {
-    "bfloat16": "NumPy has no bfloat16; use float16 or float32",
-    "BFloat16Tensor": "NumPy has no bfloat16; use HalfTensor or FloatTensor",
     "fx": _COMPILED,
     **_each("_dynamo _inductor export while_loop package", _COMPILED),
     **_each(
@@ -61,8 +59,6 @@ ABSENT = {
     "Tensor.chalf": "NumPy has no half-precision complex type; use cfloat()",
     "nn.LinearCrossEntropyOptions": "logits are computed in one piece; leave out options=",
     "nn.Container": "use Sequential, or a Module of your own",
-    "autocast": "mixed precision is not supported yet; convert with .half() or .float()",
-    "amp": "mixed precision is not supported yet; convert with .half() or .float()",
     **_each(
         "distributed.rpc distributed.pipeline distributed.tensor distributed.fsdp distributed.optim "
         "distributed.autograd distributed.elastic distributed.launch distributed.run distributed.checkpoint "
@@ -83,7 +79,6 @@ ABSENT = {
         _STORAGE,
         "cuda.",
     ),
-    "cuda.BFloat16Tensor": "NumPy has no bfloat16; use HalfTensor or FloatTensor",
     **_each(
         "CUDAGraph graph make_graphed_callables graph_pool_handle graphs is_current_stream_capturing", _GRAPH, "cuda."
     ),

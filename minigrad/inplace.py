@@ -8,7 +8,7 @@
   found by the clock of variable.touch and reported in backward.
 """
 
-from minigrad.backend import can_cast, memory_root, np, solely_held, xp
+from minigrad.backend import REAL_CODES, can_cast, memory_root, np, solely_held, xp
 from minigrad.kernels.scatter import scatter_add_flat
 from minigrad.op import WATCHED, Op, watched
 from minigrad.operands import CENTRAL
@@ -127,7 +127,7 @@ def write_over(op, compute, tensor, *others, name):
     dtype; its gradients must need no argument.
     """
     array = tensor.array
-    if type(array) is not np.ndarray or array.dtype.kind != "f" or (WATCHED and MODE.watchers):
+    if type(array) is not np.ndarray or array.dtype.char not in REAL_CODES or (WATCHED and MODE.watchers):
         return None
     if not MODE.grad or not (is_tracked(tensor) or tensor._base is not None or any(is_tracked(y) for y in others)):
         check_no_overlap(array)

@@ -13,6 +13,7 @@ from minigrad.ops.linalg import cross as _cross
 from minigrad.ops.linalg import matmul, matrix_product
 from minigrad.ops.linalg import multi_dot as _multi_dot
 from minigrad.ops.results import named_result
+from minigrad.precision import autocasting
 from minigrad.registry import function
 from minigrad.tensor import Tensor, normalize_dim, wrap
 
@@ -35,7 +36,7 @@ def __getattr__(name):
         return getter(__name__)(name)
     from minigrad.ops import eigen
 
-    globals().update({each: getattr(eigen, each) for each in _ON_DEMAND})
+    globals().update({each: autocasting(getattr(eigen, each), f"linalg_{each}") for each in _ON_DEMAND})
     return globals()[name]
 
 
@@ -484,9 +485,9 @@ def matrix_power(input, n):
     square = input
     while n:
         if n & 1:
-            result = square if result is None else matrix_product(result, square)
+            result = square if result is None else result @ square
         n >>= 1
-        square = matrix_product(square, square) if n else square
+        square = square @ square if n else square
     if result is None:
         eye = wrap(xp(input.array).eye(input.array.shape[-1], dtype=input.array.dtype))
         return input.clone().copy_(eye.expand(input.shape))
@@ -734,3 +735,7 @@ def frobenius_norm(input, dim, keepdim=False, *, out=None):
     if len(dims) > 2:
         raise RuntimeError(f"Expected at most 2 dimensions, but got {len(dims)} dimensions instead.")
     return vector_norm(input, 2, dims or None, keepdim, out=out)
+
+
+for _name in list(globals()):
+    globals()[_name] = autocasting(globals()[_name], f"linalg_{_name}")

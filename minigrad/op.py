@@ -5,9 +5,10 @@ import functools
 import inspect
 import sys
 
-from minigrad.backend import FLOAT_CODES, asarray_like, default_float, memory_root, np, xp
+from minigrad.backend import FLOAT_CODES, PRECISION, WATCHED, asarray_like, default_float, memory_root, np, xp
 from minigrad.kernels.elementwise import LARGE, apply
 from minigrad.operands import CENTRAL, explained, is_operand, promoted
+from minigrad.precision import in_precision, narrowed, widened
 from minigrad.rules import NO_PARAMS, Rule, all_outputs, kept, output_of
 from minigrad.tensor import Tensor, wrap
 from minigrad.variable import (
@@ -31,9 +32,6 @@ _NOT_ARRAYS = frozenset((type(None), tuple, float, int, bool, complex))  # what 
 
 
 # ---------------------------------------------------------------------- watching the calls of ops
-WATCHED = []  # the watchers of all threads: while it is empty, which costs nothing to see, no call looks for its own
-
-
 @contextlib.contextmanager
 def watch(watcher):
     """Let each call of an op by this thread, while the block runs, go through ``watcher(op, args, params, run)``.
@@ -80,6 +78,13 @@ def watched_call(op, call, args, params=NO_PARAMS):
     if op.promote is not None:
         args = promoted(op, args)
     return watched(op, tuple(args), params, lambda: call(*args, **params))
+
+
+def intercepted(op, call, args, params=NO_PARAMS):
+    """Return what watchers, or another precision, make of a call of an op; NotImplemented where it is as any other."""
+    if MODE.watchers:
+        return watched_call(op, call, args, params)
+    return in_precision(op, args, params) if PRECISION.active else NotImplemented
 
 
 def composite(function):
@@ -184,8 +189,10 @@ class Op:
                 arrays.append(arg)
         if raw:
             return self.forward(*args, **params)
-        if WATCHED and MODE.watchers:
-            return watched_call(self, self._general, args, params)
+        if WATCHED:
+            result = intercepted(self, self._general, args, params)
+            if result is not NotImplemented:
+                return result
         if self.promote is not None:
             args = promoted(self, args)
             arrays = [arg.array if isinstance(arg, Tensor) else arg for arg in args]
@@ -259,8 +266,8 @@ class Op:
         edges = node.edges
         needs = tuple([edge is not None and (useful is None or edge in useful) for edge in edges])
         form = "tracked" if graph else "raw"
-        if not graph and type(gradient) is not tuple and gradient.dtype.kind == "c":
-            form = "conjugated"
+        if not graph and any(part.dtype.kind in "cV" for part in _parts(gradient)):
+            form = "adapted"
         if self.joint:
             gradients = getattr(self.rules[0], form)(node, gradient, needs)
         else:
@@ -298,6 +305,11 @@ class Op:
                 )
 
 
+def _parts(gradient):
+    """Return the gradients of an op's outputs: one, or several of which some may be None."""
+    return [part for part in gradient if part is not None] if type(gradient) is tuple else (gradient,)
+
+
 def _restore(node):
     """Compute the saved values of a checkpointed node again; RuntimeError for a node that was freed."""
     if node.restore is not None:
@@ -320,8 +332,8 @@ def _pull_of_one(op):
             op._check_unchanged(node)
         if graph:
             return (rule.tracked(node, gradient, None),)
-        if gradient.dtype.kind == "c":
-            return (rule.conjugated(node, gradient, None),)
+        if gradient.dtype.kind in "cV":
+            return (rule.adapted(node, gradient, None),)
         return (rule.raw(node, gradient, None),)
 
     return pull
@@ -342,8 +354,8 @@ def _pull_of_two(op):
         first_rule, second_rule = first.raw, second.raw
         if graph:
             first_rule, second_rule = first.tracked, second.tracked
-        elif gradient.dtype.kind == "c":
-            first_rule, second_rule = first.conjugated, second.conjugated
+        elif gradient.dtype.kind in "cV":
+            first_rule, second_rule = first.adapted, second.adapted
         if edge_a is not None and (useful is None or edge_a in useful):
             a = first_rule(node, gradient, None)
             if broadcast:
@@ -363,7 +375,7 @@ def _pull_of_three(op):
     general = Op.pull
 
     def pull(node, gradient, graph, useful=None):
-        if graph or useful is not None or type(gradient) is not _ndarray or gradient.dtype.kind == "c":
+        if graph or useful is not None or type(gradient) is not _ndarray or gradient.dtype.kind in "cV":
             return general(op, node, gradient, graph, useful)
         if node.saved is None:
             _restore(node)
@@ -411,6 +423,8 @@ def _unbroadcast(gradient, edge):
     shape = edge.shape if type(edge) is Node else edge.array.shape
     if gradient.shape == shape:
         return gradient
+    if not isinstance(gradient, Tensor) and gradient.dtype.kind == "V":
+        return narrowed(CENTRAL["sum_to"](widened(gradient), shape=tuple(shape)))
     return CENTRAL["sum_to"](gradient, shape=tuple(shape))
 
 
@@ -445,8 +459,10 @@ def _unary(op, numpy_forward):
     def call(x):
         if not isinstance(x, Tensor):
             return forward(x)
-        if WATCHED and MODE.watchers:
-            return watched_call(op, call, (x,))
+        if WATCHED:
+            result = intercepted(op, call, (x,))
+            if result is not NotImplemented:
+                return result
         array = x.array
         if to_float and array.dtype.char not in FLOAT_CODES:
             x = CENTRAL["cast"](x, dtype=default_float())
@@ -493,8 +509,10 @@ def _one_with_params(op):
     def call(x, **params):
         if not isinstance(x, Tensor):
             return forward(x, **params)
-        if WATCHED and MODE.watchers:
-            return watched_call(op, call, (x,), params)
+        if WATCHED:
+            result = intercepted(op, call, (x,), params)
+            if result is not NotImplemented:
+                return result
         array = x.array
         if promote is not None and array.dtype.char not in FLOAT_CODES:
             (x,) = promoted(op, (x,))
@@ -581,10 +599,12 @@ def _binary(op, numpy_forward, operator=False):
     large = _smallest_shared(numpy_forward)
 
     def call(a, b):
-        if WATCHED and MODE.watchers and (isinstance(a, Tensor) or isinstance(b, Tensor)):
+        if WATCHED and (isinstance(a, Tensor) or isinstance(b, Tensor)):
             if operator and not is_operand(b):
                 return NotImplemented
-            return watched_call(op, call, (a, b))
+            result = intercepted(op, call, (a, b))
+            if result is not NotImplemented:
+                return result
         edge_a = edge_b = None
         if isinstance(a, Tensor):
             x = a.array
@@ -664,8 +684,10 @@ def _pair(op):
     def call(a, b):
         if not isinstance(a, Tensor) or not isinstance(b, Tensor):
             return op._general(a, b) if isinstance(a, Tensor) or isinstance(b, Tensor) else forward(a, b)
-        if WATCHED and MODE.watchers:
-            return watched_call(op, call, (a, b))
+        if WATCHED:
+            result = intercepted(op, call, (a, b))
+            if result is not NotImplemented:
+                return result
         x, y = a.array, b.array
         try:
             out = forward(x, y)
@@ -706,8 +728,10 @@ def _triple(op):
     def call(a, b, c):
         if not isinstance(a, Tensor) or not isinstance(b, Tensor) or not (c is None or isinstance(c, Tensor)):
             return op._general(a, b, c)
-        if WATCHED and MODE.watchers:
-            return watched_call(op, call, (a, b, c))
+        if WATCHED:
+            result = intercepted(op, call, (a, b, c))
+            if result is not NotImplemented:
+                return result
         x, y, z = a.array, b.array, None if c is None else c.array
         try:
             out = forward(x, y, z)

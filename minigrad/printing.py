@@ -149,7 +149,7 @@ def _nested(array, indent, summarise, form):
 
 def _contents(array, indent):
     """Return the text of the values."""
-    if array.dtype.itemsize == 2 and array.dtype.kind == "f":
+    if array.dtype.itemsize == 2 and array.dtype.kind in "fV":
         array = array.astype(np.float32)
     summarise = array.size > _Options.threshold
     shown = _edges(array) if summarise else array

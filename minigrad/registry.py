@@ -4,6 +4,7 @@ import functools
 import importlib
 
 from minigrad.operands import CENTRAL
+from minigrad.precision import autocasting
 from minigrad.tensor import Tensor
 
 FUNCTIONS = {}  # public name -> function, exported as minigrad.NAME
@@ -22,7 +23,7 @@ def function(method=False, inplace=False, out=False, aliases=False, name=None, p
 
     def register(implementation):
         public_name = name or implementation.__name__
-        wrapped = implementation
+        wrapped = autocasting(implementation, public_name)
         if out or aliases:
             wrapped = _with_keywords(wrapped, public_name, out, aliases)
         if public:

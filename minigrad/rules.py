@@ -11,6 +11,7 @@ arrays, and Variables when the pass is itself recorded.
 """
 
 from minigrad.backend import FLOAT_CODES
+from minigrad.precision import narrowed, widened
 from minigrad.tensor import Tensor, wrap
 from minigrad.variable import Node, make_variable, next_time
 
@@ -21,7 +22,7 @@ NO_PARAMS = {}
 class Rule:
     """A gradient rule with its parameter names resolved, once, to what a node holds."""
 
-    __slots__ = ("function", "getters", "raw", "wants")
+    __slots__ = ("casts", "function", "getters", "raw", "wants")
 
     def __init__(self, function, op):
         self.function = function
@@ -30,6 +31,7 @@ class Rule:
         for name in code.co_varnames[1 : code.co_argcount + code.co_kwonlyargcount]:
             self.getters.append((*_resolve(name, op), name))
         self.wants = {(kind, index) for kind, index, _ in self.getters if kind != "param"}
+        self.casts = any(kind == "dtype" for kind, _ in self.wants)  # the rule says itself of which dtype its result is
         self.raw = _raw_rule(function, self.getters)
 
     def tracked(self, node, gradient, needs):
@@ -48,7 +50,19 @@ class Rule:
             values.append(_conjugate(value) if conjugate else value)
         return self.function(gradient, *values)
 
-    def conjugated(self, node, gradient, needs):
+    def adapted(self, node, gradient, needs):
+        """Return the rule's result on raw arrays for an op with a complex result, or one of bfloat16."""
+        if type(gradient) is tuple or gradient.dtype.kind == "V":
+            return self._widened(node, gradient, needs)
+        return self._conjugated(node, gradient, needs)
+
+    def _widened(self, node, gradient, needs):
+        """Return what the rule computes in float32 for bfloat16, rounded; casts say themselves what they return."""
+        values = [widened(_READERS[kind](index, name)(node, needs)) for kind, index, name in self.getters]
+        result = self.function(widened(gradient), *values)
+        return result if self.casts else narrowed(result)
+
+    def _conjugated(self, node, gradient, needs):
         """Return the rule's result on raw arrays for an op with a complex result.
 
         The gradient of a holomorphic f is g * conj(f'(z)) (PyTorch's convention), and conj(f'(z)) = f'(conj(z)) for

@@ -9,6 +9,7 @@ import functools
 from minigrad.absent import ABSENT, AbsentAttribute
 from minigrad.backend import (
     FLOAT_CODES,
+    REAL_CODES,
     array_device,
     as_dtype,
     default_float,
@@ -192,7 +193,7 @@ class Tensor:
 
     def is_floating_point(self):
         """Return whether the elements are floating-point numbers."""
-        return self.array.dtype.kind == "f"
+        return self.array.dtype.char in REAL_CODES
 
     def is_complex(self):
         """Return whether the elements are complex numbers."""
@@ -200,7 +201,7 @@ class Tensor:
 
     def is_signed(self):
         """Return whether the elements can be negative."""
-        return self.array.dtype.kind in "ifc"
+        return self.array.dtype.kind in "ifcV"
 
     def get_device(self):
         """Return the index of the GPU the tensor lives on; -1 for the CPU."""
@@ -220,7 +221,8 @@ class Tensor:
     def numpy(self, *, force=False):
         """Return a NumPy array on the same memory.
 
-        Raises RuntimeError for a tensor that requires grad and TypeError for one on a GPU, unless ``force``.
+        Raises RuntimeError for a tensor that requires grad and TypeError for one on a GPU, unless ``force``, and
+        TypeError for bfloat16.
         """
         if self.requires_grad and not force:
             raise RuntimeError("Can't call numpy() on Tensor that requires grad. Use tensor.detach().numpy() instead.")
@@ -229,6 +231,8 @@ class Tensor:
                 f"can't convert {self.device} device type tensor to numpy. Use Tensor.cpu() to copy the tensor to host "
                 "memory first."
             )
+        if self.array.dtype.char == "E":
+            raise TypeError("Got unsupported ScalarType BFloat16: NumPy has no such type; convert with .float() first")
         self._mark_aliased()
         return to_numpy(self.array)
 
@@ -476,7 +480,7 @@ def _nested_array(data, dtype=None):
             raise RuntimeError("Overflow when unpacking long long: a value does not fit int64")
         raise TypeError(f"new(): invalid data type '{_culprit(data)}'")
     if dtype is not None:
-        if dtype.kind in "iu" and array.size and (array.dtype.kind == "f" or dtype.itemsize < 8):
+        if dtype.kind in "iu" and array.size and (array.dtype.char in REAL_CODES or dtype.itemsize < 8):
             for extreme in (array.min(), array.max()):
                 storable(extreme.item(), dtype)
         return array.astype(dtype, copy=False)

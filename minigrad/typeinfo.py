@@ -1,6 +1,6 @@
 """Numerical properties of dtypes: finfo and iinfo."""
 
-from minigrad.backend import as_dtype, from_numpy_dtype, get_default_dtype, np
+from minigrad.backend import as_dtype, float_limits, get_default_dtype, np
 
 
 class finfo:  # noqa: N801 - PyTorch's name
@@ -18,12 +18,12 @@ class finfo:  # noqa: N801 - PyTorch's name
         chosen = get_default_dtype() if type is None else as_dtype(type)
         if not (chosen.is_floating_point or chosen.is_complex):
             raise TypeError(f"finfo() requires a floating point input type, but got {chosen}. Use iinfo to handle it")
-        limits = np.finfo(chosen.dtype)
+        limits = float_limits(chosen)
         self.bits = limits.bits
         self.eps, self.max, self.min = float(limits.eps), float(limits.max), float(limits.min)
         self.tiny = self.smallest_normal = float(limits.smallest_normal)
         self.resolution = float(limits.resolution)
-        self.dtype = from_numpy_dtype(limits.dtype).name
+        self.dtype = chosen.to_real().name
 
     def __repr__(self):
         values = ", ".join(

@@ -30,14 +30,15 @@ def test_core_dependencies_are_two(config):
 
 def test_extras(config):
     extras = config["options.extras_require"]
-    assert set(extras) == {"cuda", "demo", "docs", "graph", "onnx", "safetensors", "tensorboard", "dev"}
+    assert set(extras) == {"bfloat16", "cuda", "demo", "docs", "graph", "onnx", "safetensors", "tensorboard", "dev"}
     assert names(extras["demo"]) == {"matplotlib", "pillow", "scikit-learn", "tqdm"}
     assert names(extras["tensorboard"]) == {"tensorboardX"}
     assert names(extras["graph"]) == {"igraph", "matplotlib"}
     assert names(extras["onnx"]) == {"onnx"}
+    assert names(extras["bfloat16"]) == {"ml_dtypes"}
     assert names(extras["safetensors"]) == {"safetensors"}
     assert names(extras["docs"]) == {"minigrad-cnn", "furo", "myst-parser", "sphinx", "sphinx-gallery"}
-    assert "minigrad-cnn[demo,graph,onnx,safetensors,tensorboard]" in extras["dev"]
+    assert "minigrad-cnn[bfloat16,demo,graph,onnx,safetensors,tensorboard]" in extras["dev"]
 
 
 def test_the_distribution_has_a_name_of_its_own(config):

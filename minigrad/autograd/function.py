@@ -4,7 +4,7 @@ import functools
 import inspect
 import weakref
 
-from minigrad.backend import xp
+from minigrad.backend import FLOAT_CODES, xp
 from minigrad.inplace import check_writable, rewrite_base
 from minigrad.ops.core import sum_to
 from minigrad.rules import alias_node, all_outputs, output_of
@@ -228,7 +228,7 @@ def _tracked_output(node, ctx, args, index, out, only):
     """Return one output as a Variable of the node; what has no gradient is returned as it is."""
     if not isinstance(out, Tensor) or any(out is other for other in ctx._non_differentiable):
         return out
-    if out.array.dtype.kind not in "fc":
+    if out.array.dtype.char not in FLOAT_CODES:
         return out
     variable = make_variable(out.array, node) if only else output_of(node, index, out.array)
     if any(out is other for other in ctx._dirty):

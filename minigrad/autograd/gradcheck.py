@@ -4,7 +4,7 @@ import itertools
 import warnings
 
 from minigrad import engine
-from minigrad.backend import default_generator, np, to_numpy, xp
+from minigrad.backend import REAL_CODES, default_generator, np, to_numpy, xp
 from minigrad.tensor import Tensor, wrap
 from minigrad.variable import is_tracked, make_variable, touch
 
@@ -186,7 +186,7 @@ class _Check:
         return [
             to_numpy(o.array).astype(np.float64).ravel()
             for o in outputs
-            if isinstance(o, Tensor) and o.array.dtype.kind in "f"
+            if isinstance(o, Tensor) and o.array.dtype.char in REAL_CODES
         ]
 
     def _expect_no_dependence(self):

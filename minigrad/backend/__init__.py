@@ -16,19 +16,22 @@ from minigrad.backend.devices import (
 from minigrad.backend.dtypes import (
     DTYPES,
     FLOAT_CODES,
+    REAL_CODES,
     as_dtype,
     can_cast,
     default_float,
     dtype,
+    float_limits,
     from_numpy_dtype,
     get_default_dtype,
+    has_bfloat16,
     promote_types,
     result_dtype,
     set_default_dtype,
     storable,
 )
 from minigrad.backend.rng import DRAWS, Generator, default_generator, initial_seed, manual_seed, seed
-from minigrad.backend.switches import CONVOLUTIONS
+from minigrad.backend.switches import CONVOLUTIONS, PRECISION, WATCHED
 from minigrad.backend.threads import get_num_threads, parallel_for, parallel_ranges, scratch, set_num_threads
 
 __all__ = [
@@ -36,6 +39,9 @@ __all__ = [
     "DRAWS",
     "DTYPES",
     "FLOAT_CODES",
+    "PRECISION",
+    "REAL_CODES",
+    "WATCHED",
     "Generator",
     "array_device",
     "as_dtype",
@@ -47,10 +53,12 @@ __all__ = [
     "default_float",
     "default_generator",
     "device",
+    "float_limits",
     "from_numpy_dtype",
     "get_default_device",
     "get_default_dtype",
     "get_num_threads",
+    "has_bfloat16",
     "initial_seed",
     "manual_seed",
     "memory_root",

@@ -8,9 +8,12 @@ an array of its own category (https://docs.pytorch.org/docs/stable/tensor_attrib
 import math
 
 from minigrad.backend.arrays import np
+from minigrad.backend.switches import PRECISION
 
-FLOAT_CODES = frozenset("efdFD")  # dtype.char of the floating and complex types
-_CATEGORY = {"b": 0, "u": 1, "i": 1, "f": 2, "c": 3}
+# dtype.char of types; bfloat16, which the package ml_dtypes adds to NumPy, is "E" and of the kind "V".
+REAL_CODES = frozenset("efdE")
+FLOAT_CODES = REAL_CODES | frozenset("FD")  # the floating and complex types
+_CATEGORY = {"b": 0, "u": 1, "i": 1, "f": 2, "V": 2, "c": 3}
 
 
 class dtype:  # noqa: N801 - PyTorch's name
@@ -59,6 +62,41 @@ class dtype:  # noqa: N801 - PyTorch's name
         return self
 
 
+class _BFloat16(dtype):
+    """bfloat16: float32 without the lower 16 bits. NumPy's type of it comes from ml_dtypes, with the first array."""
+
+    __slots__ = ("_loaded",)
+
+    def __init__(self):
+        self.name = "bfloat16"
+        self.itemsize = 2
+        self.is_floating_point = self.is_signed = True
+        self.is_complex = False
+        self._loaded = None
+
+    @property
+    def dtype(self):
+        """The NumPy dtype; ImportError without ml_dtypes."""
+        if self._loaded is None:
+            try:
+                import ml_dtypes
+            except ImportError:
+                raise ImportError(
+                    "minigrad: arrays of bfloat16 need ml_dtypes, for NumPy has no such type "
+                    "(pip install 'minigrad-cnn[bfloat16]'); or use float16 or float32"
+                ) from None
+            self._loaded = np.dtype(ml_dtypes.bfloat16)
+            _BY_NUMPY[self._loaded] = self
+            PRECISION.activate()
+        return self._loaded
+
+    def to_real(self):
+        return self
+
+    def to_complex(self):
+        return DTYPES["complex64"]
+
+
 _NAMES = (
     "float16 float32 float64 int8 int16 int32 int64 uint8 uint16 uint32 uint64 bool complex64 complex128".split()
 )
@@ -73,9 +111,33 @@ _ALIASES = {
     "cfloat": "complex64",
     "cdouble": "complex128",
 }
+DTYPES["bfloat16"] = _BFloat16()
 DTYPES.update({alias: DTYPES[name] for alias, name in _ALIASES.items()})
 _BY_NUMPY = {DTYPES[name].dtype: DTYPES[name] for name in _NAMES}
 _PYTHON_TYPES = {float: "float32", int: "int64", bool: "bool", complex: "complex64"}
+
+
+def has_bfloat16():
+    """Return whether arrays of bfloat16 can be made: ml_dtypes is installed."""
+    try:
+        return DTYPES["bfloat16"].numpy is not None
+    except ImportError:
+        return False
+
+
+class _BFloat16Limits:
+    """What NumPy's finfo says of other types."""
+
+    bits, eps, resolution = 16, 2.0**-7, 0.01
+    max = 2.0**128 - 2.0**120
+    min, smallest_normal = -max, 2.0**-126
+
+
+def float_limits(chosen):
+    """Return the largest number, eps, … of a floating or complex dtype (minigrad's or NumPy's): np.finfo's object."""
+    if chosen is DTYPES["bfloat16"] or getattr(chosen, "char", "") == "E":
+        return _BFloat16Limits
+    return np.finfo(chosen)
 
 
 class _Default:
@@ -89,6 +151,8 @@ def from_numpy_dtype(numpy_dtype):
     try:
         return _BY_NUMPY[numpy_dtype]
     except KeyError:
+        if numpy_dtype.char == "E" and numpy_dtype == DTYPES["bfloat16"].numpy:  # of an array made without minigrad
+            return DTYPES["bfloat16"]
         raise TypeError(
             f"can't convert np.ndarray of type {numpy_dtype}. The supported types are: {', '.join(_NAMES)}."
         ) from None
@@ -115,7 +179,7 @@ def get_default_dtype():
 
 
 def set_default_dtype(d):
-    """Set the dtype new floating-point tensors get (float16, float32 or float64)."""
+    """Set the dtype new floating-point tensors get (float16, bfloat16, float32 or float64)."""
     chosen = as_dtype(d)
     if not chosen.is_floating_point:
         raise TypeError(f"only floating-point types are supported as the default type, but got {chosen}")
@@ -137,11 +201,12 @@ def _promote(a, b):
     if found is None:
         low, high = sorted(pair, key=lambda t: _CATEGORY[t.kind])
         if high.kind == "c" and low.kind != "c":
-            found = np.promote_types(low, high) if low.kind == "f" and low.itemsize == 8 else high
+            found = np.promote_types(low, high) if low.char == "d" else high
         elif _CATEGORY[low.kind] != _CATEGORY[high.kind]:
             found = high
         else:
-            found = np.promote_types(a, b)
+            halves = {a.char, b.char} == {"e", "E"}  # neither holds the other
+            found = np.dtype(np.float32) if halves else np.promote_types(a, b)
             if found.kind == "f" and a.kind in "iu":
                 raise RuntimeError(f"Promotion for uint16, uint32, uint64 types is not supported: {a} and {b}")
         _PROMOTED[pair] = found

@@ -1,4 +1,4 @@
-"""Which of several kernels may be chosen; the public names are in minigrad/backends/."""
+"""Which of several kernels may be chosen (public names: minigrad/backends/), and whether ops need a closer look."""
 
 
 class Convolutions:
@@ -8,7 +8,28 @@ class Convolutions:
     plain = False
 
 
+# What the calls of ops have to look out for: the watchers of all threads (see op.watch), and PRECISION. While it is
+# empty, which costs nothing to see, no call looks for its own.
+WATCHED = []
+
+
+class Precision:
+    """``active``: whether ops have to look out for bfloat16 arrays and for autocast.
+
+    False until a program makes the first such array or enters the first region, so that others pay nothing for them.
+    """
+
+    active = False
+
+    def activate(self):
+        """Let all ops look, from now on."""
+        if not self.active:
+            self.active = True
+            WATCHED.append(self)
+
+
 CONVOLUTIONS = Convolutions()
+PRECISION = Precision()
 
 
 class Determinism:

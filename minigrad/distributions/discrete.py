@@ -1,7 +1,7 @@
 """Distributions over finitely many values."""
 
 from minigrad.autograd import no_grad
-from minigrad.backend import np
+from minigrad.backend import float_limits
 from minigrad.distributions.distribution import Distribution, as_parameters
 from minigrad.nn.functional import binary_cross_entropy_with_logits
 from minigrad.registry import FUNCTIONS
@@ -15,7 +15,7 @@ def _check_one(probs, logits):
 
 def _inner(x):
     """Return probabilities kept off 0 and 1, so that their logarithms are finite."""
-    eps = float(np.finfo(x.dtype.numpy).eps)
+    eps = float(float_limits(x.dtype).eps)
     return x.clamp(eps, 1 - eps)
 
 
@@ -93,7 +93,7 @@ class Categorical(Distribution):
 
     def entropy(self):
         """Return -Σ p log p."""
-        return -(self.logits.clamp(min=float(np.finfo(self.logits.dtype.numpy).min)) * self.probs).sum(-1)
+        return -(self.logits.clamp(min=float(float_limits(self.logits.dtype).min)) * self.probs).sum(-1)
 
 
 class Bernoulli(Distribution):

@@ -9,9 +9,9 @@ FEW = 32  # targets up to which Python's numbers are faster than two reductions:
 
 
 def log_softmax(x):
-    """Return the logarithm of the softmax over dimension 1 of x (N, C, L); float16 in float32."""
+    """Return the logarithm of the softmax over dimension 1 of x (N, C, L); half precision in float32."""
     module = xp(x)
-    if x.dtype.char == "e":
+    if x.dtype.char in "eE":
         x = x.astype(np.float32)
     if not x.size:
         return x.copy()

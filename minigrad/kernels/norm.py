@@ -12,8 +12,8 @@ from minigrad.kernels import channel_norm
 
 
 def widened(x):
-    """Return x in the type sums are made in: float32 for float16."""
-    return x.astype(np.float32) if x.dtype.char == "e" else x
+    """Return x in the type sums are made in: float32 for half precision."""
+    return x.astype(np.float32) if x.dtype.char in "eE" else x
 
 
 def _merged(x, axes):

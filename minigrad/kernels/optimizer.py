@@ -21,8 +21,8 @@ def update_in_place(formula, work):
         formula: elementwise; reads and writes its array arguments in place, may be given any block of them.
         work: list of (arrays, options): arrays of equal shapes, None where a state is not in use; options a dict.
 
-    float16 arrays are computed in float32, complex ones as pairs of real numbers. Floating-point warnings are off:
-    an infinite gradient gives an infinite parameter, not a message.
+    Arrays in half precision are computed in float32, complex ones as pairs of real numbers. Floating-point warnings
+    are off: an infinite gradient gives an infinite parameter, not a message.
     """
     blocks = []
     with np.errstate(all="ignore"):
@@ -76,7 +76,7 @@ def _blocks(arrays):
 
 
 def _update_block(formula, arrays, options):
-    if arrays[0].dtype.char != "e":
+    if arrays[0].dtype.char not in "eE":
         formula(*arrays, **options)
         return
     wide = [None if a is None else a.astype("float32") for a in arrays]

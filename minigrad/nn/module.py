@@ -3,7 +3,7 @@
 import mmap
 from collections import OrderedDict
 
-from minigrad.backend import as_dtype, move, np, xp
+from minigrad.backend import FLOAT_CODES, as_dtype, move, np, xp
 from minigrad.nn.hooks import (
     GLOBAL_BACKWARD_HOOKS,
     GLOBAL_BACKWARD_PRE_HOOKS,
@@ -463,8 +463,8 @@ class Module(Hooks, State):
         return self.to(as_dtype("float16"))
 
     def bfloat16(self):
-        """bfloat16 does not exist in NumPy: raises TypeError."""
-        raise TypeError("minigrad has no bfloat16 (NumPy lacks it); use .half() or .float()")
+        """Convert floating-point parameters and buffers to bfloat16."""
+        return self.to(as_dtype("bfloat16"))
 
     def type(self, dst_type):
         """Convert all parameters and buffers, integers too, to a dtype or a type's name such as 'FloatTensor'."""
@@ -610,7 +610,7 @@ def _is_dtype(value):
 def _converted(tensor, device, dtype, only_floats=False):
     """Return the tensor on a device and in a dtype (None: as it is); the tensor itself if nothing changes."""
     array = tensor.array if device is None else move(tensor.array, device)
-    if dtype is not None and array.dtype != dtype.numpy and not (only_floats and array.dtype.kind not in "fc"):
+    if dtype is not None and array.dtype != dtype.numpy and not (only_floats and array.dtype.char not in FLOAT_CODES):
         array = array.astype(dtype.numpy)
     return tensor if array is tensor.array else wrap(array)
 

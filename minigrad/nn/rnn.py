@@ -11,6 +11,7 @@ from minigrad.nn.module import Module
 from minigrad.nn.utils.rnn import PackedSequence
 from minigrad.ops.recurrent import gru_cell, lstm_cell, recurrent_layers, rnn_relu_cell, rnn_tanh_cell
 from minigrad.tensor import wrap
+from minigrad.variable import MODE
 
 __all__ = ["GRU", "LSTM", "RNN", "GRUCell", "LSTMCell", "RNNBase", "RNNCell", "RNNCellBase"]
 
@@ -135,7 +136,7 @@ class RNNBase(Module):
 
     def check_input(self, input, batch_sizes):
         """ValueError or RuntimeError for an input of another dtype or size."""
-        if input.dtype != self.weight_ih_l0.dtype:
+        if input.dtype != self.weight_ih_l0.dtype and MODE.autocast is None:
             raise ValueError(
                 f"RNN input dtype ({input.dtype}) does not match weight dtype ({self.weight_ih_l0.dtype}). "
                 "Convert input: "

@@ -5,7 +5,7 @@ The functions have torch.nn.functional's signatures; those that PyTorch has at i
 
 import math
 
-from minigrad.backend import asarray_like, np
+from minigrad.backend import FLOAT_CODES, REAL_CODES, asarray_like, np
 from minigrad.inplace import assign, write_out, write_over
 from minigrad.kernels import activation as kernels
 from minigrad.op import Op
@@ -13,6 +13,7 @@ from minigrad.ops.clamp import clamp_number_op
 from minigrad.ops.define import require_tensor
 from minigrad.ops.masked import choose, keep_nonzero, keep_where
 from minigrad.ops.unary import exp_op, sigmoid_op, tanh_op
+from minigrad.precision import autocasting
 from minigrad.registry import METHODS, function
 from minigrad.tensor import Tensor
 
@@ -159,14 +160,14 @@ def _as_integer(number, input):
 def _floats(name, input):
     """TypeError unless input is a Tensor, NotImplementedError unless it holds floats."""
     require_tensor(name, input)
-    if input.array.dtype.kind not in "fc":
+    if input.array.dtype.char not in FLOAT_CODES:
         raise NotImplementedError(f'"{name}" not implemented for {input.dtype}')
     return input
 
 
 def _like(input, bound):
     """Return a bound as a number that does not change the dtype of an integer input."""
-    return bound if input.array.dtype.kind == "f" else int(bound)
+    return bound if input.array.dtype.char in REAL_CODES else int(bound)
 
 
 def _written(result, out, name):
@@ -332,6 +333,7 @@ def mish(input, inplace=False):
     return _given(input, mish_op(input), inplace, "mish_")
 
 
+@autocasting
 def softplus(input, beta=1, threshold=20, *, out=None):
     """Return log(1 + exp(beta * input)) / beta, and input itself where beta * input > threshold.
 

@@ -2,7 +2,7 @@
 
 import math
 
-from minigrad.backend import np, xp
+from minigrad.backend import REAL_CODES, np, xp
 from minigrad.kernels import pool as kernels
 from minigrad.kernels.resample import adaptive_windows, mean_taps
 from minigrad.op import Op
@@ -11,6 +11,7 @@ from minigrad.ops.pool import average_pool, plane_scatter, sliding_max
 from minigrad.ops.random import rand
 from minigrad.ops.resample import resample
 from minigrad.ops.sizes import batched, spatial_ints, unbatched
+from minigrad.precision import autocasting
 from minigrad.registry import function
 
 # Maxima over windows of any place and length, with their flat positions in the plane.
@@ -69,7 +70,7 @@ def adaptive_average(input, out):
 
 def _adaptive_avg_pool(name, spatial, input, output_size):
     out = _adaptive_size(name, input, spatial, output_size)
-    if input.array.dtype.kind != "f":
+    if input.array.dtype.char not in REAL_CODES:
         raise NotImplementedError(f"{name}: not implemented for {input.dtype}: convert to a floating point dtype")
     return adaptive_average(input, out)
 
@@ -101,6 +102,7 @@ def adaptive_avg_pool2d(input, output_size):
     return _adaptive_avg_pool("adaptive_avg_pool2d", 2, input, output_size)
 
 
+@autocasting
 def adaptive_avg_pool3d(input, output_size):
     """Return the means over output_size windows of (N, C, D, H, W) or (C, D, H, W); see `adaptive_avg_pool2d`.
 
@@ -112,7 +114,7 @@ def adaptive_avg_pool3d(input, output_size):
 def _adaptive_max_pool(name, spatial, input, output_size, return_indices):
     out = _adaptive_size(name, input, spatial, output_size)
     array = input.array
-    if array.dtype.kind != "f":
+    if array.dtype.char not in REAL_CODES:
         raise NotImplementedError(f"{name}: not implemented for {input.dtype}: convert to a floating point dtype")
     sizes = array.shape[array.ndim - spatial :]
     kernel = _even(sizes, out)
@@ -145,6 +147,7 @@ def adaptive_max_pool2d(input, output_size, return_indices=False):
     return _adaptive_max_pool("adaptive_max_pool2d", 2, input, output_size, return_indices)
 
 
+@autocasting
 def adaptive_max_pool3d(input, output_size, return_indices=False):
     """Return the maxima of output_size windows of (N, C, D, H, W) or (C, D, H, W); see `adaptive_max_pool2d`.
 
@@ -238,6 +241,7 @@ def _fractional_max_pool(name, spatial, input, kernel_size, output_size, output_
     return (values, unbatched(index, added)) if return_indices else values
 
 
+@autocasting
 def fractional_max_pool2d(
     input, kernel_size, output_size=None, output_ratio=None, return_indices=False, _random_samples=None
 ):
@@ -257,6 +261,7 @@ def fractional_max_pool2d(
     )  # fmt: skip
 
 
+@autocasting
 def fractional_max_pool3d(
     input, kernel_size, output_size=None, output_ratio=None, return_indices=False, _random_samples=None
 ):

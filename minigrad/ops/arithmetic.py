@@ -1,6 +1,6 @@
 """The arithmetic of two operands: add, sub, mul, div, floor_divide, remainder, fmod; and the products' sums."""
 
-from minigrad.backend import np, xp
+from minigrad.backend import FLOAT_CODES, REAL_CODES, np, xp
 from minigrad.inplace import write_out
 from minigrad.op import Op
 from minigrad.ops.arguments import old_sum
@@ -55,7 +55,7 @@ def _trunc_divide(a, b):
     _check_divisor(a, b)
     module = xp(a) if xp(a) is not np else xp(b)
     dtype = module.result_type(a, b)
-    if dtype.kind == "f":
+    if dtype.char in REAL_CODES:
         return module.trunc(module.true_divide(a, b))
     quotient = module.floor_divide(a, b)
     inexact = module.not_equal(module.multiply(quotient, b), a)
@@ -98,7 +98,7 @@ def _scaled(name, input, other, alpha):
     total = add_op(input, other)
     if is_bool(alpha) and not is_bool(total):
         raise RuntimeError("Boolean alpha only supported for Boolean results.")
-    if isinstance(alpha, float) and total.array.dtype.kind not in "fc":
+    if isinstance(alpha, float) and total.array.dtype.char not in FLOAT_CODES:
         raise RuntimeError("For integral input tensors, argument alpha must not be a floating point number.")
     if isinstance(other, Tensor) and other.array.dtype != total.array.dtype:
         other = cast(other, dtype=total.array.dtype)

@@ -2,14 +2,16 @@
 
 import math
 
-from minigrad.backend import xp
+from minigrad.backend import REAL_CODES, xp
 from minigrad.ops.define import require_tensor
 from minigrad.ops.dropout import dropout
 from minigrad.ops.masked import choose
 from minigrad.ops.softmax import softmax_op
+from minigrad.precision import autocasting
 from minigrad.tensor import wrap
 
 
+@autocasting
 def scaled_dot_product_attention(
     query, key, value, attn_mask=None, dropout_p=0.0, is_causal=False, scale=None, enable_gqa=False
 ):
@@ -41,11 +43,11 @@ def scaled_dot_product_attention(
             )
     if attn_mask is not None and is_causal:
         raise RuntimeError("_scaled_dot_product_attention: Explicit attn_mask should not be set when is_causal=True")
-    if query.array.dtype.char == "e":  # products and softmax in float32, rounded once
+    if query.array.dtype.char in "eE":  # products and softmax in float32, rounded once
         wide = scaled_dot_product_attention(
             query.float(), key.float(), value.float(), attn_mask, dropout_p, is_causal, scale, enable_gqa
         )
-        return wide.half()
+        return wide.to(query.dtype)
     if enable_gqa:
         repeat = query.array.shape[-3] // key.array.shape[-3]
         key, value = key.repeat_interleave(repeat, -3), value.repeat_interleave(repeat, -3)
@@ -63,7 +65,7 @@ def _weights(scores, attn_mask):
     if attn_mask is None:
         return softmax_op(scores, dim=-1)
     if attn_mask.array.dtype.kind != "b":
-        if attn_mask.array.dtype != scores.array.dtype and attn_mask.array.dtype.kind != "f":
+        if attn_mask.array.dtype != scores.array.dtype and attn_mask.array.dtype.char not in REAL_CODES:
             raise RuntimeError(
                 f"Expected attn_mask dtype to be bool or float or to match query dtype, but got {attn_mask.dtype} and "
                 f"query of {scores.dtype} instead."

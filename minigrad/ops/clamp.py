@@ -1,6 +1,6 @@
 """Bounds: clamp with numbers or tensors, nan_to_num."""
 
-from minigrad.backend import asarray_like, np, result_dtype, xp
+from minigrad.backend import REAL_CODES, asarray_like, float_limits, np, result_dtype, xp
 from minigrad.op import Op
 from minigrad.ops.core import cast
 from minigrad.ops.define import require_tensor
@@ -139,7 +139,7 @@ def clamp_max(input, max):
 
 
 def _nan_to_num(x, *, nan, posinf, neginf):
-    if x.dtype.kind != "f":
+    if x.dtype.char not in REAL_CODES:
         return x.copy()
     limits = np.finfo(x.dtype)
     posinf = float(limits.max) if posinf is None else posinf
@@ -164,4 +164,8 @@ def nan_to_num(input, nan=None, posinf=None, neginf=None):
     tensor([0., 1.])
     """
     require_tensor("nan_to_num", input)
+    if input.array.dtype.char == "E":  # the op sees float32
+        limits = float_limits(input.array.dtype)
+        posinf = limits.max if posinf is None else posinf
+        neginf = limits.min if neginf is None else neginf
     return nan_to_num_op(input, nan=0.0 if nan is None else nan, posinf=posinf, neginf=neginf)

@@ -1,6 +1,6 @@
 """Functions of two or three tensors beyond arithmetic: atan2, hypot, copysign, xlogy, logaddexp, lerp, addcmul, …"""
 
-from minigrad.backend import asarray_like, np, xp
+from minigrad.backend import FLOAT_CODES, asarray_like, np, xp
 from minigrad.op import Op
 from minigrad.ops.arguments import scales_first
 from minigrad.ops.define import alias, binary_function, require_tensor
@@ -190,7 +190,7 @@ def lerp(input, end, weight):
     for word, value in (("end", end), ("weight", weight)):
         if isinstance(value, Tensor) and value.array.dtype != input.array.dtype:
             raise RuntimeError(f"expected dtype {input.dtype} for `{word}` but got dtype {value.dtype}")
-    if input.array.dtype.kind not in "fc":
+    if input.array.dtype.char not in FLOAT_CODES:
         raise NotImplementedError(f'"lerp_kernel" not implemented for {input.dtype}')
     if not isinstance(weight, (Tensor, int, float)):
         raise TypeError(f"lerp(): argument 'weight' must be Tensor or Number, not {type(weight).__name__}")
@@ -211,7 +211,7 @@ def addcmul(input, tensor1, tensor2, *, value=1):
     require_tensor("addcmul", input)
     require_tensor("addcmul", tensor1, "tensor1", 2)
     require_tensor("addcmul", tensor2, "tensor2", 3)
-    if isinstance(value, float) and input.array.dtype.kind not in "fc":
+    if isinstance(value, float) and input.array.dtype.char not in FLOAT_CODES:
         raise RuntimeError("For integral input tensors, argument value must not be a floating point number.")
     product = tensor1 * tensor2
     return input + (product if value == 1 else product * value)

@@ -1,6 +1,6 @@
 """Comparisons and logic: their results are bools and have no gradient."""
 
-from minigrad.backend import np, xp
+from minigrad.backend import REAL_CODES, np, xp
 from minigrad.op import Op
 from minigrad.ops.define import alias, binary_function, require_tensor, unary_function
 from minigrad.registry import function
@@ -21,12 +21,12 @@ isnan_op = Op("isnan", [None])
 isinf_op = Op("isinf", [None])
 isfinite_op = Op("isfinite", [None])
 isposinf_op = Op(
-    lambda x: x == float("inf") if x.dtype.kind == "f" else xp(x).zeros(x.shape, bool), [None], name="isposinf"
+    lambda x: x == float("inf") if x.dtype.char in REAL_CODES else xp(x).zeros(x.shape, bool), [None], name="isposinf"
 )
 isneginf_op = Op(
-    lambda x: x == -float("inf") if x.dtype.kind == "f" else xp(x).zeros(x.shape, bool), [None], name="isneginf"
+    lambda x: x == -float("inf") if x.dtype.char in REAL_CODES else xp(x).zeros(x.shape, bool), [None], name="isneginf"
 )
-signbit_op = Op(lambda x: xp(x).signbit(x) if x.dtype.kind == "f" else x < 0, [None], name="signbit")
+signbit_op = Op(lambda x: xp(x).signbit(x) if x.dtype.char in REAL_CODES else x < 0, [None], name="signbit")
 isreal_op = Op(lambda x: xp(x).isreal(x), [None], name="isreal")
 
 
@@ -37,7 +37,7 @@ def _isclose(a, b, *, rtol, atol, equal_nan):
         close = close | (module.isnan(a) & module.isnan(b))
     if rtol == 0 and atol == 0:
         return close
-    wide = b if b.dtype.kind == "f" else b.astype(np.float64)
+    wide = b if b.dtype.char in REAL_CODES else b.astype(np.float64)
     difference = abs(a - wide)
     return close | (module.isfinite(difference) & (difference <= atol + abs(rtol * wide)))
 

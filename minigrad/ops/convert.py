@@ -2,6 +2,7 @@
 
 from minigrad import printing
 from minigrad.backend import (
+    REAL_CODES,
     array_device,
     as_dtype,
     asarray_like,
@@ -146,12 +147,13 @@ def _twice(name):
 
 def _dtype_method(name, type_name):
     """Register the method that converts to one dtype."""
-    chosen = as_dtype(type_name).dtype
+    chosen = as_dtype(type_name)
 
     def conversion(self, memory_format=None):
-        if self.array.dtype == chosen and memory_format is None:
+        target = chosen.dtype  # that of bfloat16 is loaded only now
+        if self.array.dtype == target and memory_format is None:
             return self
-        return convert(self, chosen, None, False, memory_format)
+        return convert(self, target, None, False, memory_format)
 
     conversion.__name__ = conversion.__qualname__ = name
     conversion.__doc__ = (
@@ -166,6 +168,7 @@ for _name, _type in (
     ("float", "float32"),
     ("double", "float64"),
     ("half", "float16"),
+    ("bfloat16", "bfloat16"),
     ("int", "int32"),
     ("long", "int64"),
     ("short", "int16"),
@@ -212,6 +215,7 @@ LEGACY_TYPES = {
     "FloatTensor": "float32",
     "DoubleTensor": "float64",
     "HalfTensor": "float16",
+    "BFloat16Tensor": "bfloat16",
     "IntTensor": "int32",
     "LongTensor": "int64",
     "ShortTensor": "int16",
@@ -374,7 +378,7 @@ def fill_(self, value):
             return copy_(self, value)
         return overwrite_tensor(self, _filled(self, value=as_fill_value(value, "fill_")))
     number = storable(as_fill_value(value, "fill_"), self.array.dtype)
-    return _written(self, number if self.array.dtype.kind == "f" else asarray_like(number, self.array))
+    return _written(self, number if self.array.dtype.char in REAL_CODES else asarray_like(number, self.array))
 
 
 @function(method=True)

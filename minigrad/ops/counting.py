@@ -1,6 +1,6 @@
 """Counting and finding: unique, bincount, histc, histogram, searchsorted, bucketize, isin."""
 
-from minigrad.backend import np, xp
+from minigrad.backend import REAL_CODES, np, xp
 from minigrad.inplace import write_out
 from minigrad.kernels import order as kernels
 from minigrad.ops.define import require_tensor
@@ -143,7 +143,7 @@ def histc(input, bins=100, min=0, max=0):
     """
     require_tensor("histc", input)
     x = input.array
-    if x.dtype.kind != "f":
+    if x.dtype.char not in REAL_CODES:
         raise NotImplementedError(f'"histogram_cpu" not implemented for {input.dtype}')
     if bins < 1:
         raise RuntimeError("bins must be > 0")

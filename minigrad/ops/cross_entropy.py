@@ -3,7 +3,7 @@
 import math
 import warnings
 
-from minigrad.backend import xp
+from minigrad.backend import REAL_CODES, xp
 from minigrad.kernels import loss as kernels
 from minigrad.op import Op
 from minigrad.ops.core import broadcast_to, cast
@@ -13,6 +13,7 @@ from minigrad.ops.reduce import sum_op
 from minigrad.ops.shape import reshape_op
 from minigrad.ops.softmax import log_softmax_op
 from minigrad.ops.unary import exp_op
+from minigrad.precision import autocasting
 from minigrad.tensor import Tensor, wrap
 
 
@@ -175,14 +176,14 @@ def _prepared(name, input, target, weight, ignore_index, reduction):
 
 
 def _float(x):
-    """Return the dtype losses are computed in: float32 for float16."""
-    return xp(x).float32 if x.dtype.char == "e" else x.dtype
+    """Return the dtype losses are computed in: float32 for half precision."""
+    return xp(x).float32 if x.dtype.char in "eE" else x.dtype
 
 
 def _check_inputs(name, input, target):
     require_tensor(name, input)
     require_tensor(name, target, "target", 2)
-    if input.array.dtype.kind != "f":
+    if input.array.dtype.char not in REAL_CODES:
         raise RuntimeError(f"{name}: not implemented for {input.dtype}: the input has to be floating point")
     if input.array.ndim < 1:
         raise ValueError(f"Expected 1 or more dimensions (got {input.array.ndim})")
@@ -193,6 +194,7 @@ def _check_indices(target):
         raise RuntimeError(f"expected scalar type Long but found {target.dtype}: class indices have to be int64")
 
 
+@autocasting
 def nll_loss(input, target, weight=None, size_average=None, ignore_index=-100, reduce=None, reduction="mean"):
     """Return the negative log likelihood -weight[t] x[n, t] of the targets.
 
@@ -212,7 +214,7 @@ def nll_loss(input, target, weight=None, size_average=None, ignore_index=-100, r
 
 
 def _nll_loss(input, target, weight, ignore_index, reduction):
-    wide = cast(input, dtype=_float(input.array)) if input.array.dtype.char == "e" else input
+    wide = cast(input, dtype=_float(input.array)) if input.array.dtype.char in "eE" else input
     t, _, weights, view, shape = _prepared("nll_loss", input, target, weight, ignore_index, reduction)
     divisor = 1.0
     if reduction == "mean":
@@ -226,6 +228,7 @@ def _safe(divisor):
     return divisor if divisor else float("nan")
 
 
+@autocasting
 def cross_entropy(
     input,
     target,
@@ -252,9 +255,9 @@ def cross_entropy(
     _check_inputs("cross_entropy_loss", input, target)
     if not 0 <= label_smoothing <= 1:
         raise RuntimeError(f"label_smoothing must be between 0.0 and 1.0. Got: {label_smoothing:g}")
-    if target.array.shape == input.array.shape and target.array.dtype.kind == "f":
+    if target.array.shape == input.array.shape and target.array.dtype.char in REAL_CODES:
         return _soft_cross_entropy(input, target, weight, ignore_index, reduction, label_smoothing)
-    if target.array.dtype.kind == "f" and target.array.ndim == input.array.ndim:
+    if target.array.dtype.char in REAL_CODES and target.array.ndim == input.array.ndim:
         raise RuntimeError(
             f"cross_entropy: a target of probabilities has to have the input's shape {list(input.shape)}, but has "
             f"{list(target.shape)}"

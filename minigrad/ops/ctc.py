@@ -9,6 +9,7 @@ from minigrad.ops.define import require_tensor
 from minigrad.ops.loss import reduced
 from minigrad.ops.masked import choose, keep_where
 from minigrad.ops.pieces import stack_op
+from minigrad.precision import autocasting
 from minigrad.tensor import Tensor, wrap
 
 
@@ -74,6 +75,7 @@ def _lengths(name, lengths, batch):
     return array.reshape(-1).astype(np.int64)
 
 
+@autocasting
 def ctc_loss(log_probs, targets, input_lengths, target_lengths, blank=0, reduction="mean", zero_infinity=False):
     """Return minus the log probability of the target sequence, summed over its alignments with the input.
 

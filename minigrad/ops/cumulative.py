@@ -1,6 +1,6 @@
 """Running sums, products, maxima and minima; the product over a dimension."""
 
-from minigrad.backend import np, xp
+from minigrad.backend import REAL_CODES, np, xp
 from minigrad.kernels import cumulative as kernels
 from minigrad.kernels.scatter import scatter_add_flat
 from minigrad.op import Op
@@ -182,7 +182,7 @@ def logcumsumexp(input, dim):
     tensor([0.0000, 0.6931])
     """
     require_tensor("logcumsumexp", input)
-    if input.array.dtype.kind != "f":
+    if input.array.dtype.char not in REAL_CODES:
         raise NotImplementedError(f'"logcumsumexp_out_cpu" not implemented for {input.dtype}')
     return logcumsumexp_op(input, dim=normalize_dim(dim, input.array.ndim))
 

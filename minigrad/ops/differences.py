@@ -2,6 +2,7 @@
 
 import warnings
 
+from minigrad.backend import FLOAT_CODES
 from minigrad.ops.cumulative import cumsum_op
 from minigrad.ops.define import alias, require_tensor
 from minigrad.ops.linalg import matmul
@@ -161,7 +162,7 @@ def cov(input, *, correction=1, fweights=None, aweights=None):
         raise RuntimeError("cov(): bool dtype is not supported for input")
     weights = _weights(input, fweights, aweights)
     rows = reshape_op(input, shape=(1, -1)) if input.array.ndim < 2 else input
-    if rows.array.dtype.kind not in "fc":
+    if rows.array.dtype.char not in FLOAT_CODES:
         rows = rows * 1.0
     count = rows.array.shape[1]
     if weights is None:

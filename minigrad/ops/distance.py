@@ -1,6 +1,6 @@
 """Distances and angles between vectors."""
 
-from minigrad.backend import np, xp
+from minigrad.backend import REAL_CODES, np, xp
 from minigrad.ops.core import broadcast_to
 from minigrad.ops.define import require_tensor
 from minigrad.ops.index import take_op
@@ -23,12 +23,12 @@ def cosine_similarity(x1, x2, dim=1, eps=1e-8):
     """
     require_tensor("cosine_similarity", x1, "x1", 1)
     require_tensor("cosine_similarity", x2, "x2", 2)
-    if x1.array.dtype.kind != "f" and x2.array.dtype.kind != "f":
+    if x1.array.dtype.char not in REAL_CODES and x2.array.dtype.char not in REAL_CODES:
         raise RuntimeError(
             f"expected common dtype to be floating point, yet common dtype is {x1.dtype} (cosine_similarity)"
         )
     if x1.array.dtype != x2.array.dtype:
-        common = np.result_type(*(t.array.dtype for t in (x1, x2) if t.array.dtype.kind == "f"))
+        common = np.result_type(*(t.array.dtype for t in (x1, x2) if t.array.dtype.char in REAL_CODES))
         x1, x2 = x1.to(common), x2.to(common)
     if x1.array.shape != x2.array.shape:
         shape = np.broadcast_shapes(x1.array.shape, x2.array.shape)
@@ -72,7 +72,7 @@ def cdist(x1, x2, p=2.0, compute_mode="use_mm_for_euclid_dist_if_necessary"):
     mode = compute_mode if isinstance(compute_mode, str) else modes[compute_mode or 0]
     for position, tensor in enumerate((x1, x2), 1):
         require_tensor("cdist", tensor, f"x{position}", position)
-        if tensor.array.dtype.kind != "f":
+        if tensor.array.dtype.char not in REAL_CODES:
             raise RuntimeError(f"cdist only supports floating-point dtypes, X{position} got: {tensor.dtype}")
         if tensor.array.ndim < 2:
             raise RuntimeError(f"cdist only supports at least 2D tensors, X{position} got: {tensor.array.ndim}D")
@@ -107,7 +107,7 @@ def pdist(input, p=2.0):
     require_tensor("pdist", input)
     if input.array.ndim != 2:
         raise RuntimeError(f"pdist only supports 2D tensors, got: {input.array.ndim}D")
-    if input.array.dtype.kind != "f":
+    if input.array.dtype.char not in REAL_CODES:
         raise RuntimeError(f"pdist only supports floating-point dtypes, got: {input.dtype}")
     if p < 0:
         raise RuntimeError("pdist only supports non-negative p values")

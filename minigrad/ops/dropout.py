@@ -3,7 +3,7 @@
 import math
 import warnings
 
-from minigrad.backend import default_generator, xp
+from minigrad.backend import REAL_CODES, default_generator, xp
 from minigrad.inplace import assign
 from minigrad.op import Op
 from minigrad.ops.define import require_tensor
@@ -37,7 +37,7 @@ def _dropped(name, input, p, training, inplace, shape=None):
     array = input.array
     if not training or p == 0 or not array.size:
         return input
-    if array.dtype.kind != "f":
+    if array.dtype.char not in REAL_CODES:
         raise RuntimeError(f"{name}: result type Float can't be cast to {input.dtype}: use a float tensor")
     noise = xp(array).zeros((), array.dtype) if p == 1 else _kept(array, p, array.shape if shape is None else shape)
     noise *= 1 / (1 - p) if p < 1 else 0
@@ -71,7 +71,7 @@ def plain_dropout(input, p=0.5, training=True, inplace=False):
     require_tensor("plain_dropout", input)
     check_probability(p)
     array = input.array
-    if array.dtype.kind != "f":
+    if array.dtype.char not in REAL_CODES:
         raise RuntimeError(f"plain_dropout: result type Float can't be cast to {input.dtype}: use a float tensor")
     if p == 0 or not array.size:
         return input

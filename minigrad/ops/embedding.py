@@ -1,6 +1,6 @@
 """Embeddings: rows of a matrix by index, alone or in bags."""
 
-from minigrad.backend import xp
+from minigrad.backend import REAL_CODES, xp
 from minigrad.inplace import read_positions
 from minigrad.kernels import embedding as kernels
 from minigrad.kernels.scatter import take
@@ -132,7 +132,7 @@ def embedding_bag(
     """
     require_tensor("embedding_bag", input)
     require_tensor("embedding_bag", weight, "weight", 2)
-    if input.array.dtype.kind == "f" and weight.array.dtype.kind in "iu":
+    if input.array.dtype.char in REAL_CODES and weight.array.dtype.kind in "iu":
         raise ValueError("embedding_bag: the order of arguments is (input, weight): indices first")
     if mode not in ("sum", "mean", "max"):
         raise ValueError("mode has to be one of sum, mean or max")

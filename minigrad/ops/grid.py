@@ -4,13 +4,14 @@ import math
 import warnings
 from itertools import product
 
-from minigrad.backend import asarray_like, np, xp
+from minigrad.backend import REAL_CODES, asarray_like, np, xp
 from minigrad.kernels.scatter import scatter_add_flat
 from minigrad.op import Op
 from minigrad.ops.define import require_tensor
 from minigrad.ops.masked import keep_where, zeroed
 from minigrad.ops.shape import reshape_op
 from minigrad.ops.where import where_op
+from minigrad.precision import autocasting
 from minigrad.registry import function
 from minigrad.tensor import wrap
 
@@ -170,6 +171,7 @@ def _check_grid(input, grid, mode, padding_mode):
         raise RuntimeError("grid_sampler(): bicubic interpolation only supports 4D input")
 
 
+@autocasting
 def grid_sample(input, grid, mode="bilinear", padding_mode="zeros", align_corners=None):
     """Return the input's values at the points of a grid, interpolated.
 
@@ -192,6 +194,8 @@ def grid_sample(input, grid, mode="bilinear", padding_mode="zeros", align_corner
             "align_corners=True if the old behavior is desired.",
             stacklevel=2,
         )
+    if grid.array.dtype.char == "E":  # positions need more digits
+        return grid_sample(input.float(), grid.float(), mode, padding_mode, align_corners).bfloat16()
     align = bool(align_corners)
     shape = input.array.shape
     sizes, points = shape[2:], grid.array.shape[1:-1]
@@ -283,7 +287,7 @@ def affine_grid(theta, size, align_corners=None):
     tensor([-1.,  0.,  1.])
     """
     require_tensor("affine_grid", theta)
-    if theta.array.dtype.kind != "f":
+    if theta.array.dtype.char not in REAL_CODES:
         raise ValueError(f"Expected theta to have floating point type, but got {theta.dtype}")
     size = tuple(size)
     if len(size) not in (4, 5):

@@ -2,14 +2,16 @@
 
 import math
 
-from minigrad.backend import result_dtype
+from minigrad.backend import PRECISION, result_dtype
 from minigrad.kernels import matmul as kernels
 from minigrad.op import Op
 from minigrad.operands import CENTRAL, is_operand
 from minigrad.ops.arguments import scales_first
 from minigrad.ops.core import cast
+from minigrad.precision import in_region
 from minigrad.registry import function
 from minigrad.tensor import Tensor, normalize_dim, wrap
+from minigrad.variable import MODE
 
 
 def _swap_last(x):
@@ -71,6 +73,8 @@ def _times(name, a, b):
 
 def _product(input, other):
     """Return the matrix product of tensors of any numbers of dimensions; see matmul."""
+    if PRECISION.active and MODE.autocast is not None:
+        return in_region("matmul", _product, (input, other), {})
     if not isinstance(input, Tensor) or not isinstance(other, Tensor):
         _check_operands("matmul", input, other)
     x, y = input.array, other.array

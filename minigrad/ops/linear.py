@@ -1,12 +1,15 @@
 """Linear and bilinear maps of the last dimension: a family of products that are each other's gradients."""
 
+from minigrad.backend import PRECISION
 from minigrad.inplace import write_out
 from minigrad.kernels import matmul as kernels
 from minigrad.op import Op
 from minigrad.ops.core import sum_to
 from minigrad.ops.define import require_tensor
+from minigrad.precision import in_region
 from minigrad.registry import function
 from minigrad.tensor import Tensor
+from minigrad.variable import MODE
 
 
 def _check(x, weight):
@@ -82,6 +85,8 @@ def linear(input, weight, bias=None, *, out=None):
     >>> mg.nn.functional.linear(mg.ones(1, 3), mg.ones(2, 3), mg.tensor([0.0, 10.0]))
     tensor([[ 3., 13.]])
     """
+    if PRECISION.active and MODE.autocast is not None:
+        return in_region("linear", linear, (input, weight, bias), {"out": out})
     if out is not None:
         return write_out(out, linear(input, weight, bias), "linear")
     if isinstance(input, Tensor) and isinstance(weight, Tensor) and weight.array.ndim == 2:

@@ -11,6 +11,7 @@ from minigrad.ops.define import require_tensor
 from minigrad.ops.distance import pairwise_distance
 from minigrad.ops.masked import keep_where
 from minigrad.ops.unary import inside_op, sigmoid_op, sign_op
+from minigrad.precision import autocasting
 from minigrad.tensor import Tensor, wrap
 
 
@@ -161,6 +162,7 @@ def _weighted(losses, weight, reduction):
     return reduced(losses, reduction)
 
 
+@autocasting
 def mse_loss(input, target, size_average=None, reduce=None, reduction="mean", weight=None):
     """Return the squared error (x - y)².
 
@@ -176,6 +178,7 @@ def mse_loss(input, target, size_average=None, reduce=None, reduction="mean", we
     return _difference_loss("mse_loss", mse_op, None, input, target, reduction, weight)
 
 
+@autocasting
 def l1_loss(input, target, size_average=None, reduce=None, reduction="mean", weight=None):
     """Return the absolute error |x - y|.
 
@@ -201,6 +204,7 @@ def _difference_loss(name, op, setting, input, target, reduction, weight):
     return _weighted(op(input, target, reduction="none", setting=setting), weight, reduction)
 
 
+@autocasting
 def huber_loss(input, target, reduction="mean", delta=1.0, weight=None):
     """Return (x - y)²/2 where |x - y| ≤ delta and delta (|x - y| - delta/2) elsewhere.
 
@@ -217,6 +221,7 @@ def huber_loss(input, target, reduction="mean", delta=1.0, weight=None):
     return _difference_loss("huber_loss", huber_op, float(delta), input, target, reduction, weight)
 
 
+@autocasting
 def smooth_l1_loss(input, target, size_average=None, reduce=None, reduction="mean", beta=1.0):
     """Return (x - y)²/(2 beta) where |x - y| < beta and |x - y| - beta/2 elsewhere.
 
@@ -237,6 +242,7 @@ def smooth_l1_loss(input, target, size_average=None, reduce=None, reduction="mea
 
 
 # ---------------------------------------------------------------------- two classes
+@autocasting
 def binary_cross_entropy(input, target, weight=None, size_average=None, reduce=None, reduction="mean"):
     """Return -(y log x + (1 - y) log(1 - x)); the logarithms are not below -100.
 
@@ -263,6 +269,7 @@ def binary_cross_entropy(input, target, weight=None, size_average=None, reduce=N
     return reduced(bce_op(input, target, reduction="none", setting=None) * weight, reduction)
 
 
+@autocasting
 def binary_cross_entropy_with_logits(
     input, target, weight=None, size_average=None, reduce=None, reduction="mean", pos_weight=None
 ):
@@ -294,6 +301,7 @@ def binary_cross_entropy_with_logits(
     return reduced(losses, reduction)
 
 
+@autocasting
 def soft_margin_loss(input, target, size_average=None, reduce=None, reduction="mean"):
     """Return log(1 + exp(-y x)) for targets y of 1 and -1.
 
@@ -308,6 +316,7 @@ def soft_margin_loss(input, target, size_average=None, reduce=None, reduction="m
     return reduced((-target * input).exp().log1p(), reduction)
 
 
+@autocasting
 def hinge_embedding_loss(input, target, margin=1.0, size_average=None, reduce=None, reduction="mean"):
     """Return x where the target is 1 and max(0, margin - x) where it is -1.
 
@@ -344,6 +353,7 @@ def multilabel_soft_margin_loss(input, target, weight=None, size_average=None, r
 
 
 # ---------------------------------------------------------------------- distributions
+@autocasting
 def kl_div(input, target, size_average=None, reduce=None, reduction="mean", log_target=False):
     """Return the Kullback-Leibler divergence y (log y - x) of log probabilities x.
 
@@ -371,6 +381,7 @@ def kl_div(input, target, size_average=None, reduce=None, reduction="mean", log_
     return result / input.array.shape[0] if batchmean and input.array.ndim else result
 
 
+@autocasting
 def poisson_nll_loss(
     input, target, log_input=True, full=False, size_average=None, eps=1e-8, reduce=None, reduction="mean"
 ):
@@ -430,6 +441,7 @@ def gaussian_nll_loss(input, target, var, full=False, eps=1e-6, reduction="mean"
 
 
 # ---------------------------------------------------------------------- margins
+@autocasting
 def margin_ranking_loss(input1, input2, target, margin=0, size_average=None, reduce=None, reduction="mean"):
     """Return max(0, -y (x₁ - x₂) + margin) for targets y of 1 (x₁ ranks higher) and -1.
 
@@ -461,6 +473,7 @@ def _class_scores(name, input, target):
     return input.reshape(1, -1) if input.array.ndim < 2 else input
 
 
+@autocasting
 def multi_margin_loss(input, target, p=1, margin=1.0, weight=None, size_average=None, reduce=None, reduction="mean"):
     """Return Σ_{c ≠ t} weight[t] max(0, margin - x_t + x_c)^p / C.
 
@@ -499,6 +512,7 @@ def multi_margin_loss(input, target, p=1, margin=1.0, weight=None, size_average=
     return reduced(losses, reduction)
 
 
+@autocasting
 def multilabel_margin_loss(input, target, size_average=None, reduce=None, reduction="mean"):
     """Return Σ max(0, 1 - (x_t - x_c)) / C over a sample's target classes t and its other classes c.
 
@@ -531,6 +545,7 @@ def multilabel_margin_loss(input, target, size_average=None, reduce=None, reduct
 
 
 # ---------------------------------------------------------------------- embeddings
+@autocasting
 def cosine_embedding_loss(input1, input2, target, margin=0, size_average=None, reduce=None, reduction="mean"):
     """Return 1 - cos(x₁, x₂) where the target is 1 and max(0, cos(x₁, x₂) - margin) where it is -1.
 
@@ -565,6 +580,7 @@ def _cosine(a, b):
     return (a * b).sum(-1) / squares.sqrt()
 
 
+@autocasting
 def triplet_margin_loss(
     anchor,
     positive,

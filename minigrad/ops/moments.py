@@ -2,7 +2,7 @@
 
 import warnings
 
-from minigrad.backend import np, xp
+from minigrad.backend import FLOAT_CODES, np, xp
 from minigrad.inplace import write_out
 from minigrad.kernels import reduction
 from minigrad.op import Op
@@ -54,7 +54,7 @@ def _arguments(name, input, dim, unbiased, correction, keepdim):
             raise TypeError(f"{name}() takes unbiased or correction, not both")
         correction = int(unbiased)
     correction = 1 if correction is None else correction
-    if input.array.dtype.kind not in "fc":
+    if input.array.dtype.char not in FLOAT_CODES:
         raise RuntimeError(f"{name}: only support floating point and complex dtypes, but got {input.dtype}")
     if input.array.dtype.kind == "c" and input.requires_grad:
         raise NotImplementedError(f"{name}(): the derivative for complex numbers is not supported; use .real and .imag")

@@ -2,7 +2,7 @@
 
 import math
 
-from minigrad.backend import xp
+from minigrad.backend import REAL_CODES, xp
 from minigrad.ops.attention import scaled_dot_product_attention
 from minigrad.ops.define import require_tensor
 from minigrad.ops.dropout import dropout
@@ -16,10 +16,10 @@ def _additive(mask, name, dtype):
     """Return a mask as numbers to add to the scores: a bool mask hides where it is true."""
     if mask is None:
         return None
-    kind = mask.array.dtype.kind
-    if kind not in "bf":
+    code = mask.array.dtype.char
+    if code != "?" and code not in REAL_CODES:
         raise AssertionError(f"only bool and floating types of {name} are supported, but got {mask.dtype}")
-    if kind == "f":
+    if code != "?":
         return mask.to(dtype)
     return wrap(xp(mask.array).where(mask.array, -math.inf, 0.0).astype(dtype.numpy))
 

@@ -3,7 +3,7 @@
 import functools
 import math
 
-from minigrad.backend import np, xp
+from minigrad.backend import REAL_CODES, float_limits, np, xp
 from minigrad.kernels import channel_norm
 from minigrad.kernels import norm as kernels
 from minigrad.op import WATCHED, Op, composite
@@ -14,6 +14,7 @@ from minigrad.ops.define import require_tensor
 from minigrad.ops.power import rsqrt_op
 from minigrad.ops.reduce import mean_op
 from minigrad.ops.shape import reshape_op
+from minigrad.precision import autocasting
 from minigrad.registry import function
 from minigrad.tensor import Tensor, wrap
 from minigrad.variable import MODE, is_tracked, touch
@@ -117,15 +118,15 @@ def _check_channels(name, channels, **tensors):
 
 
 def _check_float(name, x):
-    if x.array.dtype.kind != "f":
+    if x.array.dtype.char not in REAL_CODES:
         raise RuntimeError(f"{name}: not implemented for {x.dtype}: the input has to be floating point")
 
 
 def _check_same_dtype(name, x, *parameters):
-    """RuntimeError for parameters of another dtype than the input; float16 inputs may have float32 parameters."""
+    """RuntimeError for parameters of another dtype than the input; half precision goes with float32 parameters."""
     for parameter in parameters:
         if parameter is not None and parameter.array.dtype != x.array.dtype:
-            if not (x.array.dtype.char == "e" and parameter.array.dtype.char == "f"):
+            if not (x.array.dtype.char in "eE" and parameter.array.dtype.char == "f"):
                 raise RuntimeError(
                     f"{name}: expected parameters of the input's dtype, but the input is {x.dtype} and a parameter "
                     f"{parameter.dtype}; convert with .to(dtype)"
@@ -257,6 +258,7 @@ def instance_norm(
 
 
 # ---------------------------------------------------------------------- group norm
+@autocasting
 def group_norm(input, num_groups, weight=None, bias=None, eps=1e-05):
     """Return x normalised over each sample's groups of channels, times weight plus bias per channel.
 
@@ -325,6 +327,7 @@ def _normalized_view(name, input, normalized_shape, **parameters):
     return (math.prod(x.shape[: x.ndim - len(shape)]), length), (1, length)
 
 
+@autocasting
 def layer_norm(input, normalized_shape, weight=None, bias=None, eps=1e-05):
     """Return x normalised over its last dimensions, times weight plus bias per element of them.
 
@@ -339,6 +342,7 @@ def layer_norm(input, normalized_shape, weight=None, bias=None, eps=1e-05):
     return _normalized(input, weight, bias, view, affine, (1,), eps)
 
 
+@autocasting
 def rms_norm(input, normalized_shape, weight=None, eps=None):
     """Return x / √(mean(x²) + eps) · weight over the last dimensions.
 
@@ -350,7 +354,7 @@ def rms_norm(input, normalized_shape, weight=None, eps=None):
     tensor([3., 4.])
     """
     view, affine = _normalized_view("rms_norm", input, normalized_shape, weight=weight)
-    eps = float(np.finfo(input.array.dtype).eps) if eps is None else eps
+    eps = float(float_limits(input.array.dtype).eps) if eps is None else eps
     return _normalized(input, weight, None, view, affine, (1,), eps, centred=False)
 
 

@@ -2,7 +2,7 @@
 
 import math
 
-from minigrad.backend import as_dtype, np, xp
+from minigrad.backend import FLOAT_CODES, as_dtype, np, xp
 from minigrad.inplace import write_out
 from minigrad.kernels import reduction
 from minigrad.op import Op
@@ -56,7 +56,7 @@ def vector_norm(x, ord=2, dim=None, keepdim=False, *, dtype=None):
     require_tensor("linalg.vector_norm", x)
     if dtype is not None:
         x = cast(x, dtype=as_dtype(dtype).dtype)
-    if x.array.dtype.kind not in "fc":
+    if x.array.dtype.char not in FLOAT_CODES:
         raise RuntimeError(f"linalg.vector_norm: Expected a floating point or complex tensor as input. Got {x.dtype}")
     if not isinstance(ord, (int, float)):
         raise TypeError(f"linalg.vector_norm(): ord must be a number, but got {type(ord).__name__}: {ord!r}")

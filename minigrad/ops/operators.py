@@ -7,7 +7,7 @@ from minigrad.op import WATCHED, operator_call
 from minigrad.operands import is_operand
 from minigrad.ops import arithmetic, bitwise, comparison, power, unary
 from minigrad.tensor import Tensor
-from minigrad.variable import touch
+from minigrad.variable import MODE, touch
 
 _REAL_FLOATS = frozenset("efd")  # dtype.char
 
@@ -56,7 +56,7 @@ def _in_place_ufunc(op, name):
             if written is not None:
                 return written
         x = self.array
-        if WATCHED:
+        if WATCHED and MODE.watchers:
             return general(self, other)
         if type(self) is Tensor and type(x) is np.ndarray and x.dtype.char in _REAL_FLOATS and 0 not in x.strides:
             y = other.array if type(other) is Tensor and other.array.dtype == x.dtype else other

@@ -8,6 +8,7 @@ from minigrad.op import Op
 from minigrad.ops.arguments import ints_of
 from minigrad.ops.define import require_tensor
 from minigrad.ops.resample import resample
+from minigrad.precision import autocasting
 from minigrad.registry import function
 
 # The gradient of padding is cropping, which is padding by negative amounts.
@@ -56,7 +57,9 @@ def pad(input, pad, mode="constant", value=None):
             "dimensions "
             f"of an input with channels; got pad={list(amounts)} for an input of shape {list(input.shape)}"
         )
-    return _taps_pad(input, [(amounts[2 * i], amounts[2 * i + 1]) for i in reversed(range(spatial))], mode)
+    # What PyTorch has kernels of its own for: autocast knows these, but not the others.
+    padded = _edges_pad if mode == "replicate" or (mode == "reflect" and spatial < 3) else _taps_pad
+    return padded(input, [(amounts[2 * i], amounts[2 * i + 1]) for i in reversed(range(spatial))], mode)
 
 
 def _taps_pad(input, sides, mode):
@@ -81,6 +84,9 @@ def _taps_pad(input, sides, mode):
             )
         maps.append(None if before == after == 0 else pad_taps(size, before, after, mode))
     return resample(input, maps=tuple(maps))
+
+
+_edges_pad = autocasting(_taps_pad, "pad_edges")
 
 
 @function()

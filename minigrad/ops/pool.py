@@ -2,11 +2,12 @@
 
 import math
 
-from minigrad.backend import np
+from minigrad.backend import REAL_CODES, np
 from minigrad.kernels import pool as kernels
 from minigrad.op import Op
 from minigrad.ops.define import require_tensor
 from minigrad.ops.sizes import spatial_ints
+from minigrad.precision import autocasting
 from minigrad.registry import function
 from minigrad.tensor import Tensor, wrap
 from minigrad.variable import MODE
@@ -220,6 +221,7 @@ def max_pool2d(input, kernel_size, stride=None, padding=0, dilation=1, ceil_mode
     return sliding_max("max_pool2d", 2, input, kernel_size, stride, padding, dilation, ceil_mode, return_indices)
 
 
+@autocasting
 def max_pool3d(input, kernel_size, stride=None, padding=0, dilation=1, ceil_mode=False, return_indices=False):
     """Return the maxima of windows of (N, C, D, H, W) or (C, D, H, W); arguments and errors as those of `max_pool2d`.
 
@@ -340,6 +342,7 @@ def _max_unpool(name, spatial, input, indices, kernel_size, stride, padding, out
     return plane_put(input, index, size=size)
 
 
+@autocasting
 def max_unpool1d(input, indices, kernel_size, stride=None, padding=0, output_size=None):
     """Return the partial inverse of `max_pool1d`; arguments and errors as those of `max_unpool2d`.
 
@@ -348,6 +351,7 @@ def max_unpool1d(input, indices, kernel_size, stride=None, padding=0, output_siz
     return _max_unpool("max_unpool1d", 1, input, indices, kernel_size, stride, padding, output_size)
 
 
+@autocasting
 def max_unpool2d(input, indices, kernel_size, stride=None, padding=0, output_size=None):
     """Return the partial inverse of `max_pool2d`: every value where its maximum was, zeros elsewhere.
 
@@ -365,6 +369,7 @@ def max_unpool2d(input, indices, kernel_size, stride=None, padding=0, output_siz
     return _max_unpool("max_unpool2d", 2, input, indices, kernel_size, stride, padding, output_size)
 
 
+@autocasting
 def max_unpool3d(input, indices, kernel_size, stride=None, padding=0, output_size=None):
     """Return the partial inverse of `max_pool3d`; arguments and errors as those of `max_unpool2d`.
 
@@ -380,7 +385,7 @@ def _average_pool(name, spatial, input, kernel_size, stride, padding, ceil_mode,
     kernel, stride, padding, one = _window(name, spatial, kernel_size, stride, padding)
     _check_rank(name, input, spatial)
     array = input.array
-    if array.dtype.kind != "f" and array.dtype != np.int64:
+    if array.dtype.char not in REAL_CODES and array.dtype != np.int64:
         raise NotImplementedError(f"{name}: not implemented for {input.dtype}: convert to a floating point dtype")
     if divisor_override == 0:
         raise RuntimeError("divisor must be not zero")

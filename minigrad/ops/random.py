@@ -3,6 +3,8 @@
 import math
 
 from minigrad.backend import (
+    FLOAT_CODES,
+    REAL_CODES,
     as_dtype,
     default_float,
     default_generator,
@@ -34,13 +36,14 @@ def draw(generator, module, kind, shape, dtype):
         return ((real + 1j * imaginary) * scale).astype(dtype)
     drawn = np.dtype("float32") if dtype.itemsize < 4 else dtype
     if kind == "random" and drawn is not dtype and dtype.itemsize < 4:  # rounding to half must not reach 1
-        return (module.floor(getattr(source, kind)(shape, dtype=drawn) * 2048) / 2048).astype(dtype)
+        steps = 256 if dtype.char == "E" else 2048
+        return (module.floor(getattr(source, kind)(shape, dtype=drawn) * steps) / steps).astype(dtype)
     out = getattr(source, kind)(shape, dtype=drawn)
     return out if drawn is dtype or drawn == dtype else out.astype(dtype)
 
 
 def _check_float(dtype, name):
-    if dtype.kind not in "fc":
+    if dtype.char not in FLOAT_CODES:
         raise RuntimeError(f"{name} only supports floating-point dtypes, but got {as_dtype(dtype)}")
 
 
@@ -349,7 +352,7 @@ def multinomial(input, num_samples, replacement=False, *, generator=None, out=No
     weights = input.array
     if out is not None and out.array.dtype != np.int64:
         raise RuntimeError(f"multinomial expects Long tensor out, got: {out.dtype}")
-    if weights.dtype.kind != "f":
+    if weights.dtype.char not in REAL_CODES:
         raise RuntimeError(f"Expected object of floating-point type for probability distributions, got {input.dtype}")
     if weights.ndim not in (1, 2):
         raise RuntimeError("prob_dist must be 1 or 2 dim")
@@ -437,7 +440,7 @@ def _in_place(implementation):
 
 def _floats_for(self, name):
     dtype = self.array.dtype
-    if dtype.kind not in "fc":
+    if dtype.char not in FLOAT_CODES:
         raise NotImplementedError(f"\"{name}\" not implemented for '{self.dtype}'")
     return dtype
 
@@ -489,7 +492,7 @@ def uniform_(self, from_=0, to=1, *, generator=None, **named):
     values = draw(generator, xp(self.array), "random", self.array.shape, dtype)
     if (low, to) != (0, 1):
         values = values * (to - low) + low
-        if dtype.kind == "f" and to > low:  # rounding may reach the upper bound
+        if dtype.char in REAL_CODES and to > low:  # rounding may reach the upper bound
             values = xp(values).minimum(values, np.nextafter(dtype.type(to), dtype.type(low)))
     return _refill(self, values, "uniform_")
 
@@ -513,7 +516,7 @@ def random_(self, from_=None, to=None, *, generator=None, **named):
         raise NotImplementedError('"random_" not implemented for complex types')
     if low is not None and to is None and "from" not in named:
         low, to = 0, low
-    largest = {"e": 1 << 11, "f": 1 << 24, "d": 1 << 53}.get(dtype.char)
+    largest = {"E": 1 << 8, "e": 1 << 11, "f": 1 << 24, "d": 1 << 53}.get(dtype.char)
     top = largest if largest else 1 if dtype.kind == "b" else np.iinfo(dtype).max
     low, high = (0, int(top) + 1) if low is None else (int(low), int(to))
     _check_bounds(low, high, dtype, "random_")

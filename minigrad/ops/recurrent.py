@@ -1,6 +1,6 @@
 """Recurrent cells, and layers that run them over sequences."""
 
-from minigrad.backend import xp
+from minigrad.backend import PRECISION, xp
 from minigrad.engine import grad
 from minigrad.kernels import recurrent as kernels
 from minigrad.kernels.activation import sigmoid
@@ -11,8 +11,10 @@ from minigrad.ops.dropout import dropout
 from minigrad.ops.linear import linear
 from minigrad.ops.pieces import cat_op, select_op, slice_op, split_op, stack_op, unbind_op
 from minigrad.ops.unary import tanh_op
+from minigrad.precision import in_region
 from minigrad.registry import function
 from minigrad.tensor import Tensor
+from minigrad.variable import MODE
 
 
 def _part(x, index, count):
@@ -221,6 +223,9 @@ def recurrent_layers(mode, input, states, weights, batch_sizes=None, bidirection
     c), weights (per layer and direction: w_ih, w_hh, b_ih, b_hh, w_hr; None for those it has not), probability (of
     dropout between layers).
     """
+    if PRECISION.active and MODE.autocast is not None:
+        given = (mode, input, states, weights, batch_sizes, bidirectional, probability)
+        return in_region(mode.lower().partition("_")[0], recurrent_layers, given, {})
     step, directions = STEPS[mode], 2 if bidirectional else 1
     starts = list(zip(*[unbind_op(part, dim=0) for part in states], strict=True))
     finals = []

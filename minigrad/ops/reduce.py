@@ -2,10 +2,10 @@
 
 import math
 
-from minigrad.backend import as_dtype, np, xp
+from minigrad.backend import FLOAT_CODES, REAL_CODES, as_dtype, np, xp
 from minigrad.inplace import write_out
 from minigrad.kernels import reduction
-from minigrad.op import WATCHED, Op, watched_call
+from minigrad.op import WATCHED, Op, intercepted
 from minigrad.ops.core import cast
 from minigrad.ops.define import require_tensor
 from minigrad.ops.masked import keep_where
@@ -84,8 +84,10 @@ def reduction_call(op):
     def call(x, *, dim, keepdim):
         if not isinstance(x, Tensor):
             return forward(x, dim, keepdim)
-        if WATCHED and MODE.watchers:
-            return watched_call(op, call, (x,), {"dim": dim, "keepdim": keepdim})
+        if WATCHED:
+            result = intercepted(op, call, (x,), {"dim": dim, "keepdim": keepdim})
+            if result is not NotImplemented:
+                return result
         array = x.array
         out = forward(array, dim, keepdim)
         if type(array) is np.ndarray and type(out) is not np.ndarray:
@@ -165,7 +167,7 @@ def mean(input, dim=None, keepdim=False, *, dtype=None, out=None, **aliases):
     if aliases:
         dim, keepdim = renamed("mean", aliases, dim, keepdim)
     input = checked("mean", input, dtype)
-    if input.array.dtype.kind not in "fc":
+    if input.array.dtype.char not in FLOAT_CODES:
         what = "Input dtype" if dtype is None else "Optional dtype"
         raise RuntimeError(
             f"mean(): could not infer output dtype. {what} must be either a floating point or complex dtype. "
@@ -200,7 +202,7 @@ def nanmean(input, dim=None, keepdim=False, *, dtype=None):
     tensor(1.5000)
     """
     input = checked("nanmean", input, dtype)
-    if input.array.dtype.kind != "f":
+    if input.array.dtype.char not in REAL_CODES:
         raise RuntimeError(f"nanmean(): expected input to have floating point or complex dtype but got {input.dtype}")
     dims = reduced_dims(dim, input.array.ndim)
     count = sum_op(is_number(input), dim=dims, keepdim=keepdim)
@@ -208,7 +210,7 @@ def nanmean(input, dim=None, keepdim=False, *, dtype=None):
 
 
 def _without_nan(input):
-    return keep_where(input, is_number(input)) if input.array.dtype.kind == "f" else input
+    return keep_where(input, is_number(input)) if input.array.dtype.char in REAL_CODES else input
 
 
 is_number = Op(lambda x: x == x, [None], name="is_number")

@@ -3,12 +3,13 @@
 import math
 import warnings
 
-from minigrad.backend import np, xp
+from minigrad.backend import REAL_CODES, np, xp
 from minigrad.kernels import resample as kernels
 from minigrad.op import Op, composite
 from minigrad.ops.core import cast
 from minigrad.ops.define import require_tensor
 from minigrad.ops.shape import clone_op, permute_op, reshape_op
+from minigrad.precision import autocasting
 from minigrad.registry import function
 from minigrad.tensor import wrap
 
@@ -78,6 +79,7 @@ def _check_mode(mode, ndim, align_corners, antialias):
         )
 
 
+@autocasting
 @composite
 def interpolate(
     input,
@@ -104,7 +106,7 @@ def interpolate(
     require_tensor("interpolate", input)
     shape = input.array.shape
     sizes = shape[2:]
-    kind = input.array.dtype.kind
+    floating = input.array.dtype.char in REAL_CODES
     if mode in (*_COPYING, "area") and align_corners is not None:
         _check_mode(mode, len(shape), align_corners, antialias)
     out, scales = _output_size(sizes, size, scale_factor)
@@ -114,7 +116,7 @@ def interpolate(
         scales = None
     _check_mode(mode, len(shape), align_corners, antialias)
     if mode == "area":
-        if kind != "f":
+        if not floating:
             raise NotImplementedError(f"interpolate: mode {mode} is not implemented for {input.dtype}")
         return resample(input, maps=tuple(map(kernels.mean_taps, sizes, out)))
     if any(length < 1 for length in (*sizes, *out)):
@@ -135,7 +137,7 @@ def interpolate(
         )
         for i, (length, target) in enumerate(zip(sizes, out, strict=True))
     )
-    if mode in _COPYING or kind == "f":
+    if mode in _COPYING or floating:
         return resample(input, maps=maps)
     if input.array.dtype != np.uint8:
         raise NotImplementedError(
@@ -162,18 +164,21 @@ def _deprecated(name):
     warnings.warn(f"`nn.functional.{name}` is deprecated. Use `nn.functional.interpolate` instead.", stacklevel=3)
 
 
+@autocasting
 def upsample(input, size=None, scale_factor=None, mode="nearest", align_corners=None):
     """Return `interpolate` of the same arguments (deprecated name)."""
     _deprecated("upsample")
     return interpolate(input, size, scale_factor, mode, align_corners)
 
 
+@autocasting
 def upsample_nearest(input, size=None, scale_factor=None):
     """Return `interpolate` with mode "nearest" (deprecated name)."""
     _deprecated("upsample_nearest")
     return interpolate(input, size, scale_factor, mode="nearest")
 
 
+@autocasting
 def upsample_bilinear(input, size=None, scale_factor=None):
     """Return `interpolate` with mode "bilinear" and aligned corners (deprecated name)."""
     _deprecated("upsample_bilinear")

@@ -1,6 +1,6 @@
 """gather, scatter and their relatives: one index for every element."""
 
-from minigrad.backend import np, storable, xp
+from minigrad.backend import FLOAT_CODES, REAL_CODES, np, storable, xp
 from minigrad.kernels import scatter as kernels
 from minigrad.op import Op
 from minigrad.ops.index_checks import check_range, check_same_dtype, index_of
@@ -321,7 +321,7 @@ def scatter_reduce(input, dim, index, src, reduce, *, include_self=True):
             if not include_self:
                 count = scatter_fill_op(count, places, dim=dim, value=0)
             count = scatter_add_op(count, places, ones, dim=dim)
-            out = out / count if x.array.dtype.kind in "fc" else _floor_divided(out, count)
+            out = out / count if x.array.dtype.char in FLOAT_CODES else _floor_divided(out, count)
     elif reduce == "prod":
         out = _scatter_prod(start, places, source, dim)
     else:
@@ -339,7 +339,7 @@ def _neutral(dtype, reduce):
         return 0
     if reduce == "prod":
         return 1
-    if dtype.kind in "f":
+    if dtype.char in REAL_CODES:
         return float("-inf") if reduce == "amax" else float("inf")
     if dtype.kind == "b":
         return reduce == "amin"

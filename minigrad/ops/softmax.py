@@ -2,10 +2,12 @@
 
 import warnings
 
+from minigrad.backend import REAL_CODES
 from minigrad.kernels import softmax as kernels
 from minigrad.op import Op
 from minigrad.ops.reduce import checked, sum_op
 from minigrad.ops.unary import exp_op
+from minigrad.precision import autocasting
 from minigrad.registry import function
 from minigrad.tensor import normalize_dim
 
@@ -40,7 +42,7 @@ def _prepared(name, input, dim, dtype):
     input = checked(name, input, dtype)
     if not isinstance(dim, int):
         raise TypeError(f"{name}(): argument 'dim' must be int, not {type(dim).__name__}")
-    if input.array.dtype.kind != "f":
+    if input.array.dtype.char not in REAL_CODES:
         raise NotImplementedError(f'"{name}_lastdim_kernel_impl" not implemented for {input.dtype}; pass dtype=')
     return input, normalize_dim(dim, input.array.ndim)
 
@@ -83,6 +85,7 @@ def implicit_dim(name, ndim):
     return 0 if ndim in (0, 1, 3) else 1
 
 
+@autocasting
 def softmax(input, dim=None, _stacklevel=3, dtype=None):
     """Return exp(x_i) / sum_j exp(x_j) along dim.
 
@@ -96,6 +99,7 @@ def softmax(input, dim=None, _stacklevel=3, dtype=None):
     return _torch_softmax(input, implicit_dim("softmax", input.ndim) if dim is None else dim, dtype)
 
 
+@autocasting
 def log_softmax(input, dim=None, _stacklevel=3, dtype=None):
     """Return log(softmax(input, dim)), computed without overflow; arguments as for softmax.
 

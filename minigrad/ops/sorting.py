@@ -1,6 +1,6 @@
 """Order: sort, topk, kthvalue, median, mode, quantile."""
 
-from minigrad.backend import np, xp
+from minigrad.backend import REAL_CODES, np, xp
 from minigrad.kernels import order as kernels
 from minigrad.op import Op
 from minigrad.ops.combine import lerp_op
@@ -165,7 +165,7 @@ def _median(name, result, input, dim, keepdim, ignore_nan):
         _check_length(name, input, dim)
         return _chosen(result, input, median_index(input, dim=dim, ignore_nan=ignore_nan), dim, keepdim)
     if not input.array.size:
-        if input.array.dtype.kind != "f":
+        if input.array.dtype.char not in REAL_CODES:
             return wrap(xp(input.array).full((), np.iinfo(input.array.dtype).min, input.array.dtype))
         return wrap(xp(input.array).full((), np.nan, input.array.dtype))
     return median_of_all(input, ignore_nan=ignore_nan)

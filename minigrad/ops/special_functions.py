@@ -2,7 +2,7 @@
 
 import math
 
-from minigrad.backend import np, xp
+from minigrad.backend import REAL_CODES, np, xp
 from minigrad.inplace import write_out
 from minigrad.kernels import gamma as gamma_kernels
 from minigrad.kernels import special as kernels
@@ -191,7 +191,7 @@ def mvlgamma(input, p):
     require_tensor("mvlgamma", input)
     if p < 1:
         raise RuntimeError("p has to be greater than or equal to 1")
-    if input.array.dtype.kind != "f" and input.array.dtype.kind == "b":
+    if input.array.dtype.char not in REAL_CODES and input.array.dtype.kind == "b":
         raise RuntimeError("mvlgamma: The input tensor may not be a boolean tensor.")
     total = lgamma_op(input)
     for i in range(1, p):

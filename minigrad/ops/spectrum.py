@@ -9,6 +9,7 @@ from minigrad.ops.complex import view_as_real_op
 from minigrad.ops.define import require_tensor
 from minigrad.ops.fourier import complex_to_complex, complex_to_real, real_to_complex
 from minigrad.ops.pad import pad
+from minigrad.precision import autocasting
 
 frames = Op(kernels.frames, [lambda g, x_shape, hop: overlap_add(g, hop=hop, size=x_shape[-1])])
 overlap_add = Op(kernels.overlap_add, [lambda g, x_shape, hop: frames(g, length=x_shape[-1], hop=hop)])
@@ -41,6 +42,7 @@ def _lengths(name, n_fft, hop_length, win_length):
     return hop, length
 
 
+@autocasting
 def stft(
     input, n_fft, hop_length=None, win_length=None, window=None, center=True, pad_mode="reflect", normalized=False,
     onesided=None, return_complex=None, align_to_window=None,

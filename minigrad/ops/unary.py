@@ -2,7 +2,7 @@
 
 import math
 
-from minigrad.backend import np, xp
+from minigrad.backend import REAL_CODES, np, xp
 from minigrad.inplace import write_out
 from minigrad.kernels import activation as kernels
 from minigrad.op import Op
@@ -66,13 +66,13 @@ def _sign(x):
     module = xp(x)
     if x.dtype.kind == "b":
         return x.copy()
-    if x.dtype.kind == "f":
+    if x.dtype.char in REAL_CODES:
         return (x > 0).astype(x.dtype) - (x < 0)
     return module.sign(x)
 
 
 def _frac(x):
-    if x.dtype.kind != "f":
+    if x.dtype.char not in REAL_CODES:
         raise NotImplementedError(f'"frac" not implemented for {x.dtype}')
     return x - xp(x).trunc(x)
 
@@ -268,6 +268,6 @@ def frexp(input):
     tensor([2], dtype=minigrad.int32)
     """
     require_tensor("frexp", input)
-    if input.array.dtype.kind != "f":
+    if input.array.dtype.char not in REAL_CODES:
         raise RuntimeError("torch.frexp() only supports floating-point dtypes")
     return Frexp(mantissa_op(input), wrap(_exponent(input.array)))

@@ -1,7 +1,7 @@
 """Adafactor: adaptive steps with the memory of rows and columns."""
 
 from minigrad.autograd.grad_mode import no_grad
-from minigrad.backend import np, xp
+from minigrad.backend import float_limits, xp
 from minigrad.optim.optimizer import Optimizer, check_lr, scalar_state, to_scalar
 from minigrad.tensor import wrap
 from minigrad.variable import touch
@@ -105,7 +105,7 @@ def _update(parameter, gradient, state, group):
     step, lr = state["step"].item(), to_scalar(group["lr"])
     eps1, eps2 = group["eps"]
     if eps1 is None:
-        eps1 = float(np.finfo(parameter.dtype).eps)
+        eps1 = float(float_limits(parameter.dtype).eps)
     weight = step ** group["beta2_decay"]  # 1 - β
     step_size = max(eps2, _root_mean_square(parameter)) * min(lr, 1 / step**0.5)
     if group["weight_decay"] != 0:

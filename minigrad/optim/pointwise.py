@@ -4,7 +4,7 @@ import inspect
 from typing import Any
 
 from minigrad.autograd.grad_mode import set_grad_enabled
-from minigrad.backend import xp
+from minigrad.backend import FLOAT_CODES, REAL_CODES, xp
 from minigrad.kernels.optimizer import update_in_place
 from minigrad.optim.optimizer import SCALAR_STATES, Optimizer, to_scalar
 from minigrad.tensor import Tensor, wrap
@@ -105,8 +105,8 @@ class PointwiseOptimizer(Optimizer):
 
     def _check_step(self, group, parameter):
         """Refuse what no formula can do, before anything has changed."""
-        kind = parameter.array.dtype.kind
-        if kind != "f" and (kind != "c" or group.get("differentiable")):
+        code = parameter.array.dtype.char
+        if code not in REAL_CODES and (code not in FLOAT_CODES or group.get("differentiable")):
             raise RuntimeError(
                 f"{type(self).__name__} updates floating-point parameters (complex ones unless differentiable=True), "
                 f"but got {parameter.dtype}"

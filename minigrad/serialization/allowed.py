@@ -149,7 +149,7 @@ _CALLS = {
     "numpy._core.multiarray._reconstruct": _make_numpy_array,
 }
 _MERE_NAMES = (
-    *FACTORIES, "numpy.ndarray", "torch.Tensor", "torch.bfloat16",
+    *FACTORIES, "numpy.ndarray", "torch.Tensor",
     "torch.storage.UntypedStorage", *(f"torch.{name}" for name in STORAGE_DTYPES),
     *(f"torch.cuda.{name}" for name in STORAGE_DTYPES),
 )  # fmt: skip

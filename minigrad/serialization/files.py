@@ -78,7 +78,7 @@ def load(f, map_location=None, pickle_module=None, *, weights_only=None, mmap=No
     dict of locations, or a function of (storage, location)); weights_only (True, False and None are the same: tensors,
     containers and numbers are read, nothing else ever); mmap (True: the tensors look at the file itself, which is read
     when they are; writing to them copies and leaves the file alone, see set_default_mmap_options); encoding, errors (of
-    strings of Python 2). Where there is no bfloat16 its numbers become float32, exactly.
+    strings of Python 2). Without ml_dtypes bfloat16's numbers become float32, exactly.
     Raises pickle.UnpicklingError for a file with anything else, by its name, or a damaged one, RuntimeError or EOFError
     for one that is cut off, RuntimeError for a GPU that is not there.
     Source: https://docs.pytorch.org/docs/stable/generated/torch.load.html

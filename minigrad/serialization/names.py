@@ -1,8 +1,6 @@
 """PyTorch's names for what lies in a checkpoint: storage classes and dtypes."""
 
-import functools
-
-from minigrad.backend import DTYPES, np
+from minigrad.backend import DTYPES, has_bfloat16, np
 
 # Storage class -> the name of its dtype. Types that NumPy lacks are here too, so that an error can name them.
 STORAGE_DTYPES = {
@@ -32,15 +30,9 @@ REFUSED_DTYPES = (
 DTYPE_NAMES = (*STORAGE_CLASSES, *UNTYPED)
 
 
-@functools.cache
 def is_widened(name):
-    """Return whether elements of that dtype become float32: bfloat16 where NumPy has it not, without ml_dtypes."""
-    if name != "bfloat16":
-        return False
-    try:
-        return name not in DTYPES or DTYPES[name].numpy is None
-    except ImportError:
-        return True
+    """Return whether elements of that dtype become float32: bfloat16, where ml_dtypes is not installed."""
+    return name == "bfloat16" and not has_bfloat16()
 
 
 def numpy_dtype(name):

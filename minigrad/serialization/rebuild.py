@@ -111,11 +111,9 @@ def _no_dtype(kind):
 
 def rebuild_tensor_v3(unpickler, storage, offset, shape, strides, requires_grad, hooks, kind, metadata=None):
     if not isinstance(kind, dtype):
-        name = "bfloat16" if expect(kind, Name).name == "torch.bfloat16" else _no_dtype(kind)
-    else:
-        name = kind.name
+        _no_dtype(expect(kind, Name))
     unpickler.charge(TENSOR)
-    return _tensor(storage, name, offset, shape, strides, requires_grad, metadata)
+    return _tensor(storage, kind.name, offset, shape, strides, requires_grad, metadata)
 
 
 def make_parameter(unpickler, data, requires_grad=True):

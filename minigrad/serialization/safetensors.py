@@ -193,7 +193,7 @@ def _repeated(state, preferred=()):
 def load(data):
     """Return the dict of names and tensors in the bytes of a safetensors file.
 
-    bfloat16 becomes float32 where minigrad has no bfloat16. Raises safetensors.SafetensorError for damaged bytes.
+    bfloat16 becomes float32 where ml_dtypes is not installed. Raises safetensors.SafetensorError for damaged bytes.
     Source: https://huggingface.co/docs/safetensors/api/torch
 
     >>> import minigrad as mg
@@ -216,7 +216,7 @@ def load(data):
 def load_file(filename, device="cpu"):
     """Return the dict of names and tensors in a safetensors file.
 
-    Arguments: filename (path); device (where the tensors go). bfloat16 becomes float32 where minigrad has none.
+    Arguments: filename (path); device (where the tensors go). bfloat16 becomes float32 without ml_dtypes.
     Raises safetensors.SafetensorError for a file that is damaged, cut off or none of this format.
     Source: https://huggingface.co/docs/safetensors/api/torch
 

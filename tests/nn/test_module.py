@@ -67,7 +67,6 @@ def test_a_name_moves_between_kinds_and_is_never_registered_twice():
         (lambda m: m.train(1), ValueError, "boolean"),
         (lambda m: m.to(mg.int32), TypeError, "floating point"),
         (lambda m: m.to(object()), TypeError, "object"),
-        (lambda m: m.bfloat16(), TypeError, "bfloat16"),
         (lambda m: m.get_submodule("nothing"), AttributeError, "has no attribute `nothing`"),
         (lambda m: nn.Module()(1), NotImplementedError, 'missing the required "forward"'),
     ],

@@ -16,6 +16,7 @@ from tests.parity.convert import dtype_name, is_tensor, to_numpy
 
 TOLERANCES = {"float64": (1e-7, 1e-9), "float32": (1e-4, 1e-5), "float16": (1e-2, 5e-3)}  # relative, absolute
 TOLERANCES |= {"complex128": TOLERANCES["float64"], "complex64": TOLERANCES["float32"]}
+TOLERANCES["bfloat16"] = (1.6e-2, 1e-2)
 
 
 @dataclasses.dataclass

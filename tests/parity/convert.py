@@ -45,6 +45,10 @@ def dtype_name(dtype):
 def strided_copy(tensor):
     """Copy a torch tensor's storage and lay a NumPy array over it with the same strides and offset."""
     tensor = tensor.detach().resolve_conj().resolve_neg()
+    if tensor.dtype is torch.bfloat16:
+        import ml_dtypes
+
+        return strided_copy(tensor.view(torch.int16)).view(ml_dtypes.bfloat16)
     if tensor.numel() == 0:
         return np.zeros(tuple(tensor.shape), dtype=tensor.numpy().dtype)
     itemsize = tensor.element_size()
@@ -78,15 +82,13 @@ class Converter:
             raise Unsupported(f"device {value.device}, {value.ndim} dimensions")
         if value.layout is not torch.strided or value.is_quantized:
             raise Unsupported(f"layout {value.layout}")
-        if value.dtype in (torch.bfloat16, torch.complex32):
+        if value.dtype is torch.complex32:
             raise Unsupported(f"dtype {value.dtype}")
         array = strided_copy(value)
         if self.module is torch:
-            result = (
-                torch.empty(0, dtype=value.dtype).set_(torch.from_numpy(array))
-                if array.size
-                else torch.from_numpy(array)
-            )
+            bits = array.view(np.int16) if value.dtype is torch.bfloat16 else array
+            result = torch.from_numpy(bits)
+            result = (torch.empty(0, dtype=result.dtype).set_(result) if array.size else result).view(value.dtype)
         else:
             result = from_array(self.module, array)
         if isinstance(value, torch.nn.Parameter) and self.requires_grad:
@@ -106,7 +108,7 @@ class Converter:
         if isinstance(value, torch.dtype):
             if self.module is torch:
                 return value
-            if value in (torch.bfloat16, torch.complex32):
+            if value is torch.complex32:
                 raise Unsupported(f"dtype {value}")
             return self.attribute(dtype_name(value))
         if isinstance(value, torch.device):
@@ -242,7 +244,9 @@ def all_names(code):
 
 
 def to_numpy(tensor):
-    """Return a tensor of either framework as a NumPy array."""
+    """Return a tensor of either framework as a NumPy array; of bfloat16 as float32."""
+    if str(tensor.dtype).endswith("bfloat16"):
+        tensor = tensor.detach().float()
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         if isinstance(tensor, torch.Tensor):

@@ -385,7 +385,8 @@ class Checker:
             raise Unsupported("complex32")
         actual = self.call(self.module, self.function, sample)
         comparison = self.comparison(sample, loose_indices=self.loose(sample))
-        if dtype == "float16" and comparison.values and self.closer_to_float32(sample, actual, expected, comparison):
+        half = dtype in ("float16", "bfloat16")
+        if half and comparison.values and self.closer_to_float32(sample, actual, expected, comparison):
             return
         agreed = self.settle("value", dtype, where, actual, expected, comparison)
         if self.is_random(sample):
@@ -406,7 +407,7 @@ class Checker:
             self.check_out(sample, expected.value, dtype, where)
 
     def closer_to_float32(self, sample, actual, expected, comparison):
-        """Whether PyTorch's float16 result is off through its own rounding, and ours agrees with its float32 result."""
+        """Whether PyTorch's half-precision result is off by its own rounding, and ours agrees with its float32 one."""
         if expected.error is not None or actual.error is not None or comparison(actual.value, expected.value) is None:
             return False
         wide = self.call(torch, self.reference, sample.transform(lambda x: x.float() if is_half(x) else x))
@@ -725,7 +726,7 @@ class Differentiated:
 
 
 def is_half(value):
-    return isinstance(value, torch.Tensor) and value.dtype is torch.float16
+    return isinstance(value, torch.Tensor) and value.dtype in (torch.float16, torch.bfloat16)
 
 
 class SingularVectors(Comparison):
@@ -770,7 +771,7 @@ def same_storage(one, other):
 def overlap(one, other, module):
     if module is torch:
         return same_storage(one, other)
-    return np.may_share_memory(to_numpy(one), to_numpy(other))
+    return np.may_share_memory(one.array, other.array)
 
 
 # -------------------------------------------------------------------------------------------------------- command line
@@ -803,7 +804,7 @@ def main(arguments=None):
         "names", nargs="*", metavar="NAME", help="operator names or shell patterns: add 'linalg.*' max/binary"
     )
     parser.add_argument("--family", choices=[*FAMILIES, "elementwise", "reduce", "shape", "nn.functional"])
-    choices = (*DTYPES, "complex64", "complex128")
+    choices = (*DTYPES, "complex64", "complex128", "bfloat16")
     parser.add_argument("--dtype", action="append", choices=choices, help="only this dtype (may be repeated)")
     parser.add_argument("--max-samples", type=int, default=12, help="samples per dtype")
     parser.add_argument("--seconds", type=float, default=25.0, help="time limit per operator")

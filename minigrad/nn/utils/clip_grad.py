@@ -26,7 +26,7 @@ def _norm(array, kind):
         return float(abs(array).max())
     flat = array.reshape(-1)
     if kind == 2.0:
-        wide = flat.astype("float32") if array.dtype.char == "e" else flat
+        wide = flat.astype("float32") if array.dtype.char in "eE" else flat
         return math.sqrt(float(xp(array).dot(wide, wide)))
     return float((abs(flat.astype("float64")) ** kind).sum()) ** (1.0 / kind) if kind else float((flat != 0).sum())
 

@@ -5,6 +5,7 @@ RuntimeError in one clear sentence.
 """
 
 import contextlib
+import importlib
 
 from minigrad import backend
 from minigrad.absent import explain
@@ -38,8 +39,12 @@ def init():
 
 
 def is_bf16_supported(including_emulation=True):
-    """Return whether tensors of bfloat16 exist: they don't here, NumPy has no such type."""
-    return False
+    """Return whether the current GPU knows bfloat16: from compute capability 8 on, or any with emulation (default).
+
+    False without a GPU. Here operations on bfloat16 compute in float32 anyway.
+    Source: https://docs.pytorch.org/docs/stable/generated/torch.cuda.is_bf16_supported.html
+    """
+    return is_available() and (including_emulation or get_device_capability() >= (8, 0))
 
 
 def _cupy():
@@ -422,6 +427,8 @@ StreamContext = stream
 
 
 def __getattr__(name):
+    if name == "amp":
+        return importlib.import_module("minigrad.cuda.amp")
     if name == "default_generators":
         return (backend.default_generator,) * device_count()
     raise AttributeError(explain(name, __name__))
