@@ -4,13 +4,15 @@ import importlib as _importlib
 
 from minigrad.absent import explain as _explain_absent
 
-__all__ = ["checkpoint", "data", "dlpack", "tensorboard"]
+__all__ = ["checkpoint", "data", "dlpack", "swap_tensors", "tensorboard"]
 
 
 def __getattr__(name):
     """Import a submodule when it is first asked for, so that `import minigrad` is quick."""
     if name == "model_zoo":
         return _importlib.import_module("minigrad.hub")
+    if name == "swap_tensors":
+        return _importlib.import_module(f"{__name__}.swap").swap_tensors
     if name in __all__ or name == "_pytree":
         return _importlib.import_module(f"{__name__}.{name}")
     raise AttributeError(_explain_absent(name, __name__))

@@ -1,12 +1,22 @@
 """Checkpointing: trade time for memory by computing a block's saved values again in backward."""
 
+import contextlib
 import functools
 import random as python_random
+import threading
 import weakref
 
 from minigrad.backend import default_generator
 from minigrad.tensor import Tensor, wrap
+from minigrad.utils._pytree import tree_leaves, tree_map
 from minigrad.variable import MODE, is_tracked, make_variable, next_time, written_since
+
+
+class _Debug(threading.local):
+    enabled = None  # what set_checkpoint_debug_enabled was given
+
+
+_DEBUG = _Debug()
 
 
 class CheckpointError(RuntimeError):
@@ -62,6 +72,24 @@ def checkpoint_sequential(functions, segments, input, use_reentrant=None, **kwar
     return _chain(functions[length * (segments - 1) :])(input)
 
 
+@contextlib.contextmanager
+def set_checkpoint_debug_enabled(enabled):
+    """Overrule the ``debug`` of checkpoints made in the block (None: leave it to them).
+
+    Source: https://docs.pytorch.org/docs/stable/checkpoint.html#torch.utils.checkpoint.set_checkpoint_debug_enabled
+    """
+    before, _DEBUG.enabled = _DEBUG.enabled, enabled
+    try:
+        yield
+    finally:
+        _DEBUG.enabled = before
+
+
+def noop_context_fn():
+    """Return two context managers that do nothing: what context_fn=None stands for."""
+    return contextlib.nullcontext(), contextlib.nullcontext()
+
+
 def _chain(functions):
     """Return the functions applied one after another."""
 
@@ -74,24 +102,12 @@ def _chain(functions):
 
 
 def _snapshot(value):
-    """Return an argument with the tensors in it as they are now; leaves that require grad stay themselves."""
-    if isinstance(value, Tensor):
-        if not is_tracked(value):
-            return wrap(value.array) if type(value) is Tensor else value
-        return value if value.node is None else make_variable(value.array, value.node)
-    if type(value) in (list, tuple):
-        return type(value)([_snapshot(item) for item in value])
-    if type(value) is dict:
-        return {key: _snapshot(item) for key, item in value.items()}
-    return value
-
-
-def _tensors_in(value):
-    """Return the tensors in an argument of tensors, lists, tuples and dicts."""
-    if isinstance(value, Tensor):
-        return [value]
-    items = value.values() if type(value) is dict else value if type(value) in (list, tuple) else ()
-    return [tensor for item in items for tensor in _tensors_in(item)]
+    """Return an argument as it is now; leaves that require grad stay themselves."""
+    if not isinstance(value, Tensor):
+        return value
+    if not is_tracked(value):
+        return wrap(value.array) if type(value) is Tensor else value
+    return value if value.node is None else make_variable(value.array, value.node)
 
 
 def _copy_saved(node, twin):
@@ -106,24 +122,17 @@ def _restore_through(twin, node):
     _copy_saved(node, twin)
 
 
-class _NoContext:
-    def __enter__(self):
-        return self
-
-    def __exit__(self, *exception):
-        return False
-
-
 class _Block:
     """One checkpointed call: the nodes it recorded, and how to compute their saved values again."""
 
     def __init__(self, function, args, kwargs, preserve_rng_state, context_fn, check, debug):
         self.function = function
         # The tensors as they are now: a tracked one written in place later is given a new array and node.
-        self.args, self.kwargs = _snapshot(args), _snapshot(kwargs)
-        self.inputs = [(tensor, tensor.array) for tensor in _tensors_in((self.args, self.kwargs))]
-        self.check, self.debug = check, debug
-        self.contexts = (_NoContext(), _NoContext()) if context_fn is None else context_fn()
+        self.args, self.kwargs = tree_map(_snapshot, args), tree_map(_snapshot, kwargs)
+        leaves = tree_leaves((self.args, self.kwargs))
+        self.inputs = [(leaf, leaf.array) for leaf in leaves if isinstance(leaf, Tensor)]
+        self.check, self.debug = check, debug if _DEBUG.enabled is None else _DEBUG.enabled
+        self.contexts = (noop_context_fn if context_fn is None else context_fn)()
         self.rng = (default_generator.state_bytes(), python_random.getstate()) if preserve_rng_state else None
         self.started = next_time()
         self.records = []  # (weak reference to the node, operation name, shape)

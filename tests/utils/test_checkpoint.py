@@ -1,10 +1,18 @@
 """Checkpointing computes again what it did not keep."""
 
+import collections
+
 import numpy as np
 import pytest
 
 import minigrad as mg
-from minigrad.utils.checkpoint import CheckpointError, checkpoint, checkpoint_sequential
+from minigrad.utils.checkpoint import (
+    CheckpointError,
+    checkpoint,
+    checkpoint_sequential,
+    noop_context_fn,
+    set_checkpoint_debug_enabled,
+)
 
 
 def leaf(*shape):
@@ -151,3 +159,20 @@ def test_data_given_to_a_leaf_afterwards_is_noticed():
     x.data = mg.zeros(3)
     with pytest.raises(RuntimeError, match="modified"):
         y.sum().backward()
+
+
+def test_debug_can_be_overruled():
+    def differs(t, calls=[]):  # noqa: B006 - it counts
+        calls.append(1)
+        return t.exp() if len(calls) % 2 else t.sin().cos()
+
+    with set_checkpoint_debug_enabled(True):
+        y = checkpoint(differs, leaf(2), use_reentrant=False, debug=False).sum()
+    with pytest.raises(CheckpointError, match="first: .*exp.*\n.*second: .*sin"):
+        y.backward()
+
+
+def test_arguments_may_be_namedtuples():
+    pair = collections.namedtuple("pair", "x y")(leaf(2), leaf(2))
+    checkpoint(lambda p: p.x * p.y, pair, use_reentrant=False, context_fn=noop_context_fn).sum().backward()
+    assert mg.equal(pair.x.grad, pair.y.detach()) and mg.equal(pair.y.grad, pair.x.detach())
