@@ -209,6 +209,8 @@ def _run(roots, create_graph, keep_graph, targets=None):
                     continue
             edges, op = node.edges, node.op
             gradients = op.pull(node, gradient, create_graph, receiving)
+            if node.observed and node.post_hooks:
+                gradients = _run_post_hooks(node, gradients, gradient, create_graph)
             if check_nan:
                 _check_nan(node, gradients)
             if not keep_graph:
@@ -306,6 +308,22 @@ def _run_hooks(hooks, gradient, create_graph):
             raise RuntimeError(f"hook has changed the type of value: {before.dtype} to {after.dtype}")
         gradient = after if create_graph else after.array
     return gradient
+
+
+def _run_post_hooks(node, gradients, gradient, create_graph):
+    """Return the gradients of a node's inputs after the user's hooks have seen, and perhaps replaced, them."""
+    parts = [gradient.get(i) for i in range(len(node.shape))] if type(gradient) is dict else [gradient]
+    outputs = tuple(None if part is None else _as_tensor(part) for part in parts)
+    for hook in list(node.post_hooks.values()):
+        inputs = tuple(None if part is None else _as_tensor(part) for part in gradients)
+        result = hook(inputs, outputs)
+        if result is None:
+            continue
+        result = result if isinstance(result, tuple) else (result,)
+        if len(result) != len(inputs):
+            raise RuntimeError(f"hook has returned an incorrect number of values: {len(result)} for {len(inputs)}")
+        gradients = [part if part is None or create_graph else part.array for part in result]
+    return gradients
 
 
 def _retain(node, gradient):

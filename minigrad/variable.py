@@ -71,6 +71,7 @@ class Node:
     __slots__ = ("__dict__", "__weakref__", "edges", "number", "op", "out", "params", "saved", "shape")
     observed = False  # whether hooks or retained are set
     hooks = None  # functions on the gradient of the output
+    post_hooks = None  # functions on the gradients of the inputs and of the outputs
     retained = None  # weak reference to the Variable that asked for retain_grad
     traceback = None
     saved_at = None  # when the saved values were computed, if later than the node was recorded
@@ -92,12 +93,19 @@ class Node:
         """The nodes the gradient flows to, as ((node, 0), …); an AccumulateGrad for a leaf."""
         return tuple((AccumulateGrad(e) if isinstance(e, Tensor) else e, 0) for e in self.edges)
 
-    def register_hook(self, hook):
+    def add_gradient_hook(self, hook):
         """Call hook(grad) with the gradient of the operation's output; a returned tensor replaces it."""
         if self.hooks is None:
             self.hooks = {}
             self.observed = True
         return RemovableHandle(self.hooks, hook)
+
+    def register_hook(self, hook):
+        """Call hook(grad_inputs, grad_outputs) after the operation's rules; a returned tuple replaces grad_inputs."""
+        if self.post_hooks is None:
+            self.post_hooks = {}
+            self.observed = True
+        return RemovableHandle(self.post_hooks, hook)
 
 
 class AccumulateGrad:

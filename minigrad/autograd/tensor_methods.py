@@ -161,7 +161,7 @@ def register_hook(self, hook):
     if not is_tracked(self):
         raise RuntimeError("cannot register a hook on a tensor that doesn't require gradient")
     if self.node is not None:
-        return self.node.register_hook(hook)
+        return self.node.add_gradient_hook(hook)
     if self._hooks is None:
         self._hooks = collections.OrderedDict()
     return RemovableHandle(self._hooks, hook)

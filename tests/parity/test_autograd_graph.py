@@ -108,6 +108,20 @@ def any_gradient(t):
     return seen
 
 
+def node_hooks(t):
+    seen, x, y = [], leaf(t, 1.0, 2.0), leaf(t, 3.0, 4.0)
+    z = x * y
+    handle = z.grad_fn.register_hook(lambda inputs, outputs: seen.append((inputs, outputs)))
+    z.grad_fn.register_hook(lambda inputs, outputs: tuple(g * 10 for g in inputs))
+    z.sum().backward(retain_graph=True)
+    handle.remove()
+    z.sum().backward(retain_graph=True)
+    z.grad_fn.register_hook(lambda inputs, outputs: inputs[:1])
+    with pytest.raises(RuntimeError):
+        z.sum().backward()
+    return seen, x.grad, y.grad
+
+
 def edges(t):
     x = leaf(t, 1.0, 2.0)
     y = x * x
@@ -153,6 +167,7 @@ PROGRAMS = {
     "all gradients": all_gradients,
     "any gradient": any_gradient,
     "multi hook mode": lambda t: t.autograd.graph.register_multi_grad_hook((leaf(t, 1.0),), print, mode="some"),
+    "node hooks": node_hooks,
     "edges": edges,
     "edge of untracked": lambda t: t.autograd.graph.get_gradient_edge(t.ones(2)),
     "dual": lambda t: dual(t, lambda f, x, v: f.unpack_dual(f.make_dual(x, v).sin() * x)),
