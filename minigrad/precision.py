@@ -144,6 +144,16 @@ class Regions(threading.local):
         self.caching = True
         self.cache = {}  # id of a weight -> (weak reference to it, its array, when it was cast, its cast)
 
+    def state(self):
+        """Return what restore() takes."""
+        return dict(self.enabled), dict(self.dtypes), self.caching
+
+    def restore(self, state):
+        """Take over an earlier state."""
+        enabled, dtypes, self.caching = state
+        self.enabled, self.dtypes = dict(enabled), dict(dtypes)
+        self.refresh()
+
     def refresh(self):
         """Let ops of this thread know."""
         lower = {device: self.dtypes[device].numpy for device, enabled in self.enabled.items() if enabled}

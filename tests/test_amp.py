@@ -281,6 +281,20 @@ def test_custom_functions(cast_inputs):
     assert seen == {"forward": (SINGLE, not cast), "backward": not cast}
 
 
+def test_a_checkpointed_block_is_computed_again_in_its_region():
+    layer = mg.nn.Linear(3, 3)
+    gradients = []
+    for run in (lambda f, x: f(x), mg.utils.checkpoint.checkpoint):
+        layer.zero_grad()
+        with region():
+            out = run(lambda x: layer(F.relu(layer(x))), mg.ones(2, 3) + layer(mg.ones(2, 3)))
+        assert out.dtype == HALF
+        out.float().sum().backward()
+        gradients.append(layer.weight.grad.clone())
+        assert not mg.is_autocast_enabled("cpu")
+    np.testing.assert_allclose(gradients[0].numpy(), gradients[1].numpy(), rtol=1e-3)
+
+
 # ---------------------------------------------------------------------- GradScaler
 def scaled_step(scaler, optimizer, weight, factor):
     optimizer.zero_grad()

@@ -7,6 +7,7 @@ import threading
 import weakref
 
 from minigrad.backend import default_generator
+from minigrad.precision import REGIONS
 from minigrad.tensor import Tensor, wrap
 from minigrad.utils._pytree import tree_leaves, tree_map
 from minigrad.variable import MODE, is_tracked, make_variable, next_time, written_since
@@ -134,6 +135,8 @@ class _Block:
         self.check, self.debug = check, debug if _DEBUG.enabled is None else _DEBUG.enabled
         self.contexts = (noop_context_fn if context_fn is None else context_fn)()
         self.rng = (default_generator.state_bytes(), python_random.getstate()) if preserve_rng_state else None
+        # Both runs cast alike: in the regions of the first one, and weights anew, for the cache is the region's.
+        self.regions = (*REGIONS.state()[:2], False)
         self.started = next_time()
         self.records = []  # (weak reference to the node, operation name, shape)
 
@@ -144,7 +147,7 @@ class _Block:
 
     def _run(self, on_record, args, kwargs):
         """Run the function with an observer of the nodes it records."""
-        previous = MODE.on_record
+        previous, regions = MODE.on_record, REGIONS.state()
 
         def observe(node, out):
             if previous is not None:
@@ -152,10 +155,12 @@ class _Block:
             on_record(node)
 
         MODE.on_record = observe
+        REGIONS.restore(self.regions)
         try:
             return self.function(*args, **kwargs)
         finally:
             MODE.on_record = previous
+            REGIONS.restore(regions)
 
     def _drop(self, node):
         if node.saved is None and node.restore is None:
