@@ -237,6 +237,31 @@ FUNCTIONS = {
     "indexing by tensors": (
         lambda x: (x[:, mg.tensor([2, 0, 0])], x.index_select(1, mg.tensor([1, 3])), x[..., mg.tensor([[0], [1]])]), Q
     ),
+    "indexing by several tensors": (
+        lambda x: (
+            x[:, mg.tensor([0, 1]), mg.tensor([1, 2])], x[:, x.argmax(1)[0, :, 0], :, mg.tensor([1])],
+            x[mg.arange(x.shape[0]), x[:, :, 0, 0].argmax(1)],
+            x[:, mg.tensor([True, False, True, False]), mg.tensor([0, 1])],
+        ), Q
+    ),
+    "assigning by a mask": (lambda x: _write_where(x), X),
+    "rows by index": (
+        lambda x: (x.index_fill(1, mg.tensor([0, 2]), 3.0), x.index_add(1, mg.tensor([0, 2]), x[:, :2] * 2)), X
+    ),
+    "one hot": (lambda x: F.one_hot(x.argmax(1), 8).float() + F.one_hot((x > 0).long(), 8).sum(1), X),
+    "order": (lambda x: (x.median(1), x.kthvalue(2, 1), x.median(1, keepdim=True).values), X),
+    "angles": (lambda x, y: (mg.atan2(x, y), mg.atan2((x * 0).abs(), y), mg.isclose(x, y), mg.isclose(x, x + 1e-7)), X, X),
+    "grid": (lambda x, y: F.grid_sample(x, y[..., :2].tanh(), align_corners=False), Q, Q),
+    "grid bicubic": (
+        lambda x, y: F.grid_sample(x, y[..., :2].tanh(), "bicubic", "reflection", align_corners=True), Q, Q
+    ),
+    "padding mask": (
+        lambda x, y: F.multi_head_attention_forward(
+            x.transpose(0, 1), x.transpose(0, 1), x.transpose(0, 1), 8, 2, mg.eye(8).repeat(3, 1), None, None, None,
+            False, 0.0, mg.eye(8), None, training=False, key_padding_mask=y > 0.5,
+        )[0].transpose(0, 1), (2, 5, 8), (2, 5),
+    ),
+    "embeddings": (lambda x: F.embedding(x.argmax(2), mg.arange(27.0).reshape(9, 3), padding_idx=0), V),
     "gather": (lambda x: (x.gather(1, x.argsort(1)), mg.take_along_dim(x, x.argmax(1, keepdim=True), 1)), X),
     "scatter": (lambda x: mg.zeros_like(x).scatter(1, x.argmax(1, keepdim=True), 1.0), X),
     "sorting": (lambda x: (x.topk(2, 1), x.sort(1, descending=True), x.topk(3, 1, largest=False)), X),
@@ -270,6 +295,13 @@ def _write_columns(x):
     out[:, 0] = x[:, 0]
     out[:, -1] += 3
     return out
+
+
+def _write_where(x):
+    y = x.clone()
+    y[y < 0] = 0.5
+    y[y > 1] = x.mean()
+    return y
 
 
 def _write_with_views(x):
@@ -320,5 +352,5 @@ def test_the_documentation_lists_what_is_supported():
 def test_every_name_of_the_table_is_an_operation():
     from minigrad.op import OPS
 
-    composites = {"batch_norm", "interpolate", "recurrent_layers"}
+    composites = {"_read_arrays", "batch_norm", "grid_sample", "interpolate", "recurrent_layers"}
     assert set(BUILDERS) <= set(OPS) | composites

@@ -225,6 +225,31 @@ def scaled_function(graph, call):
     return logarithm if call.name == "log1p" else scaled(graph, logarithm, _LOGARITHMS[call.name], dtype)
 
 
+@builds("atan2")
+def atan2(graph, call):
+    """atan(y / x), moved by π where x is negative; 0 / 0 is taken as 0, and -0 as 0."""
+    dtype = call.outs[0].dtype
+    y, x = operands(graph, call, dtype)
+    zero = np.zeros((), dtype)
+    origin = graph.add("And", graph.add("Equal", y, zero), graph.add("Equal", x, zero))
+    angle = graph.add("Atan", graph.add("Div", y, graph.add("Where", origin, np.ones((), dtype), x)))
+    turn = np.asarray(math.pi, dtype)
+    turn = graph.add("Where", graph.add("Less", y, zero), -turn, turn)
+    return graph.add("Add", angle, graph.add("Where", graph.add("Less", x, zero), turn, zero))
+
+
+@builds("isclose")
+def isclose(graph, call):
+    a, b = operands(graph, call)
+    dtype, given = call.args[0].dtype, call.params
+    bound = graph.add("Add", scaled(graph, graph.add("Abs", b), given["rtol"], dtype), np.asarray(given["atol"], dtype))
+    near = graph.add("LessOrEqual", graph.add("Abs", graph.add("Sub", a, b)), bound)
+    near = graph.add("Or", graph.add("Equal", a, b), near)
+    if not given["equal_nan"]:
+        return near
+    return graph.add("Or", near, graph.add("And", graph.add("IsNaN", a), graph.add("IsNaN", b)))
+
+
 @builds("hypot", "logaddexp", "xlogy", "lerp")
 def of_several(graph, call):
     dtype = call.outs[0].dtype

@@ -204,6 +204,19 @@ def _interpolate_by_maps(graph, call):
     return result
 
 
+@builds("grid_sample")
+def grid_sample(graph, call):
+    given = call.params
+    image, mode = given["input"], given["mode"]
+    volume = len(image.shape) == 5
+    graph.needs_opset(20 if volume else 16, "grid_sample")
+    names = {"bilinear": "linear", "bicubic": "cubic"} if graph.opset >= 20 else {}
+    return graph.add(
+        "GridSample", image, given["grid"], mode=names.get(mode, mode), padding_mode=given["padding_mode"],
+        align_corners=int(bool(given["align_corners"])),
+    )  # fmt: skip
+
+
 # ---------------------------------------------------------------------- normalisation
 @builds("batch_norm")
 def batch_norm(graph, call):

@@ -156,13 +156,15 @@ class Recorder:
         if hasattr(op, "__wrapped__"):  # a composite: all of its arguments by name
             bound = inspect.signature(op.__wrapped__).bind(*args, **params)
             bound.apply_defaults()
-            args, params = (), bound.arguments
+            # Raw arrays (of an index) are what a tensor holds, or constants.
+            params = tree_map_only(np.ndarray, lambda array: self.value_of(wrap(array)), dict(bound.arguments))
+            args = ()
         else:
             params = {**_defaults(op), **params}
         if op.name == "overwrite_positions":
             args = (*args[:2], Positions(args[2].array, args[0].array.shape))
-        if op.name == "normalization" and not params["fixed"]:
-            args = args[:3]  # the statistics follow from the input
+        if op.name == "embedding" or op.name == "normalization" and not params["fixed"]:
+            args = args[: 2 if op.name == "embedding" else 3]  # the rest is for gradients, or follows from the input
         written = op.name in WRITES
         if written and id(args[0].array) not in self.known:
             self._constant_before_write(op.name, *args, **params)

@@ -216,6 +216,49 @@ def scatter(graph, call):
     return graph.add("ScatterElements", x, index, source[0], axis=dim)
 
 
+@builds("index_fill", "index_add")
+def index_fill(graph, call):
+    """Rows along a dimension, by a vector of indices, set to a number or added to."""
+    x, index, *source = call.args
+    dim, count = call.params["dim"], math.prod(first_of(index.shape))
+    shape = tuple(count if axis == dim else length for axis, length in enumerate(x.shape))
+    rows = graph.reshape(index, tuple(count if axis == dim else 1 for axis in range(len(shape))))
+    rows = graph.add("Expand", rows, graph.lengths(shape))
+    if call.name == "index_fill":
+        value = np.full((1,) * len(shape), call.params["value"], x.dtype)
+        return graph.add("ScatterElements", x, rows, graph.add("Expand", value, graph.lengths(shape)), axis=dim)
+    graph.needs_opset(16, "index_add")
+    return graph.add("ScatterElements", x, rows, source[0], axis=dim, reduction="add")
+
+
+@builds("_read_arrays")
+def read_arrays(graph, call):
+    """x[…, i, j]: index arrays that are broadcast together, side by side or not."""
+    x, pairs, out = call.params["x"], call.params["arrays"], call.outs[0].shape
+    dims, indices = [], []
+    for dim, index in pairs:
+        if index.dtype.kind == "b" and index.kind != "constant":
+            raise graph.unsupported("a mask that depends on the inputs as an index: the result's size would, too")
+        found = np.nonzero(index.array) if index.dtype.kind == "b" else (index,)
+        dims += range(dim, dim + len(found))
+        indices += found
+    beside = dims[-1] - dims[0] == len(dims) - 1
+    first = dims[0] if beside else 0
+    common = out[first : first + max(len(index.shape) for index in indices)]
+    parts = []
+    for index in indices:
+        index = graph.cast(index, np.int64) if isinstance(index, Value) else index.astype(np.int64)
+        parts.append(graph.add("Unsqueeze", graph.add("Expand", index, graph.lengths(common)), int64(-1)))
+    rest = [dim for dim in range(len(x.shape)) if dim not in dims]
+    moved = x if dims + rest == sorted(dims + rest) else graph.add("Transpose", x, perm=dims + rest)
+    found = graph.add("GatherND", moved, graph.add("Concat", *parts, axis=-1))
+    if not first:
+        return found
+    count = len(common)
+    order = [*range(count, count + first), *range(count), *range(count + first, count + len(rest))]
+    return graph.add("Transpose", found, perm=order)
+
+
 @builds("copy_slices", sizes=True)
 def copy_slices(graph, call):
     """x with a value at a basic index: the pieces before and after it are joined with it, axis by axis."""
@@ -420,6 +463,17 @@ def top(graph, call):
     largest = call.params["largest"] if call.name == "top" else call.params["descending"]
     _, found = graph.add("TopK", x, graph.lengths((count,)), count=2, axis=dim, largest=int(bool(largest)))
     return found
+
+
+@builds("rank_index", "median_index", sizes=True)
+def ranked(graph, call):
+    """The position of the k-th smallest element along a dimension, or of the lower median."""
+    x, dim = call.args[0], call.params["dim"]
+    if not x.shape or isinstance(x.shape[dim], Varying):
+        raise graph.unsupported(f"{call.name} along an axis of dynamic size, or of a scalar")
+    rank = call.params["k"] if call.name == "rank_index" else (x.shape[dim] - 1) // 2
+    _, found = graph.add("TopK", x, int64(rank + 1), count=2, axis=dim, largest=0)
+    return graph.add("Gather", found, int64(rank), axis=dim)
 
 
 @builds("is_number", "above", "not_less", "not_above")

@@ -257,5 +257,4 @@ def one_hot(tensor, num_classes=-1):
         raise RuntimeError("num_classes should be positive")
     elif index.size and int(index.max()) >= num_classes:
         raise RuntimeError("Class values must be smaller than num_classes.")
-    module = xp(index)
-    return wrap((index[..., None] == module.arange(num_classes)).astype("int64"))
+    return tensor.unsqueeze(-1).eq(wrap(xp(index).arange(num_classes))).long()

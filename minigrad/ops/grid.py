@@ -6,7 +6,7 @@ from itertools import product
 
 from minigrad.backend import REAL_CODES, asarray_like, np, xp
 from minigrad.kernels.scatter import scatter_add_flat
-from minigrad.op import Op
+from minigrad.op import Op, composite
 from minigrad.ops.define import require_tensor
 from minigrad.ops.masked import keep_where, zeroed
 from minigrad.ops.shape import reshape_op
@@ -172,6 +172,7 @@ def _check_grid(input, grid, mode, padding_mode):
 
 
 @autocasting
+@composite
 def grid_sample(input, grid, mode="bilinear", padding_mode="zeros", align_corners=None):
     """Return the input's values at the points of a grid, interpolated.
 
@@ -192,7 +193,7 @@ def grid_sample(input, grid, mode="bilinear", padding_mode="zeros", align_corner
             "Default grid_sample and affine_grid behavior has changed to align_corners=False since 1.3.0. "
             "Please specify "
             "align_corners=True if the old behavior is desired.",
-            stacklevel=2,
+            stacklevel=3,
         )
     if grid.array.dtype.char == "E":  # positions need more digits
         return grid_sample(input.float(), grid.float(), mode, padding_mode, align_corners).bfloat16()

@@ -3,9 +3,9 @@
 import warnings
 
 from minigrad.backend import array_device, asarray_like, move, np, storable, xp
-from minigrad.inplace import _positions, check_writable, overwrite_positions
+from minigrad.inplace import _positions, assign, check_writable, overwrite_positions
 from minigrad.kernels import scatter as kernels
-from minigrad.op import Op, view_result
+from minigrad.op import WATCHED, Op, composite, view_result
 from minigrad.ops.core import broadcast_to, cast
 from minigrad.ops.shape import permute_op, reshape_op
 from minigrad.tensor import Tensor, wrap
@@ -261,6 +261,7 @@ def _merged(arrays, shape):
     return dims, positions
 
 
+@composite
 def _read_arrays(x, arrays):
     """Return a tensor indexed by (dimension, raw array) pairs."""
     shape = x.array.shape
@@ -358,6 +359,10 @@ def setitem(self, index, value):
     RuntimeError where the value's shape does not fit or the tensor is a leaf that requires grad.
     """
     kind, arrays = type(index), ()
+    if WATCHED and MODE.watchers and isinstance(index, Tensor) and index.array.dtype.kind == "b":
+        if index.array.shape == self.array.shape and (not isinstance(value, Tensor) or value.array.ndim == 0):
+            assign(self, self.masked_fill(index, value), "index_put_")  # an operation, for whoever watches
+            return
     if kind is int:
         basic = (index, Ellipsis)
     else:

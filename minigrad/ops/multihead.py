@@ -7,6 +7,7 @@ from minigrad.ops.attention import scaled_dot_product_attention
 from minigrad.ops.define import require_tensor
 from minigrad.ops.dropout import dropout
 from minigrad.ops.linear import linear
+from minigrad.ops.masked import choose
 from minigrad.ops.pieces import cat_op
 from minigrad.ops.softmax import softmax_op
 from minigrad.tensor import wrap
@@ -21,7 +22,8 @@ def _additive(mask, name, dtype):
         raise AssertionError(f"only bool and floating types of {name} are supported, but got {mask.dtype}")
     if code != "?":
         return mask.to(dtype)
-    return wrap(xp(mask.array).where(mask.array, -math.inf, 0.0).astype(dtype.numpy))
+    hidden, seen = (wrap(xp(mask.array).full((), value, dtype.numpy)) for value in (-math.inf, 0.0))
+    return choose(mask, hidden, seen)
 
 
 def _projected(query, key, value, heads):

@@ -67,7 +67,7 @@ def _chosen(result, input, index, dim, keepdim):
         return result(take_along(input, index, dim=0), index)
     shape = index.array.shape
     if not keepdim:
-        index = wrap(index.array.reshape(shape[:dim] + shape[dim + 1 :]))
+        index = reshape_op(index, shape=shape[:dim] + shape[dim + 1 :])
     return result(pick(input, index, dim=dim, keepdim=keepdim), index)
 
 
