@@ -250,7 +250,7 @@ FUNCTIONS = {
     ),
     "one hot": (lambda x: F.one_hot(x.argmax(1), 8).float() + F.one_hot((x > 0).long(), 8).sum(1), X),
     "order": (lambda x: (x.median(1), x.kthvalue(2, 1), x.median(1, keepdim=True).values), X),
-    "angles": (lambda x, y: (mg.atan2(x, y), mg.atan2((x * 0).abs(), y), mg.isclose(x, y), mg.isclose(x, x + 1e-7)), X, X),
+    "angles": (lambda x, y: (mg.atan2(x, y), mg.atan2((x * 0).abs(), y), mg.isclose(x, x + 1e-7)), X, X),
     "grid": (lambda x, y: F.grid_sample(x, y[..., :2].tanh(), align_corners=False), Q, Q),
     "grid bicubic": (
         lambda x, y: F.grid_sample(x, y[..., :2].tanh(), "bicubic", "reflection", align_corners=True), Q, Q
