@@ -1,4 +1,4 @@
-"""Linear algebra under PyTorch's names (torch.linalg): real matrices and batches of them."""
+"""Linear algebra under PyTorch's names (torch.linalg): real and complex matrices and batches of them."""
 
 import math
 
@@ -68,9 +68,10 @@ def _check_matrix(name, a, square=True):
         raise RuntimeError(
             f"linalg.{name}: A must be batches of square matrices, but they are {a.shape[-2]} by {a.shape[-1]} matrices"
         )
-    if a.array.dtype.char not in "fd":
+    if a.array.dtype.char not in "fdFD":
         raise RuntimeError(
-            f"linalg.{name}: Expected a floating point tensor as input (float32 or float64). Got {a.dtype.name}"
+            f"linalg.{name}: Expected a floating point or complex tensor as input, of single or double precision. Got "
+            f"{a.dtype.name}"
         )
 
 
@@ -113,6 +114,8 @@ def logdet(input):
     tensor(0.)
     """
     sign, logarithm = slogdet(input)
+    if sign.array.dtype.kind == "c":
+        return sign.log() + logarithm
     return logarithm.masked_fill(sign < 0, math.nan)
 
 
@@ -242,7 +245,7 @@ def cholesky(A, *, upper=False, out=None):
     """
     _check_matrix("cholesky", A)
     lower = ops.cholesky(A)
-    return _into(out, ops.swap_last(lower) if upper else lower, "cholesky")
+    return _into(out, ops.adjoint(lower) if upper else lower, "cholesky")
 
 
 @function(method=True, name="cholesky")
@@ -341,7 +344,7 @@ def _legacy_svd(input, some=True, compute_uv=True):
         rows, columns = input.array.shape[-2:]
         batch = input.array.shape[:-2]
         u, vh = (wrap(xp(input.array).zeros((*batch, n, n), input.array.dtype)) for n in (rows, columns))
-    return LegacySVD(u, s, ops.swap_last(vh))
+    return LegacySVD(u, s, ops.adjoint(vh))
 
 
 def svdvals(A, *, driver=None, out=None):
@@ -360,7 +363,7 @@ def _lower_symmetric(A, UPLO):
     """Return the symmetric matrix whose lower (or upper) triangle is A's."""
     if UPLO not in ("L", "U"):
         raise RuntimeError(f"Expected UPLO argument to be 'L' or 'U', but got {UPLO}")
-    return A if UPLO == "L" else ops.swap_last(A)
+    return A if UPLO == "L" else ops.adjoint(A)
 
 
 def eigh(A, UPLO="L", *, out=None):
@@ -417,7 +420,8 @@ def pinv(A, *, atol=None, rtol=None, hermitian=False, out=None, rcond=None):
     if rcond is not None:
         rtol = rcond
     if hermitian:  # only the lower triangle counts
-        A = A.tril() + ops.swap_last(A.tril(-1))
+        lower = ops.lower_half(A)
+        A = lower + ops.adjoint(lower)
     atol, rtol = _tolerances(A, atol, rtol)
     return _into(out, ops.pseudo_inverse(A, atol=atol, rtol=rtol), "pinv")
 
@@ -456,10 +460,11 @@ def lstsq(A, B, rcond=None, *, driver=None, out=None):
     solution = matrix_product(pinv(A, rtol=rcond), right)
     rows, columns = A.array.shape[-2:]
     ranks = matrix_rank(A.detach(), rtol=rcond)
-    empty = wrap(xp(A.array).zeros((0,), A.array.dtype))
-    residuals = solution.flatten()[:0]
+    empty = wrap(xp(A.array).zeros((0,), A.array.real.dtype))
+    residuals = solution.flatten()[:0].abs()
     if rows > columns and bool((ranks == columns).all()) and driver != "gelsy":
-        residuals = ((matrix_product(A, solution) - right) ** 2).sum(-2)
+        difference = matrix_product(A, solution) - right
+        residuals = ((difference.abs() if difference.is_complex() else difference) ** 2).sum(-2)
     values = svdvals(A.detach()) if driver in ("gelsd", "gelss") else empty
     shown = ranks if driver != "gels" else wrap(xp(A.array).zeros((0,), np.int64))
     result = LeastSquares(solution.squeeze(-1) if vector else solution, residuals, shown, values)
@@ -554,7 +559,7 @@ def matrix_norm(A, ord="fro", dim=(-2, -1), keepdim=False, *, dtype=None, out=No
         largest = values.amax if values.array.shape[-1] else values.sum
         result = values.sum(-1) if ord == "nuc" else largest(-1) if ord == 2 else values.amin(-1)
     elif ord in (1, math.inf) and 0 in (A.array.shape[dims[0]], A.array.shape[dims[1]]):
-        result = A.sum(dims)  # of no elements: zeros
+        result = A.abs().sum(dims)  # of no elements: zeros
     elif ord in (1, -1, math.inf, -math.inf):
         summed, rest = (dims[0], dims[1]) if abs(ord) == 1 else (dims[1], dims[0])
         sums = A.abs().sum(summed, keepdim=True)
@@ -634,7 +639,7 @@ def vecdot(x, y, *, dim=-1, out=None):
     >>> mg.linalg.vecdot(mg.ones(2, 3), mg.ones(2, 3))
     tensor([3., 3.])
     """
-    return _into(out, (x * y).sum(dim), "vecdot")
+    return _into(out, (ops.conjugate(x) * y).sum(dim), "vecdot")
 
 
 def diagonal(A, *, offset=0, dim1=-2, dim2=-1):
@@ -652,8 +657,8 @@ def cholesky_solve(input, input2, upper=False):
     >>> mg.cholesky_solve(mg.tensor([[4.0]]), mg.tensor([[2.0]]))
     tensor([[1.]])
     """
-    lower = ops.swap_last(input2) if upper else input2
-    return solve_triangular(ops.swap_last(lower), solve_triangular(lower, input, upper=False), upper=True)
+    lower = ops.adjoint(input2) if upper else input2
+    return solve_triangular(ops.adjoint(lower), solve_triangular(lower, input, upper=False), upper=True)
 
 
 @function(method=True, out=True)

@@ -35,7 +35,7 @@ def determinant(a):
 def sign_and_log_determinant(a):
     """Return (sign, log |det|). # (…, N, N) → (…), (…)"""
     sign, logarithm = xp(a).linalg.slogdet(a)
-    return xp(a).asarray(sign, a.dtype), xp(a).asarray(logarithm, a.dtype)
+    return xp(a).asarray(sign, a.dtype), xp(a).asarray(logarithm, np.finfo(a.dtype).dtype)
 
 
 def cholesky(a):
@@ -79,7 +79,7 @@ def pseudo_inverse(a, *, atol, rtol):
     largest = s.max(axis=-1, keepdims=True) if s.size else s
     kept = s > module.maximum(module.asarray(atol, s.dtype), module.asarray(rtol, s.dtype) * largest)
     inverse_s = module.where(kept, 1 / module.where(kept, s, 1), 0).astype(a.dtype)
-    return module.matmul(vh.swapaxes(-1, -2) * inverse_s[..., None, :], u.swapaxes(-1, -2))
+    return module.matmul(vh.swapaxes(-1, -2).conj() * inverse_s[..., None, :], u.swapaxes(-1, -2).conj())
 
 
 def lower_half(x):
@@ -98,6 +98,11 @@ def off_diagonal_reciprocal(x):
     return module.where(eye, 0, 1 / module.where(eye, 1, x)).astype(x.dtype)
 
 
+def _size(x):
+    """Return |x|; of complex numbers, as LAPACK measures them, the sum of both parts' sizes."""
+    return abs(x.real) + abs(x.imag) if x.dtype.kind == "c" else abs(x)
+
+
 def lu(a, *, pivot=True):
     """Return (P, L, U, pivots) with A = P L U. # (…, M, M), (…, M, K), (…, K, N), (…, K); pivots count from 1"""
     module = xp(a)
@@ -108,7 +113,7 @@ def lu(a, *, pivot=True):
     order = module.broadcast_to(module.arange(m), (work.shape[0], m)).copy()
     pivots = module.empty((work.shape[0], count), "int32")
     for k in range(count):
-        chosen = module.abs(work[:, k:, k]).argmax(axis=1) + k if pivot else module.full(work.shape[0], k)
+        chosen = _size(work[:, k:, k]).argmax(axis=1) + k if pivot else module.full(work.shape[0], k)
         pivots[:, k] = chosen + 1
         for rows in (work, order):
             kept = rows[places, chosen].copy()

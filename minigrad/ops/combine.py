@@ -192,7 +192,7 @@ def lerp(input, end, weight):
             raise RuntimeError(f"expected dtype {input.dtype} for `{word}` but got dtype {value.dtype}")
     if input.array.dtype.char not in FLOAT_CODES:
         raise NotImplementedError(f'"lerp_kernel" not implemented for {input.dtype}')
-    if not isinstance(weight, (Tensor, int, float)):
+    if not isinstance(weight, (Tensor, int, float, complex if input.array.dtype.kind == "c" else int)):
         raise TypeError(f"lerp(): argument 'weight' must be Tensor or Number, not {type(weight).__name__}")
     return lerp_op(input, end, weight)
 

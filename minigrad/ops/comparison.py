@@ -1,6 +1,6 @@
 """Comparisons and logic: their results are bools and have no gradient."""
 
-from minigrad.backend import REAL_CODES, np, xp
+from minigrad.backend import FLOAT_CODES, np, xp
 from minigrad.op import Op
 from minigrad.ops.define import alias, binary_function, require_tensor, unary_function
 from minigrad.registry import function
@@ -37,7 +37,7 @@ def _isclose(a, b, *, rtol, atol, equal_nan):
         close = close | (module.isnan(a) & module.isnan(b))
     if rtol == 0 and atol == 0:
         return close
-    wide = b if b.dtype.char in REAL_CODES else b.astype(np.float64)
+    wide = b if b.dtype.char in FLOAT_CODES else b.astype(np.float64)
     difference = abs(a - wide)
     return close | (module.isfinite(difference) & (difference <= atol + abs(rtol * wide)))
 

@@ -2,9 +2,22 @@
 
 from minigrad.kernels import decomposition as kernels
 from minigrad.op import Op
+from minigrad.ops.complex import complex_op, conj_op, imag_op
 from minigrad.ops.linalg import matrix_product as mm
 from minigrad.ops.linalg import swap_last
 from minigrad.ops.pieces import cat_op, slice_op
+from minigrad.tensor import Tensor
+
+
+def conjugate(x):
+    """Return the complex conjugate; real numbers as they are."""
+    return conj_op(x) if (x.array if isinstance(x, Tensor) else x).dtype.kind == "c" else x
+
+
+def adjoint(x):
+    """Return the conjugate transpose of matrices. # (…, M, N) → (…, N, M)"""
+    return swap_last(conjugate(x))
+
 
 inverse = Op(
     kernels.inverse, [lambda g, out: -mm(mm(swap_last(out), g), swap_last(out))], name="inv"
@@ -24,23 +37,27 @@ squeeze_two = Op(lambda x: x[..., 0, 0], [lambda g: unsqueeze_two(g)], name="squ
 determinant = Op(
     kernels.determinant, [lambda g, a, out: swap_last(inverse(a)) * unsqueeze_two(g * out)], name="det"
 )
-# The sign is piecewise constant: only the logarithm has a gradient.
-sign_and_log_determinant = Op(
-    kernels.sign_and_log_determinant,
-    joint=lambda g, a: (swap_last(inverse(a)) * unsqueeze_two(g[1]),),
-    name="slogdet",
-)
+
+
+def _log_gradient(g, a, out):
+    """Real determinants have a sign that is piecewise constant; that of complex ones, exp(i t), has t's gradient."""
+    sign, gradient = out[0], g[1]
+    if a.dtype.kind == "c" if not isinstance(a, Tensor) else a.array.dtype.kind == "c":
+        gradient = complex_op(gradient, imag_op(conj_op(sign) * g[0]))
+    return (adjoint(inverse(a)) * unsqueeze_two(gradient),)
+
+
+sign_and_log_determinant = Op(kernels.sign_and_log_determinant, joint=_log_gradient, name="slogdet")
 
 lower_half = Op(kernels.lower_half, [lambda g: lower_half(g)])
 off_diagonal_reciprocal = Op(kernels.off_diagonal_reciprocal, [lambda g, out: -g * out * out])
 
 
 def _cholesky_gradient(g, out):
-    """Murray, "Differentiation of the Cholesky decomposition", 2016, eq. (9)."""
-    inverse_lower = inverse(out)
+    """Murray, "Differentiation of the Cholesky decomposition", 2016, eq. (9); the engine conjugates complex factors."""
     middle = lower_half(mm(swap_last(out), g))
-    gradient = mm(mm(swap_last(inverse_lower), middle), inverse_lower)
-    return (gradient + swap_last(gradient)) * 0.5
+    gradient = mm(mm(swap_last(inverse(out)), middle), inverse(conjugate(out)))
+    return (gradient + adjoint(gradient)) * 0.5
 
 
 cholesky = Op(kernels.cholesky, [_cholesky_gradient], name="cholesky")
@@ -70,10 +87,10 @@ def _eigen_gradient(g, out):
     values, vectors = out
     gradient_values, gradient_vectors = g
     differences = as_row(values) - as_column(values)
-    middle = off_diagonal_reciprocal(differences) * mm(swap_last(vectors), gradient_vectors)
+    middle = off_diagonal_reciprocal(differences) * mm(adjoint(vectors), gradient_vectors)
     middle = middle + diagonal_matrix(gradient_values)
-    gradient = mm(mm(vectors, middle), swap_last(vectors))
-    return ((gradient + swap_last(gradient)) * 0.5,)
+    gradient = mm(mm(vectors, middle), adjoint(vectors))
+    return ((gradient + adjoint(gradient)) * 0.5,)
 
 
 symmetric_eigen = Op(kernels.symmetric_eigen, joint=_eigen_gradient, name="eigh")
@@ -82,7 +99,7 @@ symmetric_eigen = Op(kernels.symmetric_eigen, joint=_eigen_gradient, name="eigh"
 def _eigenvalues_gradient(g, a):
     """Unlike that of the eigenvectors, finite where eigenvalues are equal."""
     _, vectors = symmetric_eigen(a)
-    return mm(mm(vectors, diagonal_matrix(g)), swap_last(vectors))
+    return mm(vectors * as_row(g), adjoint(vectors))
 
 
 symmetric_eigenvalues = Op(lambda a: kernels.symmetric_eigen(a)[0], [_eigenvalues_gradient], name="eigvalsh")
@@ -112,17 +129,17 @@ def _qr_gradient(g, a, out, mode):
     # [X | Y] = Q [U | V], with X square: V = Qᵀ Y depends on X through Q only.
     gradient_q, gradient_r = g
     gradient_v = columns(gradient_r, size, width)
-    gradient_q = gradient_q + mm(columns(a, size, width), swap_last(gradient_v))
+    gradient_q = gradient_q + mm(columns(a, size, width), adjoint(gradient_v))
     gradient_x = _tall_qr_gradient((gradient_q, columns(gradient_r, 0, size)), q, columns(r, 0, size))
     return (cat_op(gradient_x, mm(q, gradient_v), dim=a.ndim - 1),)
 
 
 def _tall_qr_gradient(g, q, r):
     gradient_q, gradient_r = g
-    m = mm(r, swap_last(gradient_r)) - mm(swap_last(gradient_q), q)
+    m = mm(r, adjoint(gradient_r)) - mm(adjoint(gradient_q), q)
     half = lower_half(m)
-    symmetric = half + swap_last(half)
-    return swap_last(solve(r, swap_last(gradient_q + mm(q, symmetric))))
+    symmetric = half + adjoint(half)
+    return adjoint(solve(r, adjoint(gradient_q + mm(q, symmetric))))
 
 
 def _qr(a, *, mode):
@@ -140,17 +157,20 @@ def _svd_gradient(g, out):
     (u, s, vh), (gradient_u, gradient_s, gradient_vh), count = out, g, out[1].shape[-1]
     u, gradient_u = columns(u, 0, count), columns(gradient_u, 0, count)
     vh, gradient_vh = rows(vh, 0, count), rows(gradient_vh, 0, count)
-    v, gradient_v, row, column = swap_last(vh), swap_last(gradient_vh), as_row(s), as_column(s)
+    v, gradient_v, row, column = adjoint(vh), adjoint(gradient_vh), as_row(s), as_column(s)
     gaps = off_diagonal_reciprocal(row * row - column * column)
-    left, right = mm(swap_last(u), gradient_u), mm(vh, gradient_v)
-    middle = gaps * (left - swap_last(left)) * row + column * (gaps * (right - swap_last(right)))
+    left, right = mm(adjoint(u), gradient_u), mm(vh, gradient_v)
+    turned = left - adjoint(left)
+    middle = gaps * turned * row + column * (gaps * (right - adjoint(right)))
+    if (u.array if isinstance(u, Tensor) else u).dtype.kind == "c":  # the phase of u relative to v
+        middle = middle + diagonal_matrix(matrix_diagonal(turned) / (s * 2))
     gradient = mm(mm(u, middle + diagonal_matrix(gradient_s)), vh)
     if u.shape[-2] > s.shape[-1]:
         outside = gradient_u - mm(u, left)
         gradient = gradient + mm(outside / row, vh)
     if v.shape[-2] > s.shape[-1]:
         outside = gradient_v - mm(v, right)
-        gradient = gradient + mm(u / row, swap_last(outside))
+        gradient = gradient + mm(u / row, adjoint(outside))
     return (gradient,)
 
 
@@ -164,7 +184,7 @@ svd = Op(_svd, joint=_svd_gradient, name="svd")
 def _singular_values_gradient(g, a):
     """Unlike that of the singular vectors, finite where singular values are equal or 0."""
     u, _, vh = svd(a)
-    return mm(mm(u, diagonal_matrix(g)), vh)
+    return mm(u * as_row(g), vh)
 
 
 singular_values = Op(lambda a: kernels.svd(a, full=False)[1], [_singular_values_gradient], name="svdvals")
@@ -172,7 +192,9 @@ singular_values = Op(lambda a: kernels.svd(a, full=False)[1], [_singular_values_
 
 def _pseudo_inverse_gradient(g, a, out):
     """Golub and Pereyra, "The differentiation of pseudo-inverses", 1973."""
-    p, transposed, gradient = out, swap_last(out), swap_last(g)
+    if (g.array if isinstance(g, Tensor) else g).dtype.kind == "c":  # the engine gives their conjugates
+        a, out = conj_op(a), conj_op(out)
+    p, transposed, gradient = out, adjoint(out), adjoint(g)
     spread = mm(mm(gradient, p), transposed)  # Gᵀ P Pᵀ
     gathered = mm(mm(transposed, p), gradient)  # Pᵀ P Gᵀ
     return (

@@ -3,6 +3,7 @@
 import warnings
 
 from minigrad.backend import FLOAT_CODES
+from minigrad.ops.complex import complex_op
 from minigrad.ops.cumulative import cumsum_op
 from minigrad.ops.define import alias, require_tensor
 from minigrad.ops.linalg import matmul
@@ -181,7 +182,7 @@ def cov(input, *, correction=1, fweights=None, aweights=None):
             "cov(): degrees of freedom is <= 0. Correction should be strictly less than the number of observations.",
             stacklevel=2,
         )
-    result = matmul(weighted, permute_op(centred, dims=(1, 0))) / freedom
+    result = matmul(weighted, permute_op(centred.conj(), dims=(1, 0))) / freedom
     return reshape_op(result, shape=()) if result.array.size == 1 else result
 
 
@@ -199,8 +200,10 @@ def corrcoef(input):
     covariance = cov(input)
     if covariance.array.ndim == 0:
         return covariance / covariance
-    deviation = FUNCTIONS["sqrt"](FUNCTIONS["diagonal"](covariance))
+    deviation = FUNCTIONS["sqrt"](FUNCTIONS["real"](FUNCTIONS["diagonal"](covariance)))
     scaled = covariance / reshape_op(deviation, shape=(-1, 1)) / reshape_op(deviation, shape=(1, -1))
+    if scaled.array.dtype.kind == "c":
+        return complex_op(*[FUNCTIONS["clip"](part, -1, 1) for part in (scaled.real, scaled.imag)])
     return FUNCTIONS["clip"](scaled, -1, 1)
 
 

@@ -6,7 +6,7 @@ from minigrad.backend import FLOAT_CODES, xp
 from minigrad.inplace import write_out
 from minigrad.kernels import decomposition as kernels
 from minigrad.op import Op
-from minigrad.ops.decomposition import columns, qr, rows, solve, svd
+from minigrad.ops.decomposition import adjoint, columns, conjugate, qr, rows, solve, svd
 from minigrad.ops.linalg import matrix_product as mm
 from minigrad.ops.linalg import swap_last
 from minigrad.ops.pieces import cat_op
@@ -25,10 +25,10 @@ TriangularSolve = named_result("triangular_solve", ("solution", "cloned_coeffici
 
 def _square_lu_gradient(gradient_l, gradient_u, lower, upper):
     """dA = dL U + L dU, where L⁻¹ dL is strictly lower and dU U⁻¹ upper triangular."""
-    inner = tril_op(mm(swap_last(lower), gradient_l), diagonal=-1) + triu_op(
-        mm(gradient_u, swap_last(upper)), diagonal=0
+    inner = tril_op(mm(adjoint(lower), gradient_l), diagonal=-1) + triu_op(
+        mm(gradient_u, adjoint(upper)), diagonal=0
     )
-    return swap_last(solve(upper, swap_last(solve(swap_last(lower), inner))))
+    return adjoint(solve(upper, adjoint(solve(adjoint(lower), inner))))
 
 
 def _lu_gradient(g, out):
@@ -40,13 +40,13 @@ def _lu_gradient(g, out):
     _, gradient_l, gradient_u, _ = g
     size, width = lower.shape[-2], upper.shape[-1]
     if size < width:
-        rest = solve(swap_last(lower), columns(gradient_u, size, width))
-        gradient_l = gradient_l - mm(rest, swap_last(columns(upper, size, width)))
+        rest = solve(adjoint(lower), columns(gradient_u, size, width))
+        gradient_l = gradient_l - mm(rest, adjoint(columns(upper, size, width)))
         head = _square_lu_gradient(gradient_l, columns(gradient_u, 0, size), lower, columns(upper, 0, size))
         gradient = cat_op(head, rest, dim=head.ndim - 1)
     elif size > width:
-        rest = swap_last(solve(upper, swap_last(rows(gradient_l, width, size))))
-        gradient_u = gradient_u - mm(swap_last(rows(lower, width, size)), rest)
+        rest = adjoint(solve(upper, adjoint(rows(gradient_l, width, size))))
+        gradient_u = gradient_u - mm(adjoint(rows(lower, width, size)), rest)
         head = _square_lu_gradient(rows(gradient_l, 0, width), gradient_u, rows(lower, 0, width), upper)
         gradient = cat_op(head, rest, dim=head.ndim - 2)
     else:
@@ -193,6 +193,9 @@ def lu_solve_factored(LU, pivots, B, *, left=True, adjoint=False, out=None):
         )
     permutation, lower, upper = lu_unpack(LU, pivots)
     right = B if left else swap_last(B)
+    # X A = B is Aᵀ Xᵀ = Bᵀ, X Aᴴ = B is conj(A) Xᵀ = Bᵀ.
+    if adjoint:
+        lower, upper = conjugate(lower), conjugate(upper)
     if adjoint != (not left):  # Aᵀ X = B: Uᵀ Lᵀ Pᵀ X = B
         result = mm(permutation, solve(swap_last(lower), solve(swap_last(upper), right)))
     else:

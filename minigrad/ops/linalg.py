@@ -219,7 +219,7 @@ def dot(input, tensor):
 
 @function(method=True, out=True)
 def vdot(input, other):
-    """Return the dot product of two real vectors.
+    """Return the dot product of two vectors, the first one conjugated.
 
     Source: https://docs.pytorch.org/docs/stable/generated/torch.vdot.html
 
@@ -227,7 +227,7 @@ def vdot(input, other):
     >>> mg.vdot(mg.tensor([1.0, 2.0]), mg.tensor([3.0, 4.0]))
     tensor(11.)
     """
-    return dot(input, other)
+    return dot(input.conj() if isinstance(input, Tensor) else input, other)
 
 
 @function(method=True, out=True)

@@ -10,7 +10,7 @@ from minigrad.ops.cross_entropy import reduction_name
 from minigrad.ops.define import require_tensor
 from minigrad.ops.distance import pairwise_distance
 from minigrad.ops.masked import keep_where
-from minigrad.ops.unary import inside_op, sigmoid_op, sign_op
+from minigrad.ops.unary import inside_op, sgn, sigmoid_op
 from minigrad.precision import autocasting
 from minigrad.tensor import Tensor, wrap
 
@@ -110,7 +110,7 @@ def _bce_logits(x, y, setting):
 
 
 mse_op = _fused_loss("mse_loss", _square, _of_difference(lambda d, setting: d * 2))
-l1_op = _fused_loss("l1_loss", lambda x, y, setting: abs(x - y), _of_difference(lambda d, setting: sign_op(d)))
+l1_op = _fused_loss("l1_loss", lambda x, y, setting: abs(x - y), _of_difference(lambda d, setting: sgn(d)))
 huber_op = _fused_loss("huber_loss", _huber, _of_difference(lambda d, delta: clipped(d, limit=delta)))
 bce_op = _fused_loss("binary_cross_entropy", _bce, _bce_slopes)
 bce_logits_op = _fused_loss(

@@ -6,8 +6,10 @@ from minigrad.backend import FLOAT_CODES, np, xp
 from minigrad.inplace import write_out
 from minigrad.kernels import reduction
 from minigrad.op import Op
+from minigrad.ops.complex import imag_op, real_op
 from minigrad.ops.define import require_tensor
 from minigrad.ops.masked import keep_where
+from minigrad.ops.power import sqrt_op
 from minigrad.ops.reduce import mean_op, reduced_count, reduced_dims, spread
 from minigrad.registry import function
 
@@ -44,6 +46,11 @@ var_op = Op(_var, [_var_gradient])
 std_op = Op(_std, [_std_gradient])
 
 
+def _complex(input, **given):
+    """Return the variance of complex numbers: that of the real parts and that of the imaginary parts."""
+    return var_op(real_op(input), **given) + var_op(imag_op(input), **given)
+
+
 def _arguments(name, input, dim, unbiased, correction, keepdim):
     """Return (dims, correction) of var(input, unbiased), var(input, dim, unbiased) or var(input, dim, correction=)."""
     require_tensor(name, input)
@@ -56,8 +63,6 @@ def _arguments(name, input, dim, unbiased, correction, keepdim):
     correction = 1 if correction is None else correction
     if input.array.dtype.char not in FLOAT_CODES:
         raise RuntimeError(f"{name}: only support floating point and complex dtypes, but got {input.dtype}")
-    if input.array.dtype.kind == "c" and input.requires_grad:
-        raise NotImplementedError(f"{name}(): the derivative for complex numbers is not supported; use .real and .imag")
     dims = reduced_dims(dim, input.array.ndim)
     if reduced_count(input.array.shape, dims) - correction <= 0:
         warnings.warn(
@@ -75,7 +80,10 @@ def _function(name, op, word, with_mean):
         if isinstance(dim, bool) and unbiased is not None:
             raise TypeError(f"{name}() received an invalid combination of arguments: dim is a bool")
         dims, degrees = _arguments(name, input, dim, unbiased, correction, keepdim)
-        result = op(input, dim=dims, correction=degrees, keepdim=keepdim)
+        compute = _complex if input.array.dtype.kind == "c" else op
+        result = compute(input, dim=dims, correction=degrees, keepdim=keepdim)
+        if compute is _complex and op is std_op:
+            result = sqrt_op(result)
         if with_mean:
             result = (result, mean_op(input, dim=dims, keepdim=keepdim))
         return result if out is None else write_out(out, result, name)

@@ -145,7 +145,8 @@ def renorm(input, p, dim, maxnorm):
         raise RuntimeError(f"renorm: input needs at least 2 dimensions, got {ndim} dimensions")
     kept = reduced_dims(dim, ndim)[0]
     others = tuple(axis for axis in range(ndim) if axis != kept)
-    size = norm_op(input, p=float(p), dim=others, keepdim=True)
+    sizes = input.abs() if input.array.dtype.kind == "c" else input
+    size = norm_op(sizes, p=float(p), dim=others, keepdim=True)
     factor = maxnorm / (size + 1e-7)
     too_long = size > maxnorm
     return input * (keep_where(factor, too_long) + (~too_long).to(input.dtype))

@@ -135,7 +135,7 @@ def pow(input, exponent, *, out=None):
 
 @function(method=True)
 def float_power(input, exponent, *, out=None):
-    """Return input ** exponent computed in float64 whatever the inputs' dtypes.
+    """Return input ** exponent computed in float64 (or complex128) whatever the inputs' dtypes.
 
     Source: https://docs.pytorch.org/docs/stable/generated/torch.float_power.html
 
@@ -143,7 +143,8 @@ def float_power(input, exponent, *, out=None):
     >>> mg.float_power(mg.tensor([2, 4]), -1)
     tensor([0.5000, 0.2500], dtype=minigrad.float64)
     """
-    double = np.dtype(np.float64)
+    values = [value.array if isinstance(value, Tensor) else value for value in (input, exponent)]
+    double = np.dtype(np.complex128 if any(np.iscomplexobj(value) for value in values) else np.float64)
     operands = [cast(value, dtype=double) if isinstance(value, Tensor) else value for value in (input, exponent)]
     operands = [float(value) if isinstance(value, (bool, int)) else value for value in operands]
     return pow(*operands, out=out)
@@ -159,11 +160,13 @@ def float_power_(self, exponent):
     >>> mg.tensor([1.0, 2.0], dtype=mg.float64).float_power_(2)
     tensor([1., 4.], dtype=minigrad.float64)
     """
-    if self.array.dtype != np.float64:
+    result = float_power(self, exponent)
+    if self.array.dtype != result.array.dtype:
         raise RuntimeError(
-            f"the base given to float_power_ has dtype {self.dtype} but the operation's result requires dtype float64"
+            f"the base given to float_power_ has dtype {self.dtype} but the operation's result requires dtype "
+            f"{result.dtype}"
         )
-    return assign(self, float_power(self, exponent), "float_power_")
+    return assign(self, result, "float_power_")
 
 
 unary_function(square_op, "square", "Return input * input.", ("mg.square(mg.tensor([-2.0, 3.0]))", "tensor([4., 9.])"))

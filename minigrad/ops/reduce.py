@@ -221,8 +221,8 @@ def _logsumexp(x, *, dim, keepdim):
     if not x.size:
         return xp(x).log(x.sum(axis=dim, keepdims=keepdim))
     module, wide = xp(x), x.astype(np.float32) if x.dtype.char == "e" else x
-    top = wide.max(axis=dim, keepdims=True)
-    top = module.where(module.isinf(top), 0, top).astype(wide.dtype)
+    top = wide.real.max(axis=dim, keepdims=True)
+    top = module.where(module.isinf(top), 0, top).astype(wide.real.dtype)
     out = module.log(module.exp(wide - top).sum(axis=dim, keepdims=True)) + top
     out = out.astype(x.dtype, copy=False)
     return out if keepdim else out.reshape(reduction.dropped_shape(x.shape, dim))

@@ -3,7 +3,7 @@
 import math
 
 from minigrad.backend import REAL_CODES, np, xp
-from minigrad.inplace import write_out
+from minigrad.inplace import assign, write_out
 from minigrad.kernels import activation as kernels
 from minigrad.op import Op
 from minigrad.ops.complex import conj_op, real_op
@@ -197,6 +197,25 @@ for _name, _original in [
     ("arctanh", "atanh"), ("negative", "neg"), ("absolute", "abs"), ("fix", "trunc"),
 ]:  # fmt: skip
     alias(_name, _original, inplace=True)
+
+
+@function(method=True, name="abs_")
+def _abs_in_place(input):
+    """In-place variant of abs: writes the result into this tensor and returns it; RuntimeError for complex ones.
+
+    Source: https://docs.pytorch.org/docs/stable/generated/torch.Tensor.abs_.html
+
+    >>> import minigrad as mg
+    >>> mg.tensor([-1.0]).abs_()
+    tensor([1.])
+    """
+    require_tensor("abs_", input)
+    if input.array.dtype.kind == "c":
+        raise RuntimeError("In-place abs is not supported for complex tensors.")
+    return assign(input, abs_op(input), "abs_")
+
+
+alias("absolute_", "abs_")
 
 
 @function(method=True)
