@@ -1,6 +1,6 @@
 """Comparisons and logic: their results are bools and have no gradient."""
 
-from minigrad.backend import FLOAT_CODES, np, xp
+from minigrad.backend import FLOAT_CODES, REAL_CODES, np, xp
 from minigrad.op import Op
 from minigrad.ops.define import alias, binary_function, require_tensor, unary_function
 from minigrad.registry import function

@@ -52,7 +52,7 @@ eig_op = Op(_eig, joint=_eig_gradient, name="eig")
 
 def _check(name, a):
     check_floating(name, a, square=True)
-    if a.array.dtype.char == "e":
+    if a.array.dtype.char in "eE":
         raise RuntimeError(f"{name}: Low precision dtypes not supported. Got {a.dtype}; use float32 or float64")
     if not bool(xp(a.array).isfinite(a.array).all()):
         raise kernels.LinAlgError(f"{name}: input tensor should not contain infs or NaNs.")
@@ -98,7 +98,7 @@ def ldl_factor_ex(A, *, hermitian=False, check_errors=False, out=None):
     tensor(1, dtype=minigrad.int32)
     """
     check_floating("linalg.ldl_factor_ex", A, square=True)
-    if A.array.dtype.char == "e":
+    if A.array.dtype.char in "eE":
         raise RuntimeError(f"linalg.ldl_factor_ex: Low precision dtypes not supported. Got {A.dtype}; use float32")
     parts = [wrap(part) for part in ldl.factor(A.array, hermitian and A.array.dtype.kind == "c")]
     if check_errors and bool((parts[2] != 0).any()):

@@ -44,8 +44,8 @@ weigh_inner = Op(
 def _floating(name, x):
     """Return the tensor, integers as the default floating type; TypeError or RuntimeError for what can't be used."""
     require_tensor(name, x)
-    if x.array.dtype.char == "e":
-        raise RuntimeError(f"{name}: Unsupported dtype Half; convert with .float()")
+    if x.array.dtype.char in "eE":
+        raise RuntimeError(f"{name}: Unsupported dtype {x.dtype}; convert with .float()")
     return x if x.array.dtype.char in FLOAT_CODES else cast(x, dtype=default_float())
 
 

@@ -2,7 +2,7 @@
 
 import math
 
-from minigrad.backend import np, xp
+from minigrad.backend import REAL_CODES, np, xp
 from minigrad.inplace import write_out
 from minigrad.ops.arguments import dims_of
 from minigrad.ops.define import require_tensor
@@ -173,7 +173,7 @@ def hash_tensor(input, dim=(), *, keepdim=False, mode=0, out=None):
         raise RuntimeError(f"hash_tensor: unknown mode {mode}; there is 0")
     if x.dtype.kind == "c":
         raise RuntimeError("hash_tensor: not implemented for complex tensors; use view_as_real()")
-    wide = x.astype(np.float64 if x.dtype.kind == "f" else np.uint64 if x.dtype.kind in "ub" else np.int64)
+    wide = x.astype(np.float64 if x.dtype.char in REAL_CODES else np.uint64 if x.dtype.kind in "ub" else np.int64)
     dims = dims_of(dim, x.ndim) if dim not in ((), None) else range(x.ndim)
     dims = dims if x.ndim else ()
     out_array = wide.view(np.uint64)

@@ -32,7 +32,7 @@ def test_precision_is_kept():
     "call, error, message",
     [
         (lambda: mg.fft.fft([1.0]), TypeError, "must be Tensor"),
-        (lambda: mg.fft.fft(mg.ones(2).half()), RuntimeError, "Unsupported dtype Half"),
+        (lambda: mg.fft.fft(mg.ones(2).half()), RuntimeError, "Unsupported dtype"),
         (lambda: mg.fft.rfft(mg.ones(2, dtype=mg.complex64)), RuntimeError, "expects a real input"),
         (lambda: mg.fft.fft(mg.ones(2), 0), RuntimeError, "Invalid number of data points"),
         (lambda: mg.fft.irfft(mg.ones(1)), RuntimeError, "Invalid number of data points"),
