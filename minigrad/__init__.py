@@ -83,8 +83,8 @@ globals().update(_FUNCTIONS)  # every public function registered in ops/
 # What is imported when it is first asked for, so that `import minigrad` is quick: submodules, and functions of theirs.
 _MODULES_ON_DEMAND = (
     "__config__", "amp", "compiler", "cpu", "distributed", "distributions", "fft", "func", "hub", "jit",
-    "multiprocessing", "onnx", "overrides", "profiler", "recipes", "serialization", "signal", "types", "version",
-    "vision",
+    "multiprocessing", "onnx", "overrides", "profiler", "recipes", "serialization", "signal", "testing",
+    "types", "version", "vision",
 )  # fmt: skip
 _SETTINGS = (
     "are_deterministic_algorithms_enabled", "compiled_with_cxx11_abi", "get_deterministic_debug_mode",

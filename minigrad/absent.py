@@ -131,11 +131,21 @@ ABSENT = {
 }
 
 
+_INTERNAL = "it is a part of PyTorch's inside; use the public function of that meaning"
+# How names begin -> why they are absent.
+_BEGINNINGS = {
+    **_each("cudnn_ miopen_ mkldnn_ fbgemm_ batch_norm_ native_ sym_ import_ir parse_ Script Lite Logger", _INTERNAL),
+    **_each("quantized_ q_ fake_quantize_ fused_moving empty_quantized choose_qparams int_repr", _QUANTIZED),
+    **_each("uint int bit", "NumPy has no such type; use int8 or uint8"),
+}
+
+
 def reason_of(path):
     """Return why torch.PATH, or the module that would hold it, is absent and what to use; None for no known reason."""
+    first = next((why for beginning, why in _BEGINNINGS.items() if path.startswith(beginning)), None)
     while path and path not in ABSENT:
         path = path.rpartition(".")[0]
-    return ABSENT.get(path)
+    return ABSENT.get(path, first)
 
 
 def explain(name, owner="minigrad"):
