@@ -133,7 +133,7 @@ def export(
     onnx = _library()
     example = _Example(model, args, kwargs, input_names)
     sizes = example.sizes(dynamic_axes, dynamic_shapes)
-    with _mode(model, TrainingMode(training)):
+    with _Mode(model, TrainingMode(training)):
         trace = _trace(model, example, sizes, folding=do_constant_folding and export_params)
     graph = Graph(trace, sizes, opset)
     program = _program(onnx, graph, example, sizes, output_names, export_params, keep_initializers_as_inputs)
@@ -268,7 +268,7 @@ class _Example:
         return tree_map_only(Tensor, lambda tensor: next(others), (self.args, self.kwargs))
 
 
-class _mode:  # noqa: N801
+class _Mode:
     """Let a model be in a mode, and be as it was afterwards: its modes and its buffers."""
 
     def __init__(self, model, training):
@@ -436,7 +436,7 @@ def _verify(model, example, program, training):
     needed = {one.name for one in session.get_inputs()}
     feeds = {name: tensor.numpy(force=True) for name, tensor in zip(example.names, example.tensors, strict=True)}
     found = session.run(None, {name: array for name, array in feeds.items() if name in needed})
-    with _mode(model, training), no_grad():
+    with _Mode(model, training), no_grad():
         wanted = leaves(model(*example.args, **example.kwargs), Tensor)
     for info, one, tensor in zip(session.get_outputs(), found, wanted, strict=True):
         array = tensor.numpy(force=True)
