@@ -32,7 +32,7 @@ FIRST = [
 INTERNAL = {
     f"minigrad.{name}"
     for name in (
-        "absent backend compat engine inplace kernels op operands ops printing registry rules summary tensor "
+        "absent backend compat engine inplace kernels op operands ops precision printing registry rules summary tensor "
         "typeinfo variable version"
     ).split()
 }

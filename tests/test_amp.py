@@ -247,6 +247,12 @@ def test_the_older_names_warn():
         mg.cuda.amp.autocast(enabled=False)
     with pytest.warns(FutureWarning, match=r"use `torch.amp.GradScaler\('cuda', args...\)`"):
         assert not mg.cuda.amp.GradScaler(enabled=False).is_enabled()
+    with pytest.warns(FutureWarning, match=r"use `torch.amp.autocast\('cpu', args...\)`"):
+        chosen = mg.cpu.amp.autocast(dtype=HALF)
+    with chosen:
+        assert mg.get_autocast_dtype("cpu") == HALF and mg.is_autocast_enabled("cpu")
+    with pytest.warns(FutureWarning, match="GradScaler"):
+        assert mg.cpu.amp.GradScaler().is_enabled()
     with pytest.warns(FutureWarning, match="custom_fwd"):
         mg.cuda.amp.custom_fwd(lambda ctx: None)
     with pytest.warns(FutureWarning, match="custom_bwd"):

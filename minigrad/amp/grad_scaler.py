@@ -284,8 +284,8 @@ def _unscaled(optimizer, factor, allow_float16=False):
         array, home = gradient.array, gradient.device
         if home not in found:
             found[home] = full((), 0.0, dtype=np.dtype(np.float32), device=home)
-        if not bool(xp(array).isfinite(array).all()):
-            found[home].fill_(1.0)
+        module, flag = xp(array), found[home].array
+        module.maximum(flag, ~module.isfinite(array).all(), out=flag)  # nothing waits for a GPU here
         if factor != 1.0:
             array *= factor
             touch(array)

@@ -11,6 +11,8 @@ import warnings
 import numpy as np
 import torch
 
+from minigrad.backend import has_bfloat16
+
 DTYPE_NAMES = (
     "float64",
     "float32",
@@ -108,7 +110,7 @@ class Converter:
         if isinstance(value, torch.dtype):
             if self.module is torch:
                 return value
-            if value is torch.complex32:
+            if value is torch.complex32 or (value is torch.bfloat16 and not has_bfloat16()):
                 raise Unsupported(f"dtype {value}")
             return self.attribute(dtype_name(value))
         if isinstance(value, torch.device):

@@ -1,6 +1,9 @@
 """torch.cpu: the names that torch.cuda has too, for code that is written for either; operations are done at once."""
 
 import contextlib
+import importlib
+
+from minigrad.absent import explain
 
 
 def is_available():
@@ -36,3 +39,9 @@ def current_stream(device=None):
 def stream(stream):
     """Return a ``with`` block without effect: the CPU has one stream."""
     return contextlib.nullcontext(stream)
+
+
+def __getattr__(name):
+    if name == "amp":
+        return importlib.import_module("minigrad.cpu.amp")
+    raise AttributeError(explain(name, __name__))
