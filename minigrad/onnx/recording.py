@@ -269,9 +269,8 @@ def record(model, args, kwargs, *, named, folding):
     if not found:
         raise OnnxExporterError(f"onnx.export: the model returned no tensor, but {type(result).__name__}")
     trace.outputs = [recorder.value_of(tensor) for tensor in found]
-    for value in trace.values:
-        if value.kind in ("parameter", "constant"):
-            value.array = to_numpy(value.array)
+    for value in trace.values:  # results are not needed any more
+        value.array = to_numpy(value.array) if value.kind in ("parameter", "constant") else None
     return trace
 
 
