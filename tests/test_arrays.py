@@ -225,3 +225,12 @@ def test_a_module_in_a_notebook():
     assert Text(frozen._repr_html_()).text.endswith("9 parameters, 9 frozen")
     many = nn.ModuleList([nn.Linear(1, 1) for _ in range(700)])
     assert "… and 200 more" in Text(many._repr_html_()).text or "… and 201 more" in Text(many._repr_html_()).text
+
+
+def test_layers_are_imported_from_pytorchs_paths_too():
+    from minigrad.nn.modules import Conv2d
+    from minigrad.nn.modules.adaptive import AdaptiveLogSoftmaxWithLoss
+
+    assert Conv2d is nn.Conv2d and AdaptiveLogSoftmaxWithLoss is nn.AdaptiveLogSoftmaxWithLoss
+    with pytest.raises(AttributeError):
+        _ = nn.modules.functional_things

@@ -1,6 +1,10 @@
 """What all distributions share."""
 
+import warnings
+
 from minigrad.autograd import no_grad
+from minigrad.backend import float_limits
+from minigrad.distributions import constraints
 from minigrad.registry import FUNCTIONS
 from minigrad.tensor import Size, Tensor
 
@@ -18,6 +22,31 @@ def as_parameters(*values):
     return FUNCTIONS["broadcast_tensors"](*tensors)
 
 
+def eps_of(x):
+    """Return the distance from 1 to the next number of a tensor's dtype."""
+    return float(float_limits(x.dtype).eps)
+
+
+def inner(x):
+    """Return probabilities kept off 0 and 1, so that their logarithms are finite."""
+    return x.clamp(eps_of(x), 1 - eps_of(x))
+
+
+def uniform_like(x, shape):
+    """Return uniform numbers strictly between 0 and 1 of x's dtype and device."""
+    return FUNCTIONS["rand"](shape, dtype=x.dtype, device=x.device).clamp(min=float(float_limits(x.dtype).tiny))
+
+
+def normal_like(x, shape):
+    """Return standard normal numbers of x's dtype and device."""
+    return FUNCTIONS["randn"](shape, dtype=x.dtype, device=x.device)
+
+
+def sum_last(x, dims):
+    """Return x summed over its last dimensions."""
+    return x.flatten(-dims).sum(-1) if dims else x
+
+
 class Distribution:
     """Base of all distributions: a batch of them, of shape batch_shape, each over events of shape event_shape.
 
@@ -26,12 +55,30 @@ class Distribution:
     """
 
     has_rsample = False
+    has_enumerate_support = False
     _validate_args = True
+    arg_constraints = {}
 
     def __init__(self, batch_shape=(), event_shape=(), validate_args=None):
         self._batch_shape, self._event_shape = Size(batch_shape), Size(event_shape)
         if validate_args is not None:
             self._validate_args = validate_args
+        if self._validate_args:
+            for name, constraint in self.arg_constraints.items():
+                value = self.__dict__.get(name)
+                if isinstance(value, Tensor) and not constraint.check(value.detach()).all():
+                    raise ValueError(
+                        f"Expected parameter {name} (Tensor of shape {tuple(value.shape)}) of distribution "
+                        f"{type(self).__name__} to satisfy the constraint {constraint}, but found invalid "
+                        f"values:\n{value}"
+                    )
+
+    @staticmethod
+    def set_default_validate_args(value):
+        """Set whether distributions made from now on check parameters and values."""
+        if value not in (True, False):
+            raise ValueError(f"set_default_validate_args takes True or False, but got {value!r}")
+        Distribution._validate_args = value
 
     @property
     def batch_shape(self):
@@ -48,10 +95,32 @@ class Distribution:
         """Standard deviation."""
         return self.variance.sqrt()
 
+    def expand(self, batch_shape, _instance=None):
+        """Return the distribution with its batch expanded to a shape."""
+        batch_shape = Size(batch_shape)
+        new = object.__new__(type(self))
+        new.__dict__.update(self.__dict__)
+        for name, value in self.__dict__.items():
+            if isinstance(value, Distribution):
+                extra = tuple(value.batch_shape)[len(self.batch_shape) :]
+                new.__dict__[name] = value.expand((*batch_shape, *extra))
+            elif isinstance(value, Tensor):
+                kept = self.arg_constraints[name].event_dim if name in self.arg_constraints else 0
+                event = tuple(value.shape)[value.dim() - kept :]
+                if name != "temperature":
+                    new.__dict__[name] = value.expand((*batch_shape, *event))
+        new._batch_shape = batch_shape
+        return new
+
     def sample(self, sample_shape=()):
         """Return samples of shape sample_shape + batch_shape + event_shape; no gradient flows through them."""
         with no_grad():
             return self.rsample(sample_shape)
+
+    def sample_n(self, n):
+        """Return n samples; deprecated by sample((n,))."""
+        warnings.warn("sample_n will be deprecated. Use .sample((n,)) instead", UserWarning, stacklevel=2)
+        return self.sample(Size((n,)))
 
     def rsample(self, sample_shape=()):
         """Return samples through which gradients flow to the parameters; NotImplementedError if there are none."""
@@ -61,33 +130,56 @@ class Distribution:
         """Return the logarithm of the density, or probability, of a value."""
         raise NotImplementedError(f"{type(self).__name__}.log_prob")
 
+    def cdf(self, value):
+        """Return the probability of being at most value."""
+        raise NotImplementedError(f"{type(self).__name__}.cdf")
+
+    def icdf(self, value):
+        """Return the value that is not exceeded with the given probability."""
+        raise NotImplementedError(f"{type(self).__name__}.icdf")
+
     def entropy(self):
         """Return the entropy in nats."""
         raise NotImplementedError(f"{type(self).__name__}.entropy")
+
+    def enumerate_support(self, expand=True):
+        """Return all values a discrete distribution can have, along a first dimension."""
+        raise NotImplementedError(f"{type(self).__name__}.enumerate_support")
 
     def perplexity(self):
         """Return exp(entropy)."""
         return self.entropy().exp()
 
+    def _enumerated(self, values, expand):
+        """Return values along a first dimension in front of the batch's."""
+        values = values.reshape((-1,) + (1,) * len(self.batch_shape))
+        return values.expand((-1, *self.batch_shape)) if expand else values
+
     def _extended_shape(self, sample_shape=()):
         return Size(tuple(sample_shape) + tuple(self._batch_shape) + tuple(self._event_shape))
 
-    def _check_parameter(self, name, value, allowed, what):
-        """ValueError unless ``allowed`` (a bool tensor) is true everywhere."""
-        if self._validate_args and not allowed.all():
-            raise ValueError(
-                f"Expected parameter {name} (Tensor of shape {tuple(value.shape)}) of distribution "
-                f"{type(self).__name__} to satisfy the constraint {what}, but found invalid values:\n{value}"
-            )
-
-    def _check_value(self, value, allowed, what):
-        """ValueError for a value that is no tensor, or outside the support."""
+    def _check_value(self, value):
+        """ValueError for a value that is no tensor, has another shape, or lies outside the support."""
+        if not self._validate_args:
+            return
         if not isinstance(value, Tensor):
             raise ValueError("The value argument to log_prob must be a Tensor")
-        if not allowed(value).all():
+        events = len(self._event_shape)
+        if tuple(value.shape[value.dim() - events :]) != tuple(self._event_shape):
             raise ValueError(
-                f"Expected value argument (Tensor of shape {tuple(value.shape)}) to be within the support ({what}) of "
-                f"the distribution {type(self).__name__}, but found invalid values:\n{value}"
+                f"The right-most size of value must match event_shape: {value.size()} vs {self._event_shape}."
+            )
+        expected = (*self._batch_shape, *self._event_shape)
+        for given, own in zip(reversed(value.shape), reversed(expected), strict=False):
+            if given != own and 1 not in (given, own):
+                raise ValueError(
+                    "Value is not broadcastable with batch_shape+event_shape: "
+                    f"{tuple(value.shape)} vs {tuple(expected)}."
+                )
+        if not self.support.check(value.detach()).all():
+            raise ValueError(
+                f"Expected value argument (Tensor of shape {tuple(value.shape)}) to be within the support "
+                f"({self.support}) of the distribution {type(self).__name__}, but found invalid values:\n{value}"
             )
 
     def __repr__(self):
@@ -97,8 +189,6 @@ class Distribution:
                 value = self.__dict__[name]
                 parts.append(f"{name}: {value if value.numel() == 1 else value.size()}")
         return f"{type(self).__name__}({', '.join(parts)})"
-
-    arg_constraints = {}
 
 
 class Independent(Distribution):
@@ -128,6 +218,11 @@ class Independent(Distribution):
     mode = property(lambda self: self.base_dist.mode)
     variance = property(lambda self: self.base_dist.variance)
 
+    @property
+    def support(self):
+        """What values can be."""
+        return constraints.independent(self.base_dist.support, self.reinterpreted_batch_ndims)
+
     def sample(self, sample_shape=()):
         """Return samples of the base distribution."""
         return self.base_dist.sample(sample_shape)
@@ -138,9 +233,7 @@ class Independent(Distribution):
 
     def summed(self, x):
         """Return x summed over the dimensions of an event."""
-        for _ in range(self.reinterpreted_batch_ndims):
-            x = x.sum(-1)
-        return x
+        return sum_last(x, self.reinterpreted_batch_ndims)
 
     def log_prob(self, value):
         """Return the sum of the base distribution's log-probabilities."""

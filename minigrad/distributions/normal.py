@@ -2,8 +2,8 @@
 
 import math
 
-from minigrad.distributions.distribution import Distribution, as_parameters
-from minigrad.registry import FUNCTIONS
+from minigrad.distributions import constraints
+from minigrad.distributions.distribution import Distribution, as_parameters, normal_like
 
 
 class Normal(Distribution):
@@ -18,14 +18,13 @@ class Normal(Distribution):
     tensor(-1.6121)
     """
 
-    arg_constraints = {"loc": "Real()", "scale": "GreaterThan(lower_bound=0.0)"}
+    arg_constraints = {"loc": constraints.real, "scale": constraints.positive}
+    support = constraints.real
     has_rsample = True
 
     def __init__(self, loc, scale, validate_args=None):
         self.loc, self.scale = as_parameters(loc, scale)
         super().__init__(self.loc.shape, validate_args=validate_args)
-        self._check_parameter("loc", self.loc, self.loc == self.loc, self.arg_constraints["loc"])
-        self._check_parameter("scale", self.scale, self.scale > 0, self.arg_constraints["scale"])
 
     mean = property(lambda self: self.loc)
     mode = property(lambda self: self.loc)
@@ -34,13 +33,11 @@ class Normal(Distribution):
 
     def rsample(self, sample_shape=()):
         """Return loc + scale times standard normal noise: gradients flow to both."""
-        noise = FUNCTIONS["randn"](self._extended_shape(sample_shape), dtype=self.loc.dtype, device=self.loc.device)
-        return self.loc + noise * self.scale
+        return self.loc + normal_like(self.loc, self._extended_shape(sample_shape)) * self.scale
 
     def log_prob(self, value):
         """Return the logarithm of the density."""
-        if self._validate_args:
-            self._check_value(value, lambda x: x == x, "Real()")
+        self._check_value(value)
         return -((value - self.loc) ** 2) / (2 * self.scale**2) - self.scale.log() - math.log(math.sqrt(2 * math.pi))
 
     def cdf(self, value):

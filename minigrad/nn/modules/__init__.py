@@ -8,6 +8,7 @@ from minigrad.nn.module import Module
 # PyTorch's module -> the module here; several of PyTorch's can be one here.
 _PATHS = {
     "activation": "activation",
+    "adaptive": "adaptive",
     "batchnorm": "normalization",
     "channelshuffle": "upsampling",
     "container": "container",
