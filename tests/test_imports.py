@@ -14,7 +14,7 @@ LAYERS = (
     ("version", "absent"),
     ("backend",),
     ("kernels",),
-    ("printing", "html"),
+    ("printing", "html", "typeinfo"),
     ("tensor",),
     ("variable",),
     ("engine",),
