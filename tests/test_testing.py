@@ -53,8 +53,9 @@ def test_arguments():
         assert_close(X, X, rtol=1)
     with pytest.raises(TypeError):
         assert_close(X, 1.0)
-    assert_allclose(X, [1, 2, 3])
-    with pytest.raises(AssertionError):
+    with pytest.warns(FutureWarning, match="assert_close"):
+        assert_allclose(X, [1, 2, 3])
+    with pytest.warns(FutureWarning), pytest.raises(AssertionError):
         assert_allclose(X, [1, 2, 4])
 
 
