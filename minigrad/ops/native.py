@@ -1,4 +1,7 @@
-"""Functions as PyTorch's C++ library has them: reductions are numbers (0 none, 1 mean, 2 sum), weights lie in lists."""
+"""Functions as PyTorch's C++ library has them: reductions are numbers (0 none, 1 mean, 2 sum), weights lie in lists.
+
+PyTorch declares 1 as the reductions' default, but its parser of arguments reads the word as 0; so do these.
+"""
 
 import math
 
@@ -27,8 +30,8 @@ def _reduction(name, number):
 
 
 # ---------------------------------------------------------------------- losses
-def kl_div(input, target, reduction=1, *, log_target=False):
-    """Return nn.functional.kl_div with a numbered reduction (0 none, 1 mean, 2 sum).
+def kl_div(input, target, reduction=0, *, log_target=False):
+    """Return nn.functional.kl_div with a numbered reduction: 0 none (default), 1 mean, 2 sum.
 
     Source: https://docs.pytorch.org/docs/stable/generated/torch.nn.functional.kl_div.html
 
@@ -43,7 +46,7 @@ def kl_div(input, target, reduction=1, *, log_target=False):
 
 
 def poisson_nll_loss(input, target, log_input, full, eps, reduction):
-    """Return nn.functional.poisson_nll_loss with a numbered reduction (0 none, 1 mean, 2 sum).
+    """Return nn.functional.poisson_nll_loss with a numbered reduction: 0 none (default), 1 mean, 2 sum.
 
     Source: https://docs.pytorch.org/docs/stable/generated/torch.nn.functional.poisson_nll_loss.html
 
@@ -55,8 +58,8 @@ def poisson_nll_loss(input, target, log_input, full, eps, reduction):
     return loss.poisson_nll_loss(input, target, log_input, full, None, eps, None, reduction)
 
 
-def cosine_embedding_loss(input1, input2, target, margin=0.0, reduction=1):
-    """Return nn.functional.cosine_embedding_loss with a numbered reduction (0 none, 1 mean, 2 sum).
+def cosine_embedding_loss(input1, input2, target, margin=0.0, reduction=0):
+    """Return nn.functional.cosine_embedding_loss with a numbered reduction: 0 none (default), 1 mean, 2 sum.
 
     Source: https://docs.pytorch.org/docs/stable/generated/torch.nn.functional.cosine_embedding_loss.html
 
@@ -68,20 +71,20 @@ def cosine_embedding_loss(input1, input2, target, margin=0.0, reduction=1):
     return loss.cosine_embedding_loss(input1, input2, target, margin, None, None, reduction)
 
 
-def hinge_embedding_loss(input, target, margin=1.0, reduction=1):
-    """Return nn.functional.hinge_embedding_loss with a numbered reduction (0 none, 1 mean, 2 sum).
+def hinge_embedding_loss(input, target, margin=1.0, reduction=0):
+    """Return nn.functional.hinge_embedding_loss with a numbered reduction: 0 none (default), 1 mean, 2 sum.
 
     Source: https://docs.pytorch.org/docs/stable/generated/torch.nn.functional.hinge_embedding_loss.html
 
     >>> import minigrad as mg
     >>> mg.hinge_embedding_loss(mg.tensor([0.25]), mg.tensor([-1.0]))
-    tensor(0.7500)
+    tensor([0.7500])
     """
     return loss.hinge_embedding_loss(input, target, margin, None, None, _reduction("hinge_embedding_loss", reduction))
 
 
-def margin_ranking_loss(input1, input2, target, margin=0.0, reduction=1):
-    """Return nn.functional.margin_ranking_loss with a numbered reduction (0 none, 1 mean, 2 sum).
+def margin_ranking_loss(input1, input2, target, margin=0.0, reduction=0):
+    """Return nn.functional.margin_ranking_loss with a numbered reduction: 0 none (default), 1 mean, 2 sum.
 
     Source: https://docs.pytorch.org/docs/stable/generated/torch.nn.functional.margin_ranking_loss.html
 
@@ -93,34 +96,34 @@ def margin_ranking_loss(input1, input2, target, margin=0.0, reduction=1):
     return loss.margin_ranking_loss(input1, input2, target, margin, None, None, reduction)
 
 
-def triplet_margin_loss(anchor, positive, negative, margin=1.0, p=2, eps=1e-06, swap=False, reduction=1):
-    """Return nn.functional.triplet_margin_loss with a numbered reduction (0 none, 1 mean, 2 sum).
+def triplet_margin_loss(anchor, positive, negative, margin=1.0, p=2, eps=1e-06, swap=False, reduction=0):
+    """Return nn.functional.triplet_margin_loss with a numbered reduction: 0 none (default), 1 mean, 2 sum.
 
     Source: https://docs.pytorch.org/docs/stable/generated/torch.nn.functional.triplet_margin_loss.html
 
     >>> import minigrad as mg
     >>> mg.triplet_margin_loss(mg.zeros(1, 2), mg.zeros(1, 2), mg.zeros(1, 2))
-    tensor(1.)
+    tensor([1.])
     """
     reduction = _reduction("triplet_margin_loss", reduction)
     return loss.triplet_margin_loss(anchor, positive, negative, margin, p, eps, swap, None, None, reduction)
 
 
-def binary_cross_entropy_with_logits(input, target, weight=None, pos_weight=None, reduction=1):
-    """Return nn.functional.binary_cross_entropy_with_logits with a numbered reduction (0 none, 1 mean, 2 sum).
+def binary_cross_entropy_with_logits(input, target, weight=None, pos_weight=None, reduction=0):
+    """Return nn.functional.binary_cross_entropy_with_logits with a numbered reduction: 0 none (default), 1 mean, 2 sum.
 
     Source: https://docs.pytorch.org/docs/stable/generated/torch.nn.functional.binary_cross_entropy_with_logits.html
 
     >>> import minigrad as mg
-    >>> mg.binary_cross_entropy_with_logits(mg.zeros(2), mg.ones(2))
+    >>> mg.binary_cross_entropy_with_logits(mg.zeros(2), mg.ones(2), reduction=1)
     tensor(0.6931)
     """
     reduction = _reduction("binary_cross_entropy_with_logits", reduction)
     return loss.binary_cross_entropy_with_logits(input, target, weight, None, None, reduction, pos_weight)
 
 
-def ctc_loss(log_probs, targets, input_lengths, target_lengths, blank=0, reduction=1, zero_infinity=False):
-    """Return nn.functional.ctc_loss with a numbered reduction (0 none, 1 mean, 2 sum).
+def ctc_loss(log_probs, targets, input_lengths, target_lengths, blank=0, reduction=0, zero_infinity=False):
+    """Return nn.functional.ctc_loss with a numbered reduction: 0 none (default), 1 mean, 2 sum.
 
     Source: https://docs.pytorch.org/docs/stable/generated/torch.nn.functional.ctc_loss.html
 
@@ -140,7 +143,7 @@ def embedding_bag(
     """Return (bags, bag of each index, size of each bag, indices of the largest) as nn.functional.embedding_bag's bags.
 
     Arguments: weight (rows, D), indices (N,), offsets (B,), mode (0 sum, 1 mean, 2 max) and those of
-    nn.functional.embedding_bag. The last result is (B, D) for mode 2, else zeros (B,).
+    nn.functional.embedding_bag. The last result is (B, D) for mode 2, the sizes for mode 1, else zeros (B,).
     Source: https://docs.pytorch.org/docs/stable/generated/torch.nn.functional.embedding_bag.html
 
     >>> import minigrad as mg
@@ -165,7 +168,7 @@ def embedding_bag(
             rows = index[(bag == position) & counted]
             if rows.size:
                 largest[position] = rows[weight.array[rows].argmax(axis=0)]
-    return out, wrap(bag), wrap(sizes), wrap(largest)
+    return out, wrap(bag), wrap(sizes), wrap(sizes.copy() if mode == 1 else largest)
 
 
 def embedding_renorm_(input, indices, max_norm, norm_type):
