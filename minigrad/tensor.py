@@ -507,9 +507,10 @@ def _without_tensors(data, found):
     elif hasattr(data, "__array__"):  # of NumPy, pandas and others
         data = data if isinstance(data, np.generic) else np.asarray(data)
     if isinstance(data, (np.generic, np.ndarray)):
-        if data.dtype.kind in "biufc":
+        if data.dtype.kind in "biufc" or data.dtype.char in FLOAT_CODES:
             found.add(data.dtype)
-        return data
+        # NumPy does not mix bfloat16 with other numbers.
+        return data.astype(np.float32) if data.dtype.char in FLOAT_CODES and data.dtype.kind not in "fc" else data
     if isinstance(data, (list, tuple, range)) or (
         hasattr(data, "__len__")
         and hasattr(data, "__getitem__")

@@ -1,8 +1,9 @@
 """Arrays of other libraries: DLPack, NumPy's and CuPy's protocols."""
 
+import contextlib
 import ctypes
 
-from minigrad.backend import cupy_module, from_numpy_dtype, np
+from minigrad.backend import as_dtype, cupy_module, from_numpy_dtype, np
 from minigrad.ops.from_data import from_numpy
 from minigrad.registry import METHODS, function
 from minigrad.tensor import Tensor, as_device, wrap
@@ -16,6 +17,16 @@ _capsule_pointer = ctypes.pythonapi.PyCapsule_GetPointer
 _capsule_pointer.restype, _capsule_pointer.argtypes = ctypes.c_void_p, [ctypes.py_object, ctypes.c_char_p]
 # Where the device type stands in the structure of a capsule: DLManagedTensor, DLManagedTensorVersioned.
 _DEVICE_OFFSETS = {b"dltensor": 8, b"dltensor_versioned": 40}
+_UNSIGNED, _BFLOAT = 1, 4  # DLDataTypeCode
+
+
+def _type_code(capsule):
+    """Return the type code (one byte, 12 bytes behind the device) in the structure of a capsule, to be read or written.
+
+    NumPy knows no bfloat16: its memory goes through NumPy as unsigned integers.
+    """
+    name = _capsule_name(capsule)
+    return ctypes.c_uint8.from_address(_capsule_pointer(capsule, name) + _DEVICE_OFFSETS[name] + 12)
 
 
 class _Capsule:
@@ -66,7 +77,7 @@ def from_dlpack(ext_tensor, *, device=None, copy=None):
 
     Arguments: ext_tensor (an array of PyTorch, NumPy, JAX, CuPy, …), device (where the result is to be), copy (True: a
     copy in any case; False: ValueError where one is needed). Errors: RuntimeError for anything else, a used capsule,
-    and types that minigrad has not, such as bfloat16.
+    and types that minigrad has not, such as float8.
     Source: https://docs.pytorch.org/docs/stable/generated/torch.from_dlpack.html
 
     >>> import minigrad as mg
@@ -84,6 +95,11 @@ def from_dlpack(ext_tensor, *, device=None, copy=None):
     if capsule.device[0] not in (_CPU, _CUDA):
         raise RuntimeError(f"from_dlpack: neither the CPU nor a CUDA GPU is DLPack's device type {capsule.device[0]}")
     module = np if capsule.device[0] == _CPU else cupy_module()
+    kind = _type_code(capsule.capsule)
+    is_bfloat = kind.value == _BFLOAT
+    if is_bfloat:
+        bfloat16 = as_dtype("bfloat16").dtype
+        kind.value = _UNSIGNED
     try:
         array = module.from_dlpack(capsule)
     except RuntimeError as error:
@@ -93,6 +109,8 @@ def from_dlpack(ext_tensor, *, device=None, copy=None):
         raise ValueError("from_dlpack: tensors have no negative strides; copy the array first")
     if module is np and capsule.name == b"dltensor":  # a capsule without a version does not know of read-only memory
         array = np.asarray(_Writable(array))
+    if is_bfloat:
+        array = array.view(bfloat16)
     result = wrap(array)
     result._aliased = True
     target = result.device if device is None else as_device(device)
@@ -145,12 +163,16 @@ def _dlpack(self, *, stream=-1, max_version=None, dl_device=None, copy=None):
             arguments["stream"] = stream
     elif stream not in (None, -1):
         raise AssertionError("stream should be None on cpu.")
+    is_bfloat = source.dtype.name == "bfloat16"
+    array, capsule = source.array.view(np.uint16) if is_bfloat else source.array, None
     if max_version is not None:
-        try:
-            return source.array.__dlpack__(max_version=max_version, **arguments)
-        except TypeError:  # NumPy 2.0 knows no versions, which an exporter need not
-            pass
-    return source.array.__dlpack__(**arguments)
+        with contextlib.suppress(TypeError):  # NumPy 2.0 knows no versions, which an exporter need not
+            capsule = array.__dlpack__(max_version=max_version, **arguments)
+    if capsule is None:
+        capsule = array.__dlpack__(**arguments)
+    if is_bfloat:
+        _type_code(capsule).value = _BFLOAT
+    return capsule
 
 
 Tensor.__dlpack__ = _dlpack

@@ -169,6 +169,8 @@ m.tensor([m.ones(1), m.ones(1)])
 m.tensor([m.ones(2), m.ones(2)])
 m.tensor([m.ones((), dtype=m.float16), 1])
 m.tensor([m.ones((), dtype=m.uint8)])
+m.tensor([m.ones((), dtype=m.bfloat16)])
+m.tensor([m.ones((), dtype=m.bfloat16), 1])
 m.tensor([np.float32(1), 1.0])
 m.tensor([1.0, np.float64(1)])
 m.tensor([np.float16(1), 1])
@@ -372,6 +374,18 @@ def test_memory_outlives_its_first_owner():
     assert ours.sum().item() == theirs.sum().item() == capsule.sum().item() == 499500
 
 
-def test_bfloat16_says_what_to_do():
+def test_bfloat16_is_shared_too():
+    theirs = torch.arange(4.0).bfloat16()
+    ours = mg.from_dlpack(theirs)
+    ours[0] = 5
+    back = torch.from_dlpack(ours)
+    back[1] = 7
+    assert ours.dtype is mg.bfloat16 and back.dtype is torch.bfloat16
+    assert ours.tolist() == theirs.tolist() == [5, 7, 2, 3]
+    legacy = mg.utils.dlpack.from_dlpack(torch.utils.dlpack.to_dlpack(theirs.reshape(2, 2).t()))
+    assert legacy.tolist() == [[5, 2], [7, 3]] and legacy.dtype is mg.bfloat16
+
+
+def test_unknown_types_say_what_to_do():
     with pytest.raises(RuntimeError, match="float32"):
-        mg.from_dlpack(torch.ones(2, dtype=torch.bfloat16))
+        mg.from_dlpack(torch.ones(2).to(torch.float8_e5m2))
