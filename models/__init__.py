@@ -16,7 +16,7 @@ The weights that torchvision publishes are members of enumerations: ``models.Res
 'https://download.pytorch.org/models/resnet50-11ad3fa6.pth'
 """
 # One line per family, with its builders and classes in the file's __all__: importing it registers its networks.
-from models import segmentation, video
+from models import detection, segmentation, video
 from models.alexnet import *
 from models.convnext import *
 from models.densenet import *

@@ -89,6 +89,8 @@ def register(builder):
             model = builder(*args, **kw)
         else:
             state = _state_for(weights, progress)
+            if "trained" in signature.parameters:  # builders whose network is another one when it has weights
+                kw["trained"] = weights
             with init.paused():  # drawing the random values of VGG-16 takes longer than reading its file
                 model = builder(*args, **kw)
             fit_state(model, state, weights)
@@ -336,6 +338,8 @@ def fit_state(model, state, path):
     absent = tuple(f"{part}." for part in getattr(model, "training_parts", ()) if getattr(model, part) is None)
     state = {name: value for name, value in state.items() if not name.startswith(absent)}
     state = {new: state[old] for old, new in renamed(model, state).items()}
+    # constants that were batch norms do not count
+    state = {name: value for name, value in state.items() if name in own or not name.endswith("num_batches_tracked")}
     optional = {name for name in own if name.endswith("num_batches_tracked")}  # absent from files before PyTorch 0.4.1
     missing = [name for name in own if name not in state and name not in optional]
     unexpected = [name for name in state if name not in own]

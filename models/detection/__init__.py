@@ -1,0 +1,18 @@
+"""Networks that find objects, with torchvision's names.
+
+In training they take a list of images (C, H, W) between 0 and 1 and a list of targets, dicts of ``boxes`` (n, 4),
+``labels`` (n,) and for masks ``masks`` (n, H, W), and return a dict of losses; otherwise they return for each image a
+dict of ``boxes``, ``labels``, ``scores`` and maybe ``masks`` (n, 1, H, W).
+Source: https://docs.pytorch.org/vision/stable/models.html#object-detection
+"""
+from models.detection.faster_rcnn import *
+from models.detection.mask_rcnn import *
+
+
+def __getattr__(name):
+    """Enumerations of published weights are made when first asked for."""
+    from models import published
+
+    if name.endswith("_Weights") and name in published.names():
+        return published.enumeration(name)
+    raise AttributeError(f"module 'models.detection' has no attribute {name!r}")

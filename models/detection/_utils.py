@@ -1,0 +1,117 @@
+"""Boxes as offsets to others, the matching of boxes with objects, and the sampling of both kinds."""
+import math
+
+import minigrad
+
+MOST = math.log(1000.0 / 16)  # of the logarithm by which a box is enlarged
+
+
+class BoxCoder:
+    """Boxes as offsets of centre and logarithms of size, relative to other boxes.
+
+    Args:
+        weights: factors of the four numbers.
+        bbox_xform_clip: the most that a logarithm may be.
+
+    >>> coder = BoxCoder((1.0, 1.0, 1.0, 1.0))
+    >>> anchor, box = minigrad.tensor([[0.0, 0.0, 2.0, 2.0]]), minigrad.tensor([[1.0, 1.0, 3.0, 5.0]])
+    >>> coder.encode([box], [anchor])[0]
+    tensor([[0.5000, 1.0000, 0.0000, 0.6931]])
+    >>> coder.decode(coder.encode([box], [anchor])[0], [anchor])
+    tensor([[[1., 1., 3., 5.]]])
+    """
+
+    def __init__(self, weights, bbox_xform_clip=MOST):
+        self.weights = weights
+        self.bbox_xform_clip = bbox_xform_clip
+
+    def encode(self, reference_boxes, proposals):
+        """The offsets from proposals to reference_boxes: lists of (n, 4), one per image."""
+        counts = [len(boxes) for boxes in reference_boxes]
+        found, known = minigrad.cat(proposals, 0), minigrad.cat(reference_boxes, 0)
+        weights = minigrad.tensor(self.weights, dtype=known.dtype, device=known.device)
+        size, known_size = found[:, 2:] - found[:, :2], known[:, 2:] - known[:, :2]
+        shift = (known[:, :2] + 0.5 * known_size - found[:, :2] - 0.5 * size) / size
+        return (minigrad.cat([shift, (known_size / size).log()], 1) * weights).split(counts, 0)
+
+    def decode(self, rel_codes, boxes):
+        """The boxes (n, k, 4) at offsets (n, 4k) from boxes, a list of (…, 4) of n in all."""
+        boxes = minigrad.cat(boxes, 0).to(rel_codes.dtype)
+        if len(boxes) == 0:
+            return rel_codes.reshape(0, -1, 4) if rel_codes.numel() else rel_codes.new_zeros((0, 1, 4))
+        codes = rel_codes.reshape(len(boxes), -1, 4)
+        weights = minigrad.tensor(self.weights, dtype=codes.dtype, device=codes.device)
+        codes = codes / weights
+        size = (boxes[:, 2:] - boxes[:, :2]).unsqueeze(1)  # (n, 1, 2)
+        centre = boxes[:, :2].unsqueeze(1) + 0.5 * size
+        centre = codes[..., :2] * size + centre
+        half = 0.5 * codes[..., 2:].clamp(max=self.bbox_xform_clip).exp() * size
+        return minigrad.cat([centre - half, centre + half], -1)
+
+
+class Matcher:
+    """For each box, which object it is: the one it overlaps most, -1 for none and -2 for too little to tell.
+
+    Args:
+        high_threshold: overlaps from here on are matches.
+        low_threshold: overlaps below are none.
+        allow_low_quality_matches: give every object the boxes that overlap it most, however little.
+
+    Raises:
+        ValueError: when called with no objects or no boxes.
+    """
+
+    BELOW_LOW_THRESHOLD = -1
+    BETWEEN_THRESHOLDS = -2
+
+    def __init__(self, high_threshold, low_threshold, allow_low_quality_matches=False):
+        if low_threshold > high_threshold:
+            raise AssertionError("low_threshold should be <= high_threshold")
+        self.high_threshold = high_threshold
+        self.low_threshold = low_threshold
+        self.allow_low_quality_matches = allow_low_quality_matches
+
+    def __call__(self, match_quality_matrix):
+        """The matches (n,) of overlaps (objects, n)."""
+        overlaps = match_quality_matrix
+        if overlaps.numel() == 0:
+            kind = "ground-truth" if overlaps.shape[0] == 0 else "proposal"
+            raise ValueError(f"No {kind} boxes available for one of the images during training")
+        best, nearest = overlaps.max(0)
+        matches = minigrad.where(best < self.high_threshold, self.BETWEEN_THRESHOLDS, nearest)
+        matches = minigrad.where(best < self.low_threshold, self.BELOW_LOW_THRESHOLD, matches)
+        if self.allow_low_quality_matches:
+            wanted = (overlaps == overlaps.max(1)[0].unsqueeze(1)).any(0)
+            matches = minigrad.where(wanted, nearest, matches)
+        return matches
+
+
+class BalancedPositiveNegativeSampler:
+    """Masks of boxes drawn at random, at most a share of them with objects.
+
+    Args:
+        batch_size_per_image: how many are drawn.
+        positive_fraction: how many of these may be with objects; without enough the others are more.
+    """
+
+    def __init__(self, batch_size_per_image, positive_fraction):
+        self.batch_size_per_image = batch_size_per_image
+        self.positive_fraction = positive_fraction
+
+    def __call__(self, matched_idxs):
+        """Two lists of masks, given labels of the images' boxes: at least 1 for objects, 0 for none."""
+        positive, negative = [], []
+        for labels in matched_idxs:
+            with_objects = (labels >= 1).nonzero()[:, 0]
+            without = (labels == 0).nonzero()[:, 0]
+            count = min(len(with_objects), int(self.batch_size_per_image * self.positive_fraction))
+            others = min(len(without), self.batch_size_per_image - count)
+            positive.append(_drawn(labels, with_objects, count))
+            negative.append(_drawn(labels, without, others))
+        return positive, negative
+
+
+def _drawn(labels, places, count):
+    mask = minigrad.zeros_like(labels, dtype=minigrad.bool)
+    mask[places[minigrad.randperm(len(places), device=places.device)[:count]]] = True
+    return mask

@@ -1,0 +1,239 @@
+"""Networks that find objects: their parts by small examples, and a tiny network of them that learns."""
+import math
+
+import pytest
+
+import minigrad as mg
+import models
+from minigrad import nn
+from models.detection import _utils, backbone_utils, faster_rcnn, mask_rcnn, rpn, transform
+from models.detection.image_list import ImageList
+
+
+def test_offsets_and_back():
+    mg.manual_seed(0)
+    anchors = mg.rand(6, 4) * 10
+    anchors[:, 2:] += anchors[:, :2] + 1
+    boxes = anchors + mg.tensor([0.0, 1.0, 2.0, 3.0])
+    coder = _utils.BoxCoder((10.0, 10.0, 5.0, 5.0))
+    first, second = coder.encode([boxes[:2], boxes[2:]], [anchors[:2], anchors[2:]])
+    assert (len(first), len(second)) == (2, 4)
+    found = coder.decode(mg.cat([first, second]), [anchors[:2], anchors[2:]])
+    assert mg.allclose(found[:, 0], boxes, atol=1e-4)
+    huge = coder.decode(mg.full((1, 8), 1e4), [mg.tensor([[0.0, 0.0, 16.0, 16.0]])])
+    assert tuple(huge.shape) == (1, 2, 4)
+    assert (huge[0, 0, 2] - huge[0, 0, 0]).item() == pytest.approx(1000, rel=1e-4)
+
+
+def test_matching():
+    overlaps = mg.tensor([[0.9, 0.4, 0.1, 0.2], [0.1, 0.5, 0.25, 0.0]])
+    assert _utils.Matcher(0.7, 0.3)(overlaps).tolist() == [0, -2, -1, -1]
+    assert _utils.Matcher(0.7, 0.3, allow_low_quality_matches=True)(overlaps).tolist() == [0, 1, -1, -1]
+    with pytest.raises(ValueError, match="No ground-truth boxes available"):
+        _utils.Matcher(0.7, 0.3)(mg.zeros(0, 4))
+    with pytest.raises(ValueError, match="No proposal boxes available"):
+        _utils.Matcher(0.7, 0.3)(mg.zeros(4, 0))
+
+
+def test_sampling():
+    mg.manual_seed(0)
+    labels = mg.tensor([1, 2] * 10 + [0] * 30 + [-1] * 5)
+    positive, negative = _utils.BalancedPositiveNegativeSampler(16, 0.25)([labels, labels[20:]])
+    assert [mask.sum().item() for mask in positive] == [4, 0]
+    assert [mask.sum().item() for mask in negative] == [12, 16]
+    assert bool((labels[positive[0]] >= 1).all()) and bool((labels[negative[0]] == 0).all())
+
+
+def test_anchors():
+    anchors = rpn.AnchorGenerator(((16,), (32,)), ((1.0, 4.0),) * 2)
+    assert anchors.num_anchors_per_location() == [2, 2]
+    images = ImageList(mg.zeros(2, 3, 8, 16), [(8, 16), (8, 12)])
+    found = anchors(images, [mg.zeros(2, 1, 2, 4), mg.zeros(2, 1, 1, 2)])
+    assert len(found) == 2 and mg.equal(found[0], found[1]) and tuple(found[0].shape) == (20, 4)
+    assert found[0][:4].tolist() == [[-8, -8, 8, 8], [-4, -16, 4, 16], [-4, -8, 12, 8], [0, -16, 8, 16]]
+    assert found[0][16:].tolist() == [[-16, -16, 16, 16], [-8, -32, 8, 32], [-8, -16, 24, 16], [0, -32, 16, 32]]
+    with pytest.raises(AssertionError, match="there are 1 feature maps and 2 sizes"):
+        anchors(images, [mg.zeros(2, 1, 2, 4)])
+
+
+def test_images_are_resized_and_what_is_found_goes_back():
+    change = transform.GeneralizedRCNNTransform(20, 30, [0.5] * 3, [0.25] * 3, size_divisible=8).eval()
+    images = [mg.full((3, 10, 10), 0.75), mg.full((3, 10, 20), 0.5)]
+    target = {"boxes": mg.tensor([[1.0, 2.0, 3.0, 4.0]]), "masks": mg.ones(1, 10, 10, dtype=mg.uint8)}
+    batch, targets = change(images, [target, {"boxes": mg.zeros(0, 4)}])
+    assert batch.image_sizes == [(20, 20), (15, 30)]  # the second one's longer side decides
+    assert tuple(batch.tensors.shape) == (2, 3, 24, 32)
+    assert bool((batch.tensors[0, :, :20, :20] == 1).all()) and not batch.tensors[0, :, 20:].any()
+    assert targets[0]["boxes"].tolist() == [[2, 4, 6, 8]] and tuple(targets[0]["masks"].shape) == (1, 20, 20)
+    assert target["boxes"].tolist() == [[1, 2, 3, 4]]
+    found = [{"boxes": mg.tensor([[4.0, 6.0, 11.0, 15.0]]), "masks": mg.ones(1, 1, 28, 28)}]
+    (back,) = change.postprocess(found, batch.image_sizes, [(10, 10), (10, 20)])
+    assert back["boxes"].tolist() == [[2, 3, 5.5, 7.5]]
+    assert tuple(back["masks"].shape) == (1, 1, 10, 10)
+    inside = (back["masks"][0, 0] > 0.5).nonzero()
+    # the box with a border of one of the mask's 28 pixels is cut to whole pixels: 1.875 … 5.625 and 2.84 … 7.66
+    assert inside.min(0)[0].tolist() == [2, 1] and inside.max(0)[0].tolist() == [7, 5]
+    with pytest.raises(ValueError, match=r"shape \[C, H, W\], got \(10, 10\)"):
+        change([mg.zeros(10, 10)])
+    with pytest.raises(TypeError, match="floating type"):
+        change([mg.zeros(3, 10, 10, dtype=mg.uint8)])
+    fixed = transform.GeneralizedRCNNTransform(20, 30, [0.5] * 3, [0.25] * 3, fixed_size=(12, 16)).eval()
+    assert fixed(images)[0].image_sizes == [(16, 12)] * 2
+
+
+def small_network(kind=models.detection.MaskRCNN, **settings):
+    """A network on the 8x8 and 4x4 maps of 32x32 images."""
+    layers = nn.Sequential(
+        nn.Conv2d(3, 8, 3, 4, 1), nn.ReLU(), nn.Conv2d(8, 16, 3, 2, 1), nn.ReLU()
+    )  # fmt: skip
+    backbone = backbone_utils.BackboneWithFPN(layers, {"1": "0", "3": "1"}, [8, 16], 8)
+    anchors = rpn.AnchorGenerator(((8,), (16,), (32,)), ((1.0,),) * 3)
+    if kind is models.detection.MaskRCNN:
+        settings["mask_head"] = mask_rcnn.MaskRCNNHeads(8, (8,), 1)
+        settings["mask_predictor"] = mask_rcnn.MaskRCNNPredictor(8, 8, 3)
+    return kind(
+        backbone,
+        box_predictor=faster_rcnn.FastRCNNPredictor(16, 3),
+        box_head=faster_rcnn.TwoMLPHead(8 * 49, 16),
+        rpn_anchor_generator=anchors,
+        min_size=32,
+        max_size=32,
+        rpn_pre_nms_top_n_train=30,
+        rpn_post_nms_top_n_train=20,
+        **settings,
+    )
+
+
+def scene():
+    """A bright square on the left and a dark one on the right, with their boxes, classes and masks."""
+    image = mg.full((3, 32, 32), 0.5)
+    image[:, 4:16, 2:14] = 1.0
+    image[:, 18:30, 16:30] = 0.0
+    masks = mg.zeros(2, 32, 32, dtype=mg.uint8)
+    masks[0, 4:16, 2:14] = 1
+    masks[1, 18:30, 16:30] = 1
+    boxes = mg.tensor([[2.0, 4.0, 14.0, 16.0], [16.0, 18.0, 30.0, 30.0]])
+    return image, {"boxes": boxes, "labels": mg.tensor([1, 2]), "masks": masks}
+
+
+def test_a_scene_is_learned():
+    mg.manual_seed(0)
+    model = small_network()
+    image, target = scene()
+    optimizer = mg.optim.Adam(model.parameters(), lr=0.01)
+    totals = []
+    for _ in range(80):
+        optimizer.zero_grad()
+        losses = model([image], [target])
+        names = {"loss_classifier", "loss_box_reg", "loss_mask", "loss_objectness", "loss_rpn_box_reg"}
+        assert set(losses) == names
+        total = sum(losses.values())
+        total.backward()
+        optimizer.step()
+        totals.append(total.item())
+    assert totals[-1] < 0.5 * totals[0]
+    with mg.no_grad():
+        (found,) = model.eval()([image])
+    assert found["labels"][:2].sort()[0].tolist() == [1, 2]
+    order = found["labels"][:2].argsort()
+    overlaps = mg.vision.ops.box_iou(found["boxes"][:2][order], target["boxes"]).diagonal()
+    assert bool((overlaps > 0.5).all())
+    masks = found["masks"][:2][order][:, 0] > 0.5
+    assert bool(((masks & (target["masks"] > 0)).sum((1, 2)) > 70).all())
+
+
+def test_images_without_objects():
+    mg.manual_seed(0)
+    model = small_network()
+    image, target = scene()
+    empty = {"boxes": mg.zeros(0, 4), "labels": mg.zeros(0, dtype=mg.int64), "masks": mg.zeros(0, 32, 32)}
+    for targets in ([empty], [empty, target]):
+        losses = model([image] * len(targets), targets)
+        assert all(math.isfinite(loss.item()) for loss in losses.values())
+        sum(losses.values()).backward()
+    strict = small_network(box_score_thresh=1.0).eval()
+    (found,) = strict([image])
+    assert [len(value) for value in found.values()] == [0, 0, 0, 0]
+    assert list(small_network(models.detection.FasterRCNN).eval()([image])[0]) == ["boxes", "labels", "scores"]
+
+
+@pytest.mark.parametrize(
+    "change, error, message",
+    [
+        (lambda target: None, AssertionError, "targets should not be none"),
+        (lambda target: {**target, "boxes": [1]}, AssertionError, "to be of type Tensor"),
+        (lambda target: {**target, "boxes": mg.zeros(2)}, AssertionError, r"shape \[N, 4\]"),
+        (lambda target: {**target, "boxes": mg.zeros(2, 4)}, AssertionError, "positive height and width"),
+        (lambda target: {**target, "labels": mg.ones(2)}, TypeError, "labels must of int64"),
+        (lambda target: {"boxes": target["boxes"]}, ValueError, "should have a labels key"),
+        (lambda target: {k: v for k, v in target.items() if k != "masks"}, ValueError, "should have a masks key"),
+    ],
+)
+def test_targets_that_cannot_be(change, error, message):
+    image, target = scene()
+    changed = change(target)
+    with pytest.raises(error, match=message):
+        small_network()([image], None if changed is None else [changed])
+
+
+def test_networks_that_cannot_be():
+    with pytest.raises(ValueError, match="should contain an attribute out_channels"):
+        models.detection.FasterRCNN(nn.Identity(), 2)
+    backbone = nn.Identity()
+    backbone.out_channels = 8
+    for kind in (models.detection.FasterRCNN, models.detection.MaskRCNN):
+        with pytest.raises(ValueError, match="num_classes should not be None"):
+            kind(backbone)
+    with pytest.raises(ValueError, match="num_classes should be None"):
+        models.detection.FasterRCNN(backbone, 2, box_predictor=nn.Identity())
+    with pytest.raises(TypeError, match="rpn_anchor_generator should be of type AnchorGenerator"):
+        models.detection.FasterRCNN(backbone, 2, rpn_anchor_generator=3)
+    with pytest.raises(TypeError, match="mask_roi_pool should be of type"):
+        models.detection.MaskRCNN(backbone, 2, mask_roi_pool=3)
+    with pytest.raises(ValueError, match="images of 1 channels need image_mean and image_std"):
+        models.detection.fasterrcnn_resnet50_fpn(in_channels=1)
+
+
+# ---------------------------------------------------------------- the builders and their weights
+def test_without_weights_everything_is_trained(undrawn):
+    model = models.detection.fasterrcnn_resnet50_fpn(num_classes=2)
+    assert all(parameter.requires_grad for parameter in model.parameters())
+    assert isinstance(model.backbone.body.bn1, nn.BatchNorm2d)
+    with pytest.warns(UserWarning, match="trainable_backbone_layers=5 so that all layers are trainable"):
+        models.detection.fasterrcnn_resnet50_fpn(num_classes=2, trainable_backbone_layers=1)
+
+
+@pytest.mark.parametrize(
+    "name, eps, trained",
+    [
+        ("fasterrcnn_resnet50_fpn", 0.0, {"layer2", "layer3", "layer4"}),
+        ("maskrcnn_resnet50_fpn_v2", None, {"layer2", "layer3", "layer4"}),
+        ("fasterrcnn_mobilenet_v3_large_fpn", 1e-5, {"7", "8", "9", "10", "11", "12", "13", "14", "15", "16"}),
+    ],
+)
+def test_with_weights_the_first_layers_are_not_trained(name, eps, trained, monkeypatch, undrawn):
+    def old_file(self, **kw):
+        state = models.build(self.builder).state_dict()
+        renamed = {key.replace("_blocks.0.0.", "_blocks.0.").replace("head.conv.0.0.", "head.conv."): value
+                   for key, value in state.items()}  # fmt: skip
+        return state if eps is None else renamed
+
+    monkeypatch.setattr(models.WeightsEnum, "get_state_dict", old_file)
+    model = models.build(name, weights="DEFAULT")
+    frozen = [layer for layer in model.modules() if isinstance(layer, mg.vision.ops.FrozenBatchNorm2d)]
+    assert {layer.eps for layer in frozen} == (set() if eps is None else {eps})
+    body = {key.split(".")[0] for key, value in model.backbone.body.named_parameters() if value.requires_grad}
+    assert body == trained
+    with pytest.raises(ValueError, match="Trainable backbone layers should be in the range"):
+        models.build(name, weights="DEFAULT", trainable_backbone_layers=9)
+
+
+def test_pyramids_on_resnets(undrawn):
+    pyramid = backbone_utils.resnet_fpn_backbone(backbone_name="resnet18", trainable_layers=0)
+    assert not any(parameter.requires_grad for parameter in pyramid.body.parameters())
+    pyramid = backbone_utils.resnet_fpn_backbone(backbone_name="resnet18", returned_layers=[2, 4], trainable_layers=5)
+    assert all(parameter.requires_grad for parameter in pyramid.parameters())
+    assert [block[0].in_channels for block in pyramid.fpn.inner_blocks] == [128, 512]
+    for settings in ({"trainable_layers": 6}, {"returned_layers": [0, 2]}):
+        with pytest.raises(ValueError, match="should be in the range"):
+            backbone_utils.resnet_fpn_backbone(backbone_name="resnet18", **settings)
