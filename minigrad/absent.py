@@ -126,6 +126,35 @@ ABSENT = {
         "jit.",
     ),
     "ops.load_library": _LIBRARY,
+    **_each(
+        "batch_norm_backward_elemt batch_norm_backward_reduce batch_norm_elemt batch_norm_gather_stats "
+        "batch_norm_gather_stats_with_counts batch_norm_stats batch_norm_update_stats cudnn_affine_grid_generator "
+        "cudnn_batch_norm cudnn_convolution cudnn_convolution_add_relu cudnn_convolution_relu cudnn_grid_sampler "
+        "cudnn_convolution_transpose cudnn_is_acceptable miopen_batch_norm miopen_convolution miopen_ctc_loss "
+        "miopen_convolution_add_relu miopen_convolution_relu miopen_convolution_transpose miopen_rnn "
+        "miopen_depthwise_convolution mkldnn_adaptive_avg_pool2d mkldnn_convolution mkldnn_linear_backward_weights "
+        "mkldnn_max_pool2d mkldnn_max_pool3d mkldnn_rnn_layer",
+        "it is a part of PyTorch's inside for one library; use the function of torch.nn.functional",
+    ),
+    **_each(
+        "choose_qparams_optimized empty_quantized fake_quantize_per_channel_affine fake_quantize_per_tensor_affine "
+        "fbgemm_linear_fp16_weight fbgemm_linear_fp16_weight_fp32_activation fbgemm_linear_int8_weight "
+        "fbgemm_linear_int8_weight_fp32_activation fbgemm_linear_quantize_weight fbgemm_pack_gemm_matrix_fp16 "
+        "fbgemm_pack_quantized_matrix fused_moving_avg_obs_fake_quant int_repr q_scale q_zero_point "
+        "q_per_channel_axis q_per_channel_scales q_per_channel_zero_points quantized_batch_norm quantized_gru "
+        "quantized_gru_cell quantized_lstm quantized_lstm_cell quantized_max_pool1d quantized_max_pool2d "
+        "quantized_max_pool3d quantized_rnn_relu_cell quantized_rnn_tanh_cell per_channel_symmetric "
+        "per_tensor_symmetric per_channel_affine_float_qparams",
+        _QUANTIZED,
+    ),
+    **_each(
+        "ccol_indices_copy col_indices_copy crow_indices_copy row_indices_copy indices_copy values_copy dsmm spmm "
+        "saddmm native_norm resize_as_sparse_",
+        _SPARSE,
+    ),
+    "lobpcg": "use linalg.eigh, which gives all eigenvalues",
+    "slice_inverse": "views have no inverses here; use slice_scatter",
+    "quasirandom": "there are no quasi-random numbers; use scipy.stats.qmc",
     "Tensor.reinforce": "PyTorch removed it; use distributions and -log_prob(action) * reward",
     "Tensor.record_stream": "synchronize streams before another one uses the tensor",
 }

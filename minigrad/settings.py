@@ -9,6 +9,8 @@ from minigrad.backend import cuda_is_available
 from minigrad.backend.switches import DETERMINISM
 
 _values = {"precision": "highest", "warn_always": False, "threads": 1}
+has_lapack = has_spectral = True
+has_mkl = has_openmp = False
 _DEBUG_MODES = ("default", "warn", "error")
 
 

@@ -629,6 +629,10 @@ Tensor.is_xpu = _no_flag("Whether the tensor lives on an Intel GPU: never.")
 Tensor.is_nested = _no_flag("Whether the tensor is a nested one: never.")
 for _kind in ("ipu", "maia", "mtia", "vulkan", "xla", "sparse_csr"):
     setattr(Tensor, "is_" + _kind, _no_flag(f"Whether the tensor is one of {_kind}: never."))
+Tensor.output_nr = property(
+    lambda self: self.node.params["index"] if getattr(self, "node", None) and self.node.op.name == "pick" else 0,
+    doc="Which of its operation's results the tensor is.",
+)
 Tensor.name = property(lambda self: None, doc="The name of a traced program's tensor: none.")
 Tensor.is_cpu = property(lambda self: not self.is_cuda, doc="Whether the tensor lives on the CPU.")
 Tensor.names = property(lambda self: (None,) * self.array.ndim, doc="The names of the dimensions: none.")

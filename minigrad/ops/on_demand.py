@@ -19,6 +19,7 @@ for _module, _functions, _methods in (
         "const_data_ptr dense_dim is_distributed map2_ module_load resize_as sparse_dim to_dense",
     ),
     ("linalg", "frobenius_norm nuclear_norm", ""),
+    ("settings", "has_lapack has_mkl has_openmp has_spectral", ""),
     (
         "symbolic",
         "cond sym_constrain_range sym_float sym_int sym_ite sym_max sym_min sym_not sym_sqrt sym_sum",

@@ -227,6 +227,9 @@ def test_rare_methods(tmp_path):
         x.resize_as(mg.ones(3))
     assert x.module_load(mg.ones(4)).tolist() == x.tolist() == [1.0] * 4
     assert (x.dense_dim(), x.sparse_dim(), x.is_distributed(), x.is_xla, x.name) == (1, 0, False, False, None)
+    parts = mg.ones(4, requires_grad=True).split(2)
+    assert [part.output_nr for part in parts] == [0, 1] and x.output_nr == 0
+    assert mg.has_lapack and mg.has_spectral and not mg.has_mkl and not mg.has_openmp
     assert x.to_dense() is x and x.const_data_ptr() == x.data_ptr()
     file = tmp_path / "numbers"
     mg.from_file(str(file), True, 3, dtype=mg.int64).fill_(7)
