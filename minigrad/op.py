@@ -217,7 +217,7 @@ class Op:
         if WATCHED and MODE.watchers:
             # What was written by index comes as None, its positions only as an array.
             seen = [wrap(y) if x is None and y is not None else x for x, y in zip(args, arrays, strict=True)]
-            return watched(self, tuple(seen), params, lambda: self.record(args, arrays, params, out))
+            return watched(self, tuple(seen), params, functools.partial(self.record, args, arrays, params, out))
         edges = []
         recorded = False
         for position, arg in enumerate(args):
@@ -563,7 +563,7 @@ def view_result(op, x, array, out, params):
     The hottest view functions run the op's forward themselves and call this.
     """
     if WATCHED and MODE.watchers:
-        return watched(op, (x,), params, lambda: view_result(op, x, array, out, params))
+        return watched(op, (x,), params, functools.partial(view_result, op, x, array, out, params))
     node = None
     if type(x) is not Tensor and x._requires_grad and MODE.grad and op.differentiable:
         keep = op.keep[0]
