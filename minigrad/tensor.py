@@ -507,10 +507,9 @@ def _without_tensors(data, found):
     elif hasattr(data, "__array__"):  # of NumPy, pandas and others
         data = data if isinstance(data, np.generic) else np.asarray(data)
     if isinstance(data, (np.generic, np.ndarray)):
-        if data.dtype.kind in "biufc" or data.dtype.char in FLOAT_CODES:
+        if data.dtype.kind in "biuc" or data.dtype.char in REAL_CODES:
             found.add(data.dtype)
-        # NumPy does not mix bfloat16 with other numbers.
-        return data.astype(np.float32) if data.dtype.char in FLOAT_CODES and data.dtype.kind not in "fc" else data
+        return data.astype(np.float32) if data.dtype.char == "E" else data  # which NumPy can put beside others
     if isinstance(data, (list, tuple, range)) or (
         hasattr(data, "__len__")
         and hasattr(data, "__getitem__")

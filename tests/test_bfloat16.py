@@ -95,6 +95,8 @@ def test_creation_values_and_text():
     assert mg.arange(0, 1, 0.25, dtype=BF16).tolist() == [0, 0.25, 0.5, 0.75]
     assert mg.zeros_like(x).dtype == mg.empty(2, dtype=BF16).dtype == mg.eye(2, dtype=BF16).dtype == BF16
     assert float(x[1]) == 0.10009765625 and (x == x.clone())[:3].all() and (x[1] == 0.1).item()
+    assert mg.tensor([x[0], x[1]]).dtype == mg.tensor([[x[0]], [2]]).dtype == BF16
+    assert mg.tensor([x[0], 0.1]).tolist()[1] == np.float32(0.1)
     with pytest.raises(TypeError, match="Got unsupported ScalarType BFloat16"):
         x.numpy()
     with pytest.raises(TypeError, match="BFloat16"):
