@@ -4,7 +4,8 @@ Source: https://docs.pytorch.org/docs/stable/fft.html
 """
 
 from minigrad.ops.fourier import TRANSFORMS, fftfreq, fftshift, ifftshift, rfftfreq
+from minigrad.precision import autocasting
 
-globals().update(TRANSFORMS)
+globals().update({name: autocasting(transform, f"fft_{name}") for name, transform in TRANSFORMS.items()})
 
 __all__ = [*TRANSFORMS, "fftfreq", "rfftfreq", "fftshift", "ifftshift"]  # noqa: PLE0604 - names made in ops/

@@ -47,6 +47,7 @@ ON_THE_CPU = [
     ("prod", lambda: half(3).prod(), SINGLE),
     ("prod dtype", lambda: half(3).prod(dtype=HALF), HALF),
     ("linalg.inv", lambda: mg.linalg.inv(mg.eye(2, dtype=HALF)), SINGLE),
+    ("fft", lambda: mg.fft.rfft(half(4)), mg.complex64),
     ("layer_norm", lambda: F.layer_norm(half(2, 3), (3,)), HALF),
     ("softmax", lambda: half(3).softmax(0), HALF),
     ("add", lambda: half(3) + mg.ones(3), SINGLE),
@@ -109,13 +110,14 @@ def test_what_a_region_of_a_gpu_casts(act, dtype):
 
 
 def test_every_listed_function_exists_and_looks():
-    public = {name for name in LISTED if not name.startswith("linalg_")} - {"pad_edges"}
+    public = {name for name in LISTED if not name.startswith(("linalg_", "fft_"))} - {"pad_edges"}
     absent = {"stft", "addr", "chain_matmul", "polar", "lu", "geqrf", "ormqr", "orgqr", "pinverse"}
     for name in sorted(public):
         found = [getattr(owner, name, None) for owner in (mg, F, mg.Tensor)]
         assert any(hasattr(one, "__wrapped__") for one in found if one is not None) or name in absent, name
-    for name in sorted(name for name in LISTED if name.startswith("linalg_")):
-        function = getattr(mg.linalg, name[7:], None)
+    for name in sorted(name for name in LISTED if name.startswith(("linalg_", "fft_"))):
+        owner, _, short = name.partition("_")
+        function = getattr(getattr(mg, owner), short, None)
         assert function is None or hasattr(function, "__wrapped__"), name
     assert list(inspect.signature(F.mse_loss).parameters)[:2] == ["input", "target"]
 
