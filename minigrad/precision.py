@@ -101,8 +101,8 @@ _LISTS = {
         "lower": _PRODUCTS + " linalg_multi_dot tensordot",
         "float32": _LOSSES + """ adaptive_avg_pool3d adaptive_max_pool3d avg_pool3d binary_cross_entropy cdist cholesky
             cholesky_inverse cholesky_solve ctc_loss fft_fft fft_fft2 fft_fftn fft_hfft fft_ifft fft_ifft2 fft_ifftn
-            fft_ihfft fft_irfft fft_irfft2 fft_irfftn fft_rfft fft_rfft2 fft_rfftn fractional_max_pool2d fractional_max_pool3d
-            geqrf grid_sample
+            fft_ihfft fft_irfft fft_irfft2 fft_irfftn fft_rfft fft_rfft2 fft_rfftn fractional_max_pool2d
+            fractional_max_pool3d geqrf grid_sample
             grid_sampler grid_sampler_2d grid_sampler_3d gru gru_cell inverse linalg_cholesky linalg_cholesky_ex
             linalg_cond linalg_eig linalg_eigh linalg_eigvals linalg_eigvalsh linalg_householder_product linalg_inv
             linalg_inv_ex linalg_lstsq linalg_matrix_rank linalg_qr linalg_solve linalg_svd linalg_svdvals
