@@ -41,7 +41,10 @@ ALIASES = {
     "torch.utils.model_zoo": "minigrad.hub",
     "torchvision": "minigrad.compat.torchvision",
     "torchvision.models": "models",
+    "torchvision.ops.feature_pyramid_network": "minigrad.vision.ops.pyramid",
+    "torchvision.ops.focal_loss": "minigrad.vision.ops",
     "torchvision.ops.misc": "minigrad.vision.ops",
+    "torchvision.ops.poolers": "minigrad.vision.ops.pyramid",
     "torchvision.version": "minigrad.compat.versions",
 }
 
