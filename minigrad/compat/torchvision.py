@@ -3,24 +3,13 @@
 import importlib as _importlib
 
 from minigrad.compat.versions import TORCHVISION_VERSION as __version__
-from minigrad.vision import datasets, ops, transforms, utils
+from minigrad.vision import datasets, get_image_backend, io, ops, set_image_backend, transforms, utils
 
 __path__ = []  # a package: torchvision.transforms and the like are found by the importer
-__all__ = ["__version__", "datasets", "get_image_backend", "ops", "set_image_backend", "transforms", "utils"]
+__all__ = ["__version__", "datasets", "get_image_backend", "io", "ops", "set_image_backend", "transforms", "utils"]
 
 
 def __getattr__(name):
     if name == "models":
         return _importlib.import_module("torchvision.models")
     return getattr(_importlib.import_module("minigrad.vision"), name)
-
-
-def get_image_backend():
-    """Return the name of the library that images are read with."""
-    return "PIL"
-
-
-def set_image_backend(backend):
-    """Choose the library that images are read with: only "PIL" is there; ValueError for another."""
-    if backend != "PIL":
-        raise ValueError(f"Invalid backend '{backend}': images are read with 'PIL' here")

@@ -5,7 +5,12 @@ import math
 from minigrad.autograd.grad_mode import no_grad
 from minigrad.ops.join import stack
 from minigrad.tensor import Tensor
+from minigrad.vision.drawing import draw_bounding_boxes, draw_keypoints, draw_segmentation_masks, flow_to_image
 from minigrad.vision.pillow import image_module
+
+__all__ = [
+    "draw_bounding_boxes", "draw_keypoints", "draw_segmentation_masks", "flow_to_image", "make_grid", "save_image",
+]  # fmt: skip
 
 
 def _batch(tensor):

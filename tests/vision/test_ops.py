@@ -1,4 +1,5 @@
 """Stochastic depth."""
+
 import copy
 import math
 

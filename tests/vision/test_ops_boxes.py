@@ -1,4 +1,5 @@
 """Boxes, suppression, losses and DropBlock; the values are from the definitions, written out box by box."""
+
 import math
 
 import pytest

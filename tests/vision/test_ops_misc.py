@@ -1,4 +1,5 @@
 """The pieces that networks share."""
+
 import pytest
 
 import minigrad as mg

@@ -1,4 +1,5 @@
 """Regions of interest against loops over bins and samples, and feature pyramids."""
+
 import math
 
 import pytest

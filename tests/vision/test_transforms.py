@@ -182,9 +182,7 @@ def test_pad_details():
     assert F.pad(mg.zeros(2, 3, 4, 5), (1, 2)).shape == (2, 3, 8, 7)
 
 
-@given(
-    top=st.integers(-8, 8), left=st.integers(-8, 8), height=st.integers(1, 9), width=st.integers(1, 9)
-)
+@given(top=st.integers(-8, 8), left=st.integers(-8, 8), height=st.integers(1, 9), width=st.integers(1, 9))
 def test_crop_on_both_and_beyond_the_border(top, left, height, width):
     image, tensor = both(picture())
     cropped = F.crop(tensor, top, left, height, width)

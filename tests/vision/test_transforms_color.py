@@ -134,8 +134,10 @@ def test_tones_by_hand():
     assert F.adjust_brightness(pixels, 2).flatten().tolist() == [0, 198, 200, 255]
 
 
-@pytest.mark.parametrize("function", [F.adjust_brightness, F.adjust_contrast, F.adjust_saturation, F.adjust_hue,
-                                      F.adjust_gamma, F.adjust_sharpness])
+@pytest.mark.parametrize(
+    "function",
+    [F.adjust_brightness, F.adjust_contrast, F.adjust_saturation, F.adjust_hue, F.adjust_gamma, F.adjust_sharpness],
+)
 def test_gradients_flow_through_colours(function):
     image = (mg.rand(3, 4, 4, generator=mg.Generator().manual_seed(0), dtype=mg.float64) * 0.5 + 0.25).requires_grad_()
     assert mg.autograd.gradcheck(lambda x: function(x, 0.4), (image,))
@@ -242,8 +244,12 @@ def test_principal_colours_are_those_of_the_covariance():
     images = [picture(size=(6, 5), seed=seed) for seed in range(4)]
     pixels = np.concatenate([chw(image).reshape(3, -1) / 255 for image in images], axis=1)
     values, vectors = np.linalg.eigh(np.cov(pixels, bias=True))
-    for data in (images, [(image, 0) for image in images], [F.to_tensor(image) for image in images],
-                 [np.asarray(image) for image in images]):
+    for data in (
+        images,
+        [(image, 0) for image in images],
+        [F.to_tensor(image) for image in images],
+        [np.asarray(image) for image in images],
+    ):
         eigval, eigvec = T.principal_colors(data)
         assert np.allclose(eigval.numpy(), values[::-1], atol=1e-6)
         assert np.allclose(np.abs(eigvec.numpy()), np.abs(vectors[:, ::-1]), atol=1e-4)
@@ -255,8 +261,10 @@ def test_principal_colours_are_those_of_the_covariance():
 @pytest.mark.parametrize(
     ("transform", "text"),
     [
-        (T.ColorJitter(0.25, hue=0.5), "ColorJitter(brightness=(0.75, 1.25), contrast=None, saturation=None, "
-         "hue=(-0.5, 0.5))"),
+        (
+            T.ColorJitter(0.25, hue=0.5),
+            "ColorJitter(brightness=(0.75, 1.25), contrast=None, saturation=None, hue=(-0.5, 0.5))",
+        ),
         (T.GaussianBlur(3), "GaussianBlur(kernel_size=(3, 3), sigma=(0.1, 2.0))"),
         (T.RandomInvert(), "RandomInvert(p=0.5)"),
         (T.RandomPosterize(2), "RandomPosterize(bits=2,p=0.5)"),
@@ -264,8 +272,11 @@ def test_principal_colours_are_those_of_the_covariance():
         (T.RandomAdjustSharpness(2), "RandomAdjustSharpness(sharpness_factor=2,p=0.5)"),
         (T.RandomAutocontrast(), "RandomAutocontrast(p=0.5)"),
         (T.RandomEqualize(0.1), "RandomEqualize(p=0.1)"),
-        (T.Lighting(0.1, (1, 2, 3), np.eye(3)), "Lighting(alphastd=0.1, eigval=[1.0, 2.0, 3.0], "
-         "eigvec=[[1.0, 0.0, 0.0], [0.0, 1.0, 0.0], [0.0, 0.0, 1.0]])"),
+        (
+            T.Lighting(0.1, (1, 2, 3), np.eye(3)),
+            "Lighting(alphastd=0.1, eigval=[1.0, 2.0, 3.0], "
+            "eigvec=[[1.0, 0.0, 0.0], [0.0, 1.0, 0.0], [0.0, 0.0, 1.0]])",
+        ),
     ],
 )
 def test_reprs(transform, text):

@@ -48,12 +48,22 @@ TRANSFORMS = [
     T.ScaleJitterCrop(4, scales=(5, 7)),
     T.TenCrop(4),
 ]
-INTEGERS = [T.AugMix(), T.AutoAugment(), T.RandAugment(4), T.RandomEqualize(1.0), T.RandomPosterize(2, 1.0),
-            T.RandomSolarize(9, 1.0), T.TrivialAugmentWide()]
-FLOATS = [T.Normalize([0.5] * 3, [0.2] * 3), lambda image: F.adjust_gamma(image, 2.0),
-          lambda image: T.MixUp(num_classes=3)(image[None], mg.tensor([0], device=image.device)),
-          lambda image: T.CutMix(num_classes=3)(image[None], mg.tensor([0], device=image.device)),
-          lambda image: utils.make_grid([image, image], normalize=True)]
+INTEGERS = [
+    T.AugMix(),
+    T.AutoAugment(),
+    T.RandAugment(4),
+    T.RandomEqualize(1.0),
+    T.RandomPosterize(2, 1.0),
+    T.RandomSolarize(9, 1.0),
+    T.TrivialAugmentWide(),
+]
+FLOATS = [
+    T.Normalize([0.5] * 3, [0.2] * 3),
+    lambda image: F.adjust_gamma(image, 2.0),
+    lambda image: T.MixUp(num_classes=3)(image[None], mg.tensor([0], device=image.device)),
+    lambda image: T.CutMix(num_classes=3)(image[None], mg.tensor([0], device=image.device)),
+    lambda image: utils.make_grid([image, image], normalize=True),
+]
 CASES = [(transform, kind) for kind in ("uint8", "float32") for transform in TRANSFORMS]
 CASES += [(transform, "uint8") for transform in INTEGERS] + [(transform, "float32") for transform in FLOATS]
 

@@ -17,9 +17,7 @@ from tests.vision.images import both, chw, forms, levels, picture
 
 
 # ---------------------------------------------------------------------- erasing
-@given(
-    top=st.integers(0, 4), left=st.integers(0, 6), height=st.integers(0, 6), width=st.integers(0, 8), data=st.data()
-)
+@given(top=st.integers(0, 4), left=st.integers(0, 6), height=st.integers(0, 6), width=st.integers(0, 8), data=st.data())
 def test_erase(top, left, height, width, data):
     for form in forms(picture())[1:]:
         expected = chw(form).copy()
@@ -106,8 +104,13 @@ def test_five_and_ten_crops(size):
         pixels = chw(form)
         five, ten = T.FiveCrop(size)(form), T.TenCrop(size)(form)
         height, width = T.FiveCrop(size).size
-        corners = [pixels[:, :height, :width], pixels[:, :height, -width:], pixels[:, -height:, :width],
-                   pixels[:, -height:, -width:], chw(F.center_crop(form, (height, width)))]
+        corners = [
+            pixels[:, :height, :width],
+            pixels[:, :height, -width:],
+            pixels[:, -height:, :width],
+            pixels[:, -height:, -width:],
+            chw(F.center_crop(form, (height, width))),
+        ]
         assert all(np.array_equal(chw(crop), corner) for crop, corner in zip(five, corners, strict=True))
         assert all(np.array_equal(chw(crop), corner) for crop, corner in zip(ten[:5], corners, strict=True))
         mirrored = F.five_crop(F.hflip(form), size)
@@ -351,9 +354,21 @@ def test_strengths():
 
 
 EVERY_CHANGE = [
-    ("Identity", 0.0), ("ShearX", 0.3), ("ShearY", -0.3), ("TranslateX", 3.2), ("TranslateY", -2.0), ("Rotate", 20.0),
-    ("Brightness", 0.5), ("Color", -0.5), ("Contrast", 0.5), ("Sharpness", 0.9), ("Posterize", 3.0), ("Solarize", 99.0),
-    ("AutoContrast", 0.0), ("Equalize", 0.0), ("Invert", 0.0),
+    ("Identity", 0.0),
+    ("ShearX", 0.3),
+    ("ShearY", -0.3),
+    ("TranslateX", 3.2),
+    ("TranslateY", -2.0),
+    ("Rotate", 20.0),
+    ("Brightness", 0.5),
+    ("Color", -0.5),
+    ("Contrast", 0.5),
+    ("Sharpness", 0.9),
+    ("Posterize", 3.0),
+    ("Solarize", 99.0),
+    ("AutoContrast", 0.0),
+    ("Equalize", 0.0),
+    ("Invert", 0.0),
 ]
 
 
@@ -361,8 +376,10 @@ EVERY_CHANGE = [
 def test_changes_of_tensors_are_pillows(name, strength):
     image = picture(size=(30, 20)).point(lambda level: 40 + level // 2)
     pillow, tensor, _, array, _ = forms(image)
-    results = [levels(autoaugment.apply_change(form, name, strength, InterpolationMode.NEAREST, None))
-               for form in (pillow, tensor, array)]
+    results = [
+        levels(autoaugment.apply_change(form, name, strength, InterpolationMode.NEAREST, None))
+        for form in (pillow, tensor, array)
+    ]
     assert np.array_equal(results[1], results[2])
     assert (np.abs(results[0] - results[1]) > 1).mean() < 0.02
     assert np.array_equal(results[0], levels(image)) == (name == "Identity")
@@ -398,16 +415,39 @@ def test_augmix_is_a_mean_of_the_image_and_its_changes():
 
 # ---------------------------------------------------------------------- all of them
 RANDOM = [
-    T.ColorJitter(0.4, 0.4, 0.4, 0.2), T.GaussianBlur(3), T.ElasticTransform(9.0, 1.0),
-    T.RandomErasing(0.9), T.Cutout(3), T.Lighting(0.5),
-    T.RandomPerspective(p=0.9), T.RandomCrop(5), T.RandomResizedCrop(6), T.RandomHorizontalFlip(),
-    T.RandomVerticalFlip(), T.RandomRotation(30), T.RandomAffine(30, (0.2, 0.2), (0.8, 1.2), 10), T.RandomInvert(),
-    T.RandomAdjustSharpness(3), T.RandomAutocontrast(), T.RandomGrayscale(0.5), T.ScaleJitterCrop(6, scales=(6, 9)),
-    T.RandomResize(5, 9), T.RandomShortestSize([5, 7]), T.RandomApply([T.RandomInvert(0.5)]),
-    T.RandomChoice([T.RandomInvert(1.0), T.Pad(1)]), T.RandomOrder([T.RandomInvert(), T.Pad(1)]),
+    T.ColorJitter(0.4, 0.4, 0.4, 0.2),
+    T.GaussianBlur(3),
+    T.ElasticTransform(9.0, 1.0),
+    T.RandomErasing(0.9),
+    T.Cutout(3),
+    T.Lighting(0.5),
+    T.RandomPerspective(p=0.9),
+    T.RandomCrop(5),
+    T.RandomResizedCrop(6),
+    T.RandomHorizontalFlip(),
+    T.RandomVerticalFlip(),
+    T.RandomRotation(30),
+    T.RandomAffine(30, (0.2, 0.2), (0.8, 1.2), 10),
+    T.RandomInvert(),
+    T.RandomAdjustSharpness(3),
+    T.RandomAutocontrast(),
+    T.RandomGrayscale(0.5),
+    T.ScaleJitterCrop(6, scales=(6, 9)),
+    T.RandomResize(5, 9),
+    T.RandomShortestSize([5, 7]),
+    T.RandomApply([T.RandomInvert(0.5)]),
+    T.RandomChoice([T.RandomInvert(1.0), T.Pad(1)]),
+    T.RandomOrder([T.RandomInvert(), T.Pad(1)]),
 ]
-UINT8_ONLY = [T.RandomPosterize(3), T.RandomSolarize(99), T.RandomEqualize(), T.AutoAugment(), T.AugMix(),
-              T.RandAugment(), T.TrivialAugmentWide()]
+UINT8_ONLY = [
+    T.RandomPosterize(3),
+    T.RandomSolarize(99),
+    T.RandomEqualize(),
+    T.AutoAugment(),
+    T.AugMix(),
+    T.RandAugment(),
+    T.TrivialAugmentWide(),
+]
 
 
 @pytest.mark.parametrize("transform", RANDOM + UINT8_ONLY, ids=lambda transform: type(transform).__name__)
@@ -433,8 +473,17 @@ def test_the_seed_decides_and_the_form_stays(transform):
 
 
 FIXED = [
-    T.CenterCrop(4), T.Pad(2, 7), T.Pad(2, padding_mode="reflect"), T.Resize(6), T.Resize((4, 9)), T.Grayscale(3),
-    T.Grayscale(), T.Normalize([0.5], [0.2]), T.ConvertImageDtype(mg.float64), T.FiveCrop(3), T.TenCrop(3),
+    T.CenterCrop(4),
+    T.Pad(2, 7),
+    T.Pad(2, padding_mode="reflect"),
+    T.Resize(6),
+    T.Resize((4, 9)),
+    T.Grayscale(3),
+    T.Grayscale(),
+    T.Normalize([0.5], [0.2]),
+    T.ConvertImageDtype(mg.float64),
+    T.FiveCrop(3),
+    T.TenCrop(3),
 ]
 
 
@@ -460,8 +509,17 @@ def test_arrays_are_changed_as_tensors_are(transform):
 
 def test_arrays_through_a_whole_pipeline():
     mg.manual_seed(0)
-    pipeline = T.Compose([T.RandomCrop(8, padding=2), T.RandomHorizontalFlip(), T.ColorJitter(0.2), T.Lighting(),
-                          T.Cutout(2), T.ToTensor(), T.Normalize([0.5] * 3, [0.2] * 3)])
+    pipeline = T.Compose(
+        [
+            T.RandomCrop(8, padding=2),
+            T.RandomHorizontalFlip(),
+            T.ColorJitter(0.2),
+            T.Lighting(),
+            T.Cutout(2),
+            T.ToTensor(),
+            T.Normalize([0.5] * 3, [0.2] * 3),
+        ]
+    )
     image = picture(size=(8, 8))
     outcomes = []
     for form in (image, np.asarray(image)):
@@ -477,23 +535,38 @@ def test_arrays_through_a_whole_pipeline():
         (T.RandomErasing(), "RandomErasing(p=0.5, scale=(0.02, 0.33), ratio=(0.3, 3.3), value=0, inplace=False)"),
         (T.Cutout(16), "Cutout(size=16, n_holes=1, fill=0, p=1.0)"),
         (T.FiveCrop(3), "FiveCrop(size=(3, 3))"),
-        (T.ElasticTransform(), "ElasticTransform(alpha=[50.0, 50.0], sigma=[5.0, 5.0], "
-         "interpolation=InterpolationMode.BILINEAR, fill=[0.0])"),
+        (
+            T.ElasticTransform(),
+            "ElasticTransform(alpha=[50.0, 50.0], sigma=[5.0, 5.0], "
+            "interpolation=InterpolationMode.BILINEAR, fill=[0.0])",
+        ),
         (T.TenCrop((3, 4)), "TenCrop(size=(3, 4), vertical_flip=False)"),
         (T.RandomPerspective(), "RandomPerspective(p=0.5)"),
         (T.MixUp(num_classes=3), "MixUp(alpha=1.0, num_classes=3)"),
         (T.CutMix(alpha=0.5), "CutMix(alpha=0.5)"),
         (T.AutoAugment(), "AutoAugment(policy=AutoAugmentPolicy.IMAGENET, fill=None)"),
-        (T.AugMix(), "AugMix(severity=3, mixture_width=3, chain_depth=-1, alpha=1.0, all_ops=True, "
-         "interpolation=InterpolationMode.BILINEAR, fill=None)"),
-        (T.RandAugment(), "RandAugment(num_ops=2, magnitude=9, num_magnitude_bins=31, "
-         "interpolation=InterpolationMode.NEAREST, fill=None)"),
-        (T.TrivialAugmentWide(), "TrivialAugmentWide(num_magnitude_bins=31, "
-         "interpolation=InterpolationMode.NEAREST, fill=None)"),
-        (T.LinearTransformation(mg.eye(2), mg.ones(2)),
-         "LinearTransformation(transformation_matrix=[[1.0, 0.0], [0.0, 1.0]], mean_vector=[1.0, 1.0])"),
-        (T.ScaleJitterCrop(), "ScaleJitterCrop(size=(224, 224), scales=(256, 480), interpolation=bilinear, "
-         "antialias=True)"),
+        (
+            T.AugMix(),
+            "AugMix(severity=3, mixture_width=3, chain_depth=-1, alpha=1.0, all_ops=True, "
+            "interpolation=InterpolationMode.BILINEAR, fill=None)",
+        ),
+        (
+            T.RandAugment(),
+            "RandAugment(num_ops=2, magnitude=9, num_magnitude_bins=31, "
+            "interpolation=InterpolationMode.NEAREST, fill=None)",
+        ),
+        (
+            T.TrivialAugmentWide(),
+            "TrivialAugmentWide(num_magnitude_bins=31, interpolation=InterpolationMode.NEAREST, fill=None)",
+        ),
+        (
+            T.LinearTransformation(mg.eye(2), mg.ones(2)),
+            "LinearTransformation(transformation_matrix=[[1.0, 0.0], [0.0, 1.0]], mean_vector=[1.0, 1.0])",
+        ),
+        (
+            T.ScaleJitterCrop(),
+            "ScaleJitterCrop(size=(224, 224), scales=(256, 480), interpolation=bilinear, antialias=True)",
+        ),
         (v2.ToDtype(mg.float32, scale=True), "ToDtype(scale=True)"),
     ],
 )

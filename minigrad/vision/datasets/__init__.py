@@ -2,6 +2,7 @@
 
 from minigrad.vision.datasets import cifar, folder, mnist, vision
 from minigrad.vision.datasets.cifar import CIFAR10, CIFAR100
+from minigrad.vision.datasets.coco import CocoCaptions, CocoDetection
 from minigrad.vision.datasets.digits import Digits
 from minigrad.vision.datasets.fakedata import FakeData
 from minigrad.vision.datasets.folder import DatasetFolder, ImageFolder
@@ -13,6 +14,8 @@ __all__ = [
     "CIFAR100",
     "KMNIST",
     "MNIST",
+    "CocoCaptions",
+    "CocoDetection",
     "DatasetFolder",
     "Digits",
     "FakeData",

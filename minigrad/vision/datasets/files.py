@@ -33,6 +33,14 @@ def not_found(name, looked, how):
     return RuntimeError(f"{name}: dataset not found. {how} Looked at:{places}")
 
 
+def inside(root, name):
+    """Return the path of a file that an index file names, in the folder ``root``; ValueError if it leads elsewhere."""
+    parts = Path(str(name)).parts
+    if not parts or Path(str(name)).is_absolute() or ".." in parts:
+        raise ValueError(f"the file name {name!r} leads out of {root}")
+    return os.path.join(root, *parts)
+
+
 @contextlib.contextmanager
 def _reading(path):
     """Open a file for reading, unpacked on the fly where it is gzip (told by its first bytes, not its name).

@@ -26,7 +26,17 @@ from minigrad.vision.transforms.color import (
 )
 from minigrad.vision.transforms.containers import Compose, Lambda, RandomApply, RandomChoice, RandomOrder
 from minigrad.vision.transforms.conversions import ConvertImageDtype, Normalize, PILToTensor, ToPILImage, ToTensor
-from minigrad.vision.transforms.crops import CenterCrop, FiveCrop, Pad, RandomCrop, RandomResizedCrop, Resize, TenCrop
+from minigrad.vision.transforms.crops import (
+    CenterCrop,
+    FiveCrop,
+    Pad,
+    RandomCrop,
+    RandomResizedCrop,
+    RandomSizedCrop,
+    Resize,
+    Scale,
+    TenCrop,
+)
 from minigrad.vision.transforms.erasing import Cutout, RandomErasing
 from minigrad.vision.transforms.filters import GaussianBlur, LinearTransformation
 from minigrad.vision.transforms.interpolation import InterpolationMode
@@ -83,9 +93,11 @@ __all__ = [
     "RandomResizedCrop",
     "RandomRotation",
     "RandomShortestSize",
+    "RandomSizedCrop",
     "RandomSolarize",
     "RandomVerticalFlip",
     "Resize",
+    "Scale",
     "ScaleJitterCrop",
     "TenCrop",
     "ToPILImage",

@@ -2,6 +2,7 @@
 
 import math
 import numbers
+import warnings
 
 from minigrad.nn import Module
 from minigrad.vision.transforms import functional as F
@@ -254,3 +255,35 @@ class TenCrop(Module):
 
     def __repr__(self):
         return f"{type(self).__name__}(size={self.size}, vertical_flip={self.vertical_flip})"
+
+
+class Scale(Resize):
+    """The name of :class:`Resize` before 2017, which warns; torchvision has removed it.
+
+    >>> import warnings, minigrad as mg
+    >>> with warnings.catch_warnings():
+    ...     warnings.simplefilter("ignore")
+    ...     mg.vision.transforms.Scale(2)(mg.ones(1, 4, 4)).shape
+    minigrad.Size([1, 2, 2])
+    """
+
+    def __init__(self, *args, **kwargs):
+        warnings.warn("transforms.Scale is deprecated, please use transforms.Resize instead", stacklevel=2)
+        super().__init__(*args, **kwargs)
+
+
+class RandomSizedCrop(RandomResizedCrop):
+    """The name of :class:`RandomResizedCrop` before 2017, which warns; torchvision has removed it.
+
+    >>> import warnings, minigrad as mg
+    >>> with warnings.catch_warnings():
+    ...     warnings.simplefilter("ignore")
+    ...     mg.vision.transforms.RandomSizedCrop(2)(mg.ones(1, 4, 4)).shape
+    minigrad.Size([1, 2, 2])
+    """
+
+    def __init__(self, *args, **kwargs):
+        warnings.warn(
+            "transforms.RandomSizedCrop is deprecated, please use transforms.RandomResizedCrop instead", stacklevel=2
+        )
+        super().__init__(*args, **kwargs)
