@@ -82,7 +82,7 @@ globals().update(_FUNCTIONS)  # every public function registered in ops/
 
 # What is imported when it is first asked for, so that `import minigrad` is quick: submodules, and functions of theirs.
 _MODULES_ON_DEMAND = (
-    "__config__", "amp", "compiler", "cpu", "distributed", "distributions", "fft", "func", "hub", "jit",
+    "__config__", "amp", "compiler", "cpu", "distributed", "distributions", "fft", "func", "fx", "hub", "jit",
     "multiprocessing", "onnx", "overrides", "profiler", "recipes", "serialization", "signal", "testing",
     "types", "version", "vision",
 )  # fmt: skip

@@ -20,7 +20,6 @@ def _each(names, reason, owner=""):
 
 # Name after "torch." -> why it is absent and what to do; a module's reason holds for all that would be in it.
 ABSENT = {
-    "fx": _COMPILED,
     **_each("_dynamo _inductor export while_loop package", _COMPILED),
     **_each(
         "nested jagged nn.attention.flex_attention",

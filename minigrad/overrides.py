@@ -236,10 +236,11 @@ def install():
         return
     Tensor.__torch_function__ = classmethod(_default)
     Parameter.__torch_function__ = _disabled_torch_function_impl
-    package = sys.modules["minigrad"]
+    packages = [sys.modules[name] for name in ("minigrad", "minigrad.compat.torch") if name in sys.modules]
     for name, function in FUNCTIONS.items():
-        if _is_public(name, function) and package.__dict__.get(name) is function:
-            setattr(package, name, _wrapped(function, "minigrad"))
+        for package in packages:
+            if _is_public(name, function) and package.__dict__.get(name) is function:
+                setattr(package, name, _wrapped(function, "minigrad"))
     for where in _NAMESPACES:
         _wrap_names(sys.modules[where], "minigrad.", where)
     for name, module in list(sys.modules.items()):

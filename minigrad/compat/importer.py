@@ -29,6 +29,9 @@ ALIASES = {
     "torch.cuda.memory": "minigrad.cuda",
     "torch.cuda.streams": "minigrad.cuda",
     "torch.functional": "minigrad",
+    **dict.fromkeys(
+        [f"torch.fx.{name}" for name in "graph graph_module interpreter node proxy".split()], "minigrad.fx"
+    ),
     "torch.nn.backends": None,
     "torch.nn.parallel.data_parallel": "minigrad.nn.parallel",
     "torch.nn.parallel.distributed": "minigrad.nn.parallel",

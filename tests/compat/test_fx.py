@@ -1,0 +1,105 @@
+"""minigrad.fx records forward() as a graph, which is changed and run again."""
+
+import pytest
+
+import minigrad as mg
+from minigrad import fx, nn
+from minigrad.nn import functional as F
+
+
+class Net(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.body = nn.Sequential(nn.Linear(3, 4), nn.ReLU())
+        self.scale = nn.Parameter(mg.full((4,), 2.0))
+        self.register_buffer("shift", mg.ones(4))
+
+    def forward(self, x, power=2):
+        y = self.body(x) * self.scale + self.shift
+        y = mg.cat([F.softmax(y, dim=-1), 2 - y.relu()], 1) ** power
+        return {"y": y.view(-1, 2)[:, :1], "rows": y.shape[0], "scaled": self.scale * y[:, :4]}
+
+
+@pytest.fixture
+def traced():
+    return fx.symbolic_trace(Net())
+
+
+def test_nodes_are_pytorchs(traced):
+    steps = [(node.op, node.name) for node in traced.graph.nodes]
+    assert steps == [
+        ("placeholder", "x"), ("placeholder", "power"), ("call_module", "body_0"), ("call_module", "body_1"),
+        ("get_attr", "scale"), ("call_function", "mul"), ("get_attr", "shift"), ("call_function", "add"),
+        ("call_function", "softmax"), ("call_method", "relu"), ("call_function", "sub"), ("call_function", "cat"),
+        ("call_function", "pow_1"), ("call_method", "view"), ("call_function", "getitem"),
+        ("call_function", "getattr_1"), ("call_function", "getitem_1"), ("call_function", "getitem_2"),
+        ("call_function", "mul_1"), ("output", "output"),
+    ]  # fmt: skip
+    scale = traced.graph.find_nodes(op="get_attr", target="scale")[0]
+    assert [user.name for user in scale.users] == ["mul", "mul_1"]
+
+
+@pytest.mark.parametrize("arguments", [{}, {"power": 3}])
+def test_a_traced_module_computes_the_same(arguments):
+    net = Net()
+    traced = fx.symbolic_trace(net)
+    x = mg.arange(6.0).reshape(2, 3) / 5
+    mine, theirs = traced(x, **arguments), net(x, **arguments)
+    assert mg.equal(mine["y"], theirs["y"]) and mine["rows"] == 2 and mg.equal(mine["scaled"], theirs["scaled"])
+    assert traced.state_dict().keys() == net.state_dict().keys() and traced.scale is net.scale
+    mine["y"].sum().backward()
+    assert net.body[0].weight.grad is not None
+
+
+def test_a_graph_is_changed():
+    traced = fx.symbolic_trace(lambda x, y: mg.add(x, y) + x)
+    for node in traced.graph.nodes:
+        if node.target == mg.add:
+            with traced.graph.inserting_after(node):
+                new = traced.graph.call_function(mg.mul, node.args, node.kwargs)
+            node.replace_all_uses_with(new)
+            with pytest.raises(RuntimeError, match="still had 1 users"):
+                traced.graph.erase_node(new)
+            traced.graph.erase_node(node)
+    traced.recompile()
+    assert traced(mg.tensor(3.0), mg.tensor(4.0)).item() == 15
+    unused = traced.graph.nodes[0]
+    with traced.graph.inserting_before(traced.graph.nodes[-1]):
+        traced.graph.call_method("neg", (unused,))
+    assert traced.graph.eliminate_dead_code() and not traced.graph.eliminate_dead_code()
+
+
+def test_interpreters_see_every_value(traced):
+    class Shapes(fx.Interpreter):
+        def run_node(self, n):
+            value = super().run_node(n)
+            n.meta["shape"] = getattr(value, "shape", None)
+            return value
+
+    Shapes(traced).run(mg.ones(5, 3))
+    assert [node.meta["shape"] for node in traced.graph.find_nodes(op="call_module")] == [(5, 4), (5, 4)]
+
+
+def test_what_no_graph_can_hold():
+    with pytest.raises(fx.TraceError, match="control flow"):
+        fx.symbolic_trace(lambda x: x if x.sum() > 0 else -x)
+    with pytest.raises(fx.TraceError, match="iterated"):
+        fx.symbolic_trace(lambda x: tuple(x))
+    assert nn.Linear(2, 2)(mg.ones(1, 2)).shape == (1, 2)  # tracing that failed leaves modules as they were
+    with pytest.raises(RuntimeError, match="one was not passed"):
+        fx.symbolic_trace(lambda x: x + 1)()
+    with pytest.raises(TypeError, match="unexpected"):
+        fx.symbolic_trace(lambda x: x + 1)(mg.ones(1), z=2)
+
+
+def test_graphs_by_hand_and_as_text(capsys):
+    graph = fx.Graph()
+    x = graph.placeholder("x")
+    graph.output(graph.call_function(mg.neg, (x,)))
+    graph.lint()
+    assert fx.GraphModule(nn.Module(), graph)(mg.ones(2)).tolist() == [-1, -1]
+    graph.print_tabular()
+    assert "call_function" in capsys.readouterr().out
+    assert "%x : [num_users=1] = placeholder[target=x]" in str(graph) and "return %neg" in str(graph)
+    traced = fx.symbolic_trace(lambda x, flag: x + 1 if flag else x, concrete_args={"flag": True})
+    assert [node.name for node in traced.graph.nodes] == ["x", "add", "output"]
