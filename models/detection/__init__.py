@@ -7,6 +7,7 @@ Source: https://docs.pytorch.org/vision/stable/models.html#object-detection
 """
 from models.detection.faster_rcnn import *
 from models.detection.mask_rcnn import *
+from models.detection.retinanet import *
 
 
 def __getattr__(name):

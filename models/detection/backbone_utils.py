@@ -110,13 +110,15 @@ def chosen_layers(trained, trainable_backbone_layers, most):
     return layers
 
 
-def pyramid(name, trained, trainable_backbone_layers, weights_backbone, in_channels, kw, frozen=True, norm_layer=None):
+def pyramid(
+    name, trained, trainable_backbone_layers, weights_backbone, in_channels, kw, frozen=True, **settings
+):  # fmt: skip
     """The pyramid of a builder: on "resnet50" or "mobilenet_v3_large".
 
     Args:
         trained: the weights of the whole, None for none.
         frozen: whether the batch norms of a backbone with weights are constants.
-        norm_layer: of the pyramid.
+        settings: of resnet_pyramid.
     """
     weights = backbone_weights(name, weights_backbone, kw)
     if trained is not None:
@@ -125,7 +127,7 @@ def pyramid(name, trained, trainable_backbone_layers, weights_backbone, in_chann
     resnet50 = name == "resnet50"
     layers = chosen_layers(with_weights, trainable_backbone_layers, 5 if resnet50 else 6)
     norm = FrozenBatchNorm2d if frozen and with_weights else nn.BatchNorm2d
-    settings = {"weights": weights, "norm_layer": norm, "in_channels": in_channels}
+    given = {"weights": weights, "norm_layer": norm, "in_channels": in_channels}
     if resnet50:
-        return resnet_pyramid(resnet.resnet50(**settings), layers, norm_layer=norm_layer)
-    return mobilenet_pyramid(mobilenet_v3_large(**settings).features, layers)
+        return resnet_pyramid(resnet.resnet50(**given), layers, **settings)
+    return mobilenet_pyramid(mobilenet_v3_large(**given).features, layers)

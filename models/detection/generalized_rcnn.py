@@ -10,6 +10,26 @@ def _mask_layer(match):
     return f"mask_head.{int(match[1]) - 1}.0.{match[2]}"
 
 
+def check_targets(targets, training):
+    """AssertionError for missing targets in training, and for boxes that are none."""
+    if targets is None:
+        if training:
+            raise AssertionError("targets should not be none when in training mode")
+        return
+    for index, target in enumerate(targets):
+        boxes = target["boxes"]
+        if not isinstance(boxes, minigrad.Tensor):
+            raise AssertionError(f"Expected target boxes to be of type Tensor, got {type(boxes)}.")
+        if boxes.ndim != 2 or boxes.shape[-1] != 4:
+            raise AssertionError(f"Expected target boxes to be a tensor of shape [N, 4], got {tuple(boxes.shape)}.")
+        flat = (boxes[:, 2:] <= boxes[:, :2]).any(1)
+        if flat.any():
+            raise AssertionError(
+                "All bounding boxes should have positive height and width. "
+                f"Found invalid box {boxes[flat][0].tolist()} for target at index {index}."
+            )
+
+
 class GeneralizedRCNN(OldNames, nn.Module):
     """Images through a transform, a backbone, proposals of boxes, and heads on these.
 
@@ -36,24 +56,6 @@ class GeneralizedRCNN(OldNames, nn.Module):
         self.rpn = rpn
         self.roi_heads = roi_heads
 
-    def _check(self, targets):
-        if targets is None:
-            if self.training:
-                raise AssertionError("targets should not be none when in training mode")
-            return
-        for index, target in enumerate(targets):
-            boxes = target["boxes"]
-            if not isinstance(boxes, minigrad.Tensor):
-                raise AssertionError(f"Expected target boxes to be of type Tensor, got {type(boxes)}.")
-            if boxes.ndim != 2 or boxes.shape[-1] != 4:
-                raise AssertionError(f"Expected target boxes to be a tensor of shape [N, 4], got {tuple(boxes.shape)}.")
-            flat = (boxes[:, 2:] <= boxes[:, :2]).any(1)
-            if flat.any():
-                raise AssertionError(
-                    "All bounding boxes should have positive height and width. "
-                    f"Found invalid box {boxes[flat][0].tolist()} for target at index {index}."
-                )
-
     def forward(self, images, targets=None):
         """A dict of losses in training, a list of dicts of what is found otherwise.
 
@@ -61,7 +63,7 @@ class GeneralizedRCNN(OldNames, nn.Module):
             images: list of (C, H, W) between 0 and 1.
             targets: list of dicts of boxes (n, 4) in pixels, labels (n,) and what the heads want else.
         """
-        self._check(targets)
+        check_targets(targets, self.training)
         originals = [tuple(image.shape[-2:]) for image in images]
         images, targets = self.transform(images, targets)
         features = self.backbone(images.tensors)

@@ -6,7 +6,7 @@ import pytest
 import minigrad as mg
 import models
 from minigrad import nn
-from models.detection import _utils, backbone_utils, faster_rcnn, mask_rcnn, rpn, transform
+from models.detection import _utils, backbone_utils, faster_rcnn, mask_rcnn, retinanet, rpn, transform
 from models.detection.image_list import ImageList
 
 
@@ -237,3 +237,73 @@ def test_pyramids_on_resnets(undrawn):
     for settings in ({"trainable_layers": 6}, {"returned_layers": [0, 2]}):
         with pytest.raises(ValueError, match="should be in the range"):
             backbone_utils.resnet_fpn_backbone(backbone_name="resnet18", **settings)
+
+
+# ---------------------------------------------------------------- RetinaNet
+def small_retinanet(loss_type="l1", **settings):
+    layers = nn.Sequential(nn.Conv2d(3, 8, 3, 4, 1), nn.ReLU(), nn.Conv2d(8, 16, 3, 2, 1), nn.ReLU())
+    levels = mg.vision.ops.LastLevelP6P7(16, 8)
+    backbone = backbone_utils.BackboneWithFPN(layers, {"1": "0", "3": "1"}, [8, 16], 8, levels)
+    anchors = rpn.AnchorGenerator(((8,), (12,), (16,), (32,)), ((1.0,),) * 4)
+    head = retinanet.RetinaNetHead(8, 1, 3, loss_type=loss_type)
+    sizes = {"min_size": 32, "max_size": 32}
+    return models.detection.RetinaNet(backbone, 3, anchor_generator=anchors, head=head, **sizes, **settings)
+
+
+@pytest.mark.parametrize("loss_type", ["l1", "giou"])
+def test_a_scene_is_learned_without_proposals(loss_type):
+    mg.manual_seed(0)
+    model = small_retinanet(loss_type)
+    image, target = scene()
+    optimizer = mg.optim.Adam(model.parameters(), lr=0.01)
+    totals = []
+    for _ in range(220):
+        optimizer.zero_grad()
+        losses = model([image], [target])
+        assert set(losses) == {"classification", "bbox_regression"}
+        total = sum(losses.values())
+        total.backward()
+        optimizer.step()
+        totals.append(total.item())
+    assert totals[-1] < 0.5 * totals[0]
+    if loss_type == "giou":  # which takes longer to tell the classes apart
+        return
+    with mg.no_grad():
+        (found,) = model.eval()([image])
+    assert found["labels"][:2].sort()[0].tolist() == [1, 2]
+    order = found["labels"][:2].argsort()
+    assert bool((mg.vision.ops.box_iou(found["boxes"][:2][order], target["boxes"]).diagonal() > 0.5).all())
+
+
+def test_retinanet_without_objects_and_errors():
+    mg.manual_seed(0)
+    image, _ = scene()
+    for loss_type in ("l1", "giou"):
+        model = small_retinanet(loss_type)
+        losses = model([image], [{"boxes": mg.zeros(0, 4), "labels": mg.zeros(0, dtype=mg.int64)}])
+        assert losses["bbox_regression"].item() == 0 and losses["classification"].item() > 0
+        sum(losses.values()).backward()
+    (found,) = small_retinanet(score_thresh=1.0).eval()([image])
+    assert [len(value) for value in found.values()] == [0, 0, 0]
+    with pytest.raises(AssertionError, match="targets should not be none"):
+        model([image])
+    with pytest.raises(ValueError, match="loss_type must be one of l1, giou, but got 'l2'"):
+        small_retinanet("l2")
+    with pytest.raises(ValueError, match="should contain an attribute out_channels"):
+        models.detection.RetinaNet(nn.Identity(), 2)
+    with pytest.raises(TypeError, match="anchor_generator should be of type"):
+        models.detection.RetinaNet(model.backbone, 2, anchor_generator=3)
+
+
+def test_retinanets_first_file_has_other_names(monkeypatch, undrawn):
+    def old_file(self, **kw):
+        state = models.build(self.builder).state_dict()
+        for head in ("classification_head", "regression_head"):
+            for index in range(4):
+                state = {key.replace(f"{head}.conv.{index}.0.", f"{head}.OLD.{2 * index}."): value
+                         for key, value in state.items()}  # fmt: skip
+        return {key.replace("OLD", "conv").replace("_blocks.0.0.", "_blocks.0."): v for key, v in state.items()}
+
+    monkeypatch.setattr(models.WeightsEnum, "get_state_dict", old_file)
+    model = models.detection.retinanet_resnet50_fpn(weights="DEFAULT")
+    assert not model.backbone.body.conv1.weight.requires_grad and model.backbone.body.bn1.eps == 0
