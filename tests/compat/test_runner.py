@@ -181,8 +181,11 @@ from torch.nn.modules import Conv2d, loss
 from torch.nn.modules.padding import _ReflectionPadNd
 from torch.nn.modules.pooling import _MaxPoolNd
 from torch.nn.modules.utils import consume_prefix_in_state_dict_if_present
+from torch.fx.proxy import TraceError
 from torch.utils import model_zoo
 from torch.utils.data import _utils
+from torchvision import get_image_backend
+from torchvision.io import read_image
 import torch
 assert categorical.Categorical is torch.distributions.Categorical and variable.Variable is torch.autograd.Variable
 assert issubclass(torch.nn.MaxPool2d, _MaxPoolNd) and issubclass(torch.nn.ReflectionPad2d, _ReflectionPadNd)
