@@ -20,7 +20,7 @@ def sampled(start, extent, bins, size, ratio):
         grid = module.full(count, ratio, dtype=np.int64)
     else:
         grid = module.ceil(width).astype(np.int64).clip(0, None)
-    step = module.arange(max(1, int(grid.max(initial=0))))
+    step = module.arange(max(1, int(grid.max())) if count else 1)
     within = (step + 0.5).astype(start.dtype) * (width / module.maximum(grid, 1))[:, None]  # (K, G)
     first = start[:, None] + module.arange(bins).astype(start.dtype) * width[:, None]  # (K, bins)
     place = first[:, :, None] + within[:, None, :]
