@@ -1,4 +1,5 @@
 """Deformable convolution: without offsets a convolution, with whole ones a shift, otherwise by loops."""
+
 import math
 
 import pytest

@@ -7,6 +7,7 @@ import io
 import math
 import os
 import pickle
+import struct
 import tempfile
 import zlib
 from pathlib import Path
@@ -15,6 +16,7 @@ from minigrad.backend import np
 
 LIMIT = 1 << 30  # bytes; no file of these datasets comes near
 _CHUNK = 1 << 20
+_LARGE = 1 << 35  # bytes of an archive of photographs
 _TIMEOUT = 30  # seconds without a byte
 
 # What the third byte of an IDX file says of its numbers (http://yann.lecun.com/exdb/mnist/)
@@ -43,15 +45,24 @@ def inside(root, name):
 
 @contextlib.contextmanager
 def _reading(path):
-    """Open a file for reading, unpacked on the fly where it is gzip (told by its first bytes, not its name).
+    """Open a file for reading, unpacked on the fly where it is gzip or xz (told by its first bytes, not its name).
 
-    What is wrong with the gzip becomes a ValueError that names the file.
+    What is wrong with the packing becomes a ValueError that names the file.
     """
     try:
         with open(path, "rb") as file:
-            packed = file.read(2) == b"\x1f\x8b"
+            begin = file.read(6)
             file.seek(0)
-            if not packed:
+            if begin == b"\xfd7zXZ\0":
+                import lzma  # hardly ever needed
+
+                try:
+                    with lzma.open(file) as unpacked:
+                        yield unpacked
+                except lzma.LZMAError as error:
+                    raise ValueError(f"{path}: damaged xz file ({error})") from error
+                return
+            if begin[:2] != b"\x1f\x8b":
                 yield file
                 return
             with gzip.GzipFile(fileobj=file) as unpacked:
@@ -103,6 +114,84 @@ def read_idx(path, limit=LIMIT):
         found = f"{len(content):,}" if len(content) < size else "more"
         raise ValueError(f"{path}: its header says shape {shape}, {size:,} bytes of data, but there are {found}")
     return np.frombuffer(content, dtype).reshape(shape).astype(dtype.newbyteorder("="))
+
+
+# What the numbers of a MATLAB file are stored as, and which class of array they belong to
+_MAT_STORED = {1: "i1", 2: "u1", 3: "i2", 4: "u2", 5: "i4", 6: "u4", 7: "f4", 9: "f8", 12: "i8", 13: "u8"}
+_MAT_CLASSES = {6: "f8", 7: "f4", 8: "i1", 9: "u1", 10: "i2", 11: "u2", 12: "i4", 13: "u4", 14: "i8", 15: "u8"}
+_MAT_MATRIX, _MAT_PACKED = 14, 15
+
+
+def _mat_elements(content, order):
+    """Yield the (type, bytes) of the data elements of a MATLAB file; ValueError where they end too early."""
+    position = 0
+    while position + 8 <= len(content):
+        kind, size = struct.unpack_from(order + "II", content, position)
+        begin = position + 8
+        if kind >> 16:  # four bytes at most, in the second half of the tag
+            kind, size, begin = kind & 0xFFFF, kind >> 16, position + 4
+        if begin + size > len(content):
+            raise ValueError(f"an element of {size:,} bytes where {len(content) - begin:,} are left")
+        yield kind, content[begin : begin + size]
+        position = begin + size if kind == _MAT_PACKED else -(-(begin + size) // 8) * 8
+
+
+def _mat_matrix(content, order):
+    """Return the name and the array of a matrix of real numbers, or None for another one."""
+    parts = _mat_elements(content, order)
+    (_, flags), (_, shape), (_, name) = next(parts), next(parts), next(parts)
+    flags = struct.unpack_from(order + "I", flags)[0]
+    if flags & 0xFF not in _MAT_CLASSES or flags & 0x800:
+        return None
+    kind, values = next(parts)
+    array = np.frombuffer(values, order + _MAT_STORED[kind]).reshape(np.frombuffer(shape, order + "i4"), order="F")
+    return bytes(name).decode("latin1"), array.astype(_MAT_CLASSES[flags & 0xFF])
+
+
+def read_mat(path, limit=LIMIT):
+    """Return the real arrays by name in a MATLAB file of version 5 to 7; ValueError for another or a damaged one.
+
+    What else is in it (structs, cells, texts) is left out. Source: MathWorks, MAT-File Format (2019).
+    """
+    content = memoryview(read_bytes(path, limit))
+    order = {b"IM": "<", b"MI": ">"}.get(bytes(content[126:128]))
+    if order is None or bytes(content[:6]) != b"MATLAB":
+        raise ValueError(f"{path}: not a MATLAB file of version 5 to 7")
+    found = {}
+    try:
+        for kind, part in _mat_elements(content[128:], order):
+            if kind == _MAT_PACKED:
+                unpacker = zlib.decompressobj()
+                part = unpacker.decompress(part, limit)
+                if not unpacker.eof:
+                    raise ValueError(f"truncated, or more than the {limit:,} bytes expected at most")
+                kind, part = next(_mat_elements(memoryview(part), order))
+            matrix = _mat_matrix(part, order) if kind == _MAT_MATRIX else None
+            if matrix is not None:
+                found[matrix[0]] = matrix[1]
+    except (ValueError, KeyError, StopIteration, struct.error, zlib.error) as error:
+        raise ValueError(f"{path}: damaged MATLAB file ({error})") from error
+    return found
+
+
+def read_xml(path, limit=1 << 20):
+    """Return the root of an XML file as an ElementTree element; ValueError for a damaged one and for entities."""
+    from xml.etree.ElementTree import TreeBuilder  # hardly ever needed
+    from xml.parsers import expat
+
+    def refuse(*_arguments):  # entities of entities could grow without bound, or name other files
+        raise ValueError("it declares a document type")
+
+    builder, parser = TreeBuilder(), expat.ParserCreate()
+    parser.StartDoctypeDeclHandler = refuse
+    parser.StartElementHandler = builder.start
+    parser.EndElementHandler = builder.end
+    parser.CharacterDataHandler = builder.data
+    try:
+        parser.Parse(read_bytes(path, limit), True)
+        return builder.close()
+    except (ValueError, AssertionError, expat.ExpatError) as error:
+        raise ValueError(f"{path}: not a plain XML file ({error})") from error
 
 
 # ------------------------------------------------------------------ pickles
@@ -242,3 +331,61 @@ def download(urls, path, md5, limit=LIMIT):
         except (OSError, ValueError) as error:
             failures.append(f"\n  {url}: {error}")
     raise RuntimeError(f"Error downloading {Path(path).name}:{''.join(failures)}")
+
+
+def unpack(archive, folder, limit=_LARGE):
+    """Write the plain files of a tar or zip archive into a folder, ``limit`` bytes at most all together.
+
+    Links and devices are left out. Raises ValueError for a name that leads out of the folder, too many bytes, and what
+    is no whole archive.
+    """
+    import tarfile
+    import zipfile
+
+    left = limit
+
+    def write(name, source):
+        nonlocal left
+        with written_at_once(inside(folder, name)) as file:
+            while piece := source.read(_CHUNK):
+                left -= len(piece)
+                if left < 0:
+                    raise ValueError(f"more than {limit:,} bytes")
+                file.write(piece)
+
+    try:
+        if zipfile.is_zipfile(archive):
+            with zipfile.ZipFile(archive) as opened:
+                for entry in opened.infolist():
+                    if not entry.is_dir():
+                        with opened.open(entry) as source:
+                            write(entry.filename, source)
+        else:
+            with tarfile.open(archive) as opened:
+                for entry in opened:
+                    if entry.isreg():
+                        write(entry.name, opened.extractfile(entry))
+    except (tarfile.TarError, zipfile.BadZipFile, EOFError, zlib.error, NotImplementedError, ValueError) as error:
+        raise ValueError(f"{archive}: can't be unpacked ({error})") from error
+
+
+def provide(dataset, folder, needed, resources, download_them):
+    """Download and unpack what (URL, MD5, where to) is missing, if asked to; RuntimeError where ``needed`` still is."""
+    if download_them and not all(os.path.exists(path) for path in needed):
+        for url, md5, *place in resources:
+            archive = Path(folder) / url.rpartition("/")[2]
+            download([url], archive, md5, _LARGE)
+            if archive.name.endswith((".zip", ".tar", ".tgz", ".tar.gz")):
+                unpack(archive, Path(folder, *place))
+    if not all(os.path.exists(path) for path in needed):
+        urls = " and ".join(url for url, *_ in resources)
+        raise not_found(dataset, needed, f"download=True downloads it; by hand, put what {urls} holds there.")
+
+
+def one_of(value, name, allowed):
+    """Return a text that is one of those allowed; ValueError for anything else."""
+    if not isinstance(value, str):
+        raise ValueError(f"Expected type str for argument {name}, but got type {type(value)}.")
+    if value not in allowed:
+        raise ValueError(f"Unknown value '{value}' for argument {name}. Valid values are {{{', '.join(allowed)}}}.")
+    return value

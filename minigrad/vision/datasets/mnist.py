@@ -1,12 +1,13 @@
 """MNIST and the datasets that come in its format: IDX files of 28 x 28 grey images and of labels."""
 
 import hashlib
+import string
 import warnings
 from pathlib import Path
 
 from minigrad.backend import np
 from minigrad.tensor import wrap
-from minigrad.vision.datasets.files import data_roots, download, has_checksum, not_found, read_idx
+from minigrad.vision.datasets.files import data_roots, download, has_checksum, not_found, one_of, read_idx, unpack
 from minigrad.vision.datasets.vision import VisionDataset
 from minigrad.vision.pillow import image_module
 
@@ -121,10 +122,12 @@ class MNIST(VisionDataset):
             f"download=True downloads it to root; by hand, put {name}.gz from {mirrors} there.",
         )
 
+    def _prefix(self):
+        return "train" if self.train else "t10k"
+
     def _load(self):
-        prefix = "train" if self.train else "t10k"
-        image_path = self._find(f"{prefix}-images-idx3-ubyte")
-        label_path = self._find(f"{prefix}-labels-idx1-ubyte")
+        image_path = self._find(f"{self._prefix()}-images-idx3-ubyte")
+        label_path = self._find(f"{self._prefix()}-labels-idx1-ubyte")
         images, labels = read_idx(image_path), read_idx(label_path)
         if images.dtype != np.uint8 or images.ndim != 3:
             raise ValueError(f"{image_path}: expected uint8 (N, H, W), but it is {images.dtype} {images.shape}")
@@ -213,3 +216,111 @@ class KMNIST(MNIST):
         ("t10k-labels-idx1-ubyte.gz", "7320c461ea6c1c855c0b718fb2a4b134"),
     ]
     classes = ["o", "ki", "su", "tsu", "na", "ha", "ma", "ya", "re", "wo"]
+
+
+_CHARACTERS = sorted(string.digits + string.ascii_letters)
+_MERGED = sorted(set(_CHARACTERS) - set("cijklmopsuvwxyz"))  # capitals stand for letters that look alike
+
+
+class EMNIST(MNIST):
+    """Handwritten letters and digits in MNIST's format, as published: lying on their sides (Cohen et al. 2017).
+
+    Args: ``split``: "byclass", "bymerge", "balanced", "letters" (of 1 … 26), "digits" or "mnist"; others as MNIST, the
+    files being ``root/EMNIST/raw/emnist-SPLIT-train-images-idx3-ubyte`` and the like. ValueError for another split.
+    Source: https://docs.pytorch.org/vision/stable/generated/torchvision.datasets.EMNIST.html
+
+    >>> from minigrad.vision import datasets
+    >>> {split: len(names) for split, names in datasets.EMNIST.classes_split_dict.items()}
+    {'byclass': 62, 'bymerge': 47, 'balanced': 47, 'letters': 27, 'digits': 10, 'mnist': 10}
+    """
+
+    folders = ("emnist", "EMNIST/raw/gzip")
+    url = "https://biometrics.nist.gov/cs_links/EMNIST/gzip.zip"
+    md5 = "58c8d27c78d21e728a6bc7b3cc06412e"
+    mirrors, resources = [url], []
+    splits = ("byclass", "bymerge", "balanced", "letters", "digits", "mnist")
+    classes_split_dict = {
+        "byclass": _CHARACTERS,
+        "bymerge": _MERGED,
+        "balanced": _MERGED,
+        "letters": ["N/A", *string.ascii_lowercase],
+        "digits": list(string.digits),
+        "mnist": list(string.digits),
+    }
+
+    def __init__(self, root, split, **kwargs):
+        self.split = one_of(split, "split", self.splits)
+        self.classes = self.classes_split_dict[split]
+        super().__init__(root, **kwargs)
+
+    def _prefix(self):
+        return f"emnist-{self.split}-{'train' if self.train else 'test'}"
+
+    def _check_exists(self):
+        """Return whether both files are found."""
+        names = [f"{self._prefix()}-{what}-ubyte" for what in ("images-idx3", "labels-idx1")]
+        return all(any(path.is_file() for path in self._candidates(name)) for name in names)
+
+    def download(self):
+        """Download the archive of all splits and unpack it, unless the files are there."""
+        if not self._check_exists():
+            archive = self.raw_folder / "gzip.zip"
+            download([self.url], archive, self.md5)
+            unpack(archive, self.raw_folder)
+
+
+class QMNIST(MNIST):
+    """MNIST's digits with all that NIST tells of them, and 50,000 more for testing (Yadav, Bottou 2019).
+
+    Args: ``what``: "train", "test", "test10k" (MNIST's), "test50k" or "nist" (all of them), by default what ``train``
+    says; ``compat``: whether the label is the digit, or else all eight numbers (8,) of it. Others as MNIST.
+    Source: https://docs.pytorch.org/vision/stable/generated/torchvision.datasets.QMNIST.html
+
+    >>> from minigrad.vision import datasets
+    >>> sorted(datasets.QMNIST.subsets)
+    ['nist', 'test', 'test10k', 'test50k', 'train']
+    """
+
+    folders = ("qmnist",)
+    mirrors = ["https://raw.githubusercontent.com/facebookresearch/qmnist/master/"]
+    subsets = {"train": "train", "test": "test", "test10k": "test", "test50k": "test", "nist": "nist"}
+    _files = {
+        "train": [
+            ("qmnist-train-images-idx3-ubyte.gz", "ed72d4157d28c017586c42bc6afe6370"),
+            ("qmnist-train-labels-idx2-int.gz", "0058f8dd561b90ffdd0f734c6a30e5e4"),
+        ],
+        "test": [
+            ("qmnist-test-images-idx3-ubyte.gz", "1394631089c404de565df7b7aeaf9412"),
+            ("qmnist-test-labels-idx2-int.gz", "5b5b05890a5e13444e108efe57b788aa"),
+        ],
+        "nist": [
+            ("xnist-images-idx3-ubyte.xz", "7f124b3b8ab81486c9d8c2749c17f834"),
+            ("xnist-labels-idx2-int.xz", "5ed0e788978e45d4a8bd4b7caec3d79d"),
+        ],
+    }
+
+    def __init__(self, root, what=None, compat=True, train=True, **kwargs):
+        self.what = one_of(("train" if train else "test") if what is None else what, "what", self.subsets)
+        self.compat = compat
+        self.resources = self._files[self.subsets[self.what]]
+        super().__init__(root, train, **kwargs)
+
+    def _candidates(self, name):
+        plain = super()._candidates(name)
+        return plain + [path.with_name(f"{name}.xz") for path in plain if path.name == name]
+
+    def _load(self):
+        images, labels = (read_idx(self._find(name.rpartition(".")[0]), 1 << 31) for name, _ in self.resources)
+        if images.dtype != np.uint8 or images.ndim != 3 or labels.ndim != 2 or len(images) != len(labels):
+            raise ValueError(f"{self.root}: images {images.shape} and labels {labels.shape} are not QMNIST's")
+        part = {"test10k": slice(0, 10_000), "test50k": slice(10_000, None)}.get(self.what, slice(None))
+        return wrap(images[part].copy()), wrap(labels[part].astype(np.int64))
+
+    def __getitem__(self, index):
+        image = image_module().fromarray(self.data.array[index])
+        labels = self.targets[index]
+        return self._transformed(image, int(labels[0]) if self.compat else labels)
+
+    def extra_repr(self):
+        """Return which part this is."""
+        return f"Split: {self.what}"
