@@ -159,11 +159,13 @@ class _Photographs(VisionDataset):
     """Base: ``_image_files`` and ``_labels`` are lists; ``resources`` holds (URL, MD5, folder to unpack in)."""
 
     resources = ()
+    _says_split = False
+    _root_is_base = False  # whether ``root`` becomes that folder of its, as in torchvision
 
     def _begin(self, root, needed, transform, target_transform, download, loader=default_loader, transforms=None):
-        super().__init__(root, transforms, transform, target_transform)
-        self.loader = loader
         base = Path(root).expanduser() / self.base_folder
+        super().__init__(base if self._root_is_base else root, transforms, transform, target_transform)
+        self.loader = loader
         provide(type(self).__name__, base, [base / path for path in needed], self.resources, download)
         return base
 
@@ -189,7 +191,7 @@ class _Photographs(VisionDataset):
 
     def extra_repr(self):
         """Return which split this is."""
-        return f"split={self._split}" if hasattr(self, "_split") else ""
+        return f"split={self._split}" if self._says_split else ""
 
 
 def _load_gray(path):
@@ -217,6 +219,7 @@ class Omniglot(_Photographs):
     """
 
     base_folder = folder = "omniglot-py"
+    _root_is_base = True
     zips_md5 = {
         "images_background": "68d2efa1b9178cc56df9314c21c6e718",
         "images_evaluation": "6b91aef0f799c5bb55b94e3f2daec811",
@@ -253,6 +256,7 @@ class Caltech101(_Photographs):
     """
 
     base_folder = "caltech101"
+    _root_is_base = True
     resources = [
         ("https://data.caltech.edu/records/mzrjq-6wc02/files/caltech-101.zip", "3138e1922a9193bfa496528edbbc45d0")
     ]
@@ -305,6 +309,7 @@ class Caltech256(_Photographs):
     """
 
     base_folder = "caltech256"
+    _root_is_base = True
     resources = [
         (
             "https://data.caltech.edu/records/nyy15-4j048/files/256_ObjectCategories.tar",
@@ -331,6 +336,7 @@ class Flowers102(_Photographs):
     """
 
     base_folder = "flowers-102"
+    _says_split = True
     resources = [
         (f"https://www.robots.ox.ac.uk/~vgg/data/flowers/102/{name}", md5)
         for name, md5 in (
@@ -368,6 +374,7 @@ class Food101(_Photographs):
     """
 
     base_folder = "food-101"
+    _says_split = True
     resources = [("http://data.vision.ee.ethz.ch/cvl/food-101.tar.gz", "85eeb15f3717b99a5da872d97d918f87", "..")]
 
     def __init__(
