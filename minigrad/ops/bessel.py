@@ -96,7 +96,7 @@ for _line in [
 ]:
     _of_one(*_line)
 
-for _line in [
+for _family in [
     ("chebyshev_polynomial_t", "the Chebyshev polynomial of the first kind, cos(n arccos(input)),", "26."),
     ("chebyshev_polynomial_u", "the Chebyshev polynomial of the second kind", "56."),
     ("chebyshev_polynomial_v", "the Chebyshev polynomial of the third kind", "41."),
@@ -110,4 +110,4 @@ for _line in [
     ("laguerre_polynomial_l", "the Laguerre polynomial", "-0.3333"),
     ("legendre_polynomial_p", "the Legendre polynomial", "17."),
 ]:
-    _polynomial_of(*_line)
+    _polynomial_of(*_family)
