@@ -32,3 +32,8 @@ def _is_tracing():
 
 def disable_beta_transforms_warning():
     """Do nothing, as in torchvision, which once warned of its v2 transforms."""
+
+
+def __getattr__(name):
+    reason = ": transforms take images only; boxes are tensors, see vision.ops" * (name == "tv_tensors")
+    raise AttributeError(f"module 'minigrad.vision' has no attribute {name!r}{reason}")

@@ -4,7 +4,7 @@ They take a PIL image, a tensor (…, C, H, W) or a NumPy array (H, W) or (H, W,
 Random ones draw from minigrad's default generator, in a DataLoader's worker thread from that worker's own.
 """
 
-from minigrad.vision.transforms import functional, v2
+from minigrad.vision.transforms import functional
 from minigrad.vision.transforms.autoaugment import (
     AugMix,
     AutoAugment,
@@ -50,6 +50,8 @@ from minigrad.vision.transforms.warps import (
     RandomRotation,
     RandomVerticalFlip,
 )
+
+from minigrad.vision.transforms import v2  # isort: skip (made of those above)
 
 __all__ = [
     "AugMix",
