@@ -163,6 +163,7 @@ class EfficientNet(nn.Module):
 
     Source: https://docs.pytorch.org/vision/stable/models/efficientnet.html
 
+    >>> import minigrad
     >>> stages = [FusedMBConvConfig(1, 3, 1, 8, 8, 1), MBConvConfig(6, 3, 2, 8, 16, 2)]
     >>> tuple(EfficientNet(stages, 0.2, num_classes=10, image_size=32).eval()(minigrad.zeros(2, 3, 32, 32)).shape)
     (2, 10)

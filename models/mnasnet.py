@@ -49,6 +49,7 @@ class MNASNet(nn.Module):
 
     Source: Tan et al. 2018, figure 7; https://docs.pytorch.org/vision/stable/models/mnasnet.html
 
+    >>> import minigrad
     >>> tuple(MNASNet(0.25, 10, image_size=32).eval()(minigrad.zeros(2, 3, 32, 32)).shape)
     (2, 10)
     """

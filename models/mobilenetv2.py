@@ -24,6 +24,7 @@ class InvertedResidual(nn.Module):
     Raises:
         ValueError: for another stride.
 
+    >>> import minigrad
     >>> tuple(InvertedResidual(8, 16, 2, 6)(minigrad.zeros(1, 8, 4, 4)).shape)
     (1, 16, 2, 2)
     """
@@ -67,6 +68,7 @@ class MobileNetV2(nn.Module):
 
     Source: Sandler et al. 2018, table 2; https://docs.pytorch.org/vision/stable/models/mobilenetv2.html
 
+    >>> import minigrad
     >>> tuple(MobileNetV2(10, 0.25, image_size=32).eval()(minigrad.zeros(2, 3, 32, 32)).shape)
     (2, 10)
     """

@@ -105,6 +105,7 @@ class MobileNetV3(nn.Module):
 
     Source: Howard et al. 2019, tables 1 and 2; https://docs.pytorch.org/vision/stable/models/mobilenetv3.html
 
+    >>> import minigrad
     >>> rows, last = configuration("mobilenet_v3_small", width_mult=0.25)
     >>> tuple(MobileNetV3(rows, last, 10, image_size=32).eval()(minigrad.zeros(2, 3, 32, 32)).shape)
     (2, 10)

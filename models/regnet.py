@@ -147,6 +147,7 @@ class RegNet(nn.Module):
 
     Source: Radosavovic et al. 2020, section 3.3; https://docs.pytorch.org/vision/stable/models/regnet.html
 
+    >>> import minigrad
     >>> params = BlockParams.from_init_params(depth=4, w_0=8, w_a=8.0, w_m=2.0, group_width=8, se_ratio=0.25)
     >>> tuple(RegNet(params, 10, image_size=32)(minigrad.zeros(2, 3, 32, 32)).shape)
     (2, 10)

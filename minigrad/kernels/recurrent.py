@@ -36,8 +36,9 @@ def lstm_sequence(gates, h, c, weight, reverse):
     """Run an LSTM over the gates of its input, from the last step to the first if reverse.
 
     Arguments: gates (T, N, 4H), the input's, with both biases; h, c (N, H); weight (4H, H), the state's. Returns the h
-    of every step (T, N, H), the c before, between and after the steps (T + 1, N, H; the first state at that end where
-    the run begins) and the opened gates (T, N, 4H). The sigmoid is (1 + tanh(x / 2)) / 2: one tanh for all gates.
+    of every step (T, N, H), the last c (N, H), the c before, between and after the steps (T + 1, N, H; the first one at
+    that end where the run begins) and the opened gates (T, N, 4H). The sigmoid is (1 + tanh(x / 2)) / 2: one tanh for
+    all gates.
     """
     module, (steps, count, width) = xp(gates), gates.shape
     size = width // 4
@@ -60,7 +61,7 @@ def lstm_sequence(gates, h, c, weight, reverse):
         after += module.multiply(z[:, :size], z[:, 2 * size : 3 * size], out=kept)
         h = hidden[t]
         module.multiply(z[:, 3 * size :], module.tanh(after, out=kept), out=h)
-    return hidden, states, opened
+    return hidden, states[0 if reverse else steps].copy(), states, opened
 
 
 def lstm_sequence_gradients(g_hidden, g_c, h, weight, hidden, states, opened, reverse):

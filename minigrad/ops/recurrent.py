@@ -66,22 +66,24 @@ def _gru_gradients(g, h_gates, h, out):
 gru_step = Op(_gru_step, joint=_gru_gradients, name="gru_step")
 
 
-def _lstm_sequence(gates, h, c, weight, hidden, states, opened, *, reverse):
-    return hidden, states[0 if reverse else -1]
+def _lstm_sequence(gates, h, c, weight, *, reverse):
+    return kernels.lstm_sequence(gates, h, c, weight, reverse)
 
 
-def _lstm_sequence_rule(g, gates, h, c, weight, states, opened, out, reverse, needs):
-    """Return the gradients by the fused kernel or, when the pass is itself recorded, through the single steps."""
+def _lstm_sequence_rule(g, gates, h, c, weight, out, reverse, needs):
+    """Return the gradients by the fused kernel or, when the pass is itself recorded, through the single steps.
+
+    The states between the steps and the opened gates are results so that they are kept; nobody else gets to see them.
+    """
     if not isinstance(gates, Tensor):
-        parts = kernels.lstm_sequence_gradients(*g, h, weight, out[0], states, opened, reverse)
-        return (*parts, None, None, None)
+        hidden, _, states, opened = out
+        return kernels.lstm_sequence_gradients(*g[:2], h, weight, hidden, states, opened, reverse)
     outputs, (_, last) = _run(_lstm, unbind_op(gates, dim=0), (h, c), (weight, None, None), reverse)
     inputs = [tensor for tensor, needed in zip((gates, h, c, weight), needs) if needed]
-    found = iter(grad((stack_op(*outputs, dim=0), last), inputs, g, create_graph=True, allow_unused=True))
+    found = iter(grad((stack_op(*outputs, dim=0), last), inputs, g[:2], create_graph=True, allow_unused=True))
     return tuple([next(found) if needed else None for needed in needs])
 
 
-# What the rule needs of the run (the states between the steps, the opened gates) comes as arguments: computed once.
 lstm_sequence = Op(_lstm_sequence, joint=_lstm_sequence_rule, name="lstm_sequence")
 
 
@@ -94,9 +96,7 @@ def _is_whole(input, start, *weights):
 
 def _whole_lstm(gates, start, weight, reverse):
     """Return (output (T, N, H), last state) of an LSTM over the gates (T, N, 4H) of its input, as one operation."""
-    arrays = (gates.array, *(part.array for part in start), weight.array)
-    run = kernels.lstm_sequence(*arrays, reverse)
-    output, last = lstm_sequence._general(gates, *start, weight, *run, reverse=reverse)
+    output, last = lstm_sequence(gates, *start, weight, reverse=reverse)[:2]
     return output, (select_op(output, dim=0, index=0 if reverse else -1), last)
 
 

@@ -8,6 +8,7 @@ from minigrad.backend import xp
 from minigrad.ops.conv import convolution, convolution_input, convolution_weight
 from minigrad.ops.linalg import matrix_product
 from minigrad.ops.linear import linear_input, linear_op, linear_weight
+from minigrad.ops.recurrent import lstm_sequence
 
 # Of each op that multiplies and adds: how often, from its two arrays and its result. Everything else that layers do by
 # products (recurrent cells, attention, bilinear maps, einsum) runs these. A bias adds no product and is not counted.
@@ -19,6 +20,7 @@ MULTIPLY_ADDS = {
     linear_input: lambda g, w, out: out.size * w.shape[0],
     linear_weight: lambda g, x, out: out.size * math.prod(g.shape[:-1]),
     matrix_product: lambda a, b, out: out.size * a.shape[-1],
+    lstm_sequence: lambda gates, h, out: gates.size * h.shape[-1],  # of its state; its input's gates come of linear_op
 }
 _SUMS_OVER_BATCH = (convolution_weight, linear_weight)
 _LOCK = threading.RLock()  # the ops are everybody's: one watcher replaces their forwards at a time
@@ -27,6 +29,10 @@ _LOCK = threading.RLock()  # the ops are everybody's: one watcher replaces their
 def _zeros_of_result(op, forward, arrays, params):
     """Return zeros of the shape and dtype of a product, which is run on no rows: that also checks its inputs."""
     first, *rest = arrays
+    if op is lstm_sequence:
+        (steps, *rows, width), h = first.shape, rest[0]
+        shapes = (steps, *h.shape), h.shape, (steps + 1, *h.shape), (steps, *rows, width)
+        return tuple([xp(first).zeros(shape, first.dtype) for shape in shapes])
     if op in _SUMS_OVER_BATCH or first.ndim < 2:
         return forward(*arrays, **params)
     rows = 1 if op is not matrix_product else first.ndim - 1

@@ -3,6 +3,7 @@
 import numpy as np
 
 import minigrad as mg
+import minigrad.ops.eigen  # registers its op; otherwise imported on first use
 from tests.ops.table import case
 
 WEIGHTS = mg.tensor([[1.0, 2.0, -1.0], [0.5, 0.0, 3.0], [2.0, 1.0, 1.0]], dtype=mg.float64)

@@ -57,7 +57,7 @@ def test_nan_stays(function):
 def test_gradients_pass_at_nan(function):
     x = mg.tensor([NAN], requires_grad=True)
     function(x * 1).backward()
-    assert x.grad.item() == pytest.approx(1.0507009873554805 if function is F.selu else 1)
+    assert x.grad.item() == pytest.approx(1.0507009873554805 if function.__name__ == "selu" else 1)
 
 
 def test_gradients_stop_at_nan_where_pytorch_stops_them():
