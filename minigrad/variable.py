@@ -268,6 +268,10 @@ class Variable(Tensor):
             )
         return self._grad
 
+    def numpy(self, *, force=False):
+        """Return a NumPy array on the same memory: see Tensor.numpy. Where nothing is recorded, of any tensor."""
+        return super().numpy(force=force) if force or MODE.grad else self.detach().numpy()
+
     @property
     def retains_grad(self):
         """Whether a non-leaf keeps its gradient."""
