@@ -385,7 +385,10 @@ class Tracer:
         return forward(*args, **kwargs)
 
     def trace(self, root, concrete_args=None):
-        """Return the Graph of a module's forward or of a function; ``concrete_args`` are values for some arguments."""
+        """Return the Graph of a module's forward or of a function; ``concrete_args`` are values for some arguments.
+
+        ``*args`` and ``**kwargs`` of the function are empty.
+        """
         self.root = root if isinstance(root, Module) else Module()
         self.graph = Graph()
         self._held = dict([*self.root.named_parameters(), *self.root.named_buffers()])
@@ -520,6 +523,8 @@ class GraphModule(Module):
         """Run the graph."""
         names = [node.target for node in self.graph.nodes if node.op == "placeholder"]
         defaults = {node.target: node.args for node in self.graph.nodes if node.op == "placeholder"}
+        if len(args) > len(names):
+            raise TypeError(f"forward() takes {len(names)} positional arguments but {len(args)} were given")
         if unknown := set(kwargs) - set(names[len(args) :]):
             raise TypeError(f"forward() got an unexpected keyword argument '{min(unknown)}'")
         given = list(args)

@@ -12,6 +12,7 @@ from multiprocessing.connection import wait as _wait
 globals().update({name: getattr(_python, name) for name in _python.__all__})  # Process, Queue, Pool, …
 _STRATEGIES = {"file_descriptor", "file_system"}
 _strategy = ["file_descriptor"]
+_LONGEST = 15_000  # characters of a traceback: what a pipe holds (64 KiB), as nobody reads it until the process ended
 
 
 class ProcessException(Exception):
@@ -50,7 +51,7 @@ def _run(fn, index, args, errors):
     except KeyboardInterrupt:
         pass
     except Exception:
-        errors.put(traceback.format_exc())
+        errors.put(traceback.format_exc()[-_LONGEST:])
         sys.exit(1)
 
 

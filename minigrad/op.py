@@ -57,8 +57,15 @@ def watch(watcher):
     try:
         yield watcher
     finally:
-        MODE.watchers = before
+        # Blocks that were entered later may still be open, as with profiles that are started and stopped by calls.
+        MODE.watchers = before if MODE.watchers[:-1] == before else _without(MODE.watchers, watcher)
         WATCHED.remove(watcher)
+
+
+def _without(watchers, left):
+    """Return the watchers but for the last one that is ``left``."""
+    place = max((index for index, one in enumerate(watchers) if one is left), default=len(watchers))
+    return watchers[:place] + watchers[place + 1 :]
 
 
 def watched(op, args, params, run):
@@ -98,6 +105,7 @@ def composite(function):
 
     call.name = function.__name__
     return call
+
 
 class Op:
     """An operation on raw arrays together with its gradient rules; called on Tensors it records itself.

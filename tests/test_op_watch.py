@@ -9,6 +9,7 @@ from minigrad.backend import PRECISION
 from minigrad.nn.pairs import call_pair
 from minigrad.op import WATCHED, watch
 from minigrad.ops.recurrent import recurrent_layers
+from minigrad.variable import MODE
 
 F = mg.nn.functional
 
@@ -125,3 +126,24 @@ def test_errors_are_those_without_a_watcher():
             mg.ones(2) + "no"
         assert mg.ones(2).__add__("no") is NotImplemented
     assert not watchers()
+
+
+def test_blocks_closed_in_the_order_they_were_opened_leave_nothing():
+    names = []
+
+    def note(op, args, params, run):
+        names.append(op.name)
+        return run()
+
+    def ignore(op, args, params, run):
+        return run()
+
+    first, second = watch(ignore), watch(note)
+    first.__enter__()
+    second.__enter__()
+    first.__exit__(None, None, None)
+    mg.ones(2) + 1
+    second.__exit__(None, None, None)
+    mg.ones(2) * 2
+    assert names == ["add"]
+    assert MODE.watchers == () and watchers() == []

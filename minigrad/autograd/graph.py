@@ -288,12 +288,14 @@ def register_multi_grad_hook(tensors, fn, *, mode="all"):
             state["missing"] = _count_reached(targets, *MODE.backward)
             if mode == "any":
                 fn(gradient)
-        state["gradients"][index] = gradient
+        if mode == "all":
+            state["gradients"][index] = gradient
         state["missing"] -= 1
-        if mode == "all" and not state["missing"]:
+        if not state["missing"]:  # nothing of the pass is kept any longer
             gradients = state["gradients"]
             state.update({"pass": None, "gradients": []})
-            fn(gradients)
+            if mode == "all":
+                fn(gradients)
 
     def hook(index):
         return lambda gradient: see(index, gradient)

@@ -280,3 +280,13 @@ def test_gpu_names_without_a_gpu():
             needs()
     with pytest.raises(ValueError):
         cuda.set_per_process_memory_fraction(2)
+
+
+def _fail_at_length(index):
+    raise ValueError("x" * 200_000 + "the end")
+
+
+def test_a_process_with_a_long_error_is_waited_for():
+    """It is not left waiting for somebody who reads the error."""
+    with pytest.raises(multiprocessing.ProcessRaisedException, match="the end"):
+        multiprocessing.spawn(_fail_at_length, nprocs=1, start_method="fork")

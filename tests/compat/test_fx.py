@@ -103,3 +103,9 @@ def test_graphs_by_hand_and_as_text(capsys):
     assert "%x : [num_users=1] = placeholder[target=x]" in str(graph) and "return %neg" in str(graph)
     traced = fx.symbolic_trace(lambda x, flag: x + 1 if flag else x, concrete_args={"flag": True})
     assert [node.name for node in traced.graph.nodes] == ["x", "add", "output"]
+
+
+def test_too_many_arguments_are_refused():
+    traced = mg.fx.symbolic_trace(lambda x: x + 1)
+    with pytest.raises(TypeError, match="takes 1 positional arguments but 2 were given"):
+        traced(mg.ones(2), mg.ones(2))

@@ -20,7 +20,7 @@ import os, random, signal, sys, time
 import minigrad as mg
 from minigrad.serialization import safetensors
 
-path, rounds, way, kind = sys.argv[1], int(sys.argv[2]), sys.argv[3], int(sys.argv[4])
+path, way, kind, enough, enough_stale = sys.argv[1], sys.argv[2], *map(int, sys.argv[3:])
 if way == "safetensors":
     def save(version):
         data = {"data": mg.full((60_000,), float(version)), "more": mg.ones(3)}
@@ -37,8 +37,11 @@ else:
         return found["version"], found["data"]
 save(0)
 rng = random.Random(0)
-last, stale = 0, 0
-for _ in range(rounds):
+last, stale, rounds, patience = 0, 0, 0, 0.02
+began = time.monotonic()
+while rounds < 40 or last < enough or stale < enough_stale:
+    assert time.monotonic() - began < 90, (last, stale, rounds)
+    rounds += 1
     child = os.fork()
     if child == 0:
         for version in range(last + 1, last + 10**6):
@@ -46,7 +49,7 @@ for _ in range(rounds):
                 save(version)
             except KeyboardInterrupt:
                 os._exit(1)
-    time.sleep(rng.random() * 0.02)
+    time.sleep(rng.random() * patience)
     waited = 0
     while os.waitpid(child, os.WNOHANG)[0] == 0:
         if waited % 100 == 0:  # an interruption while the child begins is lost
@@ -55,13 +58,15 @@ for _ in range(rounds):
         time.sleep(0.001)
     version, data = load()
     assert version >= last and data.shape == (60_000,) and (data == version).all(), (version, last)
+    if version == last:
+        patience = min(1.0, patience * 1.2)  # a slow machine
     last = version
     left = [name for name in os.listdir(os.path.dirname(path)) if name != os.path.basename(path)]
     assert len(left) <= 1 and all(name.startswith(".last.pt.") and name.endswith(".tmp") for name in left), left
     stale += len(left)
 save(last + 1)
 assert os.listdir(os.path.dirname(path)) == ["last.pt"]
-print(last, stale)
+print(stale, rounds)
 """
 
 
@@ -70,9 +75,8 @@ print(last, stale)
 def test_a_killed_process_leaves_a_whole_file(tmp_path, way):
     if way == "safetensors":
         pytest.importorskip("safetensors")
-    versions, stale = run(KILLER, tmp_path / "last.pt", 60, way, int(signal.SIGKILL))
-    assert int(versions) > 20
-    assert int(stale) > 5  # what the next save has removed
+    # Until 20 versions were written and 6 times something was left, which the next save removed.
+    run(KILLER, tmp_path / "last.pt", way, int(signal.SIGKILL), 20, 6)
 
 
 def run(script, *arguments):
@@ -88,9 +92,8 @@ def run(script, *arguments):
 @posix
 def test_an_interrupted_process_leaves_a_whole_file_and_nothing_else(tmp_path):
     """Ctrl-C: at most what an interruption between two lines leaves stays, until the next save."""
-    versions, stale = run(KILLER, tmp_path / "last.pt", 40, "zip", int(signal.SIGINT))
-    assert int(versions) > 15
-    assert int(stale) <= 4
+    stale, rounds = run(KILLER, tmp_path / "last.pt", "zip", int(signal.SIGINT), 15, 0)
+    assert int(stale) <= int(rounds) // 10
 
 
 FULL = """
