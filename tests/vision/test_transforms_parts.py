@@ -683,3 +683,35 @@ def test_area_of_a_cutmix_rectangle_is_its_share():
         sides.append((1 - share, 1 - soft[0, 0].item()))
     assert all(real <= wanted + 1e-6 for wanted, real in sides)  # less where it hangs over the border
     assert sum(math.isclose(real, wanted, abs_tol=0.02) for wanted, real in sides) > 40
+
+
+# of an image (1, 3, 4) of 1 … 12, by torchvision 0.28: pixels that fall between two others come from the same one
+TIES = [
+    ("rotate", (90,), {}, [[3, 3, 11, 11], [3, 3, 11, 11], [1, 1, 9, 9]]),
+    ("rotate", (-90,), {}, [[9, 9, 1, 1], [11, 11, 3, 3], [11, 11, 3, 3]]),
+    ("rotate", (45,), {"center": [1, 1]}, [[1, 2, 7, 12], [1, 5, 10, 0], [0, 9, 0, 0]]),
+    ("rotate", (180,), {"center": [1, 2]}, [[0, 0, 0, 0], [10, 9, 0, 0], [6, 5, 0, 0]]),
+    ("affine", (90, [0, 0], 1, [0, 0]), {}, [[9, 9, 1, 1], [11, 11, 3, 3], [11, 11, 3, 3]]),
+    ("affine", (0, [1, 0], 2, [0, 0]), {}, [[1, 2, 2, 3], [5, 6, 6, 7], [9, 10, 10, 11]]),
+    ("affine", (0, [0, 0], 0.5, [45, 0]), {"fill": [99]}, [[99, 99, 99, 99], [99, 5, 7, 99], [99, 99, 99, 99]]),
+    (
+        "perspective",
+        ([[0, 0], [3, 0], [3, 2], [0, 2]], [[0, 0], [2, 0], [2, 2], [0, 1]]),
+        {},
+        [[2, 3, 4, 4], [10, 7, 8, 8], [0, 11, 12, 8]],
+    ),
+]
+
+
+@pytest.mark.parametrize(("name", "arguments", "keywords", "expected"), TIES)
+def test_nearest_pixels_between_two(name, arguments, keywords, expected):
+    image = mg.arange(1, 13, dtype=mg.uint8).reshape(1, 3, 4)
+    for one in (image, image.float(), image.double()):
+        found = getattr(F, name)(one, *arguments, interpolation=InterpolationMode.NEAREST, **keywords)
+        assert found.dtype == one.dtype and found[0].tolist() == expected
+
+
+@pytest.mark.parametrize("angle", [0, 90, 30])
+def test_tensors_are_turned_by_nearest_and_bilinear_only(angle):
+    with pytest.raises(ValueError, match="unsupported with Tensor"):
+        F.rotate(mg.ones(1, 4, 4), angle, InterpolationMode.BICUBIC)

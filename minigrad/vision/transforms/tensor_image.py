@@ -140,6 +140,12 @@ def _taken(img, y, x, fill):
     return pixels * like(inside.astype(img.dtype.numpy), img) + border * fill
 
 
+def check_sampling(mode):
+    """ValueError for interpolations other than nearest and bilinear."""
+    if mode not in (InterpolationMode.NEAREST, InterpolationMode.BILINEAR):
+        raise ValueError(f"This interpolation mode is unsupported with Tensor input: {mode.value}")
+
+
 def sample(img, y, x, mode, fill):
     """Return the image at positions y, x (NumPy arrays (H, W)), where pixel i covers i … i + 1.
 
@@ -155,10 +161,10 @@ def sample(img, y, x, mode, fill):
     img, dtype = _as_float(img)
     fill = like(np.array(values, img.dtype.numpy).reshape(-1, 1, 1), img)
     if mode is InterpolationMode.NEAREST:
-        taken = _taken(img, np.floor(y).astype(np.int64), np.floor(x).astype(np.int64), fill)
+        nearest_y, nearest_x = (np.rint(place - 0.5).astype(np.int64) for place in (y, x))  # between two: the even one
+        taken = _taken(img, nearest_y, nearest_x, fill)
         return _back(taken, dtype)
-    if mode is not InterpolationMode.BILINEAR:
-        raise ValueError(f"This interpolation mode is unsupported with Tensor input: {mode.value}")
+    check_sampling(mode)
     low_y, low_x = np.floor(y - 0.5), np.floor(x - 0.5)
     out = None
     black = like(np.zeros((1, 1, 1), img.dtype.numpy), img)

@@ -18,23 +18,48 @@ def _inverse_affine(center, angle, translate, scale, shear):
     """
     rotation, shear_x, shear_y = math.radians(angle), math.radians(shear[0]), math.radians(shear[1])
     across, along = math.cos(rotation - shear_y) / math.cos(shear_y), math.sin(rotation - shear_y) / math.cos(shear_y)
-    linear = scale * np.array(
-        [
-            [across, -across * math.tan(shear_x) - math.sin(rotation)],
-            [along, -along * math.tan(shear_x) + math.cos(rotation)],
-        ]
-    )
-    inverse = np.linalg.inv(linear)
-    middle = np.array(center, float)
-    return np.column_stack([inverse, middle - inverse @ (middle + np.array(translate, float))])
+    # the inverse of a matrix of determinant scale², written out: no rounding but these sums' own
+    rows = [
+        [math.cos(rotation) - along * math.tan(shear_x), math.sin(rotation) + across * math.tan(shear_x)],
+        [-along, across],
+    ]
+    (x, y), (shift_x, shift_y) = center, translate
+    found = []
+    for middle, (first, second) in zip(center, rows, strict=True):
+        first, second = first / scale, second / scale
+        found.append([first, second, first * (-x - shift_x) + second * (-y - shift_y) + middle])
+    return np.array(found)
+
+
+def _places(img, size, rows, begin):
+    """Return the weighted sums x row[0] + y row[1] + row[2] for the positions of a size (H, W).
+
+    The first pixel is at ``begin`` (y, x). Everything is rounded where PyTorch rounds, so that pixels that fall exactly
+    between two others come from the same one as there.
+    """
+    kind = _precision(img)
+    y, x = ((np.arange(length) + start).astype(kind) for length, start in zip(size, begin, strict=True))
+    return [x[None, :] * row[0] + y[:, None] * row[1] + row[2] for row in rows.astype(kind)]
+
+
+def _pixels_at(across, along, size):
+    """Return positions (y, x) in pixels for those of -1 … 1 between an image's edges, as PyTorch's grid_sample does."""
+    pairs = zip((along, across), size, strict=True)
+    half = across.dtype.type(0.5)
+    return tuple(((place + 2 * half) * (length * half) - half).astype(float) + 0.5 for place, length in pairs)
+
+
+def _precision(img):
+    return np.float64 if img.dtype.name == "float64" else np.float32
 
 
 def _affine_tensor(img, matrix, size, mode, fill):
-    """Return the tensor whose pixel centred at (x, y) is the old one at ``matrix`` times (x, y, 1)."""
-    height, width = size
-    y, x = np.mgrid[:height, :width] + 0.5
-    old_x, old_y = (row[0] * x + row[1] * y + row[2] for row in matrix)
-    return tensor_image.sample(img, old_y, old_x, mode, fill)
+    """Return the tensor whose pixel at (x, y) from its middle is the old one at ``matrix`` times (x, y, 1) from its."""
+    kind = _precision(img)
+    halves = np.array([[img.shape[-1] / 2], [img.shape[-2] / 2]], kind)
+    begin = [(1 - length) / 2 for length in size]
+    across, along = _places(img, size, matrix.astype(kind) / halves, begin)
+    return tensor_image.sample(img, *_pixels_at(across, along, img.shape[-2:]), mode, fill)
 
 
 def _check_center(center):
@@ -45,8 +70,10 @@ def _check_center(center):
 
 
 def _center_of(img, center):
+    """Return the point (x, y) to turn about: of a PIL image from its corner, of a tensor from its middle."""
     _, height, width = get_dimensions(img)
-    return [width * 0.5, height * 0.5] if center is None else center
+    x, y = (width * 0.5, height * 0.5) if center is None else center
+    return (x - width * 0.5, y - height * 0.5) if isinstance(img, Tensor) else (x, y)
 
 
 @takes_arrays
@@ -109,11 +136,12 @@ def rotate(img, angle, interpolation=InterpolationMode.NEAREST, expand=False, ce
         color = pil_image.fill_for(img, fill)
         return img.rotate(angle, pil_image.pillow_filter(mode), expand, center, fillcolor=color)
     size = img.shape[-2:]
+    tensor_image.check_sampling(mode)
     if center is None and angle % 90 == 0 and (angle % 180 == 0 or expand or size[0] == size[1]):
         return _quarter_turns(img, int(angle % 360) // 90)
     matrix = _inverse_affine(_center_of(img, center), -angle, [0, 0], 1.0, [0, 0])
     if expand:
-        size, matrix = _expanded(size, matrix)
+        size = _expanded(size, matrix)
     return _affine_tensor(img, matrix, size, mode, fill)
 
 
@@ -125,14 +153,15 @@ def _quarter_turns(img, count):
 
 
 def _expanded(size, matrix):
-    """Return the size that holds all of an image mapped by an inverse matrix, and the matrix for that size."""
-    height, width = size
-    corners = np.array([[0, 0, width, width], [0, height, 0, height]]) - matrix[:, 2:]
-    bounds = np.linalg.inv(matrix[:, :2]) @ corners
-    new_width, new_height = (math.ceil(round(row.max(), 4)) - math.floor(round(row.min(), 4)) for row in bounds)
-    moved = matrix.copy()
-    moved[:, 2] += matrix[:, :2] @ ((width - new_width) / 2, (height - new_height) / 2)  # the middle stays the middle
-    return (new_height, new_width), moved
+    """Return the size that holds all of an image mapped by an inverse matrix."""
+    half_height, half_width = size[0] / 2, size[1] / 2
+    corners = np.array([[-half_width, -half_width, half_width, half_width], [-half_height, half_height] * 2])
+    bounds = np.linalg.inv(matrix[:, :2]) @ (corners - matrix[:, 2:])
+    halves = np.array([[half_width], [half_height]])
+    new_width, new_height = (
+        math.ceil(round(row.max(), 4)) - math.floor(round(row.min(), 4)) for row in bounds + halves
+    )
+    return new_height, new_width
 
 
 def _perspective_coefficients(startpoints, endpoints):
@@ -167,9 +196,12 @@ def perspective(img, startpoints, endpoints, interpolation=InterpolationMode.BIL
     coefficients = _perspective_coefficients(startpoints, endpoints)
     if not isinstance(img, Tensor):
         return pil_image.perspective(img, coefficients, mode, fill)
-    y, x = np.mgrid[: img.shape[-2], : img.shape[-1]] + 0.5
-    across, along, below = (row[0] * x + row[1] * y + row[2] for row in np.append(coefficients, 1.0).reshape(3, 3))
-    return tensor_image.sample(img, along / below, across / below, mode, fill)
+    kind = _precision(img)
+    size = img.shape[-2:]
+    halves = np.array([[size[1] / 2], [size[0] / 2], [1]], kind)
+    rows = np.append(coefficients, 1.0).reshape(3, 3).astype(kind) / halves
+    across, along, below = _places(img, size, rows, (0.5, 0.5))
+    return tensor_image.sample(img, *_pixels_at(across / below - kind(1), along / below - kind(1), size), mode, fill)
 
 
 @takes_arrays
