@@ -59,6 +59,8 @@ _SPREAD = {
     "lowrank_multivariate_normal mixture_same_family multinomial multivariate_normal negative_binomial normal "
     "one_hot_categorical pareto poisson relaxed_bernoulli relaxed_categorical studentT transformed_distribution "
     "transforms uniform utils von_mises weibull wishart",
+    "torchvision.datasets": "caltech flowers102 imagenet omniglot stl10 svhn voc",
+    "torchvision.io": "image",
 }
 
 

@@ -9,7 +9,7 @@ from minigrad.tensor import Tensor, wrap
 from minigrad.vision.pillow import image_module, pillow_module
 
 __all__ = [
-    "ImageReadMode", "decode_avif", "decode_gif", "decode_image", "decode_jpeg", "decode_png", "decode_webp",
+    "ImageReadMode", "decode_gif", "decode_image", "decode_jpeg", "decode_png", "decode_webp",
     "encode_jpeg", "encode_png", "read_file", "read_image", "write_file", "write_jpeg", "write_png",
 ]  # fmt: skip
 
@@ -17,7 +17,7 @@ _LIMIT = 1 << 30  # bytes of pixels of one file
 _VIDEO = "minigrad reads no videos; read the frames as images"
 _ABSENT = {
     **dict.fromkeys(("read_video", "read_video_timestamps", "write_video", "VideoReader"), _VIDEO),
-    "decode_heic": "Pillow reads no HEIC; convert the file",
+    **dict.fromkeys(("decode_avif", "decode_heic"), "convert the file to PNG or JPEG"),
 }
 
 
@@ -158,15 +158,6 @@ def decode_gif(input):
 def decode_webp(input, mode=ImageReadMode.UNCHANGED):
     """Return the image in the bytes (N,) of a WebP file; see :func:`decode_image`."""
     return _decode(input, mode, ("WEBP",))
-
-
-def decode_avif(input, mode=ImageReadMode.UNCHANGED):
-    """Return the image in the bytes (N,) of an AVIF file, which Pillow reads from 11.3 on; see :func:`decode_image`."""
-    library = image_module()
-    library.init()
-    if "AVIF" not in library.OPEN:
-        raise RuntimeError("this Pillow reads no AVIF; it takes 11.3 or newer")
-    return _decode(input, mode, ("AVIF",))
 
 
 def _encode(image, format, **options):

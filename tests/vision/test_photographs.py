@@ -1,7 +1,6 @@
 """Datasets of one file for each photograph, in small folders laid out as published."""
 
 import io
-import json
 import tarfile
 import zipfile
 
@@ -102,16 +101,6 @@ CASES = [
         {"categories": ["Faces", "ant"], "annotation_categories": ["Faces_2", "ant"]},
     ),
     (
-        "Caltech256",
-        {
-            "caltech256/256_ObjectCategories/001.ak47/001_0001.jpg": "RGB",
-            "caltech256/256_ObjectCategories/002.flag/002_0001.jpg": "L",
-        },
-        {},
-        [0, 1],
-        {"y": [0, 1]},
-    ),
-    (
         "Flowers102",
         {
             "flowers-102/jpg/image_00001.jpg": "RGB",
@@ -122,57 +111,6 @@ CASES = [
         {"split": "val"},
         [8, 6],
         {},
-    ),
-    (
-        "Food101",
-        {
-            "food-101/meta/test.json": json.dumps({"soup": ["soup/1"], "cake": ["cake/2", "cake/3"]}),
-            "food-101/images/soup/1.jpg": "RGB",
-            "food-101/images/cake/2.jpg": "RGB",
-            "food-101/images/cake/3.jpg": "RGB",
-        },
-        {"split": "test"},
-        [1, 0, 0],
-        {"classes": ["cake", "soup"], "class_to_idx": {"cake": 0, "soup": 1}},
-    ),
-    (
-        "DTD",
-        {
-            "dtd/dtd/labels/val2.txt": "striped/a.jpg\nbanded/b.jpg\n",
-            "dtd/dtd/images/striped/a.jpg": "RGB",
-            "dtd/dtd/images/banded/b.jpg": "RGB",
-        },
-        {"split": "val", "partition": 2},
-        [1, 0],
-        {"classes": ["banded", "striped"]},
-    ),
-    (
-        "EuroSAT",
-        {"eurosat/2750/River/River_1.jpg": "RGB", "eurosat/2750/Forest/Forest_1.jpg": "RGB"},
-        {},
-        [0, 1],
-        {"classes": ["Forest", "River"], "targets": [0, 1]},
-    ),
-    (
-        "Imagenette",
-        {
-            "imagenette2-160/val/n02979186/1.jpeg": "RGB",
-            "imagenette2-160/val/n01440764/1.jpeg": "RGB",
-        },
-        {"split": "val", "size": "160px"},
-        [0, 1],
-        {"wnids": ["n01440764", "n02979186"], "class_to_idx": {"tench": 0, "Tinca tinca": 0, "cassette player": 1}},
-    ),
-    (
-        "OxfordIIITPet",
-        {
-            "oxford-iiit-pet/annotations/test.txt": "Great_Dane_1 2 2 1\nsphynx_7 1 1 1\n",
-            "oxford-iiit-pet/images/Great_Dane_1.jpg": "RGB",
-            "oxford-iiit-pet/images/sphynx_7.jpg": "RGB",
-        },
-        {"split": "test"},
-        [1, 0],
-        {"classes": ["Sphynx", "Great Dane"]},
     ),
 ]
 
@@ -197,11 +135,6 @@ def test_targets_of_several_kinds(tmp_path):
     write(tmp_path, CASES[1][1] | {"caltech101/Annotations/ant/annotation_0002.mat": CONTOUR})
     label, outline = datasets.Caltech101(tmp_path, ["category", "annotation"])[2][1]
     assert label == 1 and outline.tolist() == [[0.0, 1.0, 2.0], [3.0, 4.0, 5.0]]
-    write(tmp_path, CASES[-1][1] | {"oxford-iiit-pet/annotations/trimaps/Great_Dane_1.png": "L"})
-    kinds = ["binary-category", "segmentation"]
-    kind, mask = datasets.OxfordIIITPet(tmp_path, split="test", target_types=kinds)[0][1]
-    assert kind == 1 and mask.mode == "L"
-    assert datasets.OxfordIIITPet(tmp_path, split="test", target_types=[])[0][1] is None
 
 
 def test_imagenet(tmp_path):

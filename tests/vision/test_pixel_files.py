@@ -1,6 +1,5 @@
 """Datasets of images of one size in one file, in small files laid out as published."""
 
-import bz2
 import gzip
 import lzma
 import struct
@@ -119,42 +118,6 @@ def test_stl10(tmp_path):
     (folder / "train_X.bin").write_bytes(b"x")
     with pytest.raises(ValueError, match="whole number"):
         datasets.STL10(tmp_path)
-
-
-def test_usps_and_semeion(tmp_path):
-    rows = [[-1.0] * 255 + [1.0], [0.0] * 256]
-    lines = [f"{label} " + " ".join(f"{i + 1}:{v}" for i, v in enumerate(row)) for label, row in zip((1, 10), rows)]
-    (tmp_path / "usps.t.bz2").write_bytes(bz2.compress("\n".join(lines).encode()))
-    data = datasets.USPS(tmp_path, train=False)
-    assert data.targets == [0, 9] and data.data.shape == (2, 16, 16)
-    assert data[0][0].getpixel((15, 15)) == 255 and data[1][0].getpixel((0, 0)) == 127
-    (tmp_path / "usps.bz2").write_bytes(bz2.compress(b"1 2:3 4"))
-    with pytest.raises(ValueError, match="USPS"):
-        datasets.USPS(tmp_path)
-    row = " ".join(["1.0000"] * 256 + ["0", "0", "1"] + ["0"] * 7)
-    (tmp_path / "semeion.data").write_text(f"{row} \n{row} \n")
-    data = datasets.SEMEION(tmp_path, download=False)
-    assert data[1][1] == 2 and data[1][0].getpixel((3, 3)) == 255
-    (tmp_path / "semeion.data").write_text("1 2 3")
-    with pytest.raises(ValueError, match="Semeion"):
-        datasets.SEMEION(tmp_path, download=False)
-
-
-def test_moving_mnist(tmp_path):
-    (tmp_path / "MovingMNIST").mkdir()
-    frames = np.random.default_rng(0).integers(256, size=(20, 2, 8, 8), dtype=np.uint8)
-    np.save(tmp_path / "MovingMNIST" / "mnist_test_seq.npy", frames)
-    assert np.array_equal(datasets.MovingMNIST(tmp_path)[1].numpy()[:, 0], frames[:, 1])
-    assert datasets.MovingMNIST(tmp_path, "train", 12)[0].shape == (12, 1, 8, 8)
-    test = datasets.MovingMNIST(tmp_path, "test", 12, transform=lambda film: film.shape)
-    assert test[0] == (8, 1, 8, 8) and len(test) == 2
-    for keywords, error in (
-        ({"split": "val"}, ValueError),
-        ({"split_ratio": 20}, ValueError),
-        ({"split_ratio": 1.5}, TypeError),
-    ):
-        with pytest.raises(error):
-            datasets.MovingMNIST(tmp_path, **keywords)
 
 
 def test_emnist(tmp_path):

@@ -1,11 +1,9 @@
-"""Datasets whose images all have one size and lie together in a file: SVHN, STL-10, USPS, Semeion, moving digits."""
+"""Datasets whose images all have one size and lie together in a file: SVHN and STL-10."""
 
-import bz2
 from pathlib import Path
 
 from minigrad.backend import np
-from minigrad.tensor import wrap
-from minigrad.vision.datasets.files import LIMIT, one_of, provide, read_bytes, read_mat
+from minigrad.vision.datasets.files import one_of, provide, read_bytes, read_mat
 from minigrad.vision.datasets.vision import VisionDataset
 from minigrad.vision.pillow import image_module
 
@@ -130,99 +128,3 @@ class STL10(_Pixels):
             chosen = np.array(rows[self.folds].split(), np.int64)
             return images[chosen], labels[chosen]
         return images, labels
-
-
-class USPS(_Pixels):
-    """Digits of 16 x 16 grey pixels from envelopes: 7,291 for training, 2,007 for testing (Hull 1994).
-
-    Args: ``root``: folder of ``usps.bz2`` and ``usps.t.bz2``; ``train``: which of them; others as SVHN.
-    Source: https://docs.pytorch.org/vision/stable/generated/torchvision.datasets.USPS.html
-
-    >>> from minigrad.vision import datasets
-    >>> datasets.USPS.split_list["test"][1]
-    'usps.t.bz2'
-    """
-
-    split_list = {
-        split: [f"https://www.csie.ntu.edu.tw/~cjlin/libsvmtools/datasets/multiclass/{name}", name, md5]
-        for split, name, md5 in (
-            ("train", "usps.bz2", "ec16c51db3855ca6c91edd34d0e9b197"),
-            ("test", "usps.t.bz2", "8ea070ee2aca1ac39742fdd1ef5ed118"),
-        )
-    }
-
-    def __init__(self, root, train=True, transform=None, target_transform=None, download=False):
-        super().__init__(root, transform=transform, target_transform=target_transform)
-        url, name, md5 = self.split_list["train" if train else "test"]
-        (path,) = self._provide([name], [(url, md5)], download)
-        try:
-            text = bz2.BZ2Decompressor().decompress(read_bytes(path), LIMIT)
-            rows = [line.split() for line in text.decode("ascii").splitlines()]  # label 1:value … 256:value
-            values = np.array([[pixel.partition(":")[2] for pixel in row[1:]] for row in rows], np.float32)
-            self.data = ((values.reshape(-1, 16, 16) + 1) / 2 * 255).astype(np.uint8)
-            self.targets = [int(row[0]) - 1 for row in rows]
-        except (OSError, ValueError, IndexError) as error:
-            raise ValueError(f"{path}: not USPS's rows of a label and 256 pixels ({error})") from error
-        self.labels = self.targets
-
-
-class SEMEION(_Pixels):
-    """1,593 handwritten digits of 16 x 16 black and white pixels (Buscema, Semeion 1998).
-
-    Args: ``root``: folder of ``semeion.data``, downloaded by default; others as SVHN.
-    Source: https://docs.pytorch.org/vision/stable/generated/torchvision.datasets.SEMEION.html
-
-    >>> from minigrad.vision import datasets
-    >>> datasets.SEMEION.filename
-    'semeion.data'
-    """
-
-    url = "http://archive.ics.uci.edu/ml/machine-learning-databases/semeion/semeion.data"
-    filename = "semeion.data"
-    md5_checksum = "cb545d371d2ce14ec121470795a77432"
-
-    def __init__(self, root, transform=None, target_transform=None, download=True):
-        super().__init__(root, transform=transform, target_transform=target_transform)
-        (path,) = self._provide([self.filename], [(self.url, self.md5_checksum)], download)
-        rows = [line.split() for line in read_bytes(path).decode("latin1").splitlines() if line.strip()]
-        try:
-            values = np.array(rows, np.float64).reshape(len(rows), 266)
-        except ValueError as error:
-            raise ValueError(f"{path}: not Semeion's rows of 256 pixels and 10 marks ({error})") from error
-        self.data = (values[:, :256] * 255).astype(np.uint8).reshape(-1, 16, 16)
-        self.labels = values[:, 256:].argmax(axis=1)
-
-
-class MovingMNIST(_Pixels):
-    """10,000 films of 20 frames in which two digits move: tensors (T, 1, 64, 64) of uint8 (Srivastava et al. 2015).
-
-    Args: ``root``: folder of ``MovingMNIST/mnist_test_seq.npy``; ``split``: "train" for the first ``split_ratio``
-    frames of each film, "test" for the others, None for all; ``transform``: of the tensor. Errors as SVHN.
-    Source: https://docs.pytorch.org/vision/stable/generated/torchvision.datasets.MovingMNIST.html
-
-    >>> from minigrad.vision import datasets
-    >>> datasets.MovingMNIST.url.rpartition("/")[2]
-    'mnist_test_seq.npy'
-    """
-
-    url = "http://www.cs.toronto.edu/~nitish/unsupervised_video/mnist_test_seq.npy"
-    md5 = "be083ec986bfe91a449d63653c411eb2"
-
-    def __init__(self, root, split=None, split_ratio=10, download=False, transform=None):
-        super().__init__(root, transform=transform)
-        if split is not None:
-            self.split = one_of(split, "split", ("train", "test"))
-        if not isinstance(split_ratio, int):
-            raise TypeError(f"`split_ratio` should be an integer, but got {type(split_ratio)}")
-        if not 1 <= split_ratio <= 19:
-            raise ValueError(f"`split_ratio` should be `1 <= split_ratio <= 19`, but got {split_ratio} instead.")
-        path = Path(root).expanduser() / "MovingMNIST" / "mnist_test_seq.npy"
-        provide("MovingMNIST", path.parent, [path], [(self.url, self.md5)], download)
-        frames = np.load(path, allow_pickle=False)
-        if frames.ndim != 4 or frames.dtype != np.uint8:
-            raise ValueError(f"{path}: expected uint8 (T, N, H, W), but it is {frames.dtype} {frames.shape}")
-        part = {None: slice(None), "train": slice(split_ratio), "test": slice(split_ratio, None)}[split]
-        self.data = wrap(np.ascontiguousarray(frames[part].transpose(1, 0, 2, 3)[:, :, None]))  # (N, T, 1, H, W)
-
-    def __getitem__(self, index):
-        return self.data[index] if self.transform is None else self.transform(self.data[index])

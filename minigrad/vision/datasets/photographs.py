@@ -1,6 +1,5 @@
 """Datasets of photographs, one file each: Pascal VOC, ImageNet and many smaller ones."""
 
-import json
 import os
 from pathlib import Path
 
@@ -162,18 +161,12 @@ class _Photographs(VisionDataset):
     _says_split = False
     _root_is_base = False  # whether ``root`` becomes that folder of its, as in torchvision
 
-    def _begin(self, root, needed, transform, target_transform, download, loader=default_loader, transforms=None):
+    def _begin(self, root, needed, transform, target_transform, download, loader=default_loader):
         base = Path(root).expanduser() / self.base_folder
-        super().__init__(base if self._root_is_base else root, transforms, transform, target_transform)
+        super().__init__(base if self._root_is_base else root, None, transform, target_transform)
         self.loader = loader
         provide(type(self).__name__, base, [base / path for path in needed], self.resources, download)
         return base
-
-    def _number(self, names):
-        """Set classes and their numbers; return the number of each name."""
-        self.classes = sorted(set(names))
-        self.class_to_idx = {name: number for number, name in enumerate(self.classes)}
-        return [self.class_to_idx[name] for name in names]
 
     def _samples(self, folder, classes, ending):
         pairs = make_dataset(str(folder), {name: number for number, name in enumerate(classes)}, ending)
@@ -183,8 +176,7 @@ class _Photographs(VisionDataset):
         return self._labels[index]
 
     def __getitem__(self, index):
-        image, target = self.loader(self._image_files[index]), self._target(index)
-        return (image, target) if self.transforms is None else self.transforms(image, target)
+        return self._transformed(self.loader(self._image_files[index]), self._target(index))
 
     def __len__(self):
         return len(self._image_files)
@@ -298,32 +290,6 @@ class Caltech101(_Photographs):
         return f"Target type: {self.target_type}"
 
 
-class Caltech256(_Photographs):
-    """Photographs of 256 kinds of things and of others, as they are (Griffin et al. 2007); arguments as Omniglot.
-
-    Source: https://docs.pytorch.org/vision/stable/generated/torchvision.datasets.Caltech256.html
-
-    >>> from minigrad.vision import datasets
-    >>> datasets.Caltech256.base_folder
-    'caltech256'
-    """
-
-    base_folder = "caltech256"
-    _root_is_base = True
-    resources = [
-        (
-            "https://data.caltech.edu/records/nyy15-4j048/files/256_ObjectCategories.tar",
-            "67b4f42ca05d46448c6bb8ecd2220f6d",
-        )
-    ]
-
-    def __init__(self, root, transform=None, target_transform=None, download=False):
-        base = self._begin(root, ["256_ObjectCategories"], transform, target_transform, download, _load_as_it_is)
-        self.categories = find_classes(base / "256_ObjectCategories")[0]
-        self._samples(base / "256_ObjectCategories", self.categories, ".jpg")
-        self.y = self._labels
-
-
 class Flowers102(_Photographs):
     """Photographs of 102 kinds of flowers, PIL images of mode RGB (Nilsback, Zisserman 2008).
 
@@ -360,203 +326,3 @@ class Flowers102(_Photographs):
         except (KeyError, IndexError) as error:
             raise ValueError(f"{base}: setid.mat and imagelabels.mat are not Flowers102's ({error})") from error
         self._image_files = [base / "jpg" / f"image_{number:05d}.jpg" for number in numbers.tolist()]
-
-
-class Food101(_Photographs):
-    """101 kinds of food, 750 photographs for training and 250 for testing each (Bossard et al. 2014).
-
-    Args: ``root``: folder of ``food-101``; ``split``: "train" or "test"; others as Omniglot.
-    Source: https://docs.pytorch.org/vision/stable/generated/torchvision.datasets.Food101.html
-
-    >>> from minigrad.vision import datasets
-    >>> datasets.Food101.base_folder
-    'food-101'
-    """
-
-    base_folder = "food-101"
-    _says_split = True
-    resources = [("http://data.vision.ee.ethz.ch/cvl/food-101.tar.gz", "85eeb15f3717b99a5da872d97d918f87", "..")]
-
-    def __init__(
-        self, root, split="train", transform=None, target_transform=None, download=False, loader=default_loader
-    ):
-        self._split = one_of(split, "split", ("train", "test"))
-        base = self._begin(root, ["meta", "images"], transform, target_transform, download, loader)
-        listed = json.loads(read_bytes(base / "meta" / f"{split}.json"))
-        self._labels = self._number([name for name, files in listed.items() for _ in files])
-        self._image_files = [inside(base / "images", f"{file}.jpg") for files in listed.values() for file in files]
-
-
-class DTD(_Photographs):
-    """5,640 photographs of 47 kinds of textures (Cimpoi et al. 2014).
-
-    Args: ``root``: folder of ``dtd/dtd``; ``split``: "train", "val" or "test"; ``partition``: which of the ten ways
-    to split, 1 … 10; others as Omniglot.
-    Source: https://docs.pytorch.org/vision/stable/generated/torchvision.datasets.DTD.html
-
-    >>> from minigrad.vision import datasets
-    >>> datasets.DTD.base_folder
-    'dtd'
-    """
-
-    base_folder = "dtd"
-    resources = [
-        ("https://www.robots.ox.ac.uk/~vgg/data/dtd/download/dtd-r1.0.1.tar.gz", "fff73e5086ae6bdbea199a49dfb8a4c1")
-    ]
-
-    def __init__(
-        self,
-        root,
-        split="train",
-        partition=1,
-        transform=None,
-        target_transform=None,
-        download=False,
-        loader=default_loader,
-    ):
-        self._split = one_of(split, "split", ("train", "val", "test"))
-        if not isinstance(partition, int) or not 1 <= partition <= 10:
-            raise ValueError(f"Parameter 'partition' should be an integer of 1 to 10, but got {partition} instead")
-        self._partition = partition
-        base = self._begin(root, ["dtd"], transform, target_transform, download, loader) / "dtd"
-        names = _lines(base / "labels" / f"{split}{partition}.txt")
-        self._image_files = [inside(base / "images", name) for name in names]
-        self._labels = self._number([name.partition("/")[0] for name in names])
-
-    def extra_repr(self):
-        """Return which split this is."""
-        return f"split={self._split}, partition={self._partition}"
-
-
-class EuroSAT(_Photographs):
-    """27,000 satellite images of 64 x 64 of ten kinds of land (Helber et al. 2019).
-
-    Args: ``root``: folder of ``eurosat/2750``; others as Omniglot.
-    Source: https://docs.pytorch.org/vision/stable/generated/torchvision.datasets.EuroSAT.html
-
-    >>> from minigrad.vision import datasets
-    >>> datasets.EuroSAT.base_folder
-    'eurosat'
-    """
-
-    base_folder = "eurosat"
-    resources = [
-        (
-            "https://huggingface.co/datasets/torchgeo/eurosat/resolve/c877bcd43f099cd0196738f714544e355477f3fd/EuroSAT.zip",
-            "c8fa014336c82ac7804f0398fcb19387",
-        )
-    ]
-
-    def __init__(self, root, transform=None, target_transform=None, download=False, loader=default_loader):
-        base = self._begin(root, ["2750"], transform, target_transform, download, loader)
-        self.classes, self.class_to_idx = find_classes(base / "2750")
-        self._samples(base / "2750", self.classes, (".jpg", ".tif"))
-        self.targets = self._labels
-        self.imgs = self.samples = list(zip(self._image_files, self._labels, strict=True))
-
-
-class Imagenette(_Photographs):
-    """Ten classes of ImageNet that are easy to tell apart (Howard 2019).
-
-    Args: ``root``: folder of ``imagenette2``, ``imagenette2-320`` or ``imagenette2-160``; ``split``: "train" or "val";
-    ``size``: "full", "320px" or "160px"; others as Omniglot.
-    Source: https://docs.pytorch.org/vision/stable/generated/torchvision.datasets.Imagenette.html
-
-    >>> from minigrad.vision import datasets
-    >>> sorted(datasets.Imagenette.archives)
-    ['160px', '320px', 'full']
-    """
-
-    base_folder = ""
-    archives = {
-        "full": ("imagenette2", "fe2fc210e6bb7c5664d602c3cd71e612"),
-        "320px": ("imagenette2-320", "3df6f0d01a2c9592104656642f5e78a3"),
-        "160px": ("imagenette2-160", "e793b78cc4c9e9a4ccc0c1155377a412"),
-    }
-    _words = {
-        "n01440764": ("tench", "Tinca tinca"),
-        "n02102040": ("English springer", "English springer spaniel"),
-        "n02979186": ("cassette player",),
-        "n03000684": ("chain saw", "chainsaw"),
-        "n03028079": ("church", "church building"),
-        "n03394916": ("French horn", "horn"),
-        "n03417042": ("garbage truck", "dustcart"),
-        "n03425413": ("gas pump", "gasoline pump", "petrol pump", "island dispenser"),
-        "n03445777": ("golf ball",),
-        "n03888257": ("parachute", "chute"),
-    }
-
-    def __init__(
-        self,
-        root,
-        split="train",
-        size="full",
-        download=False,
-        transform=None,
-        target_transform=None,
-        loader=default_loader,
-    ):
-        self._split = one_of(split, "split", ("train", "val"))
-        name, md5 = self.archives[one_of(size, "size", self.archives)]
-        self.resources = [(f"https://s3.amazonaws.com/fast-ai-imageclas/{name}.tgz", md5)]
-        base = self._begin(root, [name], transform, target_transform, download, loader) / name / split
-        self.wnids, self.wnid_to_idx = find_classes(base)
-        self.classes = [self._words.get(wnid, (wnid,)) for wnid in self.wnids]
-        self.class_to_idx = {word: number for number, words in enumerate(self.classes) for word in words}
-        self._samples(base, self.wnids, ".jpeg")
-
-
-class OxfordIIITPet(_Photographs):
-    """Photographs of 37 breeds of cats and dogs (Parkhi et al. 2012).
-
-    Args: ``root``: folder of ``oxford-iiit-pet``; ``split``: "trainval" or "test"; ``target_types``: "category",
-    "binary-category" (cat or dog), "segmentation" (a PIL image), or a list of them; ``transforms``: of image and
-    target together; others as Omniglot.
-    Source: https://docs.pytorch.org/vision/stable/generated/torchvision.datasets.OxfordIIITPet.html
-
-    >>> from minigrad.vision import datasets
-    >>> datasets.OxfordIIITPet.bin_classes
-    ['Cat', 'Dog']
-    """
-
-    base_folder = "oxford-iiit-pet"
-    resources = [
-        ("https://www.robots.ox.ac.uk/~vgg/data/pets/data/images.tar.gz", "5c4f3ee8e5d25df40f4fd59a7f44e54c"),
-        ("https://www.robots.ox.ac.uk/~vgg/data/pets/data/annotations.tar.gz", "95a8c909bbe2e81eed6a22bccdf3f68f"),
-    ]
-    bin_classes = ["Cat", "Dog"]
-    bin_class_to_idx = {"Cat": 0, "Dog": 1}
-
-    def __init__(
-        self,
-        root,
-        split="trainval",
-        target_types="category",
-        transforms=None,
-        transform=None,
-        target_transform=None,
-        download=False,
-    ):
-        self._split = one_of(split, "split", ("trainval", "test"))
-        types = [target_types] if isinstance(target_types, str) else target_types
-        allowed = ("category", "binary-category", "segmentation")
-        self._target_types = [one_of(one, "target_types", allowed) for one in types]
-        needed = ["images", "annotations"]
-        base = self._begin(root, needed, transform, target_transform, download, default_loader, transforms)
-        rows = [line.split() for line in _lines(base / "annotations" / f"{split}.txt")]
-        self._labels = [int(row[1]) - 1 for row in rows]
-        self._bin_labels = [int(row[2]) - 1 for row in rows]
-        breeds = {int(row[1]): row[0].rpartition("_")[0].replace("_", " ").title() for row in rows}
-        self.classes = [breeds[number] for number in sorted(breeds)]
-        self.class_to_idx = {name: number for number, name in enumerate(self.classes)}
-        self._image_files = [inside(base / "images", row[0] + ".jpg") for row in rows]
-        self._segs = [inside(base / "annotations" / "trimaps", row[0] + ".png") for row in rows]
-
-    def _target(self, index):
-        made = {
-            "category": lambda: self._labels[index],
-            "binary-category": lambda: self._bin_labels[index],
-            "segmentation": lambda: _load_as_it_is(self._segs[index]),
-        }
-        parts = [made[one]() for one in self._target_types]
-        return tuple(parts) if len(parts) > 1 else parts[0] if parts else None

@@ -6,8 +6,16 @@ from minigrad.utils.data.worker import current_generator
 from minigrad.vision.transforms.draws import chance
 
 
+def _one_by_one(transforms, inputs):
+    """Return what transforms make of an image one after the other, or of the parts of a sample."""
+    for transform in transforms:
+        outputs = transform(*inputs)
+        inputs = outputs if len(inputs) > 1 else (outputs,)
+    return inputs if len(inputs) > 1 else inputs[0]
+
+
 class Compose:
-    """Several transforms one after the other.
+    """Several transforms one after the other; those of v2 take several arguments, the parts of a sample.
 
     Source: https://docs.pytorch.org/vision/stable/generated/torchvision.transforms.Compose.html
 
@@ -21,10 +29,8 @@ class Compose:
     def __init__(self, transforms):
         self.transforms = transforms
 
-    def __call__(self, img):
-        for transform in self.transforms:
-            img = transform(img)
-        return img
+    def __call__(self, *inputs):
+        return _one_by_one(self.transforms, inputs)
 
     def __repr__(self):
         return "\n".join([f"{type(self).__name__}(", *[f"    {transform}" for transform in self.transforms], ")"])
@@ -82,11 +88,8 @@ class RandomApply(Module):
         self.transforms = transforms
         self.p = p
 
-    def forward(self, img):
-        if chance(self.p):
-            for transform in self.transforms:
-                img = transform(img)
-        return img
+    def forward(self, *inputs):
+        return _one_by_one(self.transforms if chance(self.p) else (), inputs)
 
     def __repr__(self):
         lines = [f"{type(self).__name__}(", f"    p={self.p}", *[f"    {transform}" for transform in self.transforms]]
@@ -107,10 +110,9 @@ class RandomOrder(_RandomTransforms):
              [2., 1.]]])
     """
 
-    def __call__(self, img):
-        for position in current_generator().numpy.permutation(len(self.transforms)).tolist():
-            img = self.transforms[position](img)
-        return img
+    def __call__(self, *inputs):
+        order = current_generator().numpy.permutation(len(self.transforms)).tolist()
+        return _one_by_one([self.transforms[position] for position in order], inputs)
 
 
 class RandomChoice(_RandomTransforms):
@@ -132,10 +134,10 @@ class RandomChoice(_RandomTransforms):
             raise TypeError("Argument p should be a sequence")
         self.p = p
 
-    def __call__(self, img):
+    def __call__(self, *inputs):
         shares = None if self.p is None else np.array(self.p, float) / sum(self.p)
         chosen = current_generator().numpy.choice(len(self.transforms), p=shares)
-        return self.transforms[chosen](img)
+        return self.transforms[chosen](*inputs)
 
     def __repr__(self):
         return f"{super().__repr__()}(p={self.p})"

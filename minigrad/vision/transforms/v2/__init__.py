@@ -26,11 +26,12 @@ for _name in _IMAGES:
     globals()[_name] = _base if _name == "AutoAugmentPolicy" else of_samples(_base)
 PILToTensor = of_samples(_first.PILToTensor, (is_pil_image,))
 ToPILImage = of_samples(_first.ToPILImage, (Tensor, np.ndarray))
-Lambda = _first.Lambda
+Compose, Lambda, RandomApply = _first.Compose, _first.Lambda, _first.RandomApply
+RandomChoice, RandomOrder = _first.RandomChoice, _first.RandomOrder
 
 __all__ = [
-    *transform.__all__, *_IMAGES, "CutMix", "InterpolationMode", "Lambda", "MixUp", "PILToTensor", "ToPILImage",
-    "functional",
+    *transform.__all__, *_IMAGES, "Compose", "CutMix", "InterpolationMode", "Lambda", "MixUp", "PILToTensor",
+    "RandomApply", "RandomChoice", "RandomOrder", "ToPILImage", "functional",
 ]  # fmt: skip
 
 _BOXES = (

@@ -13,8 +13,8 @@ from minigrad.vision.transforms.pil_image import is_pil_image
 from minigrad.vision.transforms.v2 import functional as F
 
 __all__ = [
-    "Compose", "GaussianNoise", "Identity", "JPEG", "RGB", "RandomApply", "RandomChannelPermutation", "RandomChoice",
-    "RandomOrder", "RandomPhotometricDistort", "RandomZoomOut", "ScaleJitter", "ToDtype", "ToImage", "ToPureTensor",
+    "GaussianNoise", "Identity", "JPEG", "RGB", "RandomChannelPermutation",
+    "RandomPhotometricDistort", "RandomZoomOut", "ScaleJitter", "ToDtype", "ToImage", "ToPureTensor",
     "Transform", "UniformTemporalSubsample", "check_type", "has_all", "has_any", "query_chw", "query_size",
 ]  # fmt: skip
 
@@ -46,12 +46,7 @@ def query_chw(flat_inputs):
 
 def query_size(flat_inputs):
     """Return (height, width) of the images of a list; errors as :func:`query_chw`."""
-    sizes = {tuple(F.get_size(value)) for value in flat_inputs if check_type(value, (Tensor, is_pil_image))}
-    if not sizes:
-        raise TypeError("No image, video, mask, bounding box of keypoint was found in the sample")
-    if len(sizes) > 1:
-        raise ValueError(f"Found multiple HxW dimensions in the sample: {sorted(sizes)}")
-    return sizes.pop()
+    return query_chw(flat_inputs)[1:]
 
 
 def needs_transform(flat_inputs, types=(Tensor, is_pil_image, np.ndarray)):
@@ -147,99 +142,6 @@ def of_samples(base, types=(Tensor, is_pil_image, np.ndarray)):
     name = "forward" if issubclass(base, Module) else "__call__"
     body = {name: forward, "__doc__": base.__doc__, "__module__": __package__}
     return type(base.__name__, (base,), body)
-
-
-class Compose(Module):
-    """Several transforms one after the other, of images or of samples.
-
-    TypeError unless they are a sequence, ValueError where there is none.
-    Source: https://docs.pytorch.org/vision/stable/generated/torchvision.transforms.v2.Compose.html
-
-    >>> import minigrad as mg
-    >>> from minigrad.vision.transforms import v2
-    >>> v2.Compose([v2.CenterCrop(1), v2.ToDtype(mg.int64)])(mg.ones(1, 3, 3), "cat")
-    (tensor([[[1]]]), 'cat')
-    """
-
-    def __init__(self, transforms):
-        super().__init__()
-        if not isinstance(transforms, (list, tuple)):
-            raise TypeError("Argument transforms should be a sequence of callables")
-        if not transforms:
-            raise ValueError("Pass at least one transform")
-        self.transforms = transforms
-
-    def _order(self):
-        return self.transforms
-
-    def forward(self, *inputs):
-        for transform in self._order():
-            outputs = transform(*inputs)
-            inputs = outputs if len(inputs) > 1 else (outputs,)
-        return inputs if len(inputs) > 1 else inputs[0]
-
-    def extra_repr(self):
-        """Return one line for each transform."""
-        return "\n".join(str(transform) for transform in self.transforms)
-
-
-class RandomApply(Compose):
-    """Transforms one after the other with probability ``p``, or none of them; errors as Compose.
-
-    Source: https://docs.pytorch.org/vision/stable/generated/torchvision.transforms.v2.RandomApply.html
-
-    >>> import minigrad as mg
-    >>> from minigrad.vision.transforms import v2
-    >>> v2.RandomApply([v2.RandomInvert(p=1.0)], p=1.0)(mg.zeros(1, 1, 1), 7)
-    (tensor([[[1.]]]), 7)
-    """
-
-    def __init__(self, transforms, p=0.5):
-        super().__init__(transforms)
-        if not 0.0 <= p <= 1.0:
-            raise ValueError("`p` should be a floating point value in the interval [0.0, 1.0].")
-        self.p = p
-
-    def _order(self):
-        return self.transforms if chance(self.p) else ()
-
-
-class RandomOrder(Compose):
-    """Transforms in a random order; errors as Compose.
-
-    Source: https://docs.pytorch.org/vision/stable/generated/torchvision.transforms.v2.RandomOrder.html
-
-    >>> import minigrad as mg
-    >>> from minigrad.vision.transforms import v2
-    >>> v2.RandomOrder([v2.CenterCrop(2), v2.RandomVerticalFlip()])(mg.ones(1, 4, 4)).shape
-    minigrad.Size([1, 2, 2])
-    """
-
-    def _order(self):
-        order = current_generator().numpy.permutation(len(self.transforms))
-        return [self.transforms[number] for number in order.tolist()]
-
-
-class RandomChoice(Compose):
-    """One of some transforms, with probabilities proportional to ``p``; ValueError for another number of those.
-
-    Source: https://docs.pytorch.org/vision/stable/generated/torchvision.transforms.v2.RandomChoice.html
-
-    >>> import minigrad as mg
-    >>> from minigrad.vision.transforms import v2
-    >>> v2.RandomChoice([v2.CenterCrop(2), v2.CenterCrop(3)], p=[1, 0])(mg.ones(1, 4, 4)).shape
-    minigrad.Size([1, 2, 2])
-    """
-
-    def __init__(self, transforms, p=None):
-        super().__init__(transforms)
-        p = [1] * len(transforms) if p is None else p
-        if len(p) != len(transforms):
-            raise ValueError(f"Length of p doesn't match the number of transforms: {len(p)} != {len(transforms)}")
-        self.p = [share / sum(p) for share in p]
-
-    def _order(self):
-        return [self.transforms[current_generator().numpy.choice(len(self.transforms), p=self.p)]]
 
 
 class ToPureTensor(Transform):
