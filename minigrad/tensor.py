@@ -5,6 +5,7 @@ It knows nothing of gradients or of any operation: ``variable.py`` adds the grap
 
 import copy
 import functools
+import math
 
 from minigrad.absent import ABSENT, AbsentAttribute
 from minigrad.backend import (
@@ -175,7 +176,10 @@ class Tensor:
 
     def stride(self, dim=None):
         """Return the steps, in elements, along all dimensions or one."""
-        steps = tuple(step // self.array.itemsize for step in self.array.strides)
+        if self.array.size:
+            steps = tuple(step // self.array.itemsize for step in self.array.strides)
+        else:  # NumPy's are zero there, PyTorch's as if no length were below 1
+            steps = tuple(math.prod(max(length, 1) for length in self.shape[axis + 1 :]) for axis in range(self.ndim))
         return steps if dim is None else steps[normalize_dim(dim, len(steps))]
 
     def storage_offset(self):

@@ -440,3 +440,10 @@ def test_conversions_to_python_numbers_want_one_element():
         assert convert(mg.tensor([2.0])) == 2
         with pytest.raises(ValueError, match="one element"):
             convert(mg.ones(2))
+
+
+@pytest.mark.parametrize(
+    ("shape", "expected"), [((0, 3), (3, 1)), ((3, 0), (1, 1)), ((2, 0, 4), (4, 4, 1)), ((0,), (1,)), ((2, 3), (3, 1))]
+)
+def test_strides_of_empty_tensors_are_those_of_pytorch(shape, expected):
+    assert mg.zeros(shape).stride() == expected
