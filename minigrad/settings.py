@@ -14,6 +14,12 @@ has_mkl = has_openmp = False
 _DEBUG_MODES = ("default", "warn", "error")
 
 
+def _assert(condition, message):
+    """AssertionError with the message unless the condition, a bool or a tensor of one element, holds."""
+    if not condition:
+        raise AssertionError(message)
+
+
 def use_deterministic_algorithms(mode, *, warn_only=False):
     """Ask for results that are the same from run to run, as they are on the CPU.
 

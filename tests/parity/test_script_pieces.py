@@ -46,7 +46,13 @@ def gradients_of_convolutions(t):
     ]
 
 
-PIECES = [arrays_of_parameters_where_nothing_is_recorded, gradients_of_convolutions]
+def asserted(t):
+    t._assert(t.ones(1) > 0, "never shown")
+    with pytest.raises(AssertionError, match="^wrong size$"):
+        t._assert(t.ones(2).sum() == 3, "wrong size")
+
+
+PIECES = [arrays_of_parameters_where_nothing_is_recorded, gradients_of_convolutions, asserted]
 
 
 def same(ours, theirs):
