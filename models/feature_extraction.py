@@ -17,7 +17,7 @@ class FeatureExtractor(nn.Module):
 
     def __init__(self, model, train_nodes, eval_nodes):
         super().__init__()
-        self.__dict__.update(model=model, nodes={True: train_nodes, False: eval_nodes})  # no child: keys keep their names
+        self.__dict__.update(model=model, nodes={True: train_nodes, False: eval_nodes})  # not children
         for name, child in model.named_children():
             self.add_module(name, child)
         for name, parameter in model.named_parameters(recurse=False):
