@@ -31,6 +31,7 @@ sphinx_gallery_conf = {
     "filename_pattern": r"/\d\d_",  # every script runs while the site is built
     "abort_on_example_error": True,
     "copyfile_regex": r".*\.rst",
+    "within_subsection_order": "FileNameSortKey",
     "remove_config_comments": True,
     "show_memory": False,
     "min_reported_time": 1e9,

@@ -88,7 +88,7 @@ def register(builder):
         if weights is None:
             model = builder(*args, **kw)
         else:
-            state = _state_for(weights, progress)
+            state = _state_for(name, weights, progress)
             if "trained" in signature.parameters:  # builders whose network is another one when it has weights
                 kw["trained"] = weights
             with init.paused():  # drawing the random values of VGG-16 takes longer than reading its file
@@ -138,11 +138,15 @@ def _with_weights(signature):
     return signature.replace(parameters=parameters)
 
 
-def _state_for(weights, progress):
-    """The state_dict of a member of published weights, or in a file."""
+def _state_for(name, weights, progress):
+    """The state_dict of a member of published weights, or in a file; name is the network's."""
     if isinstance(weights, published.WeightsEnum):
         content = weights.get_state_dict(progress=progress, check_hash=True, map_location="cpu")
         return state_of(content, repr(weights))
+    if not os.path.isfile(weights):
+        enum = published.enumeration_of(name)
+        members = f", nor one of {enum.__name__}: {', '.join(enum.__members__)}" if enum else ""
+        raise FileNotFoundError(f"{name}: weights={os.fspath(weights)!r} is no file{members}")
     return read_weights(weights)
 
 
@@ -171,13 +175,13 @@ def builder_of(name):
     """The function that builds the network called name.
 
     Raises:
-        ValueError: if no network has that name; the message has all names, and the nearest one last.
+        ValueError: if no network has that name; the message has the nearest ones.
     """
     if name in _BUILDERS:
         return _BUILDERS[name]
-    message = f"unknown model {name!r}; there are: {', '.join(list_models())}"
-    near = difflib.get_close_matches(str(name).lower(), list_models(), n=1)
-    raise ValueError(f"{message}; did you mean {near[0]!r}?" if near else message)
+    near = difflib.get_close_matches(str(name).lower(), list_models())
+    meant = f"did you mean {', '.join(near)}? " if near else ""
+    raise ValueError(f"unknown model {name!r}; {meant}models.list_models() has all {len(_BUILDERS)} names")
 
 
 def build(name, *, weights=None, **kw):
@@ -200,7 +204,7 @@ def build(name, *, weights=None, **kw):
     >>> build("lenet6")  # doctest: +ELLIPSIS
     Traceback (most recent call last):
         ...
-    ValueError: unknown model 'lenet6'; there are: ...; did you mean 'lenet5'?
+    ValueError: unknown model 'lenet6'; did you mean lenet5...? models.list_models() has all ... names
     """
     return builder_of(name)(weights=weights, **kw)
 
@@ -276,15 +280,12 @@ def read_weights(path):
     "model_state_dict". The prefix "module." of parallel training is taken off.
 
     Raises:
-        FileNotFoundError: if there is no such file (nothing is downloaded).
+        FileNotFoundError: if there is no such file.
         RuntimeError: if the file cannot be read, or holds no state_dict.
     """
     path = os.fspath(path)
     if not os.path.isfile(path):
-        raise FileNotFoundError(
-            f"weights: no file {path!r}; nothing is downloaded, give the path of a file such as torchvision's "
-            "alexnet-owt-7be5be79.pth"
-        )
+        raise FileNotFoundError(f"weights: no file {path!r}")
     try:
         content = read_file(path)
     except (RuntimeError, ValueError, EOFError, KeyError, zipfile.BadZipFile, pickle.UnpicklingError) as error:

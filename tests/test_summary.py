@@ -495,3 +495,13 @@ def test_paused_initialisation():
     assert weight.tolist() == [[1] * 3] * 3 and bool((mg.get_rng_state() == before).all())
     nn.init.normal_(weight)
     assert weight.tolist() != [[1] * 3] * 3
+
+
+def test_a_layer_with_many_outputs_shows_two_and_counts_them():
+    class Pyramid(nn.Module):
+        def forward(self, x):
+            return [x[..., ::step] for step in (1, 2, 4, 8)]
+
+    text = str(mg.summary(Pyramid(), (1, 3, 8, 8)))
+    assert "[1, 3, 8, 8], [1, 3, 8, 4], … (4 in all)" in text
+    assert max(map(len, text.splitlines())) < 160

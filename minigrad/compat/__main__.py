@@ -6,6 +6,10 @@ import sys
 import types
 
 USAGE = "usage: python -m minigrad.compat (script.py | -m module) [arguments ...]"
+HELP = f"""{USAGE}
+
+Run a PyTorch program on minigrad as it is: import torch and import torchvision give minigrad, the arguments are the
+program's sys.argv, and it ends with the program's exit status. Nothing is installed or changed."""
 
 
 def _without_the_runner(hook):
@@ -48,8 +52,9 @@ def _run_file(path):
 def main(arguments):
     """Run the script or module that the arguments name, with the rest as its sys.argv; return the exit status."""
     if not arguments or arguments[0] in ("-h", "--help") or arguments == ["-m"]:
-        print(USAGE, file=sys.stdout if arguments and arguments[0] != "-m" else sys.stderr)
-        return 0 if arguments and arguments[0] != "-m" else 2
+        asked = bool(arguments) and arguments[0] != "-m"
+        print(HELP if asked else USAGE, file=sys.stdout if asked else sys.stderr)
+        return 0 if asked else 2
     import minigrad.compat.torch  # noqa: F401 - answers `import torch` from here on
 
     sys.excepthook = _without_the_runner(sys.excepthook)

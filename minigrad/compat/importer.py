@@ -87,7 +87,7 @@ def _find_models():
     if not os.path.exists(ours):
         raise ModuleNotFoundError(
             "torchvision.models: the networks are in the folder `models` of minigrad's checkout, which is not installed"
-            f" with the package; run from a checkout ({ours} is not there)",
+            f" with the package ({ours} is not there): install the checkout itself, pip install -e CHECKOUT",
             name="torchvision.models",
         )
     known = sys.modules.get("models")
@@ -96,6 +96,12 @@ def _find_models():
         sys.path.append(root)
     elif found is None or not os.path.exists(found) or not os.path.samefile(found, ours):
         _import_beside(root)
+
+
+def networks():
+    """Return the checkout's package `models`; ModuleNotFoundError without it."""
+    _find_models()
+    return sys.modules.get("torchvision.models") or importlib.import_module("models")
 
 
 def _import_beside(root):

@@ -113,7 +113,7 @@ def ctc_loss(log_probs, targets, input_lengths, target_lengths, blank=0, reducti
     if lengths.size and int(lengths.min()) < 0:
         raise RuntimeError(f"Expected target_lengths to have value at least 0, but got value {int(lengths.min())}")
     rows = to_numpy(targets.array)
-    padded = _padded(rows.reshape(1, -1) if single and rows.ndim == 1 else rows, lengths, blank)
+    padded = _padded(rows.reshape(1, -1) if single and rows.ndim == 1 else rows, lengths, blank, classes)
     module = xp(log_probs.array)
     padded, inputs, lengths = (module.asarray(part) for part in (padded, inputs, lengths))
     labels, skip = kernels.extended(padded, lengths, blank)
@@ -126,8 +126,8 @@ def ctc_loss(log_probs, targets, input_lengths, target_lengths, blank=0, reducti
     return reduced(out, reduction)
 
 
-def _padded(targets, lengths, blank):
-    """Return the targets as a matrix of the longest length, the rest of each row blank; RuntimeError if too short."""
+def _padded(targets, lengths, blank, classes):
+    """Return the targets as a matrix of the longest length, the rest of each row blank; refuse what does not fit."""
     longest = int(lengths.max()) if lengths.size else 0
     out = np.full((lengths.size, longest), blank, np.int64)
     if targets.ndim == 1:
@@ -147,4 +147,7 @@ def _padded(targets, lengths, blank):
         rows = targets
     for row, target, length in zip(out, rows, lengths, strict=True):
         row[:length] = target[:length]
+    wrong = out[(out < 0) | (out >= classes)]
+    if wrong.size:
+        raise IndexError(f"ctc_loss: target {wrong[0]} is out of range for {classes} classes (blank is one of them)")
     return out

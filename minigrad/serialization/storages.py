@@ -40,7 +40,7 @@ class Storage:
 
     def to(self, target):
         """Choose the device the tensors will lie on; returns the storage."""
-        self.device = _checked(device(target), self.location)
+        self.device = _checked(device(target))
         return self
 
     def cpu(self):
@@ -129,13 +129,13 @@ def reference(description, count):
     return dtype_name, key, location, elements * (numpy_dtype(dtype_name).itemsize if dtype_name else 1)
 
 
-def _checked(target, location):
+def _checked(target):
     """Return the device; RuntimeError where it does not exist on this machine."""
     if target.type == "cuda":
         count = cuda_device_count()
         if count == 0:
             raise RuntimeError(
-                f"Attempting to deserialize an object on a CUDA device ({location}) but minigrad.cuda.is_available() "
+                f"Attempting to deserialize an object on a CUDA device ({target}) but minigrad.cuda.is_available() "
                 "is False. If you are running on a CPU-only machine, use minigrad.load with map_location="
                 "minigrad.device('cpu') to map your storages to the CPU."
             )

@@ -31,7 +31,8 @@ DEFAULT_COLUMNS = (
 
 
 def _shapes(shapes):
-    return ", ".join(str(list(shape)) for shape in shapes) or "-"
+    more = f", … ({len(shapes)} in all)" if len(shapes) > 3 else ""
+    return ", ".join(str(list(shape)) for shape in shapes[: 2 if more else 3]) + more or "-"
 
 
 def _size(size):

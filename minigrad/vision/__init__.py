@@ -1,5 +1,7 @@
 """Images: datasets and transforms with torchvision's names (https://docs.pytorch.org/vision/stable/)."""
 
+import importlib as _importlib
+
 from minigrad.vision import datasets, io, ops, transforms, utils
 
 __all__ = ["datasets", "get_image_backend", "io", "ops", "set_image_backend", "transforms", "utils"]
@@ -35,5 +37,7 @@ def disable_beta_transforms_warning():
 
 
 def __getattr__(name):
+    if name == "models":  # torchvision.models: the checkout's package beside minigrad
+        return _importlib.import_module("minigrad.compat.importer").networks()
     reason = ": transforms take images only; boxes are tensors, see vision.ops" * (name == "tv_tensors")
     raise AttributeError(f"module 'minigrad.vision' has no attribute {name!r}{reason}")

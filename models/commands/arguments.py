@@ -3,7 +3,6 @@ import argparse
 import dataclasses
 from pathlib import Path
 
-import models
 from models.common import CommandError, add_machine_arguments, number, option
 from models.data import augmentation, image_sets
 from models.training import MOMENTUM, OPTIMIZERS, PLANNED_FOR_ITS_EPOCHS, SCHEDULES
@@ -65,7 +64,7 @@ def add_arguments(parser):
     fraction = number(float, 0, below=1)
     changes = [f"  {name:21} {change.help}" for name, change in augmentation.AUGMENTATIONS.items()]
     parser.epilog = "\n".join(["augmentations:", *changes])
-    parser.add_argument("model", nargs="?", metavar="MODEL", help=f"one of: {', '.join(models.list())}")
+    parser.add_argument("model", nargs="?", metavar="MODEL", help="a network: python -m models --help has the names")
     add = parser.add_argument_group("data").add_argument
     sets = ", ".join(image_sets.SOURCES)
     add("--data", metavar="NAME|DIR", help=f"{sets}, or a folder with one folder of images per class")

@@ -12,7 +12,7 @@ REFUSALS = (RuntimeError, ValueError, TypeError, IndexError, NotImplementedError
 
 def add_network_arguments(parser):
     """The arguments that say which network, and what it is shown."""
-    parser.add_argument("model", metavar="NAME", help=f"one of: {', '.join(models.list())}")
+    parser.add_argument("model", metavar="NAME", help="a network: python -m models --help has the names")
     add = parser.add_argument
     add("--input-size", type=number(int, 1), nargs=3, metavar=("C", "H", "W"),
         help="channels, height and width of the images (default: what the network is made for)")

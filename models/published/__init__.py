@@ -71,7 +71,7 @@ class WeightsEnum(Enum):
             raise RuntimeError(
                 f"weights: {self!r} is not in the cache and cannot be downloaded ({error}); get {self.url} and put it "
                 f"there as {Path(hub.get_dir(), 'checkpoints', name)}, or give its path as weights"
-            ) from error
+            ) from None
 
     def __repr__(self):
         return f"{type(self).__name__}.{self.name}"
@@ -220,11 +220,12 @@ def chosen(builder, weights, pretrained=None, called=("weights", "pretrained")):
         if pretrained and enum is None:
             raise ValueError(f"No weights available for model {builder}")
         weights = next(iter(enum)) if pretrained else None
-        hint = f" You can also use `{called[0]}={enum.__name__}.DEFAULT` to get the most up-to-date weights."
+        newest = f"{called[0]}={enum.__name__}.DEFAULT" if pretrained else ""
+        hint = f" You can also use `{newest}` to get the most up-to-date weights." if pretrained else ""
         warnings.warn(
             f"Arguments other than a weight enum or `None` for '{called[0]}' are deprecated since 0.13 and may be "
             f"removed in the future. The current behavior is equivalent to passing `{called[0]}={weights}`."
-            + (hint if pretrained else ""),
+            + hint,
             stacklevel=4,
         )
     if isinstance(weights, WeightsEnum):

@@ -200,3 +200,21 @@ def test_modules_that_are_elsewhere_here(tmp_path):
     result = run(tmp_path, FROM_IMPORTS)
     assert (result.returncode, result.stderr) == (0, "")
     assert result.stdout == "{'a': 1} True\n"
+
+
+def test_help_says_what_the_runner_does(tmp_path):
+    command = [sys.executable, "-m", "minigrad.compat", "--help"]
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    result = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=60)
+    assert result.returncode == 0
+    assert result.stdout.startswith("usage: python -m minigrad.compat (script.py | -m module)")
+    assert "Run a PyTorch program" in result.stdout
+
+
+def test_torchvisions_networks_lie_in_vision_too():
+    import models
+    from minigrad import vision
+
+    assert vision.models is models
+    with pytest.raises(AttributeError, match="module 'minigrad.vision' has no attribute 'nothing'"):
+        vision.nothing  # noqa: B018 - the attribute itself is asked for

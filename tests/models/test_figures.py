@@ -245,7 +245,7 @@ def test_summary_of_other_images(capsys):
 @pytest.mark.parametrize(
     "arguments, message",
     [
-        (["nothing"], "unknown model 'nothing'; there are: "),
+        (["nothing"], "unknown model 'nothing'; "),
         (["lenet5", "--option", "colour=red"], "--option: "),
         (["lenet5", "--option", "activation=selu"], "activation must be one of"),
         (["lenet5", "--input-size", "1", "40", "32"], "--input-size 1 40 32: "),

@@ -438,7 +438,7 @@ def test_what_is_trained_on_what_must_be_said(capsys):
 
 def test_an_unknown_model_is_named(capsys):
     assert main(["train", "lenet6", "--data", "digits"]) == 2
-    assert capsys.readouterr().err.startswith("error: unknown model 'lenet6'; there are: ")
+    assert capsys.readouterr().err.startswith("error: unknown model 'lenet6'; did you mean lenet5")
 
 
 def test_files_are_written_whole(tmp_path):

@@ -268,3 +268,9 @@ def test_ldl_checks():
         mg.linalg.eig(mg.full((2, 2), float("nan")))
     with pytest.raises(RuntimeError, match="square"):
         mg.linalg.eigvals(mg.ones(2, 3))
+
+
+def test_a_ctc_target_that_is_no_class_is_named():
+    log_probs = mg.randn(5, 2, 4).log_softmax(2)
+    with pytest.raises(IndexError, match="ctc_loss: target 9 is out of range for 4 classes"):
+        F.ctc_loss(log_probs, mg.tensor([[1, 2], [1, 9]]), mg.tensor([5, 5]), mg.tensor([2, 2]))

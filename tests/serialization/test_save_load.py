@@ -417,6 +417,10 @@ def test_a_gpu_that_is_not_there():
     file.seek(0)
     with pytest.raises(RuntimeError, match="Attempting to deserialize .* map_location"):
         mg.load(file)
+    on_cpu = io.BytesIO()
+    mg.save(mg.ones(1), on_cpu)
+    with pytest.raises(RuntimeError, match=r"on a CUDA device \(cuda\)"):
+        mg.load(io.BytesIO(on_cpu.getvalue()), map_location="cuda")
     for place in ("cpu", mg.device("cpu"), {"cuda:0": "cpu"}, lambda storage, location: storage):
         file.seek(0)
         found = mg.load(file, map_location=place)
