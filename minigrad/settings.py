@@ -5,6 +5,8 @@ On the CPU every result is the same from run to run, so deterministic algorithms
 Source: https://docs.pytorch.org/docs/stable/torch.html#utilities
 """
 
+import warnings
+
 from minigrad.backend import cuda_is_available
 from minigrad.backend.switches import DETERMINISM
 
@@ -43,6 +45,8 @@ def is_deterministic_algorithms_warn_only_enabled():
 
 def set_deterministic_debug_mode(debug_mode):
     """Set the same by a name or number: "default" 0, "warn" 1, "error" 2; RuntimeError for another."""
+    if not isinstance(debug_mode, (str, int)):
+        raise TypeError(f"debug_mode must be str or int, but got {type(debug_mode)}")
     if debug_mode not in _DEBUG_MODES and debug_mode not in (0, 1, 2):
         raise RuntimeError(
             f"invalid value of debug_mode, expected one of `default`, `warn`, `error`, but got {debug_mode}"
@@ -59,11 +63,14 @@ def get_deterministic_debug_mode():
 def set_float32_matmul_precision(precision):
     """Set the precision that products of float32 need at least: they are always computed in float32, "highest".
 
-    RuntimeError for anything but "highest", "high" and "medium".
+    A warning, and no change, for anything but "highest", "high" and "medium"; RuntimeError for what is no string.
     """
-    if precision not in ("highest", "high", "medium"):
-        raise RuntimeError(f"{precision} is not one of 'highest', 'high', or 'medium'")
-    _values["precision"] = precision
+    if not isinstance(precision, str):
+        raise RuntimeError(f"set_float32_matmul_precision expects a str, but got {type(precision).__name__}")
+    if precision in ("highest", "high", "medium"):
+        _values["precision"] = precision
+    else:
+        warnings.warn(f"{precision} is not one of 'highest', 'high', or 'medium'", stacklevel=2)
 
 
 def get_float32_matmul_precision():
@@ -109,6 +116,8 @@ def get_device_module(device=None):
 
     from minigrad.tensor import as_device
 
+    if isinstance(device, int):
+        raise RuntimeError(f"Invalid value of device '{device}', expect minigrad.device, str, or None")
     kind = ("cuda" if cuda_is_available() else "cpu") if device is None else as_device(device).type
     return importlib.import_module(f"minigrad.{kind}")
 

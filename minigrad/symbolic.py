@@ -48,6 +48,8 @@ def sym_ite(b, t, f):
     """Return t if b, else f."""
     if not isinstance(b, bool):
         raise TypeError(f"sym_ite(): the condition must be bool, not {type(b).__name__}")
+    if type(t) is not type(f):
+        raise AssertionError(f"type mismatch: {type(t)} vs {type(f)}")
     return t if b else f
 
 

@@ -57,6 +57,11 @@ class Size(tuple):
     def __add__(self, other):
         return Size(tuple.__add__(self, tuple(other)))
 
+    def __mul__(self, count):
+        return Size(tuple.__mul__(self, count))
+
+    __rmul__ = __mul__
+
 
 class Tensor:
     """n-dimensional array of one dtype on one device.
@@ -189,7 +194,7 @@ class Tensor:
 
     def data_ptr(self):
         """Return the address of the first element."""
-        return data_pointer(self.array)
+        return data_pointer(self.array) if self.array.size else 0
 
     def is_contiguous(self):
         """Return whether the elements lie in row-major order without gaps."""
@@ -440,6 +445,8 @@ def _legacy_array(args, dtype, target):
     """Return the array the legacy constructor makes: of a shape, of data, or empty."""
     if len(args) == 1 and isinstance(args[0], Tensor):
         return args[0].array.astype(dtype, copy=False)
+    if len(args) == 1 and (args[0] is None or isinstance(args[0], float)):
+        raise TypeError(f"new(): data must be a sequence (got {type(args[0]).__name__})")
     if len(args) == 1 and not isinstance(args[0], (int, Size)):
         return move(data_array(args[0], dtype), target)
     sizes = tuple(args[0]) if len(args) == 1 and isinstance(args[0], Size) else args
@@ -474,16 +481,23 @@ def _nested_array(data, dtype=None):
         plain = _without_tensors(data, found)
         array = np.array(plain)
     except OverflowError as error:
-        raise RuntimeError(f"Overflow when unpacking long long: {error}") from None
+        raise ValueError(f"Overflow when unpacking long long: {error}") from None
     except ValueError as error:
         if str(error).startswith("only one element tensors"):
             raise
         raise ValueError(f"expected sequences of equal length at every depth: {error}") from None
     if array.dtype.kind in "OUSMm":
         if array.dtype.kind == "O" and not _culprit(data):
-            raise RuntimeError("Overflow when unpacking long long: a value does not fit int64")
-        raise TypeError(f"new(): invalid data type '{_culprit(data)}'")
+            raise ValueError("Overflow when unpacking long long: a value does not fit int64")
+        culprit = _culprit(data)
+        if culprit == "str" and not isinstance(data, str):
+            raise ValueError("too many dimensions 'str'")
+        if not isinstance(data, (str, bytes)):
+            raise RuntimeError(f"Could not infer dtype of {culprit}")
+        raise TypeError(f"new(): invalid data type '{culprit}'")
     if dtype is not None:
+        if array.dtype.kind == "c" and dtype.kind not in "cb":
+            raise TypeError(f"a complex number cannot be stored as {from_numpy_dtype(dtype).name}: take .real first")
         if dtype.kind in "iu" and array.size and (array.dtype.char in REAL_CODES or dtype.itemsize < 8):
             for extreme in (array.min(), array.max()):
                 storable(extreme.item(), dtype)
@@ -498,7 +512,7 @@ def _nested_array(data, dtype=None):
     if array.dtype.char in FLOAT_CODES:
         return array.astype(default_float() if array.dtype.kind == "f" else np.complex64, copy=False)
     if array.dtype.kind == "u" and array.dtype.itemsize == 8:
-        raise RuntimeError("Overflow when unpacking long long: a value does not fit int64")
+        raise ValueError("Overflow when unpacking long long: a value does not fit int64")
     return array
 
 

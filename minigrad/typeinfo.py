@@ -15,6 +15,8 @@ class finfo:  # noqa: N801 - PyTorch's name
     """
 
     def __init__(self, type=None):  # noqa: A002 - PyTorch's name
+        if isinstance(type, str):
+            raise TypeError(f"finfo(): argument 'type' (position 1) must be minigrad.dtype, not {type!r}")
         chosen = get_default_dtype() if type is None else as_dtype(type)
         if not (chosen.is_floating_point or chosen.is_complex):
             raise TypeError(f"finfo() requires a floating point input type, but got {chosen}. Use iinfo to handle it")
@@ -22,7 +24,7 @@ class finfo:  # noqa: N801 - PyTorch's name
         self.bits = limits.bits
         self.eps, self.max, self.min = float(limits.eps), float(limits.max), float(limits.min)
         self.tiny = self.smallest_normal = float(limits.smallest_normal)
-        self.resolution = float(limits.resolution)
+        self.resolution = float(f"{float(limits.resolution):.0e}")  # 0.001, not its nearest float16
         self.dtype = chosen.to_real().name
 
     def __repr__(self):

@@ -77,6 +77,11 @@ class Node:
     saved_at = None  # when the saved values were computed, if later than the node was recorded
     restore = None  # function of the node that computes the saved values again (checkpointing)
 
+    @property
+    def metadata(self):
+        """A dict for whatever a program wants to keep with the operation."""
+        return self.__dict__.setdefault("_metadata", {})
+
     def name(self):
         """Return PyTorch's kind of name for the operation, such as ``AddBackward0``."""
         given = getattr(self.op, "node_name", None)

@@ -94,6 +94,8 @@ def is_autocast_available(device_type):
     >>> mg.amp.is_autocast_available("cpu")
     True
     """
+    if not isinstance(device_type, str):
+        raise TypeError(f"is_autocast_available(): device_type must be str, not {type(device_type).__name__}")
     return device(device_type).type in ("cpu", "cuda")
 
 

@@ -86,6 +86,6 @@ def is_anomaly_enabled():
 
 def is_anomaly_check_nan_enabled():
     """Return whether gradients are checked for NaNs."""
-    return MODE.check_nan
+    return MODE.check_nan or not is_anomaly_enabled()
 
 

@@ -287,7 +287,7 @@ class _FunctionOp:
         if edge is None or result is None:
             return None
         if not isinstance(result, Tensor):
-            raise TypeError(
+            raise RuntimeError(
                 f"function {self.node_name}: expected a Tensor or None as gradient {index}, got {type(result).__name__}"
             )
         shape = tuple(edge.shape) if type(edge) is Node else edge.array.shape

@@ -155,7 +155,12 @@ def _plain(outputs, create_graph):
 
 
 def _scalar(output):
-    if not isinstance(output, Tensor) or output.numel() != 1:
+    if not isinstance(output, Tensor):
+        raise TypeError(
+            "The outputs of the user-provided function given to hessian, vhp and hvp must be a Tensor, but got "
+            f"{type(output).__name__}"
+        )
+    if output.numel() != 1:
         raise RuntimeError(
             "The function given to hessian, vhp and hvp should return a single Tensor with a single element."
         )

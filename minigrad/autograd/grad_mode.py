@@ -120,6 +120,8 @@ class set_grad_enabled(_Switch):  # noqa: N801
     """
 
     def __init__(self, mode):
+        if isinstance(mode, str):
+            raise TypeError("set_grad_enabled(): argument 'enabled' (position 1) must be bool, not str")
         self.mode = bool(mode)
         self._before = MODE.grad
         MODE.grad = self.mode

@@ -114,7 +114,7 @@ _ALIASES = {
 DTYPES["bfloat16"] = _BFloat16()
 DTYPES.update({alias: DTYPES[name] for alias, name in _ALIASES.items()})
 _BY_NUMPY = {DTYPES[name].dtype: DTYPES[name] for name in _NAMES}
-_PYTHON_TYPES = {float: "float32", int: "int64", bool: "bool", complex: "complex64"}
+_PYTHON_TYPES = {float: "float64", int: "int64", bool: "bool", complex: "complex128"}  # whatever the default dtype is
 
 
 def has_bfloat16():
@@ -165,8 +165,6 @@ def as_dtype(value):
     if isinstance(value, str) and value in DTYPES:
         return DTYPES[value]
     if isinstance(value, type) and value in _PYTHON_TYPES:
-        if value is float:
-            return _Default.float
         return DTYPES[_PYTHON_TYPES[value]]
     if isinstance(value, np.dtype) or (isinstance(value, type) and issubclass(value, np.generic)):
         return from_numpy_dtype(np.dtype(value))
@@ -236,6 +234,8 @@ def storable(value, dtype):
 
     As in C a negative integer wraps around in an unsigned dtype, and a float loses its fraction in an integer one.
     """
+    if dtype.kind == "b":
+        return bool(value)
     fits = not isinstance(value, complex) or dtype.kind == "c"
     if fits and dtype.kind in "iu" and isinstance(value, (int, float)):
         fits = isinstance(value, int) or math.isfinite(value)

@@ -61,9 +61,12 @@ class Generator:
 
     def manual_seed(self, seed):
         """Restart from a seed (any integer of 64 bits); returns the generator."""
-        seed = int(seed)
+        try:
+            seed = int(seed)
+        except ValueError:
+            raise RuntimeError(f"manual_seed expected a long, but got {type(seed).__name__}") from None
         if not -(1 << 63) <= seed <= _MASK:
-            raise RuntimeError(f"manual_seed expected a seed in [-2**63, 2**64 - 1], but got {seed}")
+            raise ValueError(f"manual_seed expected a seed in [-2**63, 2**64 - 1], but got {seed}")
         self._start(seed & _MASK)
         return self
 
@@ -71,6 +74,10 @@ class Generator:
         """Restart from a seed of the operating system's randomness; returns it."""
         self.manual_seed(int.from_bytes(os.urandom(7), "little"))
         return self._seed
+
+    def clone_state(self):
+        """Return a new generator that goes on where this one is."""
+        return Generator(self._device).set_state_bytes(self.state_bytes())
 
     def initial_seed(self):
         """Return the last seed set."""
@@ -123,7 +130,7 @@ default_generator = Generator()
 
 def manual_seed(seed):
     """Seed the default generator of every device; returns the CPU's."""
-    return default_generator.manual_seed(seed)
+    return default_generator.manual_seed(int(seed))
 
 
 def seed():

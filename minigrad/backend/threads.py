@@ -31,7 +31,7 @@ def get_num_threads():
 def set_num_threads(count):
     """Set the number of threads used for CPU work, BLAS included."""
     if not isinstance(count, int) or isinstance(count, bool):
-        raise TypeError(f"set_num_threads expects an int, but got {type(count).__name__}")
+        raise RuntimeError(f"set_num_threads expects an int, but got {type(count).__name__}")
     if count < 1:
         raise RuntimeError(f"set_num_threads expects a positive integer, but got {count}")
     blas_controller().limit(limits=count, user_api="blas")

@@ -226,6 +226,8 @@ def hardtanh(input, min_val=-1.0, max_val=1.0, inplace=False):
         raise ValueError("min_val cannot be greater than max_val")
     if input.array.dtype.kind == "b":
         raise RuntimeError("Bool inputs not supported for hardtanh")
+    if input.array.dtype.kind == "u" and min_val < 0:
+        raise RuntimeError("cannot do hardtanh on an unsigned type with negative limits")
     result = hardtanh_op(input, low=_like(input, min_val), high=_like(input, max_val))
     return _given(input, result, inplace, "hardtanh_")
 

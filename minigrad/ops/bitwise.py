@@ -9,11 +9,16 @@ def _module(a, b):
     return xp(a) if xp(a) is not np else xp(b)
 
 
+def _check_shifted(name, *operands):
+    for array in operands:
+        if getattr(array, "dtype", np.dtype(int)).kind not in "iu":
+            raise NotImplementedError(f'"{name}_cpu" not implemented for {array.dtype}')
+
+
 def _left_shift(a, b):
     """Return a << b; 0 for shifts by the width or more, or negative ones, as PyTorch has it."""
     module = _module(a, b)
-    if getattr(a, "dtype", np.dtype(int)).kind not in "iu":
-        raise NotImplementedError(f'"lshift_cpu" not implemented for {a.dtype}')
+    _check_shifted("lshift", a, b)
     valid = module.logical_and(b >= 0, b < a.dtype.itemsize * 8)
     return module.where(valid, module.left_shift(a, module.where(valid, b, 0)), 0).astype(a.dtype)
 
@@ -21,8 +26,7 @@ def _left_shift(a, b):
 def _right_shift(a, b):
     """Return a >> b; only sign bits for shifts by the width or more, or negative ones."""
     module = _module(a, b)
-    if getattr(a, "dtype", np.dtype(int)).kind not in "iu":
-        raise NotImplementedError(f'"rshift_cpu" not implemented for {a.dtype}')
+    _check_shifted("rshift", a, b)
     limit = a.dtype.itemsize * 8 - 1
     shift = module.where(module.logical_and(b >= 0, b <= limit), b, limit)
     shifted = module.right_shift(a, shift)

@@ -84,6 +84,8 @@ def clamp(input, min=None, max=None):
     require_tensor("clamp", input)
     if min is None and max is None:
         raise RuntimeError("torch.clamp: At least one of 'min' or 'max' must not be None")
+    if input.array.dtype.kind == "c":
+        raise NotImplementedError("clamp is not supported for complex types")
     bounds = [bound for bound in (min, max) if bound is not None]
     tensors = [bound for bound in bounds if isinstance(bound, Tensor)]
     if tensors:

@@ -327,6 +327,8 @@ def copy_(self, src, non_blocking=False):
     >>> mg.zeros(2).copy_(mg.tensor([1, 2]))
     tensor([1., 2.])
     """
+    if isinstance(src, (bool, int, float, complex)):
+        src = wrap(np.array(src))
     if not isinstance(src, Tensor):
         raise TypeError(f"copy_(): argument 'other' (position 1) must be Tensor, not {src.__class__.__name__}")
     expanded_shape(src.array.shape, self.array.shape, "copy_")
@@ -414,8 +416,10 @@ def zero_(self):
 
 
 @function(method=True, public=False)
-def set_(self, source=None):
-    """Give this tensor the memory, shape and strides of another; returns it.
+def set_(self, source=None, storage_offset=0, size=None, stride=None):
+    """Give this tensor the memory, shape and strides of another, or a view of a storage; returns it.
+
+    Arguments: source (Tensor or storage), storage_offset (elements before the first), size, stride (of elements).
 
     Source: https://docs.pytorch.org/docs/stable/generated/torch.Tensor.set_.html
 
@@ -426,6 +430,15 @@ def set_(self, source=None):
     if source is None:
         self.array = xp(self.array).empty((0,), self.array.dtype)
         return self
+    if not isinstance(source, Tensor):
+        flat = source._root.reshape(-1)
+        if flat.dtype != self.array.dtype:
+            flat = flat.view(self.array.dtype)
+        source = wrap(flat)
+        size = (flat.size - storage_offset,) if size is None else size
+    if size is not None:
+        strides = METHODS["stride"](wrap(np.empty(tuple(size), bool))) if stride is None else stride
+        source = METHODS["as_strided"](source, size, strides, storage_offset)
     if source.array.dtype != self.array.dtype:
         raise RuntimeError(f"Could not set tensor of type {source.dtype} to a tensor of type {self.dtype}")
     source._mark_aliased()
@@ -765,4 +778,7 @@ def result_type(tensor1, tensor2):
     >>> mg.result_type(mg.tensor([1, 2], dtype=mg.int32), 1.0)
     minigrad.float32
     """
+    for value in (tensor1, tensor2):
+        if not isinstance(value, (Tensor, bool, int, float, complex)) and not hasattr(value, "dtype"):
+            raise TypeError(f"result_type(): expected tensors or numbers, but got {value.__class__.__name__}")
     return from_numpy_dtype(result_dtype([t.array if isinstance(t, Tensor) else t for t in (tensor1, tensor2)]))

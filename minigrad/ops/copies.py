@@ -34,6 +34,8 @@ def _register_copy(name, view):
 
     def copy(input, *args, **kwargs):
         check_tensor(input, name)
+        if name == "split_copy" and args and isinstance(args[0], (list, tuple)):
+            raise TypeError("split_copy(): argument 'split_size' must be int, not list: use split_with_sizes_copy")
         found = view(input, *args, **kwargs)
         return tuple([part.clone() for part in found]) if isinstance(found, tuple) else found.clone()
 

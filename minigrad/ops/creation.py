@@ -25,6 +25,8 @@ _new = object.__new__
 # ---------------------------------------------------------------------- what every constructor shares
 def sizes_of(sizes, name="size"):
     """Return a shape given as ints or as one sequence: TypeError for what are no ints, RuntimeError below zero."""
+    if not sizes:
+        raise TypeError(f"{name}() needs a size: {name}(()) makes a tensor without dimensions")
     if len(sizes) == 1 and not isinstance(sizes[0], (int, np.integer)) and not _is_scalar_tensor(sizes[0]):
         sizes = sizes[0]
     try:

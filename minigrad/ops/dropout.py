@@ -37,10 +37,11 @@ def _dropped(name, input, p, training, inplace, shape=None):
     array = input.array
     if not training or p == 0 or not array.size:
         return input
-    if array.dtype.char not in REAL_CODES:
+    if array.dtype.char not in REAL_CODES and p < 1:
         raise RuntimeError(f"{name}: result type Float can't be cast to {input.dtype}: use a float tensor")
     noise = xp(array).zeros((), array.dtype) if p == 1 else _kept(array, p, array.shape if shape is None else shape)
-    noise *= 1 / (1 - p) if p < 1 else 0
+    if p < 1:
+        noise *= 1 / (1 - p)
     return _finished(apply_noise(input, wrap(noise)), input, inplace)
 
 
@@ -199,9 +200,14 @@ def feature_alpha_dropout(input, p=0.5, training=False, inplace=False):
 
 
 def _with_torch_signature(name, implementation):
-    """Register torch.NAME(input, p, train) and its in-place variant."""
+    """Register torch.NAME(input, p, train) and its in-place variant, which raise RuntimeError, not ValueError."""
+
+    def check(p):
+        if not 0.0 <= p <= 1.0:
+            raise RuntimeError(f"dropout probability has to be between 0 and 1, but got {p}")
 
     def public(input, p, train):
+        check(p)
         return implementation(input, p, train)
 
     public.__name__ = public.__qualname__ = name
@@ -214,6 +220,7 @@ def _with_torch_signature(name, implementation):
     )
 
     def written(input, p, train):
+        check(p)
         return assign(input, implementation(input, p, train), name + "_")
 
     written.__name__ = written.__qualname__ = name + "_"

@@ -166,6 +166,8 @@ def index_put(input, indices, values, accumulate=False):
     tensor([1., 0., 2.])
     """
     positions = _put_positions(input, indices, "index_put")
+    if len(indices) == 1 and not values.array.ndim and indices[0].array.dtype.kind == "b":
+        values = values.to(input.dtype)  # as masked_fill
     if values.array.dtype != input.array.dtype:
         raise RuntimeError(
             f"Index put requires the source and destination dtypes match, got {input.dtype} for the destination and "

@@ -385,7 +385,7 @@ def chain_matmul(*matrices):
     tensor([[12.],
             [12.]])
     """
-    return multi_dot(matrices)
+    return matrices[0].view_as(matrices[0]) if len(matrices) == 1 else multi_dot(matrices)
 
 
 def multi_dot(tensors):

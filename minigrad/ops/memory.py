@@ -99,12 +99,25 @@ def nonzero_static(input, *, size, fill_value=-1):
 
 # ---------------------------------------------------------------------- storage
 class UntypedStorage:
-    """The whole memory a tensor looks at, as bytes: what ``tensor.untyped_storage()`` returns."""
+    """The whole memory a tensor looks at, as bytes: what ``tensor.untyped_storage()`` returns.
+
+    ``UntypedStorage(4)`` is memory of so many bytes, ``UntypedStorage([1, 2])`` of these bytes.
+
+    >>> import minigrad as mg
+    >>> mg.UntypedStorage([1, 2]).tolist()
+    [1, 2]
+    """
 
     _bytes = True
 
-    def __init__(self, array):
-        self._root = memory_root(array)
+    def __init__(self, data=0):
+        if isinstance(data, int):
+            data = np.empty(data, np.uint8)
+        elif not hasattr(data, "dtype"):
+            if isinstance(data, str) or not all(isinstance(value, int) for value in data):
+                raise RuntimeError(f"UntypedStorage(): expected a number of bytes or a sequence of ints, but got {data!r}")
+            data = np.array(data, np.uint8)
+        self._root = memory_root(data)
 
     def _flat(self):
         flat = self._root.reshape(-1)
@@ -130,8 +143,18 @@ class UntypedStorage:
         return array_device(self._root)
 
     def __getitem__(self, index):
+        if isinstance(index, int) and not -self.size() <= index < self.size():
+            raise IndexError(f"index {index} out of range for storage of size {self.size()}")
         found = self._flat()[index]
         return found.item() if np.ndim(found) == 0 else found.tolist()
+
+    def element_size(self):
+        """Return the size of an element in bytes."""
+        return 1 if self._bytes else self._root.itemsize
+
+    def clone(self):
+        """Return a storage with a copy of the memory."""
+        return type(self)(self._root.copy())
 
     def tolist(self):
         """Return the elements as Python numbers."""
@@ -204,9 +227,13 @@ def _each(tensor, function, others, name):
     """Write function of the elements of CPU tensors into the first."""
     if tensor.is_cuda:
         raise TypeError(f"{name} is only implemented on CPU tensors")
+    if tensor.requires_grad:
+        raise RuntimeError(f"Can't call {name}() on Variable that requires grad. Use var.detach().{name}() instead.")
     values = [
         function(*items) for items in zip(*[t.array.reshape(-1).tolist() for t in (tensor, *others)], strict=True)
     ]
+    if any(isinstance(value, str) for value in values):
+        raise TypeError(f"{name}(): the function must return numbers, not str")
     return tensor.copy_(wrap(np.array(values, dtype=tensor.array.dtype).reshape(tensor.array.shape)))
 
 
@@ -234,6 +261,8 @@ def map_(self, tensor, callable):
     tensor([11., 22.])
     """
     expanded_shape(tensor.array.shape, self.array.shape, "map_")
+    if tensor.array.dtype != self.array.dtype:
+        raise TypeError(f"map_: expected {self.type()} for 'other' (got {tensor.type()})")
     other = wrap(np.broadcast_to(tensor.array, self.array.shape))
     return _each(self, callable, (other,), "map_")
 

@@ -16,7 +16,7 @@ from minigrad.ops.embedding import _bags, _renormalise
 from minigrad.ops.embedding import embedding_bag as _embedding_bag
 from minigrad.ops.norm import _normalized_view, batch_norm, group_norm, layer_norm
 from minigrad.ops.recurrent import recurrent_layers
-from minigrad.tensor import wrap
+from minigrad.tensor import normalize_dim, wrap
 
 _REDUCTIONS = ("none", "mean", "sum")
 
@@ -342,7 +342,9 @@ def norm_except_dim(v, pow=2, dim=0):
     require_tensor("norm_except_dim", v)
     if dim == -1:
         return v.norm(pow)
-    return v.norm(pow, [d for d in range(v.array.ndim) if d != dim], keepdim=True)
+    kept = normalize_dim(dim, v.array.ndim)
+    # Without other dimensions each element is its own norm.
+    return v.norm(pow, [d for d in range(v.array.ndim) if d != kept], keepdim=True) if v.array.ndim > 1 else v.abs()
 
 
 # ---------------------------------------------------------------------- copies
@@ -356,8 +358,11 @@ def slice_copy(input, dim=0, start=None, end=None, step=1, *, out=None):
     tensor([1, 3, 5])
     """
     require_tensor("slice_copy", input)
+    if not input.array.ndim:
+        raise IndexError("slice() cannot be applied to a 0-dim tensor.")
+    dim = normalize_dim(dim, input.array.ndim)
     if step <= 0:
         raise RuntimeError("slice step must be positive")
-    index = (slice(None),) * (dim % max(input.array.ndim, 1)) + (slice(start, end, step),)
+    index = (slice(None),) * dim + (slice(start, end, step),)
     result = input[index].clone()
     return result if out is None else write_out(out, result, "slice_copy")

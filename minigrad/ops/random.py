@@ -17,6 +17,7 @@ from minigrad.inplace import check_writable, overwrite_tensor, write_out
 from minigrad.op import Op
 from minigrad.ops.creation import finish, made_like, named_size, sizes_of
 from minigrad.ops.layout import check_layout
+from minigrad.ops.shape import broadcast_shapes, expanded_shape
 from minigrad.registry import function
 from minigrad.tensor import Tensor, as_device, wrap
 from minigrad.variable import MODE, is_tracked
@@ -44,7 +45,7 @@ def draw(generator, module, kind, shape, dtype):
 
 def _check_float(dtype, name):
     if dtype.char not in FLOAT_CODES:
-        raise RuntimeError(f"{name} only supports floating-point dtypes, but got {as_dtype(dtype)}")
+        raise NotImplementedError(f"{name} only supports floating-point dtypes, but got {as_dtype(dtype)}")
 
 
 def _check_generator(generator, target, name):
@@ -413,7 +414,11 @@ def binomial(count, prob, generator=None):
     >>> mg.binomial(mg.tensor([4.0]), mg.tensor([1.0]))
     tensor([4.])
     """
+    for name, tensor in (("count", count), ("prob", prob)):
+        if tensor.array.dtype.char not in FLOAT_CODES:
+            raise ValueError(f"binomial only supports floating-point dtypes for {name}, got: {tensor.dtype}")
     module = xp(count.array)
+    broadcast_shapes(count.array.shape, prob.array.shape)
     source = (generator or default_generator).on(module)
     drawn = source.binomial(count.array.astype("int64"), prob.array.astype("float64"))
     return wrap(module.asarray(drawn).astype(count.array.dtype))
@@ -535,6 +540,9 @@ def bernoulli_(self, p=0.5, *, generator=None):
     tensor([1., 1., 1.])
     """
     if isinstance(p, Tensor):
+        if not self.array.size:
+            return self
+        expanded_shape(p.array.shape, self.array.shape, "bernoulli_")
         chances = xp(self.array).broadcast_to(p.array, self.array.shape)
         return _refill(self, _bernoulli_of(chances, generator, self.array.dtype), "bernoulli_")
     _check_probability(p)

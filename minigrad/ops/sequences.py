@@ -73,7 +73,7 @@ def _all_ints(*values):
 
 
 @function()
-def range(start, end=None, step=1, *, out=None, dtype=None, layout=None, device=None, requires_grad=False):  # noqa: A001
+def range(start, end, step=1, *, out=None, dtype=None, layout=None, device=None, requires_grad=False):  # noqa: A001
     """Return start, start + step, … up to and including end, as floats; deprecated in favour of arange.
 
     Source: https://docs.pytorch.org/docs/stable/generated/torch.range.html
@@ -91,8 +91,6 @@ def range(start, end=None, step=1, *, out=None, dtype=None, layout=None, device=
         "Instead, use minigrad.arange, which produces values in [start, end).",
         stacklevel=2,
     )
-    if end is None:
-        start, end = 0, start
     start, end, step = (_number(v, "range", n) for v, n in ((start, "start"), (end, "end"), (step, "step")))
     if step == 0:
         raise RuntimeError("range(): step must be nonzero")

@@ -201,8 +201,8 @@ Tensor.__iter__ = _iterate
 
 
 def _reversed(self):
-    """Return the tensor with all dimensions reversed."""
-    return flip(self, tuple(range(self.array.ndim)))
+    """Return the tensor with dimension 0 reversed."""
+    return flip(self, (0,)) if self.array.ndim else self
 
 
 Tensor.__reversed__ = _reversed

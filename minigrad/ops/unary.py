@@ -82,7 +82,7 @@ def _round(x, *, decimals):
         raise NotImplementedError('"round" not implemented for bool')
     if x.dtype.kind in "iu":
         if decimals:
-            raise RuntimeError("round with decimals is not implemented for integers")
+            raise NotImplementedError("round with decimals is not implemented for integers")
         return x.copy()
     return xp(x).rint(x) if decimals == 0 else xp(x).round(x, decimals).astype(x.dtype, copy=False)
 

@@ -325,6 +325,6 @@ def fill_diagonal_(self, fill_value, wrap=False):
     columns = array.shape[1]
     limit = array.size if wrap or array.ndim > 2 else min(array.size, columns * columns)
     positions = xp(array).arange(0, limit, step)
-    value = asarray_like(fill_value, array)
+    value = asarray_like(storable(fill_value, array.dtype), array)
     filled = overwrite_positions(self, as_tensor(xp(array).broadcast_to(value, positions.shape)), as_tensor(positions))
     return assign(self, filled, "fill_diagonal_")

@@ -186,10 +186,11 @@ class Optimizer:
 
     def __setstate__(self, state):
         self.__dict__.update(state)
+        own = set(self.defaults)
         self.defaults.setdefault("differentiable", False)
         for group in self.param_groups:  # saved by a version that did not have them
             for name, value in _OPTIONS_WHEN_ABSENT.items():
-                if name in self.defaults:
+                if name in own:
                     group.setdefault(name, value)
         for param_state in self.state.values():
             for name in SCALAR_STATES:

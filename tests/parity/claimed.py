@@ -221,7 +221,9 @@ def comparable(value):
 
 
 # PyTorch lacks a kernel for a dtype, or a derivative: minigrad may have it.
-LACKING = re.compile(r"not implemented for '|the derivative for|derivative for aten::.* is not implemented|does not support automatic diff")
+LACKING = re.compile(
+    r"not implemented for '|the derivative for|derivative for aten::.* is not implemented|does not support automatic diff"
+)
 
 
 def difference(case, module):

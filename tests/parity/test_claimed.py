@@ -59,7 +59,10 @@ LEFT_OUT = {
         ).split(),
         "needs a GPU",
     ),
-    **dict.fromkeys((f"cuda.{kind}Tensor" for kind in "BFloat16 Bool Byte Char Double Float Half Int Long Short".split()), "needs a GPU"),
+    **dict.fromkeys(
+        (f"cuda.{kind}Tensor" for kind in "BFloat16 Bool Byte Char Double Float Half Int Long Short".split()),
+        "needs a GPU",
+    ),
     "serialization.default_restore_location": "needs PyTorch's storages",
 }
 

@@ -96,8 +96,7 @@ class RandomSampler(Sampler):
         self._num_samples = num_samples
         self.generator = generator
         _check_replacement(replacement, TypeError)
-        if num_samples is not None:
-            _check_count(num_samples)
+        _check_count(self.num_samples)
 
     @property
     def num_samples(self):
@@ -106,8 +105,6 @@ class RandomSampler(Sampler):
 
     def __iter__(self):
         count = len(self.data_source)
-        if count == 0 and self.num_samples:
-            raise ValueError(f"RandomSampler cannot draw {self.num_samples} samples from an empty data source")
         random = _own_generator(self.generator)
         if self.replacement:
             yield from random.integers(count, size=self.num_samples).tolist()
@@ -169,7 +166,7 @@ class WeightedRandomSampler(Sampler):
             raise ValueError("weights should be finite numbers, none negative, at least one positive")
         possible = int(np.count_nonzero(values))
         if not replacement and possible < num_samples:
-            raise ValueError(f"{num_samples} samples without replacement from {possible} weights above 0")
+            raise RuntimeError(f"{num_samples} samples without replacement from {possible} weights above 0")
         self.weights = values
         self.num_samples = num_samples
         self.replacement = replacement
