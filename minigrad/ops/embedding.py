@@ -59,7 +59,7 @@ def _checked_padding(padding_idx, rows):
 
 def _renormalise(name, weight, index, max_norm, norm_type):
     if index.dtype.kind not in "iu":
-        raise RuntimeError(f"{name}: Expected tensor for argument 'indices' to have one of the following scalar types: Long, Int")
+        raise RuntimeError(f"{name}: Expected tensor for argument 'indices' to have one of the scalar types Long, Int")
     """Scale the rows about to be used to at most max_norm, in place."""
     if max_norm is not None:
         kernels.renormalise_rows(weight.array, index, max_norm, norm_type)

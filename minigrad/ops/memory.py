@@ -115,7 +115,7 @@ class UntypedStorage:
             data = np.empty(data, np.uint8)
         elif not hasattr(data, "dtype"):
             if isinstance(data, str) or not all(isinstance(value, int) for value in data):
-                raise RuntimeError(f"UntypedStorage(): expected a number of bytes or a sequence of ints, but got {data!r}")
+                raise RuntimeError(f"UntypedStorage() takes a number of bytes or a sequence of ints, but got {data!r}")
             data = np.array(data, np.uint8)
         self._root = memory_root(data)
 

@@ -1,4 +1,4 @@
-"""Automatic differentiation, random numbers, settings, devices, data, files, schedules: what is no operator and no layer."""
+"""Automatic differentiation, random numbers, settings, devices, data, files: what is no operator and no layer."""
 
 import contextlib
 import io

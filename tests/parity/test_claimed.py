@@ -44,7 +44,8 @@ ELSEWHERE = {
 }
 NAMESPACES = """
     torch torch.Tensor torch.nn torch.nn.functional torch.nn.init torch.nn.utils torch.nn.utils.rnn
-    torch.nn.utils.parametrizations torch.nn.utils.parametrize torch.nn.utils.prune torch.nn.attention torch.nn.parameter
+    torch.nn.utils.parametrizations torch.nn.utils.parametrize torch.nn.utils.prune torch.nn.attention
+    torch.nn.parameter
     torch.optim torch.optim.lr_scheduler torch.optim.swa_utils torch.autograd torch.autograd.functional
     torch.autograd.graph torch.autograd.forward_ad torch.autograd.profiler torch.utils torch.utils.data
     torch.utils.data.distributed torch.utils.checkpoint torch.linalg torch.fft torch.special torch.func
@@ -54,8 +55,8 @@ NAMESPACES = """
 LEFT_OUT = {
     **dict.fromkeys(
         (
-            "cuda.Event cuda.Stream cuda.set_stream cuda.set_rng_state cuda.set_rng_state_all cuda.can_device_access_peer "
-            "cuda.set_per_process_memory_fraction"
+            "cuda.Event cuda.Stream cuda.set_stream cuda.set_rng_state cuda.set_rng_state_all "
+            "cuda.can_device_access_peer cuda.set_per_process_memory_fraction"
         ).split(),
         "needs a GPU",
     ),
