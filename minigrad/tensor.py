@@ -490,9 +490,9 @@ def _nested_array(data, dtype=None):
         if array.dtype.kind == "O" and not _culprit(data):
             raise ValueError("Overflow when unpacking long long: a value does not fit int64")
         culprit = _culprit(data)
-        if culprit == "str" and not isinstance(data, str):
+        if culprit == "str" and not isinstance(data, str) and _first_of(data).__class__ is str:
             raise ValueError("too many dimensions 'str'")
-        if not isinstance(data, (str, bytes)):
+        if culprit not in ("str", "bytes"):
             raise RuntimeError(f"Could not infer dtype of {culprit}")
         raise TypeError(f"new(): invalid data type '{culprit}'")
     if dtype is not None:
@@ -514,6 +514,13 @@ def _nested_array(data, dtype=None):
     if array.dtype.kind == "u" and array.dtype.itemsize == 8:
         raise ValueError("Overflow when unpacking long long: a value does not fit int64")
     return array
+
+
+def _first_of(data):
+    """Return the first item of nested sequences."""
+    while isinstance(data, (list, tuple)) and data:
+        data = data[0]
+    return data
 
 
 def _without_tensors(data, found):

@@ -15,8 +15,6 @@ class finfo:  # noqa: N801 - PyTorch's name
     """
 
     def __init__(self, type=None):  # noqa: A002 - PyTorch's name
-        if isinstance(type, str):
-            raise TypeError(f"finfo(): argument 'type' (position 1) must be minigrad.dtype, not {type!r}")
         chosen = get_default_dtype() if type is None else as_dtype(type)
         if not (chosen.is_floating_point or chosen.is_complex):
             raise TypeError(f"finfo() requires a floating point input type, but got {chosen}. Use iinfo to handle it")

@@ -52,8 +52,9 @@ def test_tensors_inside_lists():
         ("text", TypeError),
         ([1, "a"], TypeError),
         ([[1], [1, 2]], ValueError),
-        (None, TypeError),
-        ([2**70], RuntimeError),
+        (None, RuntimeError),
+        (["a"], ValueError),
+        ([2**70], ValueError),
     ],
 )
 def test_data_that_is_none(data, error):

@@ -11,9 +11,9 @@ VOLUMES = [Spec((1, 2, 4, 5, 4)), Spec((2, 4, 4, 4), "float64", grad=True)]
 
 # name_ of these is the in-place form of a function of one tensor: run on every kind of input.
 UNARY = """
-abs acos acosh arccos arccosh arcsin arcsinh arctan arctanh asin asinh atan atanh ceil cos cosh conj_physical deg2rad 
-erf erfc exp exp2 expm1 fix floor frac i0 log log10 log1p log2 neg negative rad2deg reciprocal relu round rsqrt selu sigmoid
-sin sinc sinh sqrt square tan tanh trunc celu nan_to_num logit alpha_dropout dropout feature_alpha_dropout
+abs acos acosh arccos arccosh arcsin arcsinh arctan arctanh asin asinh atan atanh ceil cos cosh conj_physical deg2rad
+erf erfc exp exp2 expm1 fix floor frac i0 log log10 log1p log2 neg negative rad2deg reciprocal relu round rsqrt selu
+sigmoid sin sinc sinh sqrt square tan tanh trunc celu nan_to_num logit alpha_dropout dropout feature_alpha_dropout
 feature_dropout rrelu detach
 """.split()
 SEEDED = {

@@ -186,10 +186,10 @@ cases(
         lambda t: t.autograd.grad(f(x := R(t, 3)), [x], create_graph=True)[0].requires_grad,
         lambda t: t.autograd.grad(g(x := R(t, 3)), x, t.eye(3).double(), is_grads_batched=True),
         lambda t: t.autograd.grad(X(t, 1).sum(), X(t, 1)),
-        lambda t: t.autograd.grad(f(x := R(t, 3)), ()),
+        lambda t: t.autograd.grad(f(R(t, 3)), ()),
         lambda t: t.autograd.grad(f(R(t, 3)), X(t, 3)),
         lambda t: t.autograd.grad(outputs=[f(x := R(t, 3)), f(x)], inputs=[x]),
-        lambda t: t.autograd.grad((y := (x := R(t, 3)) * 2).sum(), [x, y]),
+        lambda t: t.autograd.grad((y := R(t, 3) * 2).sum(), y),
     ],
     detect_anomaly=[
         anomaly,
@@ -727,10 +727,13 @@ def stored(t, value, **options):
 
 # -- devices: only what means something without one
 
-QUIET = """empty_cache ipc_collect synchronize reset_peak_memory_stats reset_max_memory_allocated reset_max_memory_cached memory_allocated
-max_memory_allocated memory_reserved max_memory_reserved memory_cached max_memory_cached get_arch_list get_gencode_flags device_count is_available
-is_initialized manual_seed_all seed_all seed initial_seed current_device current_stream default_stream get_rng_state get_rng_state_all
-memory_stats memory_summary mem_get_info get_device_name get_device_properties get_device_capability is_tf32_supported init""".split()
+QUIET = """
+empty_cache ipc_collect synchronize reset_peak_memory_stats reset_max_memory_allocated reset_max_memory_cached
+memory_allocated max_memory_allocated memory_reserved max_memory_reserved memory_cached max_memory_cached
+get_arch_list get_gencode_flags device_count is_available is_initialized manual_seed_all seed_all seed
+initial_seed current_device current_stream default_stream get_rng_state get_rng_state_all memory_stats
+memory_summary mem_get_info get_device_name get_device_properties get_device_capability is_tf32_supported init
+""".split()
 
 
 def quietly(t, name, *arguments):

@@ -125,11 +125,6 @@ def viewed(t, change):
     return [x, row]
 
 
-def stored(t):
-    x = X(t, 3, 4)
-    return x.untyped_storage()
-
-
 COPIES = [
     lambda t, a=a, b=b: copied(t, a, b)
     for a in [
@@ -153,14 +148,20 @@ COPIES = [
 
 CASES = {
     name: attribute(name)
-    for name in """dtype shape ndim device is_cpu is_cuda is_ipu is_maia is_meta is_mkldnn is_mps is_mtia is_nested is_quantized is_sparse
-    is_sparse_csr is_vulkan is_xla is_xpu itemsize layout name nbytes output_nr requires_grad retains_grad is_leaf grad""".split()
+    for name in """
+dtype shape ndim device is_cpu is_cuda is_ipu is_maia is_meta is_mkldnn is_mps is_mtia is_nested is_quantized
+is_sparse is_sparse_csr is_vulkan is_xla is_xpu itemsize layout name nbytes output_nr requires_grad
+retains_grad is_leaf grad
+""".split()
 }
 CASES |= {
     name: method(name)
-    for name in """dense_dim detach detach_ dim dim_order element_size get_device is_complex is_conj is_contiguous
-    is_distributed is_floating_point is_inference is_neg is_nonzero is_pinned is_shared is_signed ndimension nelement numel
-    relu relu_ sparse_dim stride storage_offset to_dense tolist cpu share_memory_ bfloat16 cdouble cfloat hardshrink slogdet""".split()
+    for name in """
+dense_dim detach detach_ dim dim_order element_size get_device is_complex is_conj is_contiguous is_distributed
+is_floating_point is_inference is_neg is_nonzero is_pinned is_shared is_signed ndimension nelement numel relu
+relu_ sparse_dim stride storage_offset to_dense tolist cpu share_memory_ bfloat16 cdouble cfloat hardshrink
+slogdet
+""".split()
     if name not in ("dense_dim", "sparse_dim")
 }
 CASES["slogdet"] = method("slogdet", inputs=[Spec((3, 3)), Spec((2, 3, 3), "float64", grad=True), Spec((3, 4))])

@@ -1,8 +1,8 @@
 """Cases that both libraries run: calls described by data, or small functions of the module under test.
 
 A case is a function of the module (``torch`` or ``minigrad``) that returns something comparable or raises. ``call``
-makes one from a dotted name and arguments in which a ``Spec`` stands for a tensor; results, tensors left behind and gradients
-are compared. ``calls`` makes many: every argument list with every input.
+makes one from a dotted name and arguments in which a ``Spec`` stands for a tensor; results, tensors left behind and
+gradients are compared. ``calls`` makes many: every argument list with every input.
 """
 
 import dataclasses
@@ -48,6 +48,8 @@ class Spec:
             if self.dtype.startswith("complex"):
                 array = array + 1j * random.uniform(self.low, self.high, shape)
         array = np.asarray(array).astype(self.dtype)
+        if not array.size:
+            return np.zeros(array.shape, array.dtype)  # whose strides say what a new tensor's do
         if self.layout == "transposed":
             return array.T
         return array[..., ::2] if self.layout == "stepped" else array

@@ -27,6 +27,7 @@ DIFFERENT = {
     "autograd.Variable": [("got False, want True", "a Variable is a tracked tensor here")],
     "dtype": [("cannot create", FREE)],
     "Size": [("takes an iterable", "elements are not checked, for speed"), ("got False, want True", "see above")],
+    "finfo": [("must be torch.dtype, not str", "names of dtypes are taken")],
     "result_type": [("complex32", NO_HALF_COMPLEX)],
     "Tensor": [("got float32, want int64", "the legacy constructor makes floats of every tensor")],
     "tensor": [

@@ -132,7 +132,7 @@ def test_distributed_epochs():
         (lambda: WeightedRandomSampler([1, -2], 1), ValueError),
         (lambda: WeightedRandomSampler([1, float("nan")], 1), ValueError),
         (lambda: WeightedRandomSampler([0, 0], 1), ValueError),
-        (lambda: WeightedRandomSampler([1, 0], 2, replacement=False), ValueError),
+        (lambda: WeightedRandomSampler([1, 0], 2, replacement=False), RuntimeError),
         (lambda: BatchSampler(range(3), 0, False), ValueError),
         (lambda: BatchSampler(range(3), True, False), ValueError),
         (lambda: BatchSampler(range(3), 2, 1), ValueError),
