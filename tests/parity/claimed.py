@@ -48,14 +48,14 @@ class Spec:
             if self.dtype.startswith("complex"):
                 array = array + 1j * random.uniform(self.low, self.high, shape)
         array = np.asarray(array).astype(self.dtype)
-        if not array.size:
-            return np.zeros(array.shape, array.dtype)  # whose strides say what a new tensor's do
         if self.layout == "transposed":
             return array.T
         return array[..., ::2] if self.layout == "stepped" else array
 
     def make(self, t):
-        tensor = from_array(t, self.array())
+        array = self.array()
+        # NumPy's empty arrays have strides of zero, new tensors have not.
+        tensor = from_array(t, array) if array.size else t.zeros(array.shape, dtype=getattr(t, self.dtype))
         return tensor.requires_grad_() if self.grad else tensor
 
     def but(self, **changes):
