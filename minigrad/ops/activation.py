@@ -534,6 +534,8 @@ def _torch_threshold(input, threshold, value):
     return _threshold(input, threshold, value)
 
 
+for _activation in (_torch_relu, _torch_selu, _torch_celu, _torch_threshold):
+    _activation.__name__ = _activation.__name__.removeprefix("_torch_")
 relu_op.call.__doc__ = _torch_relu.__doc__
 Tensor.relu = METHODS["relu"] = relu_op.call
 Tensor.relu_ = METHODS["relu_"] = relu_

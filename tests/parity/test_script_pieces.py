@@ -52,7 +52,35 @@ def asserted(t):
         t._assert(t.ones(2).sum() == 3, "wrong size")
 
 
-PIECES = [arrays_of_parameters_where_nothing_is_recorded, gradients_of_convolutions, asserted]
+def number_types_of_python(t):
+    made = [t.zeros(1, dtype=kind) for kind in (float, int, bool, complex)]
+    made += [t.tensor([1], dtype=float), t.ones(1).to(float), t.nn.Linear(1, 1, dtype=float).weight]
+    made += [t.ones(2).sum(dtype=float), t.nn.Linear(1, 1).to(float).bias, t.tensor([1.0], dtype=complex)]
+    return [str(x.dtype).partition(".")[2] for x in made]
+
+
+def no_numbers(t):
+    found = []
+    for data in ([1, None], None, "a", [["a"]]):
+        try:
+            t.tensor(data)
+        except Exception as error:  # its class is the result
+            found.append(type(error).__name__)
+    return found
+
+
+def names_of_activations(t):
+    return [f.__name__ for f in (t.relu, t.tanh, t.selu, t.celu, t.threshold, t.nn.functional.relu)]
+
+
+PIECES = [
+    arrays_of_parameters_where_nothing_is_recorded,
+    gradients_of_convolutions,
+    asserted,
+    number_types_of_python,
+    no_numbers,
+    names_of_activations,
+]
 
 
 def same(ours, theirs):
