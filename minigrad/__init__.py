@@ -102,7 +102,7 @@ _AUTOCAST = (
 _FUNCTIONS_ON_DEMAND = {
     **dict.fromkeys(_AUTOCAST, "amp.autocast_mode"),
     **dict.fromkeys(_SETTINGS, "settings"), **dict.fromkeys(("TypedStorage", "UntypedStorage"), "ops.memory"),
-    "compile": "compiler", "load": "serialization", "save": "serialization",
+    "GradScaler": "amp", "compile": "compiler", "load": "serialization", "save": "serialization",
     "vmap": "func", **_ON_DEMAND,
 }  # fmt: skip
 

@@ -1,5 +1,7 @@
 """What PyTorch has and minigrad has not, and what to use instead."""
 
+import re
+
 _SPARSE = "NumPy has no sparse arrays; use dense tensors"
 _COMPILED = "there is nothing to compile; call the function or module itself"
 _QUANTIZED = "there are no quantized types; use float16 or float32"
@@ -66,6 +68,48 @@ ABSENT = {
         "distributed.batch_isend_irecv",
         _PROCESSES,
     ),
+    **_each(
+        "Store PrefixStore DeviceMesh new_subgroups new_subgroups_by_enumeration split_group shrink_group "
+        "send_object_list recv_object_list rendezvous register_rendezvous_handler ProcessGroupGloo ProcessGroupNCCL "
+        "Reducer GradBucket BuiltinCommHookType",
+        _PROCESSES,
+        "distributed.",
+    ),
+    **_each(
+        "ContinuousBernoulli ExponentialFamily FisherSnedecor GeneralizedPareto InverseGamma Kumaraswamy LKJCholesky "
+        "LogisticNormal LowRankMultivariateNormal Pareto VonMises Weibull Wishart",
+        "it is left out; use TransformedDistribution of one that is there, or a Distribution of your own",
+        "distributions.",
+    ),
+    **_each(
+        "biject_to transform_to identity_transform AbsTransform CatTransform CorrCholeskyTransform "
+        "CumulativeDistributionTransform IndependentTransform LowerCholeskyTransform PositiveDefiniteTransform "
+        "ReshapeTransform SoftmaxTransform StackTransform StickBreakingTransform",
+        "it is left out; use a transform that is there, or a Transform of your own",
+        "distributions.",
+    ),
+    "func.functionalize": (
+        "it rewrites in-place operations for compilers, and there is none here; call the function itself"
+    ),
+    "func.debug_unwrap": "tensors are not wrapped here; use the tensor itself",
+    "func.rearrange": "use reshape, permute and einsum",
+    "func.replace_all_batch_norm_modules_": "set track_running_stats=False on the batch norms, or use eval()",
+    **_each("Transformer replace_pattern", "change the Nodes of a Graph, or subclass Interpreter", "fx."),
+    "fx.has_side_effect": "give what has an effect a user, as eliminate_dead_code() looks for no other reason",
+    **_each(
+        "substitute_in_graph set_default_backend get_default_backend set_enable_guard_collectives wrap_numpy "
+        "load_compiled_function save_cache_artifacts load_cache_artifacts",
+        _COMPILED,
+        "compiler.",
+    ),
+    "profiler.ExecutionTraceObserver": "use profile(...).export_chrome_trace(path)",
+    **_each(
+        "CheckpointPolicy SelectiveCheckpointContext create_selective_checkpoint_contexts",
+        "a checkpoint keeps its inputs only; put checkpoints around smaller parts",
+        "utils.checkpoint.",
+    ),
+    **_each("cudart ExternalStream get_stream_from_external", "use CuPy's streams and cupy.cuda.runtime", "cuda."),
+    **_each("set_sync_debug_mode get_sync_debug_mode", "what waits for the GPU is not watched; leave it out", "cuda."),
     **_each("classes library cuda.nccl utils.cpp_extension", _LIBRARY),
     **_each(
         "Storage FloatStorage DoubleStorage HalfStorage BFloat16Storage LongStorage IntStorage ShortStorage "
@@ -164,13 +208,15 @@ _INTERNAL = "it is a part of PyTorch's inside; use the public function of that m
 _BEGINNINGS = {
     **_each("cudnn_ miopen_ mkldnn_ fbgemm_ batch_norm_ native_ sym_ import_ir parse_ Script Lite Logger", _INTERNAL),
     **_each("quantized_ q_ fake_quantize_ fused_moving empty_quantized choose_qparams int_repr", _QUANTIZED),
-    **_each("uint int bit", "NumPy has no such type; use int8 or uint8"),
 }
+_NARROW = re.compile(r"(uint|int|bits)[0-9x]+$")  # uint3, bits2x4
 
 
 def reason_of(path):
     """Return why torch.PATH, or the module that would hold it, is absent and what to use; None for no known reason."""
     first = next((why for beginning, why in _BEGINNINGS.items() if path.startswith(beginning)), None)
+    if _NARROW.match(path):
+        first = "NumPy has no such type; use int8 or uint8"
     while path and path not in ABSENT:
         path = path.rpartition(".")[0]
     return ABSENT.get(path, first)

@@ -5,6 +5,7 @@ Source: https://docs.pytorch.org/docs/stable/torch.compiler_api.html
 
 import functools
 
+from minigrad.absent import getter
 from minigrad.nn.module import Module
 
 _MODES = ("default", "lite", "reduce-overhead", "max-autotune-no-cudagraphs", "max-autotune")
@@ -137,3 +138,6 @@ class set_stance:  # noqa: N801 - PyTorch's name
 
     def __exit__(self, *exception):
         return False
+
+
+__getattr__ = getter(__name__)

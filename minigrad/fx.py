@@ -12,15 +12,18 @@ Source: https://docs.pytorch.org/docs/stable/fx.html
 
 import builtins
 import contextlib
+import functools
 import inspect
 import operator
+import sys
 
+from minigrad.absent import getter
 from minigrad.nn.container import ModuleDict, ModuleList, Sequential
 from minigrad.nn.module import Module
 from minigrad.overrides import TorchFunctionMode
 from minigrad.tensor import Tensor
 
-__all__ = ["Graph", "GraphModule", "Interpreter", "Node", "Proxy", "TraceError", "Tracer", "map_arg", "symbolic_trace"]
+__all__ = ["Graph", "GraphModule", "Interpreter", "Node", "Proxy", "TraceError", "Tracer", "map_arg", "symbolic_trace", "wrap"]
 
 
 class TraceError(ValueError):
@@ -287,7 +290,7 @@ class Proxy:
         raise TraceError("Proxy object cannot be iterated: index it, or split it into a known number of parts by [i]")
 
     def __len__(self):
-        raise RuntimeError("'len' is not supported in symbolic tracing: use x.size() or x.shape")
+        raise RuntimeError("'len' is not supported in symbolic tracing: use x.size() or x.shape, or wrap('len')")
 
     def __repr__(self):
         return f"Proxy({self.node.name})"
@@ -336,6 +339,65 @@ for _dunder, _function in METHOD_OPERATORS.items():
     setattr(Proxy, f"__r{_dunder[2:]}", _operator(_function, reverse=True))
 for _name in "getitem neg pos invert abs eq ne lt le gt ge".split():
     setattr(Proxy, f"__{_name}__", _operator(getattr(operator, _name)))
+
+
+_WRAPPED = {}  # (id of a module's names, name) -> these names, in which calls of the function are recorded
+
+
+def wrap(fn_or_name):
+    """Let calls of a function be one Node, whatever it does; returns what it was given.
+
+    Used at the top of a module: as a decorator, or with the name of a function that the module calls, such as "len".
+    NotImplementedError inside a function.
+    Source: https://docs.pytorch.org/docs/stable/fx.html#torch.fx.wrap
+
+    >>> import minigrad as mg
+    >>> @mg.fx.wrap
+    ... def clipped(x):
+    ...     return x if x.sum() > 0 else -x
+    >>> [node.name for node in mg.fx.symbolic_trace(lambda x: clipped(x)).graph.nodes]
+    ['x', 'clipped', 'output']
+    """
+    name = fn_or_name if isinstance(fn_or_name, str) else getattr(fn_or_name, "__name__", None)
+    if not callable(fn_or_name) and not isinstance(fn_or_name, str):
+        raise RuntimeError("Unsupported type for global function! Must be either a callable or string name")
+    caller = sys._getframe(1)
+    if caller.f_code.co_name != "<module>":
+        raise NotImplementedError("wrap must be called at the top level of a module")
+    _WRAPPED[id(caller.f_globals), name] = caller.f_globals
+    return fn_or_name
+
+
+def _recorded(function):
+    """Return a function whose calls with Proxies become Nodes."""
+
+    @functools.wraps(function)
+    def call(*args, **kwargs):
+        tracer = _tracer_of((args, kwargs))
+        if tracer is None:
+            return function(*args, **kwargs)
+        return tracer.create_proxy("call_function", function, args, kwargs)
+
+    return call
+
+
+@contextlib.contextmanager
+def _recording_wrapped():
+    """Within the block the functions that were given to wrap() are recorded."""
+    before = []
+    try:
+        for (_, name), names in _WRAPPED.items():
+            function = names.get(name, getattr(builtins, name, None))
+            if callable(function):
+                before.append((names, name, name in names, function))
+                names[name] = _recorded(function)
+        yield
+    finally:
+        for names, name, own, function in reversed(before):
+            if own:
+                names[name] = function
+            else:
+                del names[name]
 
 
 class _Dispatching(TorchFunctionMode):
@@ -415,7 +477,7 @@ class Tracer:
 
         Module.__call__ = call
         try:
-            with _Dispatching():
+            with _Dispatching(), _recording_wrapped():
                 result = function(*args, **kwargs)
         finally:
             Module.__call__ = before
@@ -569,3 +631,6 @@ def symbolic_trace(root, concrete_args=None):
     graph = tracer.trace(root, concrete_args)
     name = type(root).__name__ if isinstance(root, Module) else root.__name__
     return GraphModule(tracer.root, graph, name)
+
+
+__getattr__ = getter(__name__)

@@ -9,6 +9,7 @@ import socket
 import time
 import warnings
 
+from minigrad.absent import getter
 from minigrad.autograd.profiler import Recorder, record_function, refuse
 from minigrad.backend import cuda_is_available
 from minigrad.optim.optimizer import Optimizer
@@ -256,3 +257,6 @@ def _steps_of_optimizers():
 
 def _step_called(values):
     return f"Optimizer.step#{type(values['self']).__name__}.step", values["self"], ()
+
+
+__getattr__ = getter(__name__)

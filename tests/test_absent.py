@@ -23,3 +23,7 @@ def test_absent_names_say_why(path):
 def test_unknown_names():
     with pytest.raises(AttributeError, match="no attribute 'no_such_name'$"):
         mg.no_such_name  # noqa: B018
+    with pytest.raises(AttributeError, match="no attribute 'interpolation'$"):
+        mg.interpolation  # noqa: B018
+    with pytest.raises(AttributeError, match="use int8 or uint8"):
+        mg.uint3  # noqa: B018

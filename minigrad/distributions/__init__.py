@@ -5,6 +5,7 @@ Source: https://docs.pytorch.org/docs/stable/distributions.html
 
 import sys as _sys
 
+from minigrad.absent import getter as _getter
 from minigrad.distributions import constraints, continuous, discrete, distribution, kl, mixture, relaxed, transforms
 from minigrad.distributions import normal as normal
 from minigrad.distributions.continuous import (
@@ -75,3 +76,5 @@ __all__ = sorted(
     for name, value in globals().items()
     if isinstance(value, type) or name in ("constraints", "kl_divergence", "register_kl", "transforms")
 )
+
+__getattr__ = _getter(__name__)

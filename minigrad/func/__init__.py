@@ -11,6 +11,7 @@ tensor([[6., 6.],
         [6., 6.]])
 """
 
+from minigrad.absent import getter
 from minigrad.func.batching import vmap
 from minigrad.func.derivatives import grad, grad_and_value, hessian, jacfwd, jacrev, jvp, linearize, vjp
 from minigrad.func.modules import functional_call, stack_module_state
@@ -20,14 +21,4 @@ __all__ = [
     "stack_module_state", "vjp", "vmap",
 ]  # fmt: skip
 
-_ABSENT = {
-    "functionalize": "it rewrites in-place operations for compilers, and there is none here; call the function itself",
-    "debug_unwrap": "tensors are not wrapped here; use the tensor itself",
-    "rearrange": "use reshape, permute and einsum",
-    "replace_all_batch_norm_modules_": "set track_running_stats=False on the batch norms, or use eval()",
-}
-
-
-def __getattr__(name):
-    reason = f": {_ABSENT[name]}" if name in _ABSENT else ""
-    raise AttributeError(f"module 'minigrad.func' has no attribute '{name}'{reason}")
+__getattr__ = getter(__name__)

@@ -6,6 +6,7 @@ import random as python_random
 import threading
 import weakref
 
+from minigrad.absent import getter
 from minigrad.backend import default_generator
 from minigrad.precision import REGIONS
 from minigrad.tensor import Tensor, wrap
@@ -213,3 +214,6 @@ class _Block:
             f"checkpoint: the recomputed block recorded other operations ({len(second)}) than the forward pass "
             f"({len(first)}){detail}"
         )
+
+
+__getattr__ = getter(__name__)

@@ -109,3 +109,23 @@ def test_too_many_arguments_are_refused():
     traced = mg.fx.symbolic_trace(lambda x: x + 1)
     with pytest.raises(TypeError, match="takes 1 positional arguments but 2 were given"):
         traced(mg.ones(2), mg.ones(2))
+
+
+@fx.wrap
+def _by_values(x):
+    return x if x.sum() > 0 else -x
+
+
+fx.wrap("len")
+
+
+def test_wrapped_functions_are_nodes_and_stay_as_they_were():
+    before = _by_values
+    traced = fx.symbolic_trace(lambda x: _by_values(x) * len(x))
+    assert [node.name for node in traced.graph.nodes] == ["x", "by_values", "len_1", "mul", "output"]
+    assert traced(mg.tensor([1.0, -3.0])).tolist() == [-2.0, 6.0]
+    assert _by_values is before and "len" not in globals()
+    with pytest.raises(NotImplementedError, match="top level"):
+        fx.wrap("abs")
+    with pytest.raises(RuntimeError, match="callable or string"):
+        fx.wrap(3)
