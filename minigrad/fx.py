@@ -23,7 +23,9 @@ from minigrad.nn.module import Module
 from minigrad.overrides import TorchFunctionMode
 from minigrad.tensor import Tensor
 
-__all__ = ["Graph", "GraphModule", "Interpreter", "Node", "Proxy", "TraceError", "Tracer", "map_arg", "symbolic_trace", "wrap"]
+__all__ = [
+    "Graph", "GraphModule", "Interpreter", "Node", "Proxy", "TraceError", "Tracer", "map_arg", "symbolic_trace", "wrap",
+]  # fmt: skip
 
 
 class TraceError(ValueError):

@@ -113,7 +113,11 @@ def _handler(kind):
     if kind in _PLAIN:
         return None
     handler = getattr(kind, "__torch_function__", None)
-    return None if handler is _disabled_torch_function_impl else handler
+    if handler is None or handler is _disabled_torch_function_impl:
+        return None
+    if not issubclass(kind, Tensor) and hasattr(kind, "__dlpack__"):
+        return None  # another library's tensor: PyTorch's would call the function again, and so for ever
+    return handler
 
 
 def _overloaded(values):

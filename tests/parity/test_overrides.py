@@ -225,3 +225,13 @@ def written(t):
 
 def test_views_and_gradients():
     assert written(minigrad) == written(torch)
+
+
+def test_tensors_of_another_library_are_not_asked():
+    """PyTorch's would call the function again, and so for ever; it needs a subclass to dispatch at all."""
+    minigrad.overrides.install()
+    theirs = torch.arange(3.0)
+    assert minigrad.from_dlpack(theirs).tolist() == [0.0, 1.0, 2.0]
+    assert minigrad.add(minigrad.ones(3), minigrad.from_dlpack(theirs)).tolist() == [1.0, 2.0, 3.0]
+    with pytest.raises(TypeError):
+        minigrad.add(theirs, minigrad.ones(3), alpha="none")
