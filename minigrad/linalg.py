@@ -1,5 +1,6 @@
 """Linear algebra under PyTorch's names (torch.linalg): real and complex matrices and batches of them."""
 
+import functools
 import math
 
 from minigrad.absent import getter
@@ -36,11 +37,45 @@ def __getattr__(name):
         return getter(__name__)(name)
     from minigrad.ops import eigen
 
-    globals().update({each: autocasting(getattr(eigen, each), f"linalg_{each}") for each in _ON_DEMAND})
+    globals().update(
+        {each: _by_either_name(each, autocasting(getattr(eigen, each), f"linalg_{each}")) for each in _ON_DEMAND}
+    )
     return globals()[name]
 
 
 __all__ += _ON_DEMAND  # noqa: PLE0605
+
+
+# Keywords that PyTorch's functions take, where its manual calls them otherwise: both are taken here.
+_KEYWORDS = {
+    **dict.fromkeys(("det", "slogdet"), {"A": "input"}),
+    **dict.fromkeys(
+        (
+            "cholesky cholesky_ex eig eigh eigvals eigvalsh householder_product ldl_factor ldl_factor_ex matrix_exp "
+            "solve_triangular tensorinv"
+        ).split(),
+        {"input": "A"},
+    ),
+    "lstsq": {"input": "A", "b": "B"},
+    "tensorsolve": {"input": "A", "other": "B"},
+    "vector_norm": {"input": "x"},
+}
+
+
+def _by_either_name(name, function):
+    """Return the function of linalg with its other keywords taken too."""
+    others = _KEYWORDS.get(name)
+    if others is None:
+        return function
+
+    @functools.wraps(function)
+    def call(*args, **kwargs):
+        for other, own in others.items():
+            if other in kwargs:
+                kwargs[own] = kwargs.pop(other)
+        return function(*args, **kwargs)
+
+    return call
 
 
 def _results(name, *fields):
@@ -744,3 +779,5 @@ def frobenius_norm(input, dim, keepdim=False, *, out=None):
 
 for _name in list(globals()):
     globals()[_name] = autocasting(globals()[_name], f"linalg_{_name}")
+for _name in _KEYWORDS.keys() - _ON_DEMAND:
+    globals()[_name] = _by_either_name(_name, globals()[_name])

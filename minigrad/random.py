@@ -9,7 +9,7 @@ __all__ = ["default_generator", "fork_rng", "get_rng_state", "initial_seed", "ma
 
 
 @contextlib.contextmanager
-def fork_rng(devices=None, enabled=True, device_type="cuda"):
+def fork_rng(devices=None, enabled=True, device_type=None):
     """Restore the state of the random numbers when the ``with`` block is left.
 
     One generator serves all devices here, so ``devices`` may name any of them; ``enabled=False`` does nothing.
@@ -21,7 +21,7 @@ def fork_rng(devices=None, enabled=True, device_type="cuda"):
     >>> mg.initial_seed() == before
     True
     """
-    if device_type not in ("cuda", "cpu"):
+    if device_type not in (None, "cuda", "cpu"):
         raise RuntimeError(f"fork_rng: device_type must be 'cuda' or 'cpu', but got {device_type!r}")
     if devices is not None and not isinstance(devices, (list, tuple, range)):
         raise TypeError(f"fork_rng: devices must be a sequence of devices, but got {type(devices).__name__}")

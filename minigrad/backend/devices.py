@@ -83,9 +83,14 @@ def get_default_device():
     return _STATE.default
 
 
-def set_default_device(new_device):
+def set_default_device(device):
     """Set the device new tensors are made on (None: the CPU)."""
-    _STATE.default = CPU if new_device is None else device(new_device)
+    _STATE.default = CPU if device is None else _as_device(device)
+
+
+def _as_device(value):
+    """Return a device object (a parameter of the function above shadows the class there)."""
+    return device(value)
 
 
 def cupy_module():

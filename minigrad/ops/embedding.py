@@ -234,10 +234,10 @@ def _largest(chosen, bag, count):
     return largest if bool(full.all()) else largest * wrap(full[:, None].astype(x.dtype))
 
 
-def one_hot(tensor, num_classes=-1):
+def one_hot(input, num_classes=-1):
     """Return int64 zeros with a one at each class index, in a new last dimension.
 
-    Arguments: tensor (…) int64, num_classes (-1: the largest index + 1). RuntimeError for an index out of range.
+    Arguments: input (…) int64, num_classes (-1: the largest index + 1). RuntimeError for an index out of range.
     Source: https://docs.pytorch.org/docs/stable/generated/torch.nn.functional.one_hot.html
 
     >>> import minigrad as mg
@@ -245,8 +245,8 @@ def one_hot(tensor, num_classes=-1):
     tensor([[1, 0, 0],
             [0, 0, 1]])
     """
-    require_tensor("one_hot", tensor)
-    index = tensor.array
+    require_tensor("one_hot", input)
+    index = input.array
     if index.dtype != "int64":
         raise RuntimeError("one_hot is only applicable to index tensor of type LongTensor.")
     if not index.size and num_classes <= 0:
@@ -259,4 +259,4 @@ def one_hot(tensor, num_classes=-1):
         raise RuntimeError("num_classes should be positive")
     elif index.size and int(index.max()) >= num_classes:
         raise RuntimeError("Class values must be smaller than num_classes.")
-    return tensor.unsqueeze(-1).eq(wrap(xp(index).arange(num_classes))).long()
+    return input.unsqueeze(-1).eq(wrap(xp(index).arange(num_classes))).long()

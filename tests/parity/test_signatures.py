@@ -4,13 +4,19 @@ import ast
 import functools
 import inspect
 import pathlib
+import re
+import warnings
 
 import pytest
 
 torch = pytest.importorskip("torch")
 
+pytest.importorskip("expecttest")  # torch.testing._internal needs it
+
 import minigrad  # noqa: E402
 from minigrad.registry import FUNCTIONS, METHODS  # noqa: E402
+from tests.parity.compat_table import find  # noqa: E402
+from tests.parity.test_claimed import shared_names  # noqa: E402
 
 # Not checked: what out= wrappers add, and what a strided, dense CPU/GPU framework has no use for.
 IGNORED = {"out", "layout", "pin_memory", "names", "sparse_grad", "is_coalesced", "memory_format", "out_dtype"}
@@ -135,6 +141,112 @@ def difference(function, parameters):
         if type(ours.default) is type(default) and ours.default != default:
             return f"default of {name}: got {ours.default!r}, want {default!r}"
     return None
+
+
+# ---------------------------------------------------------------------- every shared name, not only those in stubs
+# Python functions and classes of PyTorch whose parameters differ on purpose: name -> why.
+PYTHON_DIFFERENCES = {
+    "compile": "nothing is compiled: options for how are not taken",
+    **dict.fromkeys(("enable_grad", "autograd.enable_grad"), "the function to wrap is given by calling it"),
+    "Tensor.split": "one function for sizes by both of their names",
+    "Tensor.norm": "the function's out= is there too",
+    "Tensor.dim_order": "there is no check of ambiguous orders",
+    "autograd.backward": "grad_variables is deprecated",
+    "autograd.profiler.FunctionEvent": "made by the profiler only",
+    "autograd.profiler.profile": "options of PyTorch's tracer are not taken",
+    "cuda.Event": "events of other libraries are not taken",
+}
+# Built-in functions whose first parameters have other names: name -> why. In-place ones are methods first: self.
+BUILTIN_DIFFERENCES = {
+    **{
+        f"special.{name}": "input like every other function"
+        for name in "airy_ai scaled_modified_bessel_k0 scaled_modified_bessel_k1 spherical_bessel_j0".split()
+    },
+}
+
+
+def shared_callables():
+    for inner, name in shared_names():
+        theirs = getattr(find(f"torch.{inner}" if inner else "torch"), name, None)
+        ours = getattr(find(f"minigrad.{inner}" if inner else "minigrad"), name)
+        if callable(theirs) and callable(ours):
+            yield f"{inner}.{name}" if inner else name, theirs, ours
+
+
+def listed(function):
+    """[(name, default), …] without private ones; None where there is no signature or it takes anything."""
+    try:
+        parameters = inspect.signature(function).parameters.values()
+    except (TypeError, ValueError):
+        return None
+    if any(one.kind in (one.VAR_POSITIONAL, one.VAR_KEYWORD) for one in parameters):
+        return None
+    return [(one.name, one.default) for one in parameters if not one.name.startswith("_")]
+
+
+def python_difference(theirs, ours):
+    wanted, given = listed(theirs), listed(ours)
+    if wanted is None or given is None:
+        return None
+    if wanted and given and wanted[0][0] == "self" and given[0][0] != "self":
+        wanted = [(given[0][0], wanted[0][1]), *wanted[1:]]
+    names = [name for name, _ in given]
+    if [name for name, _ in wanted] != names[: len(wanted)]:
+        return f"got {names}, want {[name for name, _ in wanted]}"
+    for (name, default), (_, own) in zip(wanted, given):
+        if isinstance(default, (bool, int, float, str, tuple, type(None))) and own != default:
+            return f"default of {name}: got {own!r}, want {default!r}"
+    return None
+
+
+def missing_names(function):
+    """The required parameters of a built-in function, as its complaint about missing ones names them."""
+    try:
+        function()
+    except TypeError as error:
+        found = re.search(r"missing \d+ required positional arguments?: (.*)$", str(error))
+        return re.findall(r'"(\w+)"', found[1]) if found else []
+    except Exception:
+        return []
+    return []
+
+
+def builtin_difference(theirs, ours):
+    names = missing_names(theirs)
+    try:
+        ours(**dict.fromkeys(names))
+    except TypeError as error:
+        if re.search("unexpected keyword|required positional|required keyword", str(error)):
+            return f"called with keywords {names}: {error}"
+    except Exception:
+        return None  # about the values, which are None
+    return None
+
+
+def check_all(difference_of, belongs, known, at_least):
+    counted, problems = 0, {}
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        for name, theirs, ours in shared_callables():
+            if belongs(theirs) and not name.endswith("_"):
+                counted += 1
+                problem = difference_of(theirs, ours)
+                if problem:
+                    problems[name] = problem
+    assert counted > at_least
+    assert not {name: text for name, text in problems.items() if name not in known}
+    assert set(known) <= set(problems), f"agree now: {set(known) - set(problems)}"
+
+
+def test_python_signatures():
+    check_all(python_difference, lambda function: not inspect.isbuiltin(function), PYTHON_DIFFERENCES, 800)
+
+
+def test_builtin_keywords():
+    def belongs(function):
+        return inspect.isbuiltin(function) and bool(missing_names(function))
+
+    check_all(builtin_difference, belongs, BUILTIN_DIFFERENCES, 350)
 
 
 def test_stubs_are_found():
