@@ -19,6 +19,7 @@ source_suffix = {".md": "markdown", ".rst": "restructuredtext"}
 html_theme = "furo"
 html_title = f"minigrad {__version__}"
 html_show_sourcelink = False
+html_show_copyright = False
 myst_heading_anchors = 3
 myst_enable_extensions = ["dollarmath"]
 autodoc_typehints = "none"

@@ -107,7 +107,8 @@ def page(name, described):
         value = getattr(module, attribute)
         full = f"{name}.{attribute}"
         if not callable(value) and not isinstance(inspect.getattr_static(module, attribute), property):
-            constants.append((attribute, value))
+            if not isinstance(value, types.ModuleType):  # which has a page of its own
+                constants.append((attribute, value))
             continue
         key = id(inspect.unwrap(value)) if callable(value) else full
         if key in described and callable(value):

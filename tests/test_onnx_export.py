@@ -345,3 +345,9 @@ def test_another_batch_has_other_values():
     """The comparisons of test_onnx.py use what the file was not recorded with."""
     x = randn(*X)
     assert another_batch(x, 4).shape == (4, 6) and not mg.equal(another_batch(x, 1), x[:1])
+
+
+@pytest.mark.parametrize(("model", "args"), [({}, mg.ones(1, 2)), (mg.nn.Linear(2, 2), "model.onnx")])
+def test_a_model_or_arguments_that_are_none_are_named(model, args):
+    with pytest.raises(TypeError, match="onnx.export: (model|args) must be .* but got (dict|'model.onnx')$"):
+        mg.onnx.export(model, args, io.BytesIO())

@@ -2,6 +2,7 @@
 
 import inspect
 import io
+import os
 import warnings
 
 from minigrad.autograd.grad_mode import no_grad
@@ -152,6 +153,10 @@ class _Example:
     """The arguments that a model is recorded with, the tensors among them and their names."""
 
     def __init__(self, model, args, kwargs, input_names):
+        if not callable(model):
+            raise TypeError(f"onnx.export: model must be a Module or a function, but got {type(model).__name__}")
+        if isinstance(args, (str, os.PathLike)):
+            raise TypeError(f"onnx.export: args must be the model's arguments (a tensor, or a tuple), but got {args!r}")
         self.forward = model.forward if isinstance(model, Module) else model
         args = tuple(args) if isinstance(args, (tuple, list)) else (args,)
         if kwargs is None and args and isinstance(args[-1], dict) and self._binds(args[:-1], args[-1]):

@@ -3,7 +3,7 @@
 from minigrad.backend import REAL_CODES, np, xp
 from minigrad.inplace import write_out
 from minigrad.kernels import order as kernels
-from minigrad.ops.define import require_tensor
+from minigrad.ops.define import require_operand, require_tensor
 from minigrad.ops.results import named_result
 from minigrad.registry import function
 from minigrad.tensor import Tensor, normalize_dim, wrap
@@ -233,6 +233,7 @@ def searchsorted(sorted_sequence, input, *, out_int32=False, right=False, side=N
     tensor([1, 2])
     """
     right = _search_arguments("searchsorted", sorted_sequence, right, side)
+    require_operand("searchsorted", input, "input", 2)
     boundaries = sorted_sequence.array
     values = input.array if isinstance(input, Tensor) else xp(boundaries).asarray(input)
     if boundaries.ndim == 0:
@@ -273,6 +274,7 @@ def bucketize(input, boundaries, *, out_int32=False, right=False):
     >>> mg.bucketize(mg.tensor([1.0, 2.5]), mg.tensor([1.0, 2.0, 3.0]))
     tensor([0, 2])
     """
+    require_operand("bucketize", input, "input", 1)
     require_tensor("bucketize", boundaries, "boundaries", 2)
     if boundaries.array.ndim != 1:
         raise RuntimeError(f"bucketize(): boundaries tensor must be 1 dimension, but got dim({boundaries.array.ndim})")

@@ -69,6 +69,8 @@ ERRORS = [
         lambda: mg.searchsorted(mg.ones(2), mg.ones(2), right=True, side="left"),
     ),
     ("searchsorted shapes", RuntimeError, "must match", lambda: mg.searchsorted(mg.ones(2, 3), mg.ones(3, 3))),
+    ("searchsorted of a str", TypeError, "must be Tensor, not str", lambda: mg.searchsorted(mg.ones(2), "a")),
+    ("bucketize of a list", TypeError, "must be Tensor, not list", lambda: mg.bucketize([1.0], mg.ones(2))),
     ("diff of a number", RuntimeError, "one-dimensional", lambda: mg.diff(mg.tensor(1.0))),
     ("cov of 3 dims", RuntimeError, "two or fewer", lambda: mg.cov(mg.ones(1, 2, 3))),
     ("logcumsumexp of integers", NotImplementedError, "int64", lambda: mg.logcumsumexp(mg.ones(2, dtype=I64), 0)),
