@@ -107,8 +107,7 @@ def page(name, described):
         value = getattr(module, attribute)
         full = f"{name}.{attribute}"
         if not callable(value) and not isinstance(inspect.getattr_static(module, attribute), property):
-            if not isinstance(value, types.ModuleType):  # which has a page of its own
-                constants.append((attribute, value))
+            constants.append((attribute, value))
             continue
         key = id(inspect.unwrap(value)) if callable(value) else full
         if key in described and callable(value):
@@ -144,6 +143,9 @@ def reference(attribute, full):
 
 
 def short(value):
+    """Return a constant as its page shows it."""
+    if isinstance(value, types.ModuleType):
+        return f"module {value.__name__}"  # its repr has the path of the file on this machine
     text = " ".join(repr(value).split()).replace("`", "'")
     return text if len(text) <= 60 else text[:57] + "..."
 
