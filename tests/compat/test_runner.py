@@ -184,12 +184,15 @@ from torch.nn.modules.utils import consume_prefix_in_state_dict_if_present
 from torch.fx.proxy import TraceError
 from torch.utils import model_zoo
 from torch.utils.data import _utils
+from torch.utils.hooks import RemovableHandle
+from torch.utils.tensorboard.writer import SummaryWriter
 from torchvision import get_image_backend
 from torchvision.io import read_image
 import torch
 assert categorical.Categorical is torch.distributions.Categorical and variable.Variable is torch.autograd.Variable
 assert issubclass(torch.nn.MaxPool2d, _MaxPoolNd) and issubclass(torch.nn.ReflectionPad2d, _ReflectionPadNd)
 assert torch.utils.model_zoo is model_zoo is torch.hub and _utils.collate.default_collate
+assert isinstance(torch.nn.ReLU().register_forward_hook(print), RemovableHandle) and SummaryWriter.add_scalar
 state = {"module.a": 1}
 consume_prefix_in_state_dict_if_present(state, "module.")
 print(state, torch.__config__.show().startswith("minigrad"))
