@@ -13,6 +13,7 @@ Source: https://docs.pytorch.org/docs/stable/torch.overrides.html
 """
 
 import functools
+import importlib
 import sys
 import threading
 import types as _types
@@ -206,7 +207,7 @@ def _wrapped(function, where):
 
 
 _PUBLIC = {}  # id of a function -> its dispatching form
-_NAMESPACES = ("minigrad.nn.functional", "minigrad.linalg", "minigrad.special")
+_NAMESPACES = ("minigrad.nn.functional", "minigrad.linalg", "minigrad.special", "minigrad.fft")
 
 
 def _is_public(name, value):
@@ -246,7 +247,10 @@ def install():
             if _is_public(name, function) and package.__dict__.get(name) is function:
                 setattr(package, name, _wrapped(function, "minigrad"))
     for where in _NAMESPACES:
-        _wrap_names(sys.modules[where], "minigrad.", where)
+        module = importlib.import_module(where)
+        for name in module.__all__:
+            getattr(module, name)  # some are imported on demand
+        _wrap_names(module, "minigrad.", where)
     for name, module in list(sys.modules.items()):
         if name.startswith("minigrad.nn."):
             _wrap_layers(module)

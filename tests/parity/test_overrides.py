@@ -235,3 +235,13 @@ def test_tensors_of_another_library_are_not_asked():
     assert minigrad.add(minigrad.ones(3), minigrad.from_dlpack(theirs)).tolist() == [1.0, 2.0, 3.0]
     with pytest.raises(TypeError):
         minigrad.add(theirs, minigrad.ones(3), alpha="none")
+
+
+@pytest.mark.parametrize("path", ["fft.rfft", "special.bessel_j0", "special.erf", "linalg.vector_norm"])
+def test_functions_of_modules_keep_subclasses(path):
+    found = []
+    for t in (torch, minigrad):
+        Plain = classes(t)[0]
+        space, _, name = path.partition(".")
+        found.append(type(getattr(getattr(t, space), name)(t.ones(4).as_subclass(Plain))).__name__)
+    assert found == ["Plain", "Plain"]
