@@ -248,7 +248,7 @@ def install():
                 setattr(package, name, _wrapped(function, "minigrad"))
     for where in _NAMESPACES:
         module = importlib.import_module(where)
-        for name in module.__all__:
+        for name in getattr(module, "__all__", ()):
             getattr(module, name)  # some are imported on demand
         _wrap_names(module, "minigrad.", where)
     for name, module in list(sys.modules.items()):
