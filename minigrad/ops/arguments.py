@@ -23,7 +23,7 @@ def as_int(value, name):
 
 def dims_of(dims, ndim):
     """Return dimensions as sorted non-negative ints without repetition; RuntimeError where one is repeated."""
-    dims = (dims,) if isinstance(dims, int) else tuple(dims)
+    dims = (dims,) if hasattr(dims, "__index__") else tuple(dims)
     found = [normalize_dim(dim, ndim) for dim in dims]
     for position, dim in enumerate(found):
         if dim in found[:position]:

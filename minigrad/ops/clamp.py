@@ -94,9 +94,11 @@ def clamp(input, min=None, max=None):
         return clamp_op(input, min, max)
     if not all(isinstance(bound, (bool, int, float)) or hasattr(bound, "dtype") for bound in bounds):
         raise TypeError(f"clamp(): min and max must be numbers or Tensors, but got {min!r} and {max!r}")
-    if input.array.dtype.kind == "b":
-        raise NotImplementedError('"clamp_scalar_cpu" not implemented for bool')
+    # NumPy's numbers count as Python's: they must not widen the result.
+    bounds = [bound.item() if hasattr(bound, "dtype") else bound for bound in bounds]
     dtype = result_dtype([input.array, *bounds])
+    if dtype.kind == "b":
+        raise NotImplementedError('"clamp_scalar_cpu" not implemented for bool')
     input = input if input.array.dtype == dtype else cast(input, dtype=dtype)
     return clamp_number_op(input, low=min, high=max)
 

@@ -1,6 +1,6 @@
 """Powers: pow in all its forms, square, sqrt, rsqrt, reciprocal."""
 
-from minigrad.backend import np, xp
+from minigrad.backend import np, storable, xp
 from minigrad.inplace import assign, write_out
 from minigrad.op import Op
 from minigrad.ops.core import cast
@@ -47,7 +47,7 @@ _CHEAP = {
 def _power_scalar(x, *, exponent):
     module = xp(x)
     if x.dtype.kind in "iub":
-        return module.power(x, exponent)
+        return module.power(x, storable(exponent, x.dtype) if isinstance(exponent, int) else exponent)
     cheap = None if exponent == 3 and x.dtype.char == "e" else _CHEAP.get(exponent)
     return module.power(x, exponent) if cheap is None else cheap(module, x)
 

@@ -506,8 +506,11 @@ def movedim(input, source, destination):
     minigrad.Size([3, 4, 2])
     """
     ndim = input.array.ndim
-    sources = (source,) if isinstance(source, int) else tuple(source)
-    targets = (destination,) if isinstance(destination, int) else tuple(destination)
+    if not ndim and hasattr(source, "__index__") and hasattr(destination, "__index__"):
+        normalize_dim(source, ndim), normalize_dim(destination, ndim)
+        return METHODS["view"](input, ())
+    sources = (source,) if hasattr(source, "__index__") else tuple(source)
+    targets = (destination,) if hasattr(destination, "__index__") else tuple(destination)
     if len(sources) != len(targets):
         raise RuntimeError(
             f"movedim: Invalid source or destination dims: source ({list(sources)} dims) should contain the same "

@@ -40,11 +40,12 @@ log_softmax_op = Op(_log_softmax, [_log_softmax_gradient])
 def _prepared(name, input, dim, dtype):
     """Return (input cast to dtype, dim) after checks."""
     input = checked(name, input, dtype)
-    if not isinstance(dim, int):
+    if not hasattr(dim, "__index__"):
         raise TypeError(f"{name}(): argument 'dim' must be int, not {type(dim).__name__}")
+    dim = normalize_dim(dim, input.array.ndim)
     if input.array.dtype.char not in REAL_CODES:
         raise NotImplementedError(f'"{name}_lastdim_kernel_impl" not implemented for {input.dtype}; pass dtype=')
-    return input, normalize_dim(dim, input.array.ndim)
+    return input, dim
 
 
 @function(method=True, out=True, name="softmax")

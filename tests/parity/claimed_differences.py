@@ -7,6 +7,7 @@ REFUSED = "refused here, undefined behaviour or an unnamed failure there"
 FREE = "PyTorch refuses; here it works"
 CLASS = "another class of error for a nonsensical call"
 NUMPY_BOOL = "numpy.bool_ counts as a bool here, as a float in PyTorch"
+NUMPY_INT = "numbers of NumPy keep their dtype beside bools"
 NO_HALF_COMPLEX = "there is no complex32"
 
 DIFFERENT = {
@@ -81,6 +82,20 @@ DIFFERENT = {
     "cuda.memory_summary": [("KeyError", CLASS)],
     "cuda.set_device": [("needs CuPy", CLASS)],
     "distributions.Transform": [("NotImplementedError", "a transform without a sign has None")],
+    **dict.fromkeys(
+        ("forms of argmax", "forms of sort"), [("complex", "complex numbers are ordered as NumPy orders them")]
+    ),
+    "forms of softmax": [("bool", "dtypes of empty tensors are checked too")],
+    "forms of clamp": [("'a'", CLASS)],
+    "forms of narrow": [("0-dim tensor", CLASS)],
+    "forms of roll": [("Dimension out of range", "dimensions of empty tensors are checked too")],
+    "forms of repeat_interleave": [("Dimension out of range", "a tensor without dimensions is one of one element")],
+    **dict.fromkeys(("forms of add", "forms of mul"), [("got int32, want int64", NUMPY_INT)]),
+    "forms of pow": [
+        ("got int32, want int64", NUMPY_INT),
+        ("Half without overflow", "infinity in half precision"),
+        ("for bool", "powers of bools by bools are refused"),
+    ],
     "fft.rfftfreq": [("want nan", "no division by the length 0")],
 }
 # Half-precision beside complex numbers comes on top of numpy.bool_ for some operators.

@@ -13,7 +13,7 @@ torch = pytest.importorskip("torch")
 pytest.importorskip("expecttest")  # torch.testing._internal needs it
 
 import minigrad  # noqa: E402
-from tests.parity import cases_functions, cases_nn, cases_state, cases_tensor  # noqa: E402
+from tests.parity import cases_forms, cases_functions, cases_nn, cases_state, cases_tensor  # noqa: E402
 from tests.parity.claimed import check  # noqa: E402
 from tests.parity.claimed_differences import DIFFERENT  # noqa: E402
 from tests.parity.compat_table import find, public_names  # noqa: E402
@@ -21,7 +21,7 @@ from tests.parity.moduleinfo import every_info  # noqa: E402
 from tests.parity.opinfo import NEVER, op_db  # noqa: E402
 
 TENSOR = {f"Tensor.{name}": cases for name, cases in cases_tensor.CASES.items()}
-CASES = {**cases_functions.CASES, **TENSOR, **cases_nn.CASES, **cases_state.CASES}
+CASES = {**cases_functions.CASES, **TENSOR, **cases_nn.CASES, **cases_state.CASES, **cases_forms.CASES}
 # Namespaces with tests of their own: a name counts where it stands in the file's code.
 ELSEWHERE = {
     "nn.utils": "test_nn_utils test_nn_programs",
