@@ -797,6 +797,16 @@ cases(
     ],
 )
 
+cases(
+    "",
+    GradScaler=[
+        lambda t: t.GradScaler("cpu").get_scale(),
+        lambda t: t.GradScaler("cpu", enabled=False).is_enabled(),
+        lambda t: t.GradScaler("cpu", init_scale=8.0).scale(X(t, 2)),
+        lambda t: t.GradScaler is t.amp.GradScaler,
+    ],
+)
+
 # -- data
 
 
