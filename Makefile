@@ -30,7 +30,7 @@ lint: $(VENV)/.dev
 
 # The site: docs/_build/html/index.html. Every docstring is in it; the examples in docstrings are tests (make test).
 docs: $(VENV)/.docs
-	$(BIN)/python -m sphinx -q -W --keep-going -b html docs docs/_build/html
+	$(BIN)/python -m sphinx -q -E -W --keep-going -b html docs docs/_build/html
 	@echo "docs/_build/html/index.html"
 
 clean:
