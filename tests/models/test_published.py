@@ -167,7 +167,7 @@ def test_weights_of_other_networks_are_refused():
         models.lenet5(weights=models.ResNet50_Weights.DEFAULT)
     with pytest.warns(UserWarning), pytest.raises(ValueError, match="No weights available for model lenet5"):
         models.lenet5(pretrained=True)
-    with pytest.raises(FileNotFoundError, match="no file 'IMAGENET1K_V3'"):
+    with pytest.raises(FileNotFoundError, match="'IMAGENET1K_V3' is no file"):
         models.resnet18(weights="IMAGENET1K_V3")
 
 
