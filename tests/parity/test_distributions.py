@@ -95,6 +95,15 @@ MADE = {
 LIBRARIES = ((torch, torch.distributions), (mg, mg.distributions))
 
 
+@pytest.fixture(autouse=True)
+def checked_arguments():
+    """Arguments are checked, whatever ran before: PyTorch's compiler switches its checks off for the process."""
+    before = torch.distributions.Distribution._validate_args
+    torch.distributions.Distribution.set_default_validate_args(True)
+    yield
+    torch.distributions.Distribution.set_default_validate_args(before)
+
+
 def pair(name):
     """(library, distribution, its leaves, the value), of PyTorch and of minigrad."""
     make, value = MADE[name]
