@@ -5,7 +5,7 @@ import os
 import sys
 
 # Each command is a module with HELP, add_arguments(parser) and run(arguments), which returns the exit code.
-COMMANDS = ("cnn", "ops", "footprint", "report")
+COMMANDS = ("cnn", "ops", "footprint", "gpu", "report")
 
 
 class Parser(argparse.ArgumentParser):
@@ -17,7 +17,7 @@ class Parser(argparse.ArgumentParser):
 
 def parser():
     top = Parser(prog="python -m benchmarks", description="Measurements: see benchmarks/README.md.")
-    commands = top.add_subparsers(dest="command", metavar="{cnn,ops,footprint,overhead,report}", required=True)
+    commands = top.add_subparsers(dest="command", metavar="{cnn,ops,footprint,gpu,overhead,report}", required=True)
     for name in COMMANDS:
         module = importlib.import_module(f"benchmarks.{name}")
         sub = commands.add_parser(name, help=module.HELP, description=module.HELP)

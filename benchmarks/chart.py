@@ -2,6 +2,7 @@
 import statistics
 
 from benchmarks import networks, results
+from benchmarks.gpu_case import TF32
 from benchmarks.tables import is_the_benchmarks, number
 from models.commands.plots import figure, save
 
@@ -21,6 +22,8 @@ def series(documents):
         settings = document["settings"]
         where = f"{settings['threads']} threads" if settings["device"] == "cpu" else settings["device"]
         for row in document["rows"]:
+            if row["kind"] == "gpu" and is_the_benchmarks(row):
+                add_gpu_row(found, row)
             if row["kind"] != "network" or not is_the_benchmarks(row):
                 continue
             for label, times in row["times"].items():
@@ -31,6 +34,17 @@ def series(documents):
         found[label] = {name: total_of(networks.FIGURES[name]) for name in networks.FIGURES if name in shown}
         found[label] = {name: total for name, total in found[label].items() if total}
     return {label: totals for label, totals in found.items() if totals}
+
+
+def add_gpu_row(found, row):
+    """Add one row of python -m benchmarks gpu: on a GPU in PyTorch's default precision alone, lest bars be too many."""
+    if row["device"] != "cpu" and row["precision"] != TF32:
+        return
+    for label, times in row["times"].items():
+        if {"forward", "backward"} <= set(times):
+            total = statistics.median(results.parts_of(times)["total"])
+            where = label if row["device"] == "cpu" else f"{label}, GPU"
+            found.setdefault(where, {})[row["network"]] = total
 
 
 def draw(documents, path):

@@ -26,6 +26,10 @@ def markdown(document):
     lines = [f"# {title(document)}", ""]
     if not document["complete"]:
         lines += ["The run ended early: what follows is what it had measured.", ""]
+    if document["kind"] == "gpu":
+        from benchmarks import gpu_tables  # it needs this module's tables
+
+        return "\n".join(lines + gpu_tables.lines_of(document) + machine_table(document)).rstrip() + "\n"
     if document["kind"] == "footprint":
         return "\n".join(lines + footprint_tables(document) + machine_table(document)).rstrip() + "\n"
     lines += times_table(document) + ratio_tables(document)
@@ -43,6 +47,7 @@ def title(document):
         "layers": "Convolutions",
         "ops": "Operations",
         "footprint": "Import time and installed size",
+        "gpu": "Convolutional networks on a GPU",
     }[document["kind"]]
 
 
@@ -287,7 +292,7 @@ def is_the_benchmarks(row):
 def machine_table(document):
     found = {**document["machine"], **document["versions"], **document["settings"]}
     if document["rows"] and any("difference" in row for row in document["rows"]):
-        largest = max(row.get("difference", 0.0) for row in document["rows"])
+        largest = max(row.get("difference") or 0.0 for row in document["rows"])
         found["largest difference of scores"] = f"{largest:.1e} of the largest score"
     found.update(date=document["date"], command=f"`{document['command']}`")
     if document["revision"]:

@@ -11,7 +11,7 @@ import math
 import os
 import sys
 
-from benchmarks import cases, memory
+from benchmarks import cases, gpu_case, memory
 
 WARM_STEPS = 2  # training steps after which a network's memory is what every further one takes
 
@@ -33,7 +33,8 @@ class Worker:
         """Build a case of benchmarks/cases.py in place of the one before."""
         self.case = None
         gc.collect()
-        self.case = cases.KINDS[kind](self.adapter, **options)
+        kinds = {**cases.KINDS, "gpu": gpu_case.GpuCase}
+        self.case = kinds[kind](self.adapter, **options)
 
     def measure(self, what, repeats=1):
         """Milliseconds of each part of the work, the mean of so many repeats."""
@@ -60,6 +61,20 @@ class Worker:
 
     def scores(self):
         return self.case.scores()
+
+    def turn(self, **setting):
+        """One mode and precision of a gpu_case.GpuCase."""
+        try:
+            return self.case.turn(**setting)
+        finally:
+            gc.collect()
+            self.case.release()
+
+    def scores_in(self, mode, batch):
+        return self.case.scores(mode, batch)
+
+    def launches(self, device):
+        return gpu_case.launches(self.adapter.library, device)
 
     def peak(self, **options):
         """Bytes that training a network takes at the most, above what the process held before the network."""

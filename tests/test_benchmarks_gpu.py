@@ -1,0 +1,160 @@
+"""python -m benchmarks gpu without a GPU: its course, its tables, its picture. Times in here are invented."""
+import json
+import os
+import signal
+
+import pytest
+
+from benchmarks import __main__ as command
+from benchmarks import chart, gpu, gpu_case, gpu_tables, measuring, processes, results, tables
+from benchmarks.gpu_case import CAPTURED, CUDNN, EAGER, IM2COL, TUNED
+from models.common import CommandError
+
+
+@pytest.fixture(autouse=True)
+def quick(monkeypatch):
+    monkeypatch.setattr(gpu, "check_device", lambda name: None)
+    monkeypatch.setattr(measuring, "TURN_MS", 0.01)
+    monkeypatch.setattr(processes, "SETTLING_S", 0.0)
+    monkeypatch.setattr(gpu, "LAYERS", ())
+
+
+OPTIONS = ("gpu", "--no-peer", "--device", "cpu", "--networks", "resnet18", "--batch", "2", "--image-size", "16")
+OPTIONS += ("--precision", "float32", "--passes", "1", "--threads", "1")
+
+
+def test_a_run(tmp_path):
+    assert command.main([*OPTIONS, "--no-tests", "--out", str(tmp_path)]) == 1  # nothing can be captured on a CPU
+    document = results.read(tmp_path / "gpu.json")
+    assert document["complete"] and document["kind"] == "gpu"
+    launches, row, on_the_cpu, last = document["rows"]
+    assert set(launches["microseconds"]["minigrad"]) >= {"x + y", "w * y, and backward"}
+    assert set(row["times"]) == {IM2COL, CUDNN} and row["difference"] < 1e-4
+    assert all(len(times) == 1 for times in row["times"][IM2COL].values())
+    assert set(on_the_cpu["times"]) == {"minigrad, CPU"}
+    assert len(last["failures"]) == 1 and CAPTURED in last["failures"][0] and last["cells"] == []
+    text = (tmp_path / "gpu.md").read_text()
+    assert "## Failed" in text and "What a launch costs" in text
+
+
+def test_what_time_does_not_allow_is_listed(tmp_path):
+    assert command.main([*OPTIONS, "--no-tests", "--minutes", "0.02", "--out", str(tmp_path)]) == 0
+    *_, last = results.read(tmp_path / "gpu.json")["rows"]
+    assert last["cells"] == ["ResNet-18, batch 2", "ResNet-18 on the CPU"]
+    assert "- ResNet-18, batch 2" in (tmp_path / "gpu.md").read_text()
+
+
+def test_the_gpu_tests_are_counted(tmp_path, monkeypatch):
+    script = tmp_path / "test_one.py"
+    script.write_text("def test_a():\n    pass\n\ndef test_b():\n    assert False\n")
+    monkeypatch.setattr(gpu, "TESTS", (*gpu.TESTS[:3], "-p", "no:cacheprovider", "-c", os.devnull, str(script)))
+    measurement = gpu.Measurement(arguments_of(minutes=1.0), [], 1, [])
+    row = measurement.tests()
+    assert row["counts"] == {"failed": 1, "passed": 1} and row["code"] == 1
+    assert len(row["failed"]) == 1 and "test_b" in row["failed"][0]
+    assert "1 failed" in measurement.failures[0]
+    assert gpu_tables.tests_lines([row])[0] == "GPU tests: 1 failed, 1 passed."
+
+
+def arguments_of(minutes):
+    return command.parser().parse_args([*OPTIONS, "--minutes", str(minutes)])
+
+
+def test_a_worker_that_dies_is_replaced():
+    measurement = gpu.Measurement(arguments_of(minutes=1.0), [], 1, [])
+    measurement.start()
+    try:
+        first = measurement.workers["minigrad"].process
+        os.kill(first.pid, signal.SIGKILL)
+        first.wait()
+        assert measurement.attempt("a turn", "minigrad", "launches", device="cpu") is None
+        assert "killed" in measurement.failures[0]
+        assert measurement.attempt("a turn", "minigrad", "launches", device="cpu") is not None
+    finally:
+        measurement.end()
+
+
+def test_numbers_are_those_of_pytorch():
+    torch = pytest.importorskip("torch")
+    import minigrad
+
+    ours, theirs = (gpu_case.numbers(library, 100_000, 77, "cpu") for library in (minigrad, torch))
+    assert ours.tolist() == theirs.tolist()
+    assert -1 <= ours.min() < -0.99 and 0.99 < ours.max() < 1 and abs(ours.mean()) < 0.02
+
+
+@pytest.mark.parametrize("arguments", [("--networks", "vgg99"), ("--device", "cuda:9"), ("--minutes", "0")])
+def test_users_mistakes(arguments, capsys):
+    try:
+        code = command.main(["gpu", "--no-peer", *arguments])
+    except SystemExit as end:
+        code = end.code
+    assert code == 2
+    assert capsys.readouterr().err.startswith("error: ")
+
+
+def test_the_cpu_is_refused(monkeypatch):
+    monkeypatch.undo()
+    with pytest.raises(CommandError, match="benchmarks cnn measures the CPU"):
+        gpu.check_device("cpu")
+
+
+# ---------------------------------------------------------------- tables and the picture
+def invented(tmp_path):
+    """A document as a run on a GPU would leave it; its numbers mean nothing."""
+    settings = {"threads": 2, "device": "cuda", "passes": 2}
+    found = results.Results("python -m benchmarks gpu", "gpu", settings, tmp_path / "g.json")
+
+    def times(factor):
+        return {"forward": [1.0 * factor, 3.0 * factor], "backward": [4.0 * factor] * 2, "step": [7.0 * factor] * 2}
+
+    found.add({"kind": "tests", "counts": {"passed": 9, "skipped": 1}, "failed": [], "code": 0})
+    found.add({"kind": "launches", "microseconds": {"minigrad": {"x + y": 3.0}, "torch": {"x + y": 2.0}}})
+    shared = {"kind": "gpu", "image_size": 224, "difference": 1e-5}
+    for network in ("alexnet", "resnet18"):
+        for precision in gpu_case.PRECISIONS:
+            row = {**shared, "network": network, "device": "cuda", "batch": 16, "precision": precision}
+            row["times"] = {IM2COL: times(1.4), CUDNN: times(1.2), EAGER: times(1.0), TUNED: times(0.8)}
+            row["times"][CAPTURED] = {"step": [3.5, 3.5]}
+            row["memory"] = {IM2COL: 3_000_000, CUDNN: 1_000_000, EAGER: 2_000_000}
+            found.add(row)
+        cpu = {**shared, "network": network, "device": "cpu", "batch": 16, "precision": "float32", "memory": {}}
+        found.add({**cpu, "times": {"minigrad, CPU": times(100), "torch, CPU": times(150)}})
+    layer = {"channels": 3, "outputs": 8, "kernel": 3, "stride": 1, "padding": 1, "groups": 1, "side": 9, "count": 2}
+    parts = {"forward": [2.0], "input": [1.0], "weight": [1.0]}
+    slower = {"minigrad": parts, "torch": {"forward": [1.0], "input": [1.5], "weight": [1.0]}}
+    found.add({"kind": "layer", "network": "alexnet", "batch": 16, "layer": layer, "times": slower})
+    found.add({"kind": "left out", "cells": ["VGG-16, batch 128"], "failures": []})
+    found.document["complete"] = True
+    found.write()
+    return json.loads((tmp_path / "g.json").read_text())
+
+
+def test_tables(tmp_path):
+    text = tables.markdown(invented(tmp_path))
+    for line in (
+        "GPU tests: 9 passed, 1 skipped.",
+        "| im2col, forward + backward | float32 | 16 | 2 | largest | 1.40 | 1.5 | met |",
+        "| cuDNN, forward + backward | mixed | 16 | 2 | geometric mean | 1.20 | 1.1 | missed |",
+        "| captured, training step | TF32 | 16 | 2 | geometric mean | 0.50 | 0.7 | met |",
+        "| cuDNN, peak memory of the step | all | all | 6 | largest | 0.50 | 1 | met |",
+        "| AlexNet | 16 | minigrad captured |  |  |  | 3.50 [3.50-3.50] |  | 0.50 |",
+        "| AlexNet | 3x3/1 3→8, 9x9 | 2 | forward | 2.00 | 1.00 | +2.000 |",
+        "- VGG-16, batch 128",
+        "| x + y | 3.00 | 2.00 |",
+    ):
+        assert line in text, line
+    # of the Titan X's 14.56 ms here 7.2
+    assert "| 14.6 | 2.0 |  |" in text
+
+
+def test_the_picture_has_gpu_and_cpu(tmp_path):
+    document = invented(tmp_path)
+    bars = chart.series([document])
+    assert bars[f"{CUDNN}, GPU"] == {"alexnet": pytest.approx(7.2), "resnet18": pytest.approx(7.2)}
+    assert bars["minigrad, CPU"]["alexnet"] == pytest.approx(600)
+    assert not any(CAPTURED in label for label in bars)
+    assert "2016: Titan X, cuDNN" in bars
+    pytest.importorskip("matplotlib")
+    assert chart.draw([document], tmp_path / "picture.png")
+    assert (tmp_path / "picture.png").stat().st_size > 10_000
