@@ -8,9 +8,9 @@ Source: https://docs.pytorch.org/docs/stable/torch.html#utilities
 import warnings
 
 from minigrad.backend import cuda_is_available
-from minigrad.backend.switches import DETERMINISM
+from minigrad.backend.switches import DETERMINISM, PRODUCTS
 
-_values = {"precision": "highest", "warn_always": False, "threads": 1}
+_values = {"warn_always": False, "threads": 1}
 has_lapack = has_spectral = True
 has_mkl = has_openmp = False
 _DEBUG_MODES = ("default", "warn", "error")
@@ -61,21 +61,22 @@ def get_deterministic_debug_mode():
 
 
 def set_float32_matmul_precision(precision):
-    """Set the precision that products of float32 need at least: they are always computed in float32, "highest".
+    """Set the precision that products of float32 need at least: below "highest", GPUs compute them in TF32.
 
+    The CPU always computes in float32. Setting minigrad.backends.cuda.matmul.allow_tf32 sets "high" or "highest".
     A warning, and no change, for anything but "highest", "high" and "medium"; RuntimeError for what is no string.
     """
     if not isinstance(precision, str):
         raise RuntimeError(f"set_float32_matmul_precision expects a str, but got {type(precision).__name__}")
     if precision in ("highest", "high", "medium"):
-        _values["precision"] = precision
+        PRODUCTS.precision = precision
     else:
         warnings.warn(f"{precision} is not one of 'highest', 'high', or 'medium'", stacklevel=2)
 
 
 def get_float32_matmul_precision():
     """Return what set_float32_matmul_precision set."""
-    return _values["precision"]
+    return PRODUCTS.precision
 
 
 def set_warn_always(b):

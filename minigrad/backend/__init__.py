@@ -31,7 +31,7 @@ from minigrad.backend.dtypes import (
     storable,
 )
 from minigrad.backend.rng import DRAWS, Generator, default_generator, initial_seed, manual_seed, seed
-from minigrad.backend.switches import CONVOLUTIONS, PRECISION, WATCHED
+from minigrad.backend.switches import CONVOLUTIONS, PRECISION, PRODUCTS, WATCHED
 from minigrad.backend.threads import get_num_threads, parallel_for, parallel_ranges, scratch, set_num_threads
 
 __all__ = [
@@ -40,6 +40,7 @@ __all__ = [
     "DTYPES",
     "FLOAT_CODES",
     "PRECISION",
+    "PRODUCTS",
     "REAL_CODES",
     "WATCHED",
     "Generator",

@@ -28,8 +28,21 @@ class Precision:
             WATCHED.append(self)
 
 
+class Products:
+    """How GPUs multiply matrices: ``tf32``: float32 with ten bits of mantissa; others: sums of parts in that type."""
+
+    precision = "highest"  # what set_float32_matmul_precision set: "high" and "medium" are TF32 here
+    reduce_in_float16 = True
+    reduce_in_bfloat16 = True
+
+    @property
+    def tf32(self):
+        return self.precision != "highest"
+
+
 CONVOLUTIONS = Convolutions()
 PRECISION = Precision()
+PRODUCTS = Products()
 
 
 class Determinism:

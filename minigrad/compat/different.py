@@ -14,7 +14,7 @@ DIFFERENT = {
     "torch.save": "writes PyTorch's format; refuses what load would not read back, such as a whole module",
     "torch.load": "reads PyTorch's format as data; never runs what a file names, whatever weights_only says",
     "torch.inference_mode": "is no_grad: what is made inside may be recorded later",
-    "torch.set_float32_matmul_precision": _KEPT,
+    "torch.set_float32_matmul_precision": "chooses on GPUs; the CPU computes in float32 whatever it says",
     "torch.set_flush_denormal": "returns False: NumPy flushes no denormal numbers",
     "torch.set_warn_always": "refuses: warnings are Python's, warnings.simplefilter('always')",
     "torch.use_deterministic_algorithms": "is always so on the CPU; refused on a GPU without warn_only",

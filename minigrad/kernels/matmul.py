@@ -2,18 +2,35 @@
 
 from minigrad.backend import np, xp
 
+_ndarray = np.ndarray
 LARGE_OUTER = 2**19  # elements of a product of a column and a row that leaves the cache
 
 
 def matmul(a, b):
     """Return the products of the matrices in the last two dimensions, the others broadcast. # (…, N, K) @ (…, K, M)
 
-    float16 on the CPU is multiplied and summed in float32, as BLAS has no float16, and rounded once.
+    float16 on the CPU is multiplied and summed in float32, as BLAS has no float16, and rounded once. On a GPU it is
+    cuBLAS's, where installed, in the precision that minigrad.backends.cuda.matmul sets.
     """
+    if type(a) is not _ndarray and xp(a) is not np:
+        return _on_gpu(a, b, None)
     if a.ndim == 2 and b.ndim == 2 and a.dtype.char in "fd":
         if a.shape[1] == 1 and a.shape[0] * b.shape[1] >= LARGE_OUTER and b.shape[1] >= 1024:
             return a * b  # BLAS takes several times as long
         return a.dot(b)  # the same product, with less overhead on small matrices
-    if a.dtype.char == "e" and xp(a) is np:
+    if a.dtype.char == "e":
         return np.matmul(a.astype(np.float32), b.astype(np.float32)).astype(a.dtype)
-    return xp(a).matmul(a, b)
+    return np.matmul(a, b)
+
+
+def matmul_into(a, b, out):
+    """Write the same products into ``out``, and return it; in the arrays' own type."""
+    return np.matmul(a, b, out=out) if xp(a) is np else _on_gpu(a, b, out)
+
+
+def _on_gpu(a, b, out):
+    from minigrad.backend import cublas  # with the first product on a GPU
+
+    if cublas.takes(a, b):
+        return cublas.gemm(a, b, out)
+    return xp(a).matmul(a, b) if out is None else xp(a).matmul(a, b, out=out)

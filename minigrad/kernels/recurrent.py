@@ -2,6 +2,7 @@
 
 from minigrad.backend import xp
 from minigrad.kernels.activation import sigmoid
+from minigrad.kernels.matmul import matmul, matmul_into
 
 
 def lstm_step(gates, c):
@@ -53,7 +54,7 @@ def lstm_sequence(gates, h, c, weight, reverse):
     for t in reversed(range(steps)) if reverse else range(steps):
         before, after = (states[t + 1], states[t]) if reverse else (states[t], states[t + 1])
         z = opened[t]
-        z += module.matmul(h, weight, out=product)
+        z += matmul_into(h, weight, product)
         module.tanh(z, out=z)
         z *= scale
         z += shift
@@ -88,8 +89,8 @@ def lstm_sequence_gradients(g_hidden, g_c, h, weight, hidden, states, opened, re
         parts[t, :, :3] *= g_c[:, None]
         parts[t, :, 3] *= g_h
         g_c *= f[t]
-        module.matmul(out[t], weight, out=g_h)
+        matmul_into(out[t], weight, g_h)
     first, others = (hidden[1:], h) if reverse else (h, hidden[:-1])
     previous = module.concatenate([first, others[None]] if reverse else [first[None], others])  # the h before each step
-    g_weight = out.reshape(-1, 4 * size).T @ previous.reshape(-1, size)
+    g_weight = matmul(out.reshape(-1, 4 * size).T, previous.reshape(-1, size))
     return out, g_h, g_c, g_weight

@@ -8,6 +8,7 @@ from functools import cached_property, lru_cache
 from math import prod
 
 from minigrad.backend import np, xp
+from minigrad.kernels.matmul import matmul
 
 # A product with the dense matrix beats gathering while (input length) / taps is below this.
 DENSE_RATIO = 50
@@ -74,9 +75,9 @@ class Taps:
     def _apply_matrix(self, x, axis):
         matrix = xp(x).asarray(self.matrix.astype(x.dtype))
         if axis == x.ndim - 1:
-            return xp(x).matmul(x.reshape(-1, self.size), matrix.T).reshape(*x.shape[:-1], self.out)
+            return matmul(x.reshape(-1, self.size), matrix.T).reshape(*x.shape[:-1], self.out)
         flat = x.reshape(prod(x.shape[:axis]), self.size, prod(x.shape[axis + 1 :]))
-        return xp(x).matmul(matrix, flat).reshape(*x.shape[:axis], self.out, *x.shape[axis + 1 :])
+        return matmul(matrix, flat).reshape(*x.shape[:axis], self.out, *x.shape[axis + 1 :])
 
 
 def resample(x, maps):

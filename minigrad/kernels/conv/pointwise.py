@@ -2,7 +2,7 @@
 
 from math import prod
 
-from minigrad.backend import xp
+from minigrad.kernels.matmul import matmul
 
 
 def is_pointwise(kernel, stride, padding):
@@ -16,7 +16,7 @@ def grouped(x, groups):
 
 def forward_pointwise(x, w, bias, groups):
     weight = w.reshape(groups, w.shape[0] // groups, w.shape[1])
-    y = xp(x).matmul(weight, grouped(x, groups)).reshape(x.shape[0], w.shape[0], *x.shape[2:])
+    y = matmul(weight, grouped(x, groups)).reshape(x.shape[0], w.shape[0], *x.shape[2:])
     if bias is not None:
         y += bias.reshape(-1, *(1,) * (x.ndim - 2))
     return y
@@ -24,9 +24,9 @@ def forward_pointwise(x, w, bias, groups):
 
 def input_pointwise(g, w, groups):
     weight = w.reshape(groups, w.shape[0] // groups, w.shape[1]).swapaxes(1, 2)
-    return xp(g).matmul(weight, grouped(g, groups)).reshape(g.shape[0], groups * w.shape[1], *g.shape[2:])
+    return matmul(weight, grouped(g, groups)).reshape(g.shape[0], groups * w.shape[1], *g.shape[2:])
 
 
 def weight_pointwise(g, x, groups):
-    gw = xp(g).matmul(grouped(g, groups), grouped(x, groups).swapaxes(2, 3)).sum(axis=0)
+    gw = matmul(grouped(g, groups), grouped(x, groups).swapaxes(2, 3)).sum(axis=0)
     return gw.reshape(g.shape[1], x.shape[1] // groups, *(1,) * (x.ndim - 2))

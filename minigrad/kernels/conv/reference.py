@@ -2,8 +2,8 @@
 
 from math import prod
 
-from minigrad.backend import xp
 from minigrad.kernels.im2col import col2im, im2col, window_count
+from minigrad.kernels.matmul import matmul
 
 
 def forward_reference(x, w, bias, stride, padding, dilation, groups):
@@ -12,7 +12,7 @@ def forward_reference(x, w, bias, stride, padding, dilation, groups):
     out = window_count(x.shape[2:], kernel, stride, padding, dilation)
     depth = x.shape[1] // groups * prod(kernel)
     columns = im2col(x, kernel, stride, padding, dilation).reshape(batch, groups, depth, prod(out))
-    y = xp(x).matmul(w.reshape(groups, outputs // groups, depth), columns).reshape(batch, outputs, *out)
+    y = matmul(w.reshape(groups, outputs // groups, depth), columns).reshape(batch, outputs, *out)
     if bias is not None:
         y += bias.reshape(-1, *(1,) * len(kernel))
     return y
@@ -24,7 +24,7 @@ def input_reference(g, w, size, stride, padding, dilation, groups):
     depth = w.shape[1] * prod(kernel)
     count = prod(g.shape[2:])
     weight = w.reshape(groups, outputs // groups, depth).swapaxes(1, 2)
-    columns = xp(g).matmul(weight, g.reshape(batch, groups, outputs // groups, count))
+    columns = matmul(weight, g.reshape(batch, groups, outputs // groups, count))
     columns = columns.reshape(batch, groups * depth, count)
     return col2im(columns, size, kernel, stride, padding, dilation, g.shape[2:])
 
@@ -35,5 +35,5 @@ def weight_reference(g, x, kernel, stride, padding, dilation, groups):
     depth = x.shape[1] // groups * prod(kernel)
     count = prod(g.shape[2:])
     columns = im2col(x, kernel, stride, padding, dilation, g.shape[2:]).reshape(batch, groups, depth, count)
-    per_image = xp(g).matmul(g.reshape(batch, groups, outputs // groups, count), columns.swapaxes(2, 3))
+    per_image = matmul(g.reshape(batch, groups, outputs // groups, count), columns.swapaxes(2, 3))
     return per_image.sum(axis=0).reshape(outputs, x.shape[1] // groups, *kernel)
