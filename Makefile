@@ -13,13 +13,17 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet
 
 .DELETE_ON_ERROR:
-.PHONY: demo test parity lint docs clean
+.PHONY: demo test test-gpu parity lint docs clean
 
 demo: $(VENV)/.demo
 	$(BIN)/python -m models train lenet5 --data digits $(ARGS)
 
 test: $(VENV)/.dev
 	$(BIN)/python -m pytest -q -n $(JOBS) --ignore=tests/parity $(ARGS)
+
+# On a machine with a GPU, with the CuPy, NumPy and pytest of its own Python: nothing is installed.
+test-gpu:
+	$(PYTHON) -m pytest tests/gpu tests/test_devices.py -q $(ARGS)
 
 parity: $(VENV)/.parity
 	$(BIN)/python -m pytest -q -n $(JOBS) tests/parity $(ARGS)

@@ -10,19 +10,23 @@ os.environ.setdefault("MPLBACKEND", "agg")
 
 import random  # noqa: E402
 
-import hypothesis  # noqa: E402
 import numpy as np  # noqa: E402
 import pytest  # noqa: E402
 
-hypothesis.settings.register_profile(
-    "minigrad",
-    derandomize=True,
-    deadline=None,
-    database=None,
-    max_examples=50,
-    suppress_health_check=[hypothesis.HealthCheck.too_slow],
-)
-hypothesis.settings.load_profile("minigrad")
+try:
+    import hypothesis
+except ImportError:  # the GPU's tests do without it
+    hypothesis = None
+else:
+    hypothesis.settings.register_profile(
+        "minigrad",
+        derandomize=True,
+        deadline=None,
+        database=None,
+        max_examples=50,
+        suppress_health_check=[hypothesis.HealthCheck.too_slow],
+    )
+    hypothesis.settings.load_profile("minigrad")
 
 
 @pytest.fixture(autouse=True)

@@ -1,6 +1,7 @@
 """A stand-in for CuPy on machines without a GPU: its arrays live in host memory but refuse to mix with NumPy's.
 
-It shows whether code asks the right array module for everything it does; it says nothing of kernels or speed.
+It shows whether code asks the right array module for everything it does, and runs CUDA sources through tests/emulator;
+it says nothing of speed.
 """
 
 import contextlib
@@ -9,6 +10,9 @@ import sys
 import types
 
 import numpy as np
+import pytest
+
+from tests import emulator
 
 _NDARRAY_PROPERTIES = ("shape", "dtype", "ndim", "size", "itemsize", "nbytes", "strides")
 # cupy.ndarray's methods; NumPy has more.
@@ -356,6 +360,56 @@ class _Generator:
         return _function(getattr(self._host, name))
 
 
+class RawModule:
+    """cupy.RawModule: CUDA C++ that g++ compiles when a kernel is asked for; the test is skipped where g++ is missing."""
+
+    def __init__(self, code=None, *, options=()):
+        if not isinstance(code, str) or not isinstance(options, tuple):
+            raise TypeError("RawModule takes code as a str and options as a tuple")
+        defines = [option[2:].partition("=") for option in options if option.startswith("-D")]
+        self._code = "".join(f"#define {name} {value or 1}\n" for name, _, value in defines) + code
+        self._program = None
+
+    def get_function(self, name):
+        if self._program is None:
+            if emulator.compiler() is None:
+                pytest.skip("CUDA sources run on the CPU only where there is g++")
+            self._program = emulator.Program(self._code)
+        return _RawFunction(self._program, name)
+
+
+class _RawFunction:
+    """A kernel of a RawModule."""
+
+    def __init__(self, program, name):
+        if name not in program.parameters:
+            raise CUDARuntimeError(f"named symbol not found: {name}")
+        self._program, self.name = program, name
+        self.max_dynamic_shared_size_bytes = 48 << 10
+
+    def __call__(self, grid, block, args, *, shared_mem=0):
+        if shared_mem > self.max_dynamic_shared_size_bytes:
+            raise emulator.LaunchError(f"{self.name}: {shared_mem} bytes of shared memory were not asked for")
+        host = []
+        for arg in args:
+            if isinstance(arg, (np.ndarray, np.generic, bool)) or arg is None:
+                raise TypeError(f"Unsupported type {type(arg)} of an argument of {self.name}")
+            host.append(arg.ptr if isinstance(arg, MemoryPointer) else _unwrapped(arg))
+        self._program.launch(self.name, grid, block, host, shared_mem)
+
+
+def RawKernel(code, name, options=()):  # noqa: N802 - CuPy's name
+    """cupy.RawKernel."""
+    return RawModule(code=code, options=options).get_function(name)
+
+
+def _forget_kernels():
+    """Kernels compiled for another CuPy are compiled anew."""
+    source = sys.modules.get("minigrad.kernels.cuda.source")
+    if source:
+        source.forget_all()
+
+
 @contextlib.contextmanager
 def installed():
     """Put the stand-in where ``import cupy`` finds it, for a block; afterwards minigrad has no GPU again."""
@@ -363,12 +417,14 @@ def installed():
 
     module = _Module("cupy", np)
     module.ndarray = ndarray
+    module.RawModule, module.RawKernel = RawModule, RawKernel
     device = contextlib.nullcontext
     runtime = types.SimpleNamespace(getDeviceCount=lambda: 1, getDevice=lambda: 0, CUDARuntimeError=CUDARuntimeError)
     module.cuda = types.SimpleNamespace(runtime=runtime, Device=lambda index: device(), is_available=lambda: True)
     module.random = types.SimpleNamespace(Generator=_Generator, XORWOW=lambda seed: np.random.PCG64(seed))
     before = sys.modules.get("cupy")
     sys.modules["cupy"] = module
+    _forget_kernels()
     try:
         yield module
     finally:
@@ -377,3 +433,4 @@ def installed():
         else:
             sys.modules["cupy"] = before
         arrays.ARRAY_MODULES.pop(ndarray, None)
+        _forget_kernels()

@@ -178,7 +178,7 @@ def test_importing_minigrad_is_light():
 # What only some programs need and takes long to import: loaded when first used.
 LATE = {
     "minigrad.autograd.graph", "minigrad.autograd.profiler", "minigrad.distributions", "minigrad.func",
-    "minigrad.onnx", "minigrad.overrides", "minigrad.profiler", "minigrad.recipes",
+    "minigrad.kernels.cuda.source", "minigrad.onnx", "minigrad.overrides", "minigrad.profiler", "minigrad.recipes",
     "minigrad.serialization", "minigrad.vision", "minigrad.utils.checkpoint", "minigrad.utils.data",
     "concurrent.futures", "fractions", "hashlib", "json", "logging", "numpy.random", "pathlib", "pickletools",
     "secrets", "tempfile", "zipfile",

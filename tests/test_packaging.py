@@ -69,7 +69,7 @@ def test_wheel_holds_minigrad_and_nothing_else(tmp_path):
     for item in ("setup.cfg", "pyproject.toml", "README.md", "LICENSE"):
         (source / item).write_bytes((ROOT / item).read_bytes())
     wanted = set()
-    for path in [*ROOT.glob("minigrad/**/*.py"), ROOT / "minigrad" / "py.typed", *ROOT.glob("models/*.py")]:
+    for path in [*ROOT.glob("minigrad/**/*.py"), *ROOT.glob("minigrad/**/*.cu*"), ROOT / "minigrad" / "py.typed", *ROOT.glob("models/*.py")]:
         name = path.relative_to(ROOT)
         (source / name).parent.mkdir(parents=True, exist_ok=True)
         (source / name).write_bytes(path.read_bytes())
@@ -84,7 +84,7 @@ def test_wheel_holds_minigrad_and_nothing_else(tmp_path):
     assert held == wanted
 
 
-@pytest.mark.parametrize("target", ["demo", "test", "parity", "lint", "clean"])
+@pytest.mark.parametrize("target", ["demo", "test", "test-gpu", "parity", "lint", "clean"])
 def test_make_knows_its_targets(target):
     """`make -n` prints the commands of a target and fails for one that does not exist."""
     try:

@@ -1,0 +1,197 @@
+"""CUDA C++ on the CPU: a source is compiled by g++ with `cuda_on_cpu.h`, and its kernels run over host memory.
+
+It shows what a kernel computes, that its launch fits its parameters, and barriers that not all threads reach; it says
+nothing of speed, of the order threads run in, or of memory that was read before another block had written it.
+"""
+
+import atexit
+import ctypes
+import hashlib
+import re
+import shutil
+import subprocess
+import tempfile
+import threading
+from pathlib import Path
+
+import numpy as np
+
+HEADER = Path(__file__).with_name("cuda_on_cpu.h")
+# A kernel that calls one of these needs its threads to run side by side.
+_MEETING_POINTS = r"__syncthreads\w*|__shfl\w*|__syncwarp|__ballot_sync|__any_sync|__all_sync"
+_FUNCTION = re.compile(r"\b(\w+)\s*\(([^(){};]*(?:\([^()]*\)[^(){};]*)*)\)\s*(?:const\s*)?\{")
+_KERNEL = re.compile(r'extern\s+"C"\s+__global__\s+(?:__launch_bounds__\s*\([^)]*\)\s*)?void\s+'
+                     r"(?:__launch_bounds__\s*\([^)]*\)\s*)?(\w+)\s*\(([^)]*)\)")  # fmt: skip
+_DYNAMIC_SHARED = re.compile(r"extern\s+__shared__\s+(?:__align__\(\d+\)\s+|alignas\(\d+\)\s+)?([\w ]+?)\s+(\w+)\[\]\s*;")
+_INCLUDE = re.compile(r"^\s*#\s*include\b.*$", re.MULTILINE)
+
+# The NumPy dtypes that a parameter `const TYPE*` takes; a type that is not here takes any.
+_POINTED = {
+    "float": ("float32",), "double": ("float64",), "__half": ("float16",), "__nv_bfloat16": ("bfloat16",),
+    "int": ("int32",), "unsigned int": ("uint32",), "unsigned": ("uint32",), "long long": ("int64",),
+    "unsigned long long": ("uint64", "int64"), "unsigned char": ("uint8", "bool"), "bool": ("bool",),
+    "signed char": ("int8",), "short": ("int16",),
+}  # fmt: skip
+
+
+class LaunchError(Exception):
+    """A launch that a GPU would refuse, or would take and read wrong values."""
+
+
+def without_comments(text):
+    return re.sub(r"/\*.*?\*/", " ", re.sub(r"//[^\n]*", "", text), flags=re.DOTALL)
+
+
+def _body(text, start):
+    """Return the text from an opening brace to the one that closes it."""
+    depth = 0
+    for i in range(start, len(text)):
+        depth += (text[i] == "{") - (text[i] == "}")
+        if not depth:
+            return text[start:i]
+    return text[start:]
+
+
+def kernels_that_wait(text):
+    """Return the names of functions whose threads meet, by themselves or in what they call."""
+    bodies = [(match[1], _body(text, match.end() - 1)) for match in _FUNCTION.finditer(text)]
+    bodies = [(name, body) for name, body in bodies if name not in ("if", "for", "while", "switch")]
+    bodies += re.findall(r"#\s*define\s+(\w+)((?:[^\n]*\\\n)*[^\n]*)", text)
+    waiting = _MEETING_POINTS
+    names = set()
+    while True:
+        pattern = re.compile(rf"\b(?:{waiting})\b")
+        found = {name for name, body in bodies if pattern.search(body)}
+        if found == names:
+            return names
+        names = found
+        waiting = "|".join([_MEETING_POINTS, *sorted(names)])
+
+
+def parameters(text):
+    """Return kernel -> [parameter's type], without const and restrict."""
+    found = {}
+    for name, listed in _KERNEL.findall(text):
+        types = []
+        for parameter in filter(None, (part.strip() for part in listed.split(","))):
+            words = re.sub(r"\b(?:const|__restrict__|volatile|__grid_constant__)\b", " ", parameter)
+            words = re.sub(r"\w+\s*$", "", words)
+            types.append(" ".join(words.replace("*", " * ").split()))
+        found[name] = types
+    return found
+
+
+def meaning(text):
+    """Return the types behind names given by typedef or by a plain #define."""
+    names = dict(re.findall(r"#\s*define\s+(\w+)[ \t]+([\w ]+?)[ \t]*$", text, re.MULTILINE))
+    names.update({new: old for old, new in re.findall(r"\btypedef\s+([\w ]+?)\s+(\w+)\s*;", text)})
+
+    def resolve(name):
+        seen = set()
+        while name in names and name not in seen:
+            seen.add(name)
+            name = names[name]
+        return name
+
+    return resolve
+
+
+class _Folder:
+    """Where compiled sources lie until Python ends."""
+
+    path = None
+    lock = threading.Lock()
+
+    @classmethod
+    def get(cls):
+        if cls.path is None:
+            cls.path = Path(tempfile.mkdtemp(prefix="cuda-on-cpu-"))
+            atexit.register(shutil.rmtree, cls.path, ignore_errors=True)
+        return cls.path
+
+
+def compiler():
+    """Return the path of g++, None where there is none."""
+    return shutil.which("g++")
+
+
+def _library(text, names, waiting):
+    """Return the compiled source; RuntimeError with what g++ says."""
+    plain = _INCLUDE.sub("", text)
+    plain = _DYNAMIC_SHARED.sub(r"\1* \2 = (\1*)emulator::dynamic_shared;", plain)
+    entries = "".join(
+        f'extern "C" const char* emulate_{name}(const unsigned* size, size_t shared, void** args)'
+        f" {{ return emulator::launch({name}, size, shared, {str(name in waiting).lower()}, args); }}\n"
+        for name in names
+    )
+    code = f'#include "{HEADER}"\n{plain}\n{entries}'
+    key = hashlib.sha256((code + HEADER.read_text(encoding="utf-8")).encode()).hexdigest()[:24]
+    with _Folder.lock:
+        path = _Folder.get() / f"{key}.so"
+        if not path.exists():
+            source = path.with_suffix(".cpp")
+            source.write_text(code, encoding="utf-8")
+            command = [compiler(), "-std=c++17", "-O1", "-w", "-fPIC", "-shared", "-fno-strict-aliasing",
+                       "-ffp-contract=off", "-U_FORTIFY_SOURCE", "-o", str(path), str(source)]  # fmt: skip
+            result = subprocess.run(command, capture_output=True, text=True)
+            if result.returncode:
+                raise RuntimeError(f"g++: {result.stderr[:4000]}")
+    return ctypes.PyDLL(str(path))  # holds Python's lock: the threads of a block are global
+
+
+class Program:
+    """A CUDA source whose kernels run on the CPU.
+
+    >>> twice = Program('extern "C" __global__ void twice(float* x) { x[threadIdx.x] *= 2; }')
+    >>> x = np.arange(3, dtype=np.float32)
+    >>> twice.launch("twice", (1,), (3,), [x])
+    >>> x
+    array([0., 2., 4.], dtype=float32)
+    """
+
+    def __init__(self, text):
+        bare = without_comments(text)
+        self.parameters = parameters(bare)
+        self.meaning = meaning(bare)
+        self._library = _library(text, self.parameters, kernels_that_wait(bare))
+
+    def _packed(self, name, args):
+        """Return the arguments as C values; LaunchError where one does not fit its parameter."""
+        types = self.parameters[name]
+        if len(types) != len(args):
+            raise LaunchError(f"{name} has {len(types)} parameters, {len(args)} arguments were given")
+        packed = []
+        for i, (kind, arg) in enumerate(zip(types, args)):
+            at = f"argument {i} of {name}"
+            if kind.endswith("*"):
+                if isinstance(arg, np.ndarray):
+                    allowed = _POINTED.get(self.meaning(kind[:-1].strip()))
+                    if allowed and arg.dtype.name not in allowed:
+                        raise LaunchError(f"{at}: {arg.dtype} given for {kind}")
+                    arg = arg.ctypes.data
+                elif type(arg) is not int:
+                    raise LaunchError(f"{at}: {type(arg).__name__} given for {kind}")
+                packed.append(ctypes.c_void_p(arg))
+            elif self.meaning(kind) == "long long" and type(arg) is int:
+                packed.append(ctypes.c_longlong(arg))
+            elif self.meaning(kind) == "double" and type(arg) is float:
+                packed.append(ctypes.c_double(arg))
+            else:
+                raise LaunchError(f"{at}: {type(arg).__name__} given for {kind} (int is long long, float is double)")
+        return packed
+
+    def launch(self, name, grid, block, args, shared=0):
+        """Run a kernel over host arrays and Python's ints (addresses and long long) and floats (double)."""
+        if name not in self.parameters:
+            raise LaunchError(f'the source has no extern "C" __global__ kernel {name}')
+        grid, block = ((*size, 1, 1)[:3] for size in (grid, block))
+        fits = all(0 < n <= most for n, most in zip((*grid, *block), (2**31 - 1, 65535, 65535, 1024, 1024, 64)))
+        if not fits or block[0] * block[1] * block[2] > 1024:
+            raise LaunchError(f"{name}: grid {grid} or block {block} is empty or larger than a GPU takes")
+        packed = self._packed(name, args)
+        pointers = (ctypes.c_void_p * max(1, len(packed)))(*(ctypes.addressof(value) for value in packed))
+        run = getattr(self._library, f"emulate_{name}")
+        run.restype = ctypes.c_char_p
+        failure = run((ctypes.c_uint * 6)(*grid, *block), ctypes.c_size_t(shared), pointers)
+        if failure:
+            raise LaunchError(f"{name}: {failure.decode()}")
