@@ -361,7 +361,7 @@ class _Generator:
 
 
 class RawModule:
-    """cupy.RawModule: CUDA C++ that g++ compiles when a kernel is asked for; the test is skipped where g++ is missing."""
+    """cupy.RawModule: CUDA C++ that g++ compiles when a kernel is asked for; without g++ the test is skipped."""
 
     def __init__(self, code=None, *, options=()):
         if not isinstance(code, str) or not isinstance(options, tuple):

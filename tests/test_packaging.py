@@ -69,7 +69,8 @@ def test_wheel_holds_minigrad_and_nothing_else(tmp_path):
     for item in ("setup.cfg", "pyproject.toml", "README.md", "LICENSE"):
         (source / item).write_bytes((ROOT / item).read_bytes())
     wanted = set()
-    for path in [*ROOT.glob("minigrad/**/*.py"), *ROOT.glob("minigrad/**/*.cu*"), ROOT / "minigrad" / "py.typed", *ROOT.glob("models/*.py")]:
+    patterns = ("minigrad/**/*.py", "minigrad/**/*.cu*", "minigrad/py.typed", "models/*.py")
+    for path in [path for pattern in patterns for path in ROOT.glob(pattern)]:
         name = path.relative_to(ROOT)
         (source / name).parent.mkdir(parents=True, exist_ok=True)
         (source / name).write_bytes(path.read_bytes())

@@ -22,7 +22,9 @@ _MEETING_POINTS = r"__syncthreads\w*|__shfl\w*|__syncwarp|__ballot_sync|__any_sy
 _FUNCTION = re.compile(r"\b(\w+)\s*\(([^(){};]*(?:\([^()]*\)[^(){};]*)*)\)\s*(?:const\s*)?\{")
 _KERNEL = re.compile(r'extern\s+"C"\s+__global__\s+(?:__launch_bounds__\s*\([^)]*\)\s*)?void\s+'
                      r"(?:__launch_bounds__\s*\([^)]*\)\s*)?(\w+)\s*\(([^)]*)\)")  # fmt: skip
-_DYNAMIC_SHARED = re.compile(r"extern\s+__shared__\s+(?:__align__\(\d+\)\s+|alignas\(\d+\)\s+)?([\w ]+?)\s+(\w+)\[\]\s*;")
+_DYNAMIC_SHARED = re.compile(
+    r"extern\s+__shared__\s+(?:(?:__align__|alignas)\(\d+\)\s+)?([\w ]+?)\s+(\w+)\[\]\s*;"
+)
 _INCLUDE = re.compile(r"^\s*#\s*include\b.*$", re.MULTILINE)
 
 # The NumPy dtypes that a parameter `const TYPE*` takes; a type that is not here takes any.

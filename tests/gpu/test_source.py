@@ -111,7 +111,9 @@ def test_what_is_not_declared_is_refused(gpu, made):
 
 @pytest.mark.skipif(cuda_is_available(), reason="a GPU reads wrong values instead")
 @pytest.mark.parametrize(
-    "change", [{3: 1.0}, {4: 1}, {1: np.float64}, {2: np.float32}, {0: 1.5}], ids=["int", "double", "T*", "bytes", "ptr"]
+    "change",
+    [{3: 1.0}, {4: 1}, {1: np.float64}, {2: np.float32}, {0: 1.5}],
+    ids=["int", "double", "T*", "bytes", "pointer"],
 )
 def test_arguments_that_do_not_fit_are_refused(gpu, made, change):
     args = [gpu.empty(4, np.float32), gpu.empty(4, np.float32), None, 4, 1.0]
