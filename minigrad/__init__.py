@@ -40,6 +40,7 @@ from minigrad.autograd import (  # noqa: E402
 from minigrad.backend import (  # noqa: E402
     DTYPES,
     Generator,
+    OutOfMemoryError,
     can_cast,
     default_generator,
     device,

@@ -108,7 +108,7 @@ ABSENT = {
         "a checkpoint keeps its inputs only; put checkpoints around smaller parts",
         "utils.checkpoint.",
     ),
-    **_each("cudart ExternalStream get_stream_from_external", "use CuPy's streams and cupy.cuda.runtime", "cuda."),
+    **_each("cudart", "use cupy.cuda.runtime", "cuda."),
     **_each("set_sync_debug_mode get_sync_debug_mode", "what waits for the GPU is not watched; leave it out", "cuda."),
     **_each("classes library cuda.nccl utils.cpp_extension", _LIBRARY),
     **_each(
@@ -123,7 +123,7 @@ ABSENT = {
         "cuda.",
     ),
     **_each(
-        "CUDAGraph graph make_graphed_callables graph_pool_handle graphs is_current_stream_capturing", _GRAPH, "cuda."
+        "CUDAGraph graph make_graphed_callables graph_pool_handle graphs", _GRAPH, "cuda."
     ),
     **_each(
         "utilization temperature power_draw clock_rate memory_usage device_memory_used list_gpu_processes",
@@ -133,7 +133,7 @@ ABSENT = {
     **_each(
         "MemPool CUDAPluggableAllocator caching_allocator_alloc caching_allocator_delete memory_snapshot "
         "caching_allocator_enable caching_allocator_disabled change_current_allocator get_allocator_backend "
-        "use_mem_pool memory_stats_as_nested_dict",
+        "use_mem_pool",
         _ALLOCATOR,
         "cuda.",
     ),
@@ -199,7 +199,6 @@ ABSENT = {
     "slice_inverse": "views have no inverses here; use slice_scatter",
     "quasirandom": "there are no quasi-random numbers; use scipy.stats.qmc",
     "Tensor.reinforce": "PyTorch removed it; use distributions and -log_prob(action) * reward",
-    "Tensor.record_stream": "synchronize streams before another one uses the tensor",
 }
 
 

@@ -4,15 +4,35 @@ A node's number grows with time and every node is newer than its inputs, so a he
 after all its consumers: no recursion, no separate sort. Gradients are raw arrays, or Variables under create_graph.
 """
 
+import functools
 import warnings
 from heapq import heappop, heappush
 
-from minigrad.backend import memory_root, np, solely_held, xp
+from minigrad.backend import array_device, cupy_module, memory_root, np, solely_held, xp
+from minigrad.backend.errors import on_different_devices
+from minigrad.backend.switches import GPUS
 from minigrad.kernels import elementwise
 from minigrad.tensor import Tensor, wrap
 from minigrad.variable import MODE, AccumulateGrad, GradientEdge, Node, Variable, is_tracked
 
 
+def _keeping_gpu(function):
+    """Make a function that works on the GPUs of its tensors leave the current one as it was."""
+
+    @functools.wraps(function)
+    def call(*args, **kwargs):
+        if not GPUS or GPUS[0] == 1:
+            return function(*args, **kwargs)
+        gpu = cupy_module().cuda.Device()
+        try:
+            return function(*args, **kwargs)
+        finally:
+            gpu.use()
+
+    return call
+
+
+@_keeping_gpu
 def backward(tensors, grad_tensors=None, retain_graph=None, create_graph=False, inputs=None):
     """Accumulate the gradients of the tensors' sum into ``.grad`` of the graph's leaves (or of ``inputs``).
 
@@ -49,6 +69,7 @@ def backward(tensors, grad_tensors=None, retain_graph=None, create_graph=False, 
             _accumulate_into(tensor, found[target], seen)
 
 
+@_keeping_gpu
 def grad(
     outputs,
     inputs,
@@ -139,6 +160,8 @@ def _root_gradients(tensors, gradients, create_graph):
         tensor = tensors[0]
         if type(tensor) is Variable and tensor._requires_grad and tensor.array.size == 1:
             array = tensor.array
+            if GPUS and GPUS[0] > 1:
+                use_gpu_of(array)
             return [(tensor.node or tensor, xp(array).ones(array.shape, array.dtype))]
     if gradients is None or isinstance(gradients, Tensor):
         gradients = (gradients,) * len(tensors) if gradients is None else (gradients,)
@@ -161,6 +184,8 @@ def _root_gradients(tensors, gradients, create_graph):
 def _root_gradient(tensor, gradient, create_graph):
     """Return the gradient one root starts with, as the pass wants it (raw array or Tensor)."""
     array = tensor.array
+    if GPUS and GPUS[0] > 1:
+        use_gpu_of(array)
     if gradient is None:
         if array.size != 1:
             raise RuntimeError(
@@ -168,6 +193,8 @@ def _root_gradient(tensor, gradient, create_graph):
                 "pass the gradient of the result, or reduce it first (for example with .sum())"
             )
         gradient = wrap(xp(array).ones_like(array))
+    if GPUS and array_device(gradient.array) != array_device(array):
+        raise on_different_devices("backward", [array, gradient.array])
     if gradient.array.shape != array.shape:
         raise RuntimeError(
             f"Mismatch in shape: grad_output[0] has a shape of {gradient.shape} and output[0] has a shape of "
@@ -207,6 +234,8 @@ def _run(roots, create_graph, keep_graph, targets=None):
                     found[node] = gradient
                 if node not in useful:
                     continue
+            if GPUS and GPUS[0] > 1:
+                use_gpu_of(gradient)
             edges, op = node.edges, node.op
             gradients = op.pull(node, gradient, create_graph, receiving)
             if node.observed and node.post_hooks:
@@ -220,6 +249,8 @@ def _run(roots, create_graph, keep_graph, targets=None):
                     continue
                 waiting = pending.get(edge)
                 if waiting is not None:
+                    if GPUS and GPUS[0] > 1:
+                        use_gpu_of(gradient)
                     pending[edge] = _sum(waiting, gradient)
                     continue
                 pending[edge] = gradient
@@ -233,6 +264,15 @@ def _run(roots, create_graph, keep_graph, targets=None):
     if wanted is None:
         return found
     return {target: gradient for target, gradient in found.items() if target in wanted}
+
+
+def use_gpu_of(gradient):
+    """Make the GPU of a gradient (or another tensor), or of the gradients of several outputs, the current one."""
+    if type(gradient) is dict:
+        gradient = next(iter(gradient.values()))
+    array = gradient.array if isinstance(gradient, Tensor) else gradient
+    if type(array) is not np.ndarray:
+        array.device.use()
 
 
 def _sum(waiting, gradient):
@@ -358,6 +398,8 @@ def _memories(roots):
 
 def _accumulate_into(tensor, gradient, seen):
     """Add a gradient to ``tensor.grad``: in place on plain values, as a new tensor when it is part of a graph."""
+    if GPUS and GPUS[0] > 1:
+        use_gpu_of(tensor)
     previous = tensor._grad
     if previous is None and isinstance(gradient, Tensor):
         gradient = gradient.clone()  # a recorded gradient may be a view, or belong to others too

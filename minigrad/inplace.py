@@ -8,7 +8,9 @@
   found by the clock of variable.touch and reported in backward.
 """
 
-from minigrad.backend import REAL_CODES, can_cast, memory_root, np, solely_held, xp
+from minigrad.backend import REAL_CODES, array_device, can_cast, memory_root, np, solely_held, xp
+from minigrad.backend.errors import on_different_devices
+from minigrad.backend.switches import GPUS
 from minigrad.kernels.scatter import scatter_add_flat
 from minigrad.op import WATCHED, Op, watched
 from minigrad.operands import CENTRAL
@@ -292,6 +294,8 @@ def write_out(out, result, name):
             "but one of the arguments requires grad."
         )
     check_result_type(result, out, name)
+    if GPUS and array_device(out.array) != array_device(result.array):
+        raise on_different_devices(name, [result.array, out.array])
     if out.array.shape != result.array.shape:
         if out.array.size:
             import warnings

@@ -5,7 +5,20 @@ import functools
 import inspect
 import sys
 
-from minigrad.backend import FLOAT_CODES, PRECISION, WATCHED, asarray_like, default_float, memory_root, np, xp
+from minigrad.backend import (
+    FLOAT_CODES,
+    PRECISION,
+    WATCHED,
+    array_device,
+    as_array,
+    asarray_like,
+    default_float,
+    memory_root,
+    np,
+    xp,
+)
+from minigrad.backend.errors import on_different_devices
+from minigrad.backend.switches import GPUS
 from minigrad.kernels.elementwise import LARGE, apply
 from minigrad.operands import CENTRAL, explained, is_operand, promoted
 from minigrad.precision import in_precision, narrowed, widened
@@ -89,9 +102,47 @@ def watched_call(op, call, args, params=NO_PARAMS):
 
 def intercepted(op, call, args, params=NO_PARAMS):
     """Return what watchers, or another precision, make of a call of an op; NotImplemented where it is as any other."""
+    if GPUS:
+        result = _on_one_device(op, call, args, params)
+        if result is not NotImplemented:
+            return result
     if MODE.watchers:
         return watched_call(op, call, args, params)
     return in_precision(op, args, params) if PRECISION.active else NotImplemented
+
+
+def _on_one_device(op, call, args, params):
+    """Return the result of a call on the GPU of its arguments; NotImplemented where that is the current one, or none.
+
+    RuntimeError for arguments on different devices, but for a CPU tensor without dimensions in an elementwise op.
+    """
+    first = None
+    for arg in args:
+        if isinstance(arg, Tensor):
+            if first is None:
+                first = arg.array
+            elif type(arg.array) is not type(first):
+                return _on_first_gpu(op, call, args, params)
+    if first is None or type(first) is _ndarray or GPUS[0] == 1:
+        return NotImplemented
+    arrays = [arg.array for arg in args if isinstance(arg, Tensor)]
+    chosen = first.device
+    if any(array.device.id != chosen.id for array in arrays):
+        raise on_different_devices(op.name, arrays)
+    if chosen.id == xp(first).cuda.runtime.getDevice():
+        return NotImplemented
+    with chosen:
+        return call(*args, **params)
+
+
+def _on_first_gpu(op, call, args, params):
+    """Return the result of a call with its CPU tensors without dimensions moved to the GPU of the others."""
+    arrays = [arg.array for arg in args if isinstance(arg, Tensor)]
+    elementwise = op.promote is not None or op.broadcast
+    if not elementwise or any(type(array) is _ndarray and array.ndim for array in arrays):
+        raise on_different_devices(op.name, arrays)
+    target = array_device(next(array for array in arrays if type(array) is not _ndarray))
+    return call(*[arg.to(target) if isinstance(arg, Tensor) else arg for arg in args], **params)
 
 
 def composite(function):
@@ -215,9 +266,9 @@ class Op:
     def _wrapped(self, out, source):
         """Return the result(s) of the forward as plain Tensors."""
         if type(out) is tuple:
-            parts = tuple([wrap(part if type(part) is _ndarray else xp(part).asarray(part)) for part in out])
+            parts = tuple([wrap(part if type(part) is _ndarray else as_array(part)) for part in out])
             return tuple([_linked(part, source) for part in parts]) if self.view else parts
-        result = wrap(out if type(out) is _ndarray else xp(out).asarray(out))
+        result = wrap(out if type(out) is _ndarray else as_array(out))
         return _linked(result, source) if self.view else result
 
     def record(self, args, arrays, params, out):
@@ -247,7 +298,7 @@ class Op:
         pairs = zip(arrays, keep, strict=False)
         node.saved = tuple([array if how == "array" else kept(array, how) for array, how in pairs])
         if type(out) is tuple:
-            out = tuple(xp(part).asarray(part) for part in out)
+            out = tuple(as_array(part) for part in out)
             node.out = out if self.keep_out else None
             node.shape = tuple((part.shape, part.dtype, xp(part)) for part in out)
             if MODE.on_record is not None:
@@ -255,7 +306,7 @@ class Op:
             parts = [output_of(node, index, part) for index, part in enumerate(out)]
             return tuple([_linked(part, args[0]) for part in parts] if self.view else parts)
         if type(out) is not _ndarray:
-            out = xp(out).asarray(out)
+            out = as_array(out)
         node.out = out if self.keep_out else None
         node.shape = out.shape
         if MODE.on_record is not None:
@@ -483,7 +534,7 @@ def _unary(op, numpy_forward):
         except Exception as error:
             raise explained(op, [array], error) from error.__cause__
         if type(out) is not _ndarray:
-            out = xp(out).asarray(out)
+            out = as_array(out)
         if type(x) is not Tensor and x._requires_grad and differentiable and MODE.grad:
             node = _new(Node)
             node.op = op
@@ -532,7 +583,7 @@ def _one_with_params(op):
         if type(out) is not _ndarray:
             if type(out) is tuple:
                 return op.record((x,), (array,), params, out) if is_recorded(op, x) else op._wrapped(out, x)
-            out = xp(out).asarray(out)
+            out = as_array(out)
         if view:
             return view_result(op, x, array, out, params)
         if (
@@ -650,7 +701,7 @@ def _binary(op, numpy_forward, operator=False):
         except Exception as error:
             raise explained(op, [x, y], error) from error.__cause__
         if type(out) is not _ndarray:
-            out = xp(out).asarray(out)
+            out = as_array(out)
         if (edge_a is not None or edge_b is not None) and MODE.grad:
             node = _new(Node)
             node.op = op
@@ -706,7 +757,7 @@ def _pair(op):
         if type(out) is not _ndarray:
             if type(out) is tuple:
                 return op.record((a, b), (x, y), NO_PARAMS, out) if is_recorded(op, a, b) else op._wrapped(out, a)
-            out = xp(out).asarray(out)
+            out = as_array(out)
         if (edge_a is None and edge_b is None) or not MODE.grad:
             result = _new(Tensor)
             result.array = out
@@ -779,7 +830,7 @@ def _number(op, a, b, tensor):
         out = op.forward(*arrays)
     except Exception as error:
         raise explained(op, arrays, error) from error.__cause__
-    return op.record((a, b), arrays, {}, out) if is_recorded(op, a, b) else wrap(xp(out).asarray(out))
+    return op.record((a, b), arrays, {}, out) if is_recorded(op, a, b) else wrap(as_array(out))
 
 
 def is_recorded(op, *args):

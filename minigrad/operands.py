@@ -1,6 +1,7 @@
 """What ops do alike: PyTorch's type promotion of their arguments, and errors that name op, shapes, dtypes, devices."""
 
 from minigrad.backend import FLOAT_CODES, array_device, default_float, np, result_dtype
+from minigrad.backend.errors import facts_of, on_different_devices
 from minigrad.tensor import Tensor, data_array, wrap
 
 # Ops and functions of the layers above that every op needs: ops/core.py and inplace.py set them.
@@ -42,14 +43,15 @@ def operand(op, value):
 
 def explained(op, arrays, error):
     """Return the error to raise for a failed forward: PyTorch's class, and the op, shapes, dtypes and devices."""
+    if isinstance(error, MemoryError):
+        from minigrad.backend import gpu
+
+        if gpu.is_exhausted(error):  # of an allocator of the user's
+            error = gpu.out_of_memory(error._size)
     tensors = [array for array in arrays if hasattr(array, "shape") and hasattr(array, "dtype")]
-    devices = {str(array_device(array)) for array in tensors}
-    facts = ", ".join(f"{list(array.shape)} {array.dtype} on {array_device(array)}" for array in tensors)
-    if len(devices) > 1:
-        return RuntimeError(
-            f"{op.name}: Expected all tensors to be on the same device, but found at least two devices, "
-            f"{' and '.join(sorted(devices))}! Move them with .to(). Got {facts}."
-        )
+    if len({array_device(array) for array in tensors}) > 1:
+        return on_different_devices(op.name, tensors)
+    facts = facts_of(tensors)
     if op.broadcast and isinstance(error, ValueError) and "broadcast" in str(error):
         return RuntimeError(f"{op.name}: {_mismatch([array.shape for array in tensors])} Got {facts}.")
     if op.check is not None:

@@ -12,7 +12,8 @@ import types
 import numpy as np
 import pytest
 
-from tests import emulator
+from tests import emulator, fake_cuda
+from tests.fake_cuda import CUDARuntimeError  # noqa: F401 - what CuPy raises without a driver
 
 _NDARRAY_PROPERTIES = ("shape", "dtype", "ndim", "size", "itemsize", "nbytes", "strides")
 # cupy.ndarray's methods; NumPy has more.
@@ -23,18 +24,14 @@ _METHODS = frozenset(
 )
 
 
-class CUDARuntimeError(RuntimeError):
-    """What CuPy raises without a driver."""
-
-
 class MemoryPointer:
     """An address "on the GPU"; ``mem`` is the same object for all addresses of one allocation."""
 
-    def __init__(self, mem, ptr):
-        self.mem, self.ptr = mem, ptr
+    def __init__(self, mem, ptr, device_id=0):
+        self.mem, self.ptr, self.device_id = mem, ptr, device_id
 
     def __add__(self, offset):
-        return MemoryPointer(self.mem, self.ptr + offset)
+        return MemoryPointer(self.mem, self.ptr + offset, self.device_id)
 
 
 class ndarray:  # noqa: N801 - CuPy's name
@@ -48,13 +45,17 @@ class ndarray:  # noqa: N801 - CuPy's name
         self.base = None
         if memptr is None:
             self._hidden = np.empty(shape, dtype)
+            _own(self)
             return
+        self._device_id = memptr.device_id
         host = memptr.mem  # the NumPy array that owns the memory; its buffer begins at its lowest address
         buffer = (ctypes.c_byte * host.nbytes).from_address(host.ctypes.data)
         self._hidden = np.ndarray(shape, dtype, buffer, memptr.ptr - host.ctypes.data, strides)
         self._owner = host
 
-    device = types.SimpleNamespace(id=0)
+    @property
+    def device(self):
+        return fake_cuda.Device(self._device_id)
 
     @property
     def data(self):
@@ -63,7 +64,9 @@ class ndarray:  # noqa: N801 - CuPy's name
             owner = self._hidden
             while isinstance(owner.base, np.ndarray):
                 owner = owner.base
-        return MemoryPointer(owner, self._hidden.ctypes.data)
+        pointer = MemoryPointer(owner, self._hidden.ctypes.data, self._device_id)
+        pointer.block = getattr(self if self.base is None else self.base, "_block", None)  # counted while it is held
+        return pointer
 
     @property
     def flags(self):
@@ -100,21 +103,49 @@ class ndarray:  # noqa: N801 - CuPy's name
         view.setflags(write=True)
         return _wrapped(view, self)
 
-    def get(self):
-        return self._hidden.copy()
+    def get(self, stream=None, order="C", out=None, blocking=True):
+        if out is None:
+            return self._hidden.copy(order)
+        if not (out.flags.c_contiguous or out.flags.f_contiguous) or out.dtype != self.dtype:
+            raise TypeError("the output array must be contiguous and of the same dtype")
+        stream = fake_cuda.current_stream(self._device_id) if stream is None else stream
+        hidden, block = self._hidden, getattr(self, "_block", None)
+        stream.give(lambda: (out.__setitem__(..., hidden), block))
+        if blocking:
+            stream.synchronize()
+        return out
 
-    def __dlpack__(self, *, stream=None, max_version=None):
+    def copy(self, order="C"):
+        """A copy on the current device, from whichever."""
+        return _made(self._hidden.copy(order))
+
+    def __dlpack__(self, *, stream=None, max_version=None, dl_device=None, copy=None):
+        if stream is not None and (not isinstance(stream, int) or stream < -1):
+            raise ValueError("On CUDA, the valid stream for the DLPack protocol is -1, 1, 2, or any larger value")
+        EXPORTS.append((stream, max_version))
         return self._hidden.__dlpack__(**{"max_version": max_version} if max_version else {})
 
     def __dlpack_device__(self):
-        return 2, 0
+        return 2, self._device_id
 
     @property
     def __cuda_array_interface__(self):
         return {**self._hidden.__array_interface__, "version": 3}
 
-    def set(self, array):
-        self._hidden[...] = array
+    def set(self, array, stream=None):
+        if not isinstance(array, np.ndarray) or array.dtype != self.dtype:
+            raise TypeError(f"{array.dtype} array cannot be set to {self.dtype} array")
+        if array.shape != self.shape:
+            raise ValueError(f"Shape mismatch. Old shape: {self.shape}, new shape: {array.shape}")
+        if not (self._hidden.flags.c_contiguous or self._hidden.flags.f_contiguous):
+            raise RuntimeError("Cannot set to non-contiguous array")
+        hidden = self._hidden
+        if stream is None:
+            hidden[...] = array
+            return
+        if fake_cuda.Stream.lazy:
+            hidden.fill(77)  # until the copy runs
+        stream.give(lambda: hidden.__setitem__(..., array))
 
     def __getitem__(self, index):
         return _wrapped(self._hidden[_unwrapped(index)], self)
@@ -122,7 +153,7 @@ class ndarray:  # noqa: N801 - CuPy's name
     def __setitem__(self, index, value):
         if isinstance(value, np.ndarray) and value.ndim:
             raise TypeError("NumPy array assigned into a GPU array")
-        self._hidden[_unwrapped(index)] = _unwrapped(value)
+        _unwrapped(self)[_unwrapped(index)] = _unwrapped(value)
 
     def __len__(self):
         return len(self._hidden)
@@ -150,7 +181,7 @@ class ndarray:  # noqa: N801 - CuPy's name
             raise AttributeError(f"cupy.ndarray has no {name}")
         if name == "diagonal":  # a view that can be written, unlike NumPy's
             return self._diagonal
-        method = getattr(self._hidden, name)
+        method = getattr(_unwrapped(self), name)
         return lambda *args, **kwargs: _wrapped(method(*_checked(args), **_known(name, kwargs)), self)
 
 
@@ -172,7 +203,7 @@ def _operator(special, in_place):
         if isinstance(other, np.ndarray):
             raise TypeError(f"Unsupported type {type(other)} in {special} of a GPU array")
         with np.errstate(all="ignore"):
-            result = getattr(self._hidden, special)(_unwrapped(other))
+            result = getattr(_unwrapped(self), special)(_unwrapped(other))
         if result is NotImplemented:
             return NotImplemented
         return self if in_place else _wrapped(result)
@@ -183,8 +214,17 @@ def _operator(special, in_place):
 _add_properties()
 
 
+EXPORTS = []  # the stream and the version that each capsule of DLPack was asked for with
+
+
+def _own(array):
+    """Allocate what an array holds, on the current device."""
+    array._device_id = fake_cuda.THREAD.device
+    array._block = fake_cuda.allocate(array._hidden.nbytes)
+
+
 def _unwrapped(value):
-    """Return host values for GPU arrays in nested arguments."""
+    """Return host values for GPU arrays in nested arguments: of any GPU, for one can read another's memory."""
     if isinstance(value, ndarray):
         return value._hidden
     if isinstance(value, tuple):
@@ -210,6 +250,10 @@ def _made(hidden, base=None):
     """Return the GPU array of host memory."""
     array = ndarray.__new__(ndarray)
     array._hidden, array.base = hidden, base
+    if base is None:
+        _own(array)
+    else:
+        array._device_id = base._device_id
     return array
 
 
@@ -411,16 +455,14 @@ def _forget_kernels():
 
 
 @contextlib.contextmanager
-def installed():
+def installed(devices=1):
     """Put the stand-in where ``import cupy`` finds it, for a block; afterwards minigrad has no GPU again."""
-    from minigrad.backend import arrays
+    from minigrad.backend import arrays, switches
 
     module = _Module("cupy", np)
     module.ndarray = ndarray
     module.RawModule, module.RawKernel = RawModule, RawKernel
-    device = contextlib.nullcontext
-    runtime = types.SimpleNamespace(getDeviceCount=lambda: 1, getDevice=lambda: 0, CUDARuntimeError=CUDARuntimeError)
-    module.cuda = types.SimpleNamespace(runtime=runtime, Device=lambda index: device(), is_available=lambda: True)
+    fake_cuda.add_to(module, devices)
     module.random = types.SimpleNamespace(Generator=_Generator, XORWOW=lambda seed: np.random.PCG64(seed))
     before = sys.modules.get("cupy")
     sys.modules["cupy"] = module
@@ -434,3 +476,5 @@ def installed():
             sys.modules["cupy"] = before
         arrays.ARRAY_MODULES.pop(ndarray, None)
         _forget_kernels()
+        switches.WATCHED[:] = [watcher for watcher in switches.WATCHED if watcher is not switches.GPUS]
+        switches.GPUS.clear()

@@ -202,7 +202,7 @@ def set_grad(self, value):
             )
         if value.array.dtype != self.array.dtype:
             raise RuntimeError(f"assigned grad has data of a different type: {value.dtype} for {self.dtype}")
-        if type(value.array) is not type(self.array):
+        if type(value.array) is not type(self.array) or value.device != self.device:
             raise RuntimeError(
                 f"assigned grad has data located on a different device: {value.device}, not {self.device}"
             )

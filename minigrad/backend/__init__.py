@@ -1,7 +1,7 @@
 """The only part of minigrad that imports NumPy or CuPy: arrays, dtypes, devices, seeds and threads."""
 
 from minigrad.backend.allocator import keep_freed_memory
-from minigrad.backend.arrays import asarray_like, memory_root, np, place, solely_held, xp
+from minigrad.backend.arrays import as_array, asarray_like, memory_root, np, place, solely_held, xp
 from minigrad.backend.devices import (
     array_device,
     cuda_device_count,
@@ -9,6 +9,7 @@ from minigrad.backend.devices import (
     cupy_module,
     device,
     get_default_device,
+    is_pinned,
     move,
     set_default_device,
     to_numpy,
@@ -30,6 +31,7 @@ from minigrad.backend.dtypes import (
     set_default_dtype,
     storable,
 )
+from minigrad.backend.errors import OutOfMemoryError
 from minigrad.backend.rng import DRAWS, Generator, default_generator, initial_seed, manual_seed, seed
 from minigrad.backend.switches import CONVOLUTIONS, PRECISION, PRODUCTS, WATCHED
 from minigrad.backend.threads import get_num_threads, parallel_for, parallel_ranges, scratch, set_num_threads
@@ -44,7 +46,9 @@ __all__ = [
     "REAL_CODES",
     "WATCHED",
     "Generator",
+    "OutOfMemoryError",
     "array_device",
+    "as_array",
     "as_dtype",
     "asarray_like",
     "can_cast",
@@ -61,6 +65,7 @@ __all__ = [
     "get_num_threads",
     "has_bfloat16",
     "initial_seed",
+    "is_pinned",
     "manual_seed",
     "memory_root",
     "move",

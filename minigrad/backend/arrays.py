@@ -26,6 +26,11 @@ def asarray_like(value, array):
         return module.asarray(value).astype(array.dtype)
 
 
+def as_array(value):
+    """Return a raw array as it is, and a NumPy scalar as an array."""
+    return value if type(value) in ARRAY_MODULES else np.asarray(value)
+
+
 def memory_root(array):
     """Return the array that owns the memory ``array`` looks at (itself when it owns it)."""
     root = array

@@ -4,6 +4,7 @@ import contextlib
 import threading
 
 from minigrad.backend.arrays import ARRAY_MODULES, np
+from minigrad.backend.switches import GPUS, WATCHED
 
 
 class device:  # noqa: N801 - PyTorch's name
@@ -101,6 +102,8 @@ def cupy_module():
         raise RuntimeError(
             "minigrad: device 'cuda' needs CuPy, which is not installed (pip install 'minigrad-cnn[cuda]')."
         ) from None
+    from minigrad.backend import gpu
+
     if cupy.ndarray not in ARRAY_MODULES:
         try:
             count = cupy.cuda.runtime.getDeviceCount()
@@ -109,6 +112,11 @@ def cupy_module():
         if count == 0:
             raise RuntimeError("minigrad: device 'cuda' was asked for, but this machine has no CUDA GPU.")
         ARRAY_MODULES[cupy.ndarray] = cupy
+        gpu.set_up(cupy)
+        if not GPUS:
+            WATCHED.append(GPUS)
+        GPUS[:] = [count]
+    gpu.count_in_this_thread()
     return cupy
 
 
@@ -130,9 +138,24 @@ def array_device(array):
     return CPU if isinstance(array, np.ndarray) else device("cuda", array.device.id)
 
 
-def to_numpy(array):
-    """Return a raw array's values as a NumPy array (the same one if it is)."""
-    return array if isinstance(array, np.ndarray) else array.get()
+def where_true(mask):
+    """Return the positions in a flattened bool array at which it is true, on the array's device."""
+    if type(mask) is np.ndarray:
+        return np.flatnonzero(mask)
+    with mask.device:
+        return ARRAY_MODULES[type(mask)].flatnonzero(mask)
+
+
+def to_numpy(array, non_blocking=False):
+    """Return a raw array's values as a NumPy array (the same one if it is).
+
+    Non-blocking: in page-locked memory, which has the values once the GPU has got there.
+    """
+    if isinstance(array, np.ndarray):
+        return array
+    from minigrad.backend.gpu import receive
+
+    return receive(array, non_blocking)
 
 
 @contextlib.contextmanager
@@ -146,15 +169,23 @@ def _on_gpu(cupy, target):
         yield
 
 
-def move(array, target):
-    """Return the array on the target device: the same array when it is there already."""
+def move(array, target, non_blocking=False):
+    """Return the array on the target device: the same array when it is there already.
+
+    Non-blocking copies between a GPU and page-locked memory return before they are done.
+    """
     if target.type == "cpu":
-        return to_numpy(array)
+        return to_numpy(array, non_blocking)
     cupy = cupy_module()
-    if isinstance(array, cupy.ndarray) and target.index in (None, array.device.id):
-        return array
+    if isinstance(array, cupy.ndarray):
+        if target.index in (None, array.device.id):
+            return array
+        with _on_gpu(cupy, target):
+            return array.copy("K")
+    from minigrad.backend.gpu import send
+
     with _on_gpu(cupy, target):
-        return cupy.asarray(array)
+        return send(array, non_blocking)
 
 
 def module_for(target):
@@ -168,11 +199,22 @@ def module_for(target):
 def pinned_copy(array):
     """Return a copy of a CPU array in page-locked memory, from which GPUs copy faster; RuntimeError without a GPU."""
     if not isinstance(array, np.ndarray):
-        raise RuntimeError("Only dense CPU tensors can be pinned")
+        raise RuntimeError(f"cannot pin 'torch.cuda.{array.dtype}' array: only dense CPU tensors can be pinned")
     if not cuda_is_available():
         raise RuntimeError("pin_memory: page-locked memory needs a CUDA GPU, and this machine has none")
-    import cupyx
+    from minigrad.backend.gpu import pinned_empty
 
-    out = cupyx.empty_like_pinned(array)
+    order = sorted(range(array.ndim), key=lambda dim: -array.strides[dim])
+    out = pinned_empty([array.shape[dim] for dim in order], array.dtype)
+    out = out.transpose(sorted(range(array.ndim), key=order.__getitem__))
     out[...] = array
     return out
+
+
+def is_pinned(array):
+    """Return whether a raw array lies in page-locked memory."""
+    if not isinstance(array, np.ndarray) or len(ARRAY_MODULES) == 1:
+        return False
+    from minigrad.backend.gpu import is_pinned as found
+
+    return found(array)

@@ -13,6 +13,9 @@ class Convolutions:
 WATCHED = []
 
 
+GPUS = []  # how many GPUs there are, once one is used: then ops look whether their arguments are on one device
+
+
 class Precision:
     """``active``: whether ops have to look out for bfloat16 arrays and for autocast.
 

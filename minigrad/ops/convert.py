@@ -17,7 +17,9 @@ from minigrad.backend import (
     storable,
     xp,
 )
+from minigrad.backend import is_pinned as array_is_pinned
 from minigrad.backend.devices import pinned_copy
+from minigrad.backend.switches import GPUS
 from minigrad.inplace import check_writable, overwrite_tensor
 from minigrad.op import Op
 from minigrad.ops.arguments import as_int, check_tensor
@@ -40,10 +42,11 @@ from minigrad.variable import MODE, is_tracked, touch
 
 # ---------------------------------------------------------------------- ops
 transfer = Op(
-    lambda x, *, target, source: move(x, target),
+    lambda x, *, target, source, non_blocking=False: move(x, target, non_blocking),
     [lambda g, target, source: transfer(g, target=source, source=target)],
     name="to_device",
 )
+_pinned_copy = Op(lambda x: pinned_copy(x), [lambda g: g], name="pin_memory")
 _formatted = Op(lambda x, *, memory_format: in_memory_format(x, memory_format), [lambda g: g], name="to_memory_format")
 _filled = Op(lambda x, *, value: xp(x).full(x.shape, asarray_like(value, x), x.dtype), [lambda g: g * 0], name="fill")
 _copied_from = Op(
@@ -61,13 +64,14 @@ def _cast_and_sum(g, shape, numpy_dtype):
 
 
 # ---------------------------------------------------------------------- dtype and device
-def convert(tensor, numpy_dtype=None, target=None, copy=False, memory_format=None):
+def convert(tensor, numpy_dtype=None, target=None, copy=False, memory_format=None, non_blocking=False):
     """Return the tensor with a dtype, device and memory format; itself where nothing changes, unless copy."""
     result = tensor
     if target is not None:
         source = array_device(tensor.array)
         if target.type != source.type or target.index not in (None, source.index):
-            result = transfer(result, target=target, source=source)
+            options = {"non_blocking": True} if non_blocking else {}
+            result = transfer(result, target=target, source=source, **options)
     if numpy_dtype is not None and result.array.dtype != numpy_dtype:
         result = cast(result, dtype=numpy_dtype)
     if memory_format is not None and memory_format is not preserve_format:
@@ -96,7 +100,9 @@ def to_memory_format(tensor, memory_format):
 def to(self, *args, dtype=None, device=None, non_blocking=False, copy=False, memory_format=None, other=None):
     """Return the tensor with another dtype and/or device: ``to(dtype)``, ``to(device, dtype)``, ``to(other)``.
 
-    The tensor itself is returned where nothing changes, unless ``copy``. RuntimeError where there is no such GPU.
+    The tensor itself is returned where nothing changes, unless ``copy``. With non_blocking, copies to a GPU from
+    page-locked memory (pin_memory()), and to the CPU, which then are in such memory, go on behind the program's back:
+    before the values of the latter are looked at, cuda.synchronize(). RuntimeError where there is no such GPU.
     Source: https://docs.pytorch.org/docs/stable/generated/torch.Tensor.to.html
 
     >>> import minigrad as mg
@@ -131,7 +137,7 @@ def to(self, *args, dtype=None, device=None, non_blocking=False, copy=False, mem
         device, dtype = other.device, other.dtype
     numpy_dtype = None if dtype is None else as_dtype(dtype).dtype
     target = None if device is None else as_device(device)
-    return convert(self, numpy_dtype, target, copy, memory_format)
+    return convert(self, numpy_dtype, target, copy, memory_format, non_blocking)
 
 
 _DTYPE, _DEVICE = dtype, device  # to() has parameters of these names
@@ -207,7 +213,7 @@ def cuda(self, device=None, non_blocking=False, memory_format=None):
     target = as_device("cuda" if device is None else device)
     if target.type != "cuda":
         raise RuntimeError(f"Invalid device, must be cuda device, but got {target}")
-    return convert(self, None, target, False, memory_format)
+    return convert(self, None, target, False, memory_format, non_blocking)
 
 
 # The names of the legacy tensor types, which Tensor.type() still speaks.
@@ -249,10 +255,12 @@ def type(self, dtype=None, non_blocking=False):  # noqa: A001 - PyTorch's name
         if legacy not in LEGACY_TYPES or module not in ("torch", "minigrad", "torch.cuda", "minigrad.cuda"):
             raise ValueError(f"invalid type: '{dtype}'")
         target = as_device("cuda" if module.endswith("cuda") else "cpu")
-        return convert(self, as_dtype(LEGACY_TYPES[legacy]).dtype, target)
+        return convert(self, as_dtype(LEGACY_TYPES[legacy]).dtype, target, non_blocking=non_blocking)
     legacy = getattr(dtype, "legacy_type", None)
     if legacy is not None:
-        return convert(self, legacy.dtype, as_device("cuda" if dtype.on_cuda else "cpu"))
+        return convert(
+            self, legacy.dtype, as_device("cuda" if dtype.on_cuda else "cpu"), non_blocking=non_blocking
+        )  # fmt: skip
     return convert(self, as_dtype(dtype).dtype)
 
 
@@ -333,8 +341,8 @@ def copy_(self, src, non_blocking=False):
         raise TypeError(f"copy_(): argument 'other' (position 1) must be Tensor, not {src.__class__.__name__}")
     expanded_shape(src.array.shape, self.array.shape, "copy_")
     array = src.array
-    if array.__class__ is not self.array.__class__:
-        src = convert(src, None, array_device(self.array))
+    if array.__class__ is not self.array.__class__ or (GPUS and array_device(array) != array_device(self.array)):
+        src = convert(src, None, array_device(self.array), non_blocking=non_blocking and self.is_cuda)
         array = src.array
     if self is src:
         return self
@@ -667,7 +675,9 @@ def dim_order(self):
 
 @function(method=True, public=False)
 def pin_memory(self):
-    """Return a copy in page-locked memory, from which a GPU copies faster; RuntimeError without a GPU.
+    """Return the tensor in page-locked memory, from which GPUs copy by themselves: itself if it lies there already.
+
+    RuntimeError without a GPU, and for tensors on one.
 
     Source: https://docs.pytorch.org/docs/stable/generated/torch.Tensor.pin_memory.html
 
@@ -675,7 +685,7 @@ def pin_memory(self):
     >>> mg.ones(2).pin_memory().is_pinned() if mg.cuda.is_available() else True
     True
     """
-    return wrap(pinned_copy(self.array))
+    return self if array_is_pinned(self.array) else _pinned_copy(self)
 
 
 @function(method=True, public=False)
@@ -688,10 +698,25 @@ def is_pinned(self):
     >>> mg.ones(2).is_pinned()
     False
     """
-    root = self.array
-    while isinstance(root, np.ndarray) and root.base is not None:
-        root = root.base
-    return root.__class__.__name__ == "PinnedMemoryPointer"
+    return array_is_pinned(self.array)
+
+
+@function(method=True, public=False)
+def record_stream(self, stream):
+    """Keep the memory of a tensor on a GPU, once it is freed, until a stream that uses it has done so.
+
+    Needed only where another stream than the one the tensor was made on works with it. RuntimeError on the CPU.
+    Source: https://docs.pytorch.org/docs/stable/generated/torch.Tensor.record_stream.html
+
+    >>> import minigrad as mg
+    >>> if mg.cuda.is_available():
+    ...     mg.ones(2).cuda().record_stream(mg.cuda.current_stream())
+    """
+    if not self.is_cuda:
+        raise RuntimeError("record_stream: a tensor on the CPU is used by no stream")
+    from minigrad.backend.gpu import used_by
+
+    used_by(self.array, stream._stream)
 
 
 @function(method=True, public=False)

@@ -4,6 +4,7 @@ import math
 import warnings
 
 from minigrad.backend import REAL_CODES, xp
+from minigrad.backend.errors import check_device
 from minigrad.kernels import loss as kernels
 from minigrad.op import Op
 from minigrad.ops.core import broadcast_to, cast
@@ -180,9 +181,10 @@ def _float(x):
     return xp(x).float32 if x.dtype.char in "eE" else x.dtype
 
 
-def _check_inputs(name, input, target):
+def _check_inputs(name, input, target, weight):
     require_tensor(name, input)
     require_tensor(name, target, "target", 2)
+    check_device(name, input, target, weight)
     if input.array.dtype.char not in REAL_CODES:
         raise RuntimeError(f"{name}: not implemented for {input.dtype}: the input has to be floating point")
     if input.array.ndim < 1:
@@ -208,7 +210,7 @@ def nll_loss(input, target, weight=None, size_average=None, ignore_index=-100, r
     tensor(2.)
     """
     reduction = reduction_name(reduction, size_average, reduce)
-    _check_inputs("nll_loss", input, target)
+    _check_inputs("nll_loss", input, target, weight)
     _check_indices(target)
     return _nll_loss(input, target, weight, ignore_index, reduction)
 
@@ -252,7 +254,7 @@ def cross_entropy(
     """
     if size_average is not None or reduce is not None or reduction not in ("mean", "sum", "none"):
         reduction = reduction_name(reduction, size_average, reduce)
-    _check_inputs("cross_entropy_loss", input, target)
+    _check_inputs("cross_entropy_loss", input, target, weight)
     if not 0 <= label_smoothing <= 1:
         raise RuntimeError(f"label_smoothing must be between 0.0 and 1.0. Got: {label_smoothing:g}")
     if target.array.shape == input.array.shape and target.array.dtype.char in REAL_CODES:

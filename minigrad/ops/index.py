@@ -3,6 +3,7 @@
 import warnings
 
 from minigrad.backend import array_device, asarray_like, move, np, storable, xp
+from minigrad.backend.devices import where_true
 from minigrad.inplace import _positions, assign, check_writable, overwrite_positions
 from minigrad.kernels import scatter as kernels
 from minigrad.op import WATCHED, Op, composite, view_result
@@ -136,7 +137,14 @@ def _as_index_array(item, device_array):
         array = array.astype(bool)
     if array.dtype.kind not in "iub":
         raise IndexError(f"tensors used as indices must be long, int, byte or bool tensors, but got {array.dtype}")
-    return array if type(array) is type(device_array) else move(array, array_device(device_array))
+    if type(array) is type(device_array):
+        return array
+    if type(device_array) is np.ndarray:
+        raise RuntimeError(
+            "indices should be either on cpu or on the same device as the indexed tensor (cpu), but one is on "
+            f"{array_device(array)}"
+        )
+    return move(array, array_device(device_array))
 
 
 def parse(index, x):
@@ -272,7 +280,7 @@ def _read_arrays(x, arrays):
         dim, mask = arrays[0]
         if mask.ndim > 1:
             x = reshape_op(x, shape=shape[:dim] + (mask.size,) + shape[dim + mask.ndim :])
-        return take_op(x, wrap(xp(mask).flatnonzero(mask)), dim=dim)
+        return take_op(x, wrap(where_true(mask)), dim=dim)
     dims, positions = _merged(arrays, shape)
     first, last = dims[0], dims[-1]
     if last - first != len(dims) - 1:  # not side by side: the result's new dimensions come first

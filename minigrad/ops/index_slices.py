@@ -1,6 +1,7 @@
 """One index for whole slices, or for positions: index_select, index_add, index_put, take and their relatives."""
 
 from minigrad.backend import np, storable, xp
+from minigrad.backend.errors import check_device
 from minigrad.inplace import add_positions, overwrite_positions, write_out
 from minigrad.ops.core import broadcast_to, cast
 from minigrad.ops.index import broadcast_value, index_add_op, index_copy_op, index_fill_op, numpy_index, parse, take_op
@@ -239,6 +240,7 @@ def take_along_dim(input, indices, dim=None, *, out=None):
     """
     if not isinstance(indices, Tensor) or indices.array.dtype.kind not in "iu":
         raise RuntimeError("take_along_dim(): dtype of indices should be Long")
+    check_device("take_along_dim", input, indices)
     if dim is None:
         result = take(input, reshape_op(indices, shape=(indices.array.size,)))
     else:

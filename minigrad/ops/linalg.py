@@ -3,6 +3,7 @@
 import math
 
 from minigrad.backend import PRECISION, result_dtype
+from minigrad.backend.errors import on_different_devices
 from minigrad.kernels import matmul as kernels
 from minigrad.op import Op
 from minigrad.operands import CENTRAL, is_operand
@@ -41,10 +42,7 @@ def _check_operands(name, *tensors):
                 "convert one with .to(dtype)"
             )
         if type(other.array) is not type(first.array):
-            raise RuntimeError(
-                f"{name}: Expected all tensors to be on the same device, but found at least two devices, "
-                f"{first.device} and {other.device}! Move them with .to()"
-            )
+            raise on_different_devices(name, [tensor.array for tensor in tensors])
     if first.array.dtype.kind == "b":
         raise RuntimeError(f"{name}: not implemented for 'Bool'; convert with .float() or use logical operations")
 

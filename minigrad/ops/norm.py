@@ -4,6 +4,7 @@ import functools
 import math
 
 from minigrad.backend import REAL_CODES, float_limits, np, xp
+from minigrad.backend.errors import check_device
 from minigrad.kernels import channel_norm
 from minigrad.kernels import norm as kernels
 from minigrad.op import WATCHED, Op, composite
@@ -189,6 +190,7 @@ def _batch_norm(input, running_mean, running_var, weight, bias, training, moment
         "batch_norm", channels, running_mean=running_mean, running_var=running_var, weight=weight, bias=bias
     )
     _check_same_dtype("batch_norm", input, weight, bias)
+    check_device("batch_norm", input, running_mean, running_var, weight, bias)
     spatial = math.prod(x.shape[2:])
     view = (batch, channels) if spatial == 1 else (batch, channels, spatial)
     affine = (1, channels) if spatial == 1 else (1, channels, 1)

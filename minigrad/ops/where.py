@@ -3,6 +3,8 @@
 import warnings
 
 from minigrad.backend import asarray_like, np, result_dtype, storable, xp
+from minigrad.backend.devices import where_true
+from minigrad.backend.errors import check_device
 from minigrad.inplace import assign, overwrite_positions, write_out
 from minigrad.op import Op
 from minigrad.ops.arguments import as_int
@@ -79,9 +81,10 @@ def masked_select(input, mask):
     tensor([1, 3])
     """
     mask = _mask_of(mask, "masked_select")
+    check_device("masked_select", input, mask)
     shape = _common_shape(input, mask, "masked_select")
     x = input if input.array.shape == shape else broadcast_to(input, shape=shape)
-    chosen = xp(mask.array).flatnonzero(xp(mask.array).broadcast_to(mask.array, shape))
+    chosen = where_true(xp(mask.array).broadcast_to(mask.array, shape))
     return take_op(reshape_op(x, shape=(x.array.size,)), wrap(chosen), dim=0)
 
 
@@ -113,7 +116,7 @@ def masked_scatter(input, mask, source):
         )
     shape = _common_shape(input, mask, "masked_scatter")
     x = input if input.array.shape == shape else broadcast_to(input, shape=shape)
-    positions = xp(mask.array).flatnonzero(xp(mask.array).broadcast_to(mask.array, shape))
+    positions = where_true(xp(mask.array).broadcast_to(mask.array, shape))
     if positions.size > source.array.size:
         raise RuntimeError(
             "masked_scatter: expected self and source to have same number of elements: the mask has "
