@@ -16,7 +16,7 @@ The weights that torchvision publishes are members of enumerations: ``models.Res
 'https://download.pytorch.org/models/resnet50-11ad3fa6.pth'
 """
 # One line per family, with its builders and classes in the file's __all__: importing it registers its networks.
-from models import detection, segmentation, video
+from models import detection, optical_flow, quantization, segmentation, video
 from models.alexnet import *
 from models.convnext import *
 from models.densenet import *
@@ -48,6 +48,6 @@ def __getattr__(name):
     """Enumerations of published weights are made when first asked for."""
     from models import published
 
-    if name.endswith("_Weights") and name in published.names():
+    if name.endswith("Weights") and name in published.names():
         return published.enumeration(name)
     raise AttributeError(f"module 'models' has no attribute {name!r}")

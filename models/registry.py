@@ -43,11 +43,11 @@ def renamed(model, names):
     return found
 
 
-def register(builder):
+def register(builder=None, *, common=COMMON):
     """Make a function that builds a network known under its own name; used as a decorator.
 
-    The builder takes at least num_classes, in_channels and image_size, each with a default. What is returned checks
-    that these are positive integers, and takes two more keywords: ``weights``, the path of a file made by
+    The builder takes at least num_classes, in_channels and image_size, each with a default, or those of ``common``,
+    for a network without classes. What is returned checks that these are positive integers, and takes two more keywords: ``weights``, the path of a file made by
     ``minigrad.save`` or ``torch.save`` and read by ``load_weights``, or a member of the network's enumeration of
     published weights or the name of one (see ``models.published``); and ``progress``, whether to print what is
     downloaded. The old ``pretrained`` is taken with torchvision's warnings. The network gets the attributes
@@ -55,19 +55,27 @@ def register(builder):
 
     Raises:
         ValueError: if the name is taken.
-        TypeError: if the builder lacks one of the three arguments.
+        TypeError: if the builder lacks one of these arguments.
     """
+    if builder is None:
+        return functools.partial(register, common=common)
     name = builder.__name__
     if name in _BUILDERS:
         raise ValueError(f"a model named {name!r} is registered already, by {_BUILDERS[name].__module__}")
     signature = inspect.signature(builder)
     open_ended = [key for key, argument in signature.parameters.items() if argument.kind == argument.VAR_KEYWORD]
-    lacking = [argument for argument in COMMON if argument not in signature.parameters]
+    lacking = [argument for argument in common if argument not in signature.parameters]
     if lacking:
-        raise TypeError(f"the builder {name!r} must take {', '.join(COMMON)}, but lacks {', '.join(lacking)}")
+        raise TypeError(f"the builder {name!r} must take {', '.join(common)}, but lacks {', '.join(lacking)}")
 
     @functools.wraps(builder)
     def build_checked(*args, weights=None, progress=True, **kw):
+        if kw.get("quantize") and "quantize" in signature.parameters:
+            raise NotImplementedError(
+                f"{name}: quantize=True needs int8 kernels, which minigrad does not have; use quantize=False with the "
+                "weights in floating point (those of meta['unquantized'] of the quantized ones), and "
+                "models.optimize_for_inference for a faster network"
+            )
         pretrained = kw.pop("pretrained", None)
         if args and isinstance(args[0], bool):  # resnet18(True), from before torchvision 0.13
             weights, *args = args
@@ -83,7 +91,7 @@ def register(builder):
             args = ()
             given = signature.bind(**kw)
         given.apply_defaults()
-        for argument in COMMON:
+        for argument in common:
             _check_positive_integer(name, argument, given.arguments[argument])
         if weights is None:
             model = builder(*args, **kw)
@@ -94,7 +102,7 @@ def register(builder):
             with init.paused():  # drawing the random values of VGG-16 takes longer than reading its file
                 model = builder(*args, **kw)
             fit_state(model, state, weights)
-        for argument in COMMON[1:]:
+        for argument in set(common) - {"num_classes"}:
             if not hasattr(model, argument):
                 setattr(model, argument, given.arguments[argument])
         return model

@@ -23,6 +23,7 @@ KEYPOINTS = (
     "right_elbow", "left_wrist", "right_wrist", "left_hip", "right_hip", "left_knee", "right_knee", "left_ankle",
     "right_ankle",
 )  # fmt: skip
+LEGACY = {"raft_large": "C_T_SKHT_V2", "raft_small": "C_T_V2"}  # what pretrained=True is, where not the first
 
 
 class Weights:
@@ -127,7 +128,8 @@ def _number(text):
 
 def _weights(row):
     meta = {"num_params": int(row["num_params"])}
-    meta["categories"] = None if row["categories"] == "-" else [*_categories(row["categories"])]
+    if row["categories"]:  # flows have none
+        meta["categories"] = None if row["categories"] == "-" else [*_categories(row["categories"])]
     if row["categories"] == "keypoints":
         meta["keypoint_names"] = [*KEYPOINTS]
     if row["min_size"] != "-":
@@ -139,6 +141,9 @@ def _weights(row):
     for metric in filter(None, row["metrics"].split(";")):
         data, _, values = metric.partition(":")
         meta["_metrics"][data] = {name: float(value) for name, value in (v.split("=") for v in values.split(","))}
+    if "quantized" in row:  # which kernels it is for, and the weights it was made of
+        meta["backend"], _, made_of = row["quantized"].partition("=")
+        meta["unquantized"] = get_weight(made_of)
     kind, _, rest = row["transforms"].removesuffix(")").partition("(")
     settings = {name: _number(value) for name, value in (v.split("=") for v in filter(None, rest.split(",")))}
     return Weights(SITE + row["file"], functools.partial(getattr(presets, kind), **settings), meta)
@@ -207,7 +212,8 @@ def chosen(builder, weights, pretrained=None, called=("weights", "pretrained")):
         TypeError: for a member of another network's enumeration.
         ValueError: if weights are asked for and none are published.
     """
-    enum = enumeration_of(builder)
+    # a quantizable network as it is built has numbers in floating point
+    enum = enumeration_of(builder.removeprefix("quantized_"))
     if pretrained is None and isinstance(weights, bool):
         pretrained, weights = weights, None
     elif pretrained is not None:
@@ -219,7 +225,7 @@ def chosen(builder, weights, pretrained=None, called=("weights", "pretrained")):
     if pretrained is not None:
         if pretrained and enum is None:
             raise ValueError(f"No weights available for model {builder}")
-        weights = next(iter(enum)) if pretrained else None
+        weights = enum[LEGACY.get(builder, next(iter(enum)).name)] if pretrained else None
         newest = f"{called[0]}={enum.__name__}.DEFAULT" if pretrained else ""
         hint = f" You can also use `{newest}` to get the most up-to-date weights." if pretrained else ""
         warnings.warn(
@@ -245,9 +251,9 @@ def arguments_of(member, given):
     """
     builder = type(member).builder
     fixed = {}
-    if member.meta["categories"] is not None:
+    if member.meta.get("categories") is not None:
         fixed["num_classes"] = len(member.meta["categories"])
-    if builder.startswith(("vit", "maxvit")):
+    if builder.startswith(("vit", "maxvit", "mvit")):
         fixed["image_size"] = member.meta["min_size"][0]
     if builder.startswith(("fcn", "deeplab")):
         fixed["aux_loss"] = True
@@ -255,9 +261,9 @@ def arguments_of(member, given):
         if given.get(name) is not None and given[name] != value:
             raise ValueError(f"The parameter '{name}' expected value {value} but got {given[name]} instead.")
     defaults = {}
-    if builder in ("googlenet", "inception_v3"):
+    if builder.endswith(("googlenet", "inception_v3")):
         defaults["transform_input"] = True
-    if builder == "googlenet":
+    if builder.endswith("googlenet"):
         defaults["aux_logits"] = False
     if given.get("weights_backbone") is not None:  # the file has the backbone's too
         fixed["weights_backbone"] = None

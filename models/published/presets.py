@@ -119,3 +119,24 @@ class ObjectDetection(nn.Module):
             "Accepts PIL.Image, batched (B, C, H, W) and single (C, H, W) image Tensor objects. The images are "
             "rescaled to [0.0, 1.0]."
         )
+
+
+class OpticalFlow(nn.Module):
+    """For networks of flows: both images as numbers between -1 and 1.
+
+    >>> images = minigrad.full((2, 3, 1, 1), 255, dtype=minigrad.uint8)
+    >>> OpticalFlow()(*images)[1].flatten()
+    tensor([1., 1., 1.])
+    """
+
+    def forward(self, img1, img2):
+        """Two images as they go into the network."""
+        rescale = ObjectDetection()
+        return tuple(F.normalize(rescale(img), mean=[0.5] * 3, std=[0.5] * 3).contiguous() for img in (img1, img2))
+
+    def describe(self):
+        """The same in a sentence."""
+        return (
+            "Accepts PIL.Image, batched (B, C, H, W) and single (C, H, W) image Tensor objects. The images are "
+            "rescaled to [-1.0, 1.0]."
+        )

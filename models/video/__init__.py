@@ -2,7 +2,10 @@
 
 Source: https://docs.pytorch.org/vision/stable/models.html#video-classification
 """
+from models.video.mvit import *
 from models.video.resnet import *
+from models.video.s3d import *
+from models.video.swin_transformer import *
 
 
 def __getattr__(name):
