@@ -47,15 +47,16 @@ def register(builder=None, *, common=COMMON):
     """Make a function that builds a network known under its own name; used as a decorator.
 
     The builder takes at least num_classes, in_channels and image_size, each with a default, or those of ``common``,
-    for a network without classes. What is returned checks that these are positive integers, and takes two more keywords: ``weights``, the path of a file made by
-    ``minigrad.save`` or ``torch.save`` and read by ``load_weights``, or a member of the network's enumeration of
-    published weights or the name of one (see ``models.published``); and ``progress``, whether to print what is
-    downloaded. The old ``pretrained`` is taken with torchvision's warnings. The network gets the attributes
-    in_channels and image_size if it has not set them.
+    for a network without classes. What is returned checks that these are positive integers, and takes two more
+    keywords: ``weights``, the path of a file made by ``minigrad.save`` or ``torch.save`` and read by ``load_weights``,
+    or a member of the network's enumeration of published weights or the name of one (see ``models.published``); and
+    ``progress``, whether to print what is downloaded. The old ``pretrained`` is taken with torchvision's warnings. The
+    network gets the attributes in_channels and image_size if it has not set them. A true ``quantize`` is refused.
 
     Raises:
         ValueError: if the name is taken.
         TypeError: if the builder lacks one of these arguments.
+        NotImplementedError: by what is returned, for quantize=True.
     """
     if builder is None:
         return functools.partial(register, common=common)

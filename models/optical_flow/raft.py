@@ -155,7 +155,8 @@ class CorrBlock(nn.Module):
         """The products around each position's place (N, 2, H, W), x and y: (N, out_channels, H, W)."""
         places = centroids_coords
         n, _, height, width = places.shape
-        steps = minigrad.linspace(-self.radius, self.radius, 2 * self.radius + 1, dtype=places.dtype, device=places.device)
+        count = 2 * self.radius + 1
+        steps = minigrad.linspace(-self.radius, self.radius, count, dtype=places.dtype, device=places.device)
         # the first axis of the neighbours goes along x
         around = minigrad.stack(minigrad.meshgrid(steps, steps, indexing="ij"), -1)  # (2R + 1, 2R + 1, 2)
         places = places.permute(0, 2, 3, 1).reshape(n * height * width, 1, 1, 2)
@@ -405,11 +406,11 @@ def _raft(
     corr_block=None,
     update_block=None,
     mask_predictor=None,
+    **kw,
 ):
     """A RAFT of given parts, the others made of the sizes."""
-    feature_encoder = feature_encoder or FeatureEncoder(
-        block=block, layers=feature_layers, norm_layer=nn.InstanceNorm2d
-    )  # fmt: skip
+    norm = nn.InstanceNorm2d
+    feature_encoder = feature_encoder or FeatureEncoder(block=block, layers=feature_layers, norm_layer=norm)
     context_encoder = context_encoder or FeatureEncoder(block=block, layers=context_layers, norm_layer=context_norm)
     corr_block = corr_block or CorrBlock(radius=radius)
     if update_block is None:
@@ -426,6 +427,7 @@ def _raft(
         corr_block=corr_block,
         update_block=update_block,
         mask_predictor=mask_predictor,
+        **kw,
     )
 
 

@@ -112,7 +112,8 @@ def _resnet(name, block, layers, parameters, **fixed):
     def settings(**kw):
         return {"block": block, "layers": layers, **fixed, **kw}
 
-    return _register(name, QuantizableResNet, f"{name} in floating point: {parameters:,} parameters.", settings=settings)
+    about = f"{name} in floating point: {parameters:,} parameters."
+    return _register(name, QuantizableResNet, about, settings=settings)
 
 
 def _shufflenet(name, widths, parameters):

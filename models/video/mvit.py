@@ -314,8 +314,9 @@ class MViT(nn.Module):
 
     Source: Fan et al. 2021; https://docs.pytorch.org/vision/stable/models/video_mvit.html
 
-    >>> rows = [MSBlockConfig(1, 8, 16, [], [3] * 3, [], [1, 2, 2]), MSBlockConfig(2, 16, 16, [3] * 3, [], [1, 2, 2], [])]
-    >>> model = MViT((16, 16), 4, rows, False, False, False, False, num_classes=5).eval()
+    >>> first = MSBlockConfig(1, 8, 16, [], [3, 3, 3], [], [1, 2, 2])
+    >>> second = MSBlockConfig(2, 16, 16, [3, 3, 3], [], [1, 2, 2], [])
+    >>> model = MViT((16, 16), 4, [first, second], False, False, False, False, num_classes=5).eval()
     >>> tuple(model(minigrad.zeros(2, 3, 4, 16, 16)).shape)
     (2, 5)
     """
