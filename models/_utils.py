@@ -45,7 +45,8 @@ def stages_of_mobilenet(features):
     return [0, *inner, len(features) - 1]
 
 
-def backbone_weights(builder, weights_backbone, kw):
-    """The weights of a backbone, the old argument pretrained_backbone taken out of kw."""
+def backbone_weights(builder, weights_backbone, kw, former=None):
+    """The weights of a backbone, the old argument pretrained_backbone taken out of kw; former: see published.chosen."""
     pretrained = kw.pop("pretrained_backbone", None)
-    return published.chosen(builder, weights_backbone, pretrained, ("weights_backbone", "pretrained_backbone"))
+    called = ("weights_backbone", "pretrained_backbone")
+    return published.chosen(builder, weights_backbone, pretrained, called, former)

@@ -49,6 +49,41 @@ class BoxCoder:
         return minigrad.cat([centre - half, centre + half], -1)
 
 
+class BoxLinearCoder:
+    """Boxes as distances of their four sides from the centres of others, one box for each.
+
+    Args:
+        normalize_by_size: whether the distances are divided by the sizes of the others.
+
+    >>> coder = BoxLinearCoder()
+    >>> anchor, box = minigrad.tensor([[0.0, 0.0, 2.0, 4.0]]), minigrad.tensor([[0.0, 1.0, 4.0, 6.0]])
+    >>> coder.encode(anchor, box)
+    tensor([[0.5000, 0.2500, 1.5000, 1.0000]])
+    >>> coder.decode(coder.encode(anchor, box), anchor)
+    tensor([[0., 1., 4., 6.]])
+    """
+
+    def __init__(self, normalize_by_size=True):
+        self.normalize_by_size = normalize_by_size
+
+    def encode(self, reference_boxes, proposals):
+        """The distances (…, 4) of the sides of proposals from the centres of reference_boxes, all (…, 4)."""
+        centre = 0.5 * (reference_boxes[..., :2] + reference_boxes[..., 2:])
+        distances = minigrad.cat([centre - proposals[..., :2], proposals[..., 2:] - centre], -1)
+        return distances / self._sizes(reference_boxes) if self.normalize_by_size else distances
+
+    def decode(self, rel_codes, boxes):
+        """The boxes (…, 4) whose sides have the distances rel_codes (…, 4) from the centres of boxes."""
+        boxes = boxes.to(rel_codes.dtype)
+        centre = 0.5 * (boxes[..., :2] + boxes[..., 2:])
+        distances = rel_codes * self._sizes(boxes) if self.normalize_by_size else rel_codes
+        return minigrad.cat([centre - distances[..., :2], centre + distances[..., 2:]], -1)
+
+    @staticmethod
+    def _sizes(boxes):
+        return minigrad.cat([boxes[..., 2:] - boxes[..., :2]] * 2, -1)
+
+
 class Matcher:
     """For each box, which object it is: the one it overlaps most, -1 for none and -2 for too little to tell.
 
@@ -86,6 +121,20 @@ class Matcher:
         return matches
 
 
+class SSDMatcher(Matcher):
+    """The same with one threshold, where each object surely gets the box that overlaps it most."""
+
+    def __init__(self, threshold):
+        super().__init__(threshold, threshold)
+
+    def __call__(self, match_quality_matrix):
+        """The matches (n,) of overlaps (objects, n)."""
+        matches = super().__call__(match_quality_matrix)
+        best = match_quality_matrix.max(1)[1]
+        matches[best] = minigrad.arange(len(best), device=matches.device)
+        return matches
+
+
 class BalancedPositiveNegativeSampler:
     """Masks of boxes drawn at random, at most a share of them with objects.
 
@@ -115,3 +164,20 @@ def _drawn(labels, places, count):
     mask = minigrad.zeros_like(labels, dtype=minigrad.bool)
     mask[places[minigrad.randperm(len(places), device=places.device)[:count]]] = True
     return mask
+
+
+def flat_maps(maps, numbers):
+    """Maps (N, anchors · numbers, H, W) as (N, H · W · anchors, numbers), the order of the anchors."""
+    n, _, height, width = maps.shape
+    return maps.reshape(n, -1, numbers, height, width).permute(0, 3, 4, 1, 2).reshape(n, -1, numbers)
+
+
+def retrieve_out_channels(model, size):
+    """The channels of the maps that a backbone makes of images of 3 channels and size (width, height)."""
+    training = model.training
+    device = next(model.parameters()).device
+    with minigrad.no_grad():
+        features = model.eval()(minigrad.zeros(1, 3, size[1], size[0], device=device))
+    model.train(training)
+    maps = [features] if isinstance(features, minigrad.Tensor) else features.values()
+    return [level.shape[1] for level in maps]

@@ -74,8 +74,8 @@ def resnet_fpn_backbone(
     return resnet_pyramid(backbone, trainable_layers, returned_layers, extra_blocks)
 
 
-def mobilenet_pyramid(features, trainable_layers):
-    """A pyramid on MobileNetV3's last two stages, of whose 6 only the last trainable_layers are trained.
+def freeze_mobilenet(features, trainable_layers):
+    """Freeze all but the last trainable_layers of MobileNetV3's 6 stages; returns where the stages begin.
 
     Raises:
         ValueError: for a number of layers that there is not.
@@ -86,12 +86,18 @@ def mobilenet_pyramid(features, trainable_layers):
     frozen = len(features) if trainable_layers == 0 else stages[len(stages) - trainable_layers]
     for layer in features[:frozen]:
         layer.requires_grad_(False)
+    return stages
+
+
+def mobilenet_pyramid(features, trainable_layers):
+    """A pyramid on MobileNetV3's last two stages; trainable_layers as of freeze_mobilenet."""
+    stages = freeze_mobilenet(features, trainable_layers)
     names = {stages[-2]: "0", stages[-1]: "1"}
     return BackboneWithFPN(features, names, [features[stage].out_channels for stage in stages[-2:]], CHANNELS)
 
 
-def chosen_layers(trained, trainable_backbone_layers, most):
-    """How many layers of a backbone are trained: all without weights, else 3 unless it is said.
+def chosen_layers(trained, trainable_backbone_layers, most, usual=3):
+    """How many layers of a backbone are trained: all without weights, else the usual unless it is said.
 
     Raises:
         ValueError: for more than there are.
@@ -101,23 +107,26 @@ def chosen_layers(trained, trainable_backbone_layers, most):
             warnings.warn(
                 "Changing trainable_backbone_layers has no effect if neither pretrained nor pretrained_backbone have "
                 f"been set to True, falling back to trainable_backbone_layers={most} so that all layers are trainable",
-                stacklevel=4,
+                stacklevel=5,
             )
         return most
-    layers = 3 if trainable_backbone_layers is None else trainable_backbone_layers
+    layers = usual if trainable_backbone_layers is None else trainable_backbone_layers
     if not 0 <= layers <= most:
         raise ValueError(f"Trainable backbone layers should be in the range [0,{most}], got {layers} ")
     return layers
 
 
 def pyramid(
-    name, trained, trainable_backbone_layers, weights_backbone, in_channels, kw, frozen=True, **settings
+    trained, trainable_backbone_layers, weights_backbone, in_channels, kw, *, name="resnet50", frozen=True,
+    extra_blocks=None, **settings,
 ):  # fmt: skip
-    """The pyramid of a builder: on "resnet50" or "mobilenet_v3_large".
+    """The pyramid of a builder.
 
     Args:
-        trained: the weights of the whole, None for none.
+        trained, trainable_backbone_layers, weights_backbone, in_channels, kw: see builders.detector.
+        name: "resnet50" or "mobilenet_v3_large".
         frozen: whether the batch norms of a backbone with weights are constants.
+        extra_blocks: makes those of the pyramid; None for one more level by pooling.
         settings: of resnet_pyramid.
     """
     weights = backbone_weights(name, weights_backbone, kw)
@@ -128,6 +137,8 @@ def pyramid(
     layers = chosen_layers(with_weights, trainable_backbone_layers, 5 if resnet50 else 6)
     norm = FrozenBatchNorm2d if frozen and with_weights else nn.BatchNorm2d
     given = {"weights": weights, "norm_layer": norm, "in_channels": in_channels}
-    if resnet50:
-        return resnet_pyramid(resnet.resnet50(**given), layers, **settings)
-    return mobilenet_pyramid(mobilenet_v3_large(**given).features, layers)
+    if not resnet50:
+        return mobilenet_pyramid(mobilenet_v3_large(**given).features, layers)
+    if extra_blocks is not None:
+        settings["extra_blocks"] = extra_blocks()
+    return resnet_pyramid(resnet.resnet50(**given), layers, **settings)

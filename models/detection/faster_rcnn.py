@@ -1,14 +1,15 @@
 """Faster R-CNN (Ren et al., 2015), on feature pyramids (Lin et al., 2016); version 2 as Li et al., 2021, have it."""
+from functools import partial
+
 from minigrad import nn
-from minigrad.vision.ops import Conv2dNormActivation, FrozenBatchNorm2d, MultiScaleRoIAlign
+from minigrad.vision.ops import Conv2dNormActivation, MultiScaleRoIAlign
 from models.detection.anchor_utils import AnchorGenerator
 from models.detection.backbone_utils import pyramid
-from models.detection.generalized_rcnn import GeneralizedRCNN
+from models.detection.builders import detector
+from models.detection.generalized_rcnn import GeneralizedRCNN, check_backbone
 from models.detection.roi_heads import RoIHeads
 from models.detection.rpn import RegionProposalNetwork, RPNHead
-from models.detection.transform import GeneralizedRCNNTransform
-from models.published import WeightsEnum
-from models.registry import register
+from models.detection.transform import NORMAL, GeneralizedRCNNTransform
 
 __all__ = [
     "FasterRCNN",
@@ -20,7 +21,6 @@ __all__ = [
 
 HIDDEN = 1024
 RATIOS = (0.5, 1.0, 2.0)
-NORMAL = ([0.485, 0.456, 0.406], [0.229, 0.224, 0.225])
 
 
 def default_anchors():
@@ -137,11 +137,7 @@ class FasterRCNN(GeneralizedRCNN):
         bbox_reg_weights=None,
         **kwargs,
     ):
-        if not hasattr(backbone, "out_channels"):
-            raise ValueError(
-                "backbone should contain an attribute out_channels specifying the number of output channels (assumed "
-                "to be the same for all the levels)"
-            )
+        check_backbone(backbone)
         _check_kind("rpn_anchor_generator", rpn_anchor_generator, AnchorGenerator)
         _check_kind("box_roi_pool", box_roi_pool, MultiScaleRoIAlign)
         if (num_classes is None) == (box_predictor is None):
@@ -180,26 +176,6 @@ class FasterRCNN(GeneralizedRCNN):
 
 
 # ---------------------------------------------------------------- the builders
-def sized(in_channels, image_size, kw):
-    """The keywords of a network with min_size, the side of the images unless it is given.
-
-    Raises:
-        ValueError: for other than 3 channels without their mean and deviation.
-    """
-    if in_channels != 3 and not (kw.get("image_mean") and kw.get("image_std")):
-        raise ValueError(f"images of {in_channels} channels need image_mean and image_std of as many values")
-    return {"min_size": image_size, **kw}
-
-
-def finish(model, trained):
-    """torchvision's first files were trained with batch norms that add nothing to the variance."""
-    if isinstance(trained, WeightsEnum) and trained.name == "COCO_V1":
-        for layer in model.modules():
-            if isinstance(layer, FrozenBatchNorm2d):
-                layer.eps = 0.0
-    return model
-
-
 def version2(backbone):
     """The parts of version 2: deeper heads with batch norm."""
     anchors = default_anchors()
@@ -211,81 +187,41 @@ def version2(backbone):
     }
 
 
-@register
-def fasterrcnn_resnet50_fpn(
-    num_classes=91,
-    *,
-    in_channels=3,
-    image_size=800,
-    weights_backbone=None,
-    trainable_backbone_layers=None,
-    trained=None,
-    **kw,
-):
+version2_pyramid = partial(pyramid, frozen=False, norm_layer=nn.BatchNorm2d)
+
+
+@detector(pyramid, first_files=True)
+def fasterrcnn_resnet50_fpn(backbone, num_classes, **kw):
     """Faster R-CNN on ResNet-50: 41,808,406 parameters (with weights 41,755,286); kw are arguments of FasterRCNN.
 
     With weights, of all or of the backbone, the batch norms of the backbone are constants and its first two stages
     are not trained. ``trained`` is what weights are.
     """
-    backbone = pyramid("resnet50", trained, trainable_backbone_layers, weights_backbone, in_channels, kw)
-    return finish(FasterRCNN(backbone, num_classes, **sized(in_channels, image_size, kw)), trained)
+    return FasterRCNN(backbone, num_classes, **kw)
 
 
-@register
-def fasterrcnn_resnet50_fpn_v2(
-    num_classes=91,
-    *,
-    in_channels=3,
-    image_size=800,
-    weights_backbone=None,
-    trainable_backbone_layers=None,
-    trained=None,
-    **kw,
-):
+@detector(version2_pyramid)
+def fasterrcnn_resnet50_fpn_v2(backbone, num_classes, **kw):
     """Faster R-CNN with deeper heads on ResNet-50: 43,712,278 parameters; kw are arguments of FasterRCNN."""
-    plain = {"frozen": False, "norm_layer": nn.BatchNorm2d}
-    backbone = pyramid("resnet50", trained, trainable_backbone_layers, weights_backbone, in_channels, kw, **plain)
-    return FasterRCNN(backbone, num_classes, **version2(backbone), **sized(in_channels, image_size, kw))
+    return FasterRCNN(backbone, num_classes, **version2(backbone), **kw)
 
 
-def _mobilenet(num_classes, in_channels, image_size, weights_backbone, trainable_backbone_layers, trained, kw):
-    layers = trainable_backbone_layers
-    backbone = pyramid("mobilenet_v3_large", trained, layers, weights_backbone, in_channels, kw)
+def _mobilenet(backbone, num_classes, **kw):
     anchors = AnchorGenerator(((32, 64, 128, 256, 512),) * 3, (RATIOS,) * 3)
-    kw = {"rpn_score_thresh": 0.05, **sized(in_channels, image_size, kw)}
-    return FasterRCNN(backbone, num_classes, rpn_anchor_generator=anchors, **kw)
+    return FasterRCNN(backbone, num_classes, rpn_anchor_generator=anchors, **{"rpn_score_thresh": 0.05, **kw})
 
 
-@register
-def fasterrcnn_mobilenet_v3_large_fpn(
-    num_classes=91,
-    *,
-    in_channels=3,
-    image_size=800,
-    weights_backbone=None,
-    trainable_backbone_layers=None,
-    trained=None,
-    **kw,
-):
+mobilenet_pyramid = partial(pyramid, name="mobilenet_v3_large")
+
+
+@detector(mobilenet_pyramid)
+def fasterrcnn_mobilenet_v3_large_fpn(backbone, num_classes, **kw):
     """Faster R-CNN on MobileNetV3-Large: 19,410,754 parameters; kw are arguments of FasterRCNN."""
-    return _mobilenet(
-        num_classes, in_channels, image_size, weights_backbone, trainable_backbone_layers, trained, kw
-    )  # fmt: skip
+    return _mobilenet(backbone, num_classes, **kw)
 
 
-@register
-def fasterrcnn_mobilenet_v3_large_320_fpn(
-    num_classes=91,
-    *,
-    in_channels=3,
-    image_size=320,
-    weights_backbone=None,
-    trainable_backbone_layers=None,
-    trained=None,
-    **kw,
-):
+@detector(mobilenet_pyramid, image_size=320)
+def fasterrcnn_mobilenet_v3_large_320_fpn(backbone, num_classes, **kw):
     """The same for images of 320 pixels, with fewer proposals: 19,410,754 parameters."""
-    kw = {"max_size": 640, "rpn_pre_nms_top_n_test": 150, "rpn_post_nms_top_n_test": 150, **kw}
-    return _mobilenet(
-        num_classes, in_channels, image_size, weights_backbone, trainable_backbone_layers, trained, kw
-    )  # fmt: skip
+    fewer = {"max_size": 640, "rpn_pre_nms_top_n_test": 150, "rpn_post_nms_top_n_test": 150}
+    return _mobilenet(backbone, num_classes, **{**fewer, **kw})

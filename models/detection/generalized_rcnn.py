@@ -10,6 +10,15 @@ def _mask_layer(match):
     return f"mask_head.{int(match[1]) - 1}.0.{match[2]}"
 
 
+def check_backbone(backbone):
+    """ValueError for a backbone that does not say how many channels its maps have."""
+    if not hasattr(backbone, "out_channels"):
+        raise ValueError(
+            "backbone should contain an attribute out_channels specifying the number of output channels (assumed "
+            "to be the same for all the levels)"
+        )
+
+
 def check_targets(targets, training):
     """AssertionError for missing targets in training, and for boxes that are none."""
     if targets is None:

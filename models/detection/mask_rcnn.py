@@ -4,8 +4,8 @@ from collections import OrderedDict
 from minigrad import nn
 from minigrad.vision.ops import Conv2dNormActivation, MultiScaleRoIAlign
 from models.detection.backbone_utils import pyramid
-from models.detection.faster_rcnn import FasterRCNN, draw_convolutions, finish, sized, version2
-from models.registry import register
+from models.detection.builders import detector
+from models.detection.faster_rcnn import FasterRCNN, draw_convolutions, version2, version2_pyramid
 
 __all__ = ["MaskRCNN", "maskrcnn_resnet50_fpn", "maskrcnn_resnet50_fpn_v2"]
 
@@ -79,39 +79,18 @@ class MaskRCNN(FasterRCNN):
         heads.mask_predictor = mask_predictor or MaskRCNNPredictor(256, 256, num_classes)
 
 
-@register
-def maskrcnn_resnet50_fpn(
-    num_classes=91,
-    *,
-    in_channels=3,
-    image_size=800,
-    weights_backbone=None,
-    trainable_backbone_layers=None,
-    trained=None,
-    **kw,
-):
+@detector(pyramid, first_files=True)
+def maskrcnn_resnet50_fpn(backbone, num_classes, **kw):
     """Mask R-CNN on ResNet-50: 44,454,513 parameters; kw are arguments of MaskRCNN.
 
     With weights, of all or of the backbone, the batch norms of the backbone are constants and its first two stages
     are not trained. ``trained`` is what weights are.
     """
-    backbone = pyramid("resnet50", trained, trainable_backbone_layers, weights_backbone, in_channels, kw)
-    return finish(MaskRCNN(backbone, num_classes, **sized(in_channels, image_size, kw)), trained)
+    return MaskRCNN(backbone, num_classes, **kw)
 
 
-@register
-def maskrcnn_resnet50_fpn_v2(
-    num_classes=91,
-    *,
-    in_channels=3,
-    image_size=800,
-    weights_backbone=None,
-    trainable_backbone_layers=None,
-    trained=None,
-    **kw,
-):
+@detector(version2_pyramid)
+def maskrcnn_resnet50_fpn_v2(backbone, num_classes, **kw):
     """Mask R-CNN with deeper heads on ResNet-50: 46,359,409 parameters; kw are arguments of MaskRCNN."""
-    plain = {"frozen": False, "norm_layer": nn.BatchNorm2d}
-    backbone = pyramid("resnet50", trained, trainable_backbone_layers, weights_backbone, in_channels, kw, **plain)
     heads = {"mask_head": MaskRCNNHeads(backbone.out_channels, [256] * 4, 1, norm_layer=nn.BatchNorm2d)}
-    return MaskRCNN(backbone, num_classes, **version2(backbone), **heads, **sized(in_channels, image_size, kw))
+    return MaskRCNN(backbone, num_classes, **version2(backbone), **heads, **kw)

@@ -6,13 +6,14 @@ import minigrad
 from minigrad import nn
 from minigrad.vision import ops
 from minigrad.vision.ops.pyramid import LastLevelP6P7
-from models.detection._utils import BoxCoder, Matcher
+from models.detection._utils import BoxCoder, Matcher, flat_maps
 from models.detection.anchor_utils import AnchorGenerator
 from models.detection.backbone_utils import pyramid
-from models.detection.faster_rcnn import NORMAL, finish, sized
-from models.detection.generalized_rcnn import check_targets
-from models.detection.transform import GeneralizedRCNNTransform
-from models.registry import OldNames, register
+from models.detection.builders import detector
+from models.detection.generalized_rcnn import check_backbone
+from models.detection.one_stage import OneStage
+from models.detection.transform import NORMAL, GeneralizedRCNNTransform
+from models.registry import OldNames
 
 __all__ = ["RetinaNet", "retinanet_resnet50_fpn", "retinanet_resnet50_fpn_v2"]
 
@@ -27,51 +28,49 @@ def default_anchors():
 
 
 class _Head(nn.Module):
-    """Four convolutions and one to so many numbers for each anchor of each position."""
+    """Four convolutions, which those of a derived class follow."""
 
-    def __init__(self, name, in_channels, num_anchors, numbers, bias, norm_layer):
+    def __init__(self, in_channels, norm_layer):
         super().__init__()
         blocks = [ops.Conv2dNormActivation(in_channels, in_channels, norm_layer=norm_layer) for _ in range(DEPTH)]
         self.conv = nn.Sequential(*blocks)
-        last = nn.Conv2d(in_channels, num_anchors * numbers, kernel_size=3, padding=1)
-        self.add_module(name, last)
+
+    def _draw(self):
         for layer in self.modules():
             if isinstance(layer, nn.Conv2d):
                 nn.init.normal_(layer.weight, std=0.01)
                 if layer.bias is not None:
-                    nn.init.constant_(layer.bias, bias if layer is last else 0.0)
-        self._last = name
-        self._numbers = numbers
-
-    def forward(self, x):
-        """The numbers (N, anchors, numbers) of the maps of all levels."""
-        found = []
-        for maps in x:
-            maps = getattr(self, self._last)(self.conv(maps))
-            n, _, height, width = maps.shape
-            maps = maps.reshape(n, -1, self._numbers, height, width).permute(0, 3, 4, 1, 2)
-            found.append(maps.reshape(n, -1, self._numbers))
-        return minigrad.cat(found, 1)
+                    nn.init.zeros_(layer.bias)
 
 
 class RetinaNetClassificationHead(_Head):
-    """Scores of the classes; they start at the probability prior_probability."""
+    """Scores (N, anchors, num_classes) of the classes; they start at the probability prior_probability."""
 
     def __init__(self, in_channels, num_anchors, num_classes, prior_probability=0.01, norm_layer=None):
-        bias = -math.log((1 - prior_probability) / prior_probability)
-        super().__init__("cls_logits", in_channels, num_anchors, num_classes, bias, norm_layer)
+        super().__init__(in_channels, norm_layer)
+        self.cls_logits = nn.Conv2d(in_channels, num_anchors * num_classes, kernel_size=3, padding=1)
+        self._draw()
+        nn.init.constant_(self.cls_logits.bias, -math.log((1 - prior_probability) / prior_probability))
         self.num_classes = num_classes
         self.num_anchors = num_anchors
 
+    def forward(self, x):
+        return minigrad.cat([flat_maps(self.cls_logits(self.conv(maps)), self.num_classes) for maps in x], 1)
+
 
 class RetinaNetRegressionHead(_Head):
-    """Offsets of the boxes; loss_type is "l1" of the offsets or "giou" of the boxes."""
+    """Offsets (N, anchors, 4) of the boxes; loss_type is "l1" of the offsets or "giou" of the boxes."""
 
     def __init__(self, in_channels, num_anchors, norm_layer=None, loss_type="l1"):
-        super().__init__("bbox_reg", in_channels, num_anchors, 4, 0.0, norm_layer)
+        super().__init__(in_channels, norm_layer)
         if loss_type not in LOSSES:
             raise ValueError(f"loss_type must be one of {', '.join(LOSSES)}, but got {loss_type!r}")
+        self.bbox_reg = nn.Conv2d(in_channels, num_anchors * 4, kernel_size=3, padding=1)
+        self._draw()
         self.loss_type = loss_type
+
+    def forward(self, x):
+        return minigrad.cat([flat_maps(self.bbox_reg(self.conv(maps)), 4) for maps in x], 1)
 
 
 class RetinaNetHead(nn.Module):
@@ -92,7 +91,7 @@ def _block(match):
     return f"{match[1]}_head.conv.{int(match[2]) // 2}.0.{match[3]}"
 
 
-class RetinaNet(OldNames, nn.Module):
+class RetinaNet(OldNames, OneStage):
     """A class and a place for every anchor, without proposals; the focal loss makes up for the many that are nothing.
 
     Args:
@@ -137,11 +136,7 @@ class RetinaNet(OldNames, nn.Module):
         **kwargs,
     ):
         super().__init__()
-        if not hasattr(backbone, "out_channels"):
-            raise ValueError(
-                "backbone should contain an attribute out_channels specifying the number of output channels (assumed "
-                "to be the same for all the levels)"
-            )
+        check_backbone(backbone)
         if not isinstance(anchor_generator, (AnchorGenerator, type(None))):
             raise TypeError(
                 f"anchor_generator should be of type AnchorGenerator or None instead of {type(anchor_generator)}"
@@ -159,7 +154,7 @@ class RetinaNet(OldNames, nn.Module):
         self.detections_per_img = detections_per_img
         self.topk_candidates = topk_candidates
 
-    def _losses(self, targets, outputs, anchors):
+    def _losses(self, targets, outputs, anchors, counts):
         """The focal loss of the classes and the loss of the boxes, per object and image."""
         classes, places = [], []
         for target, logits, offsets, boxes in zip(targets, outputs["cls_logits"], outputs["bbox_regression"], anchors):
@@ -185,85 +180,24 @@ class RetinaNet(OldNames, nn.Module):
         found = self.box_coder.decode(offsets, [anchors])[:, 0]
         return ops.generalized_box_iou_loss(found, known, reduction="sum", eps=1e-7)
 
-    def _found(self, outputs, anchors, counts, shape):
-        """What is found in one image: its scores and offsets, and the anchors of all levels."""
-        parts = [], [], []
-        levels = zip(*(values.split(counts, 0) for values in (*outputs, anchors)))
-        for logits, offsets, boxes in levels:
-            scores = logits.sigmoid().flatten()
-            likely = (scores > self.score_thresh).nonzero()[:, 0]
-            scores, order = scores[likely].topk(min(self.topk_candidates, len(likely)))
-            likely = likely[order]
-            place = likely // logits.shape[-1]
-            decoded = self.box_coder.decode(offsets[place], [boxes[place]])[:, 0]
-            found = ops.clip_boxes_to_image(decoded, shape), scores, likely % logits.shape[-1]
-            for part, values in zip(parts, found):
-                part.append(values)
-        boxes, scores, labels = (minigrad.cat(part, 0) for part in parts)
-        kept = ops.batched_nms(boxes, scores, labels, self.nms_thresh)[: self.detections_per_img]
-        return {"boxes": boxes[kept], "scores": scores[kept], "labels": labels[kept]}
 
-    def forward(self, images, targets=None):
-        """A dict of losses in training, a list of dicts of what is found otherwise; arguments as of GeneralizedRCNN.
-
-        Raises:
-            AssertionError: in training without targets, or for boxes that are none.
-        """
-        check_targets(targets, self.training)
-        originals = [tuple(image.shape[-2:]) for image in images]
-        images, targets = self.transform(images, targets)
-        features = self.backbone(images.tensors)
-        maps = [features] if isinstance(features, minigrad.Tensor) else list(features.values())
-        outputs = self.head(maps)
-        anchors = self.anchor_generator(images, maps)
-        if self.training:
-            return self._losses(targets, outputs, anchors)
-        per_position = self.anchor_generator.num_anchors_per_location()
-        counts = [level.shape[2] * level.shape[3] * count for level, count in zip(maps, per_position)]
-        pairs = zip(outputs["cls_logits"], outputs["bbox_regression"])
-        found = [self._found(*row) for row in zip(pairs, anchors, [counts] * len(anchors), images.image_sizes)]
-        return self.transform.postprocess(found, images.image_sizes, originals)
+pyramid_to_p7 = partial(pyramid, returned_layers=[2, 3, 4], extra_blocks=partial(LastLevelP6P7, 256, 256))
 
 
-LAYERS = {"returned_layers": [2, 3, 4]}
-
-
-@register
-def retinanet_resnet50_fpn(
-    num_classes=91,
-    *,
-    in_channels=3,
-    image_size=800,
-    weights_backbone=None,
-    trainable_backbone_layers=None,
-    trained=None,
-    **kw,
-):
+@detector(pyramid_to_p7, first_files=True)
+def retinanet_resnet50_fpn(backbone, num_classes, **kw):
     """RetinaNet on ResNet-50: 34,068,119 parameters (with weights 34,014,999); kw are arguments of RetinaNet.
 
     With weights, of all or of the backbone, the batch norms of the backbone are constants and its first two stages
     are not trained. ``trained`` is what weights are.
     """
-    extra = {"extra_blocks": LastLevelP6P7(256, 256), **LAYERS}
-    backbone = pyramid("resnet50", trained, trainable_backbone_layers, weights_backbone, in_channels, kw, **extra)
-    return finish(RetinaNet(backbone, num_classes, **sized(in_channels, image_size, kw)), trained)
+    return RetinaNet(backbone, num_classes, **kw)
 
 
-@register
-def retinanet_resnet50_fpn_v2(
-    num_classes=91,
-    *,
-    in_channels=3,
-    image_size=800,
-    weights_backbone=None,
-    trainable_backbone_layers=None,
-    trained=None,
-    **kw,
-):
+@detector(partial(pyramid_to_p7, extra_blocks=partial(LastLevelP6P7, 2048, 256), frozen=False))
+def retinanet_resnet50_fpn_v2(backbone, num_classes, **kw):
     """RetinaNet with group norm in its heads on ResNet-50: 38,198,935 parameters; kw are arguments of RetinaNet."""
-    extra = {"extra_blocks": LastLevelP6P7(2048, 256), "frozen": False, **LAYERS}
-    backbone = pyramid("resnet50", trained, trainable_backbone_layers, weights_backbone, in_channels, kw, **extra)
     anchors = default_anchors()
     norm = partial(nn.GroupNorm, 32)
-    head = RetinaNetHead(256, anchors.num_anchors_per_location()[0], num_classes, norm, "giou")
-    return RetinaNet(backbone, num_classes, anchor_generator=anchors, head=head, **sized(in_channels, image_size, kw))
+    head = RetinaNetHead(backbone.out_channels, anchors.num_anchors_per_location()[0], num_classes, norm, "giou")
+    return RetinaNet(backbone, num_classes, anchor_generator=anchors, head=head, **kw)

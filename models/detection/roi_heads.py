@@ -1,4 +1,4 @@
-"""What is decided about each proposed box: its class, its exact place, and its mask."""
+"""What is decided about each proposed box: its class, its exact place, its mask and its points."""
 import minigrad
 from minigrad import nn
 from minigrad.vision import ops
@@ -9,6 +9,82 @@ __all__ = ["RoIHeads"]
 SMALLEST = 1e-2  # sides of what is found
 
 
+# ---------------------------------------------------------------- points
+def keypoints_to_heatmap(keypoints, rois, heatmap_size):
+    """In which cell of a square map of each region its points are, and whether they are in one and visible.
+
+    Args:
+        keypoints: (n, k, 3) of x, y and visibility.
+        rois: (n, 4).
+        heatmap_size: the map's side.
+
+    >>> points = minigrad.tensor([[[1.0, 3.0, 1.0], [4.0, 0.0, 1.0], [1.0, 1.0, 0.0], [9.0, 1.0, 1.0]]])
+    >>> keypoints_to_heatmap(points, minigrad.tensor([[0.0, 0.0, 4.0, 4.0]]), 2)
+    (tensor([[2, 1, 0, 0]]), tensor([[1, 1, 0, 0]]))
+    """
+    first, last = rois[:, None, :2], rois[:, None, 2:]
+    places = keypoints[..., :2]
+    cells = ((places - first) * (heatmap_size / (last - first))).floor().to(minigrad.int64)  # (n, k, 2)
+    cells = minigrad.where(places == last, heatmap_size - 1, cells)  # the border is inside
+    inside = ((cells >= 0) & (cells < heatmap_size)).all(-1)
+    valid = (inside & (keypoints[..., 2] > 0)).to(minigrad.int64)
+    return (cells[..., 1] * heatmap_size + cells[..., 0]) * valid, valid
+
+
+def heatmaps_to_keypoints(maps, rois):
+    """The points (n, k, 3) at which the maps are highest, as x, y and 1, and how high they are there (n, k).
+
+    Args:
+        maps: (n, k, H, W), which are enlarged to their regions.
+        rois: (n, 4).
+    """
+    count = maps.shape[1]
+    size = (rois[:, 2:] - rois[:, :2]).clamp(min=1)  # (n, 2), width and height
+    pixels = size.ceil()
+    step = size / pixels
+    places = maps.new_zeros((len(rois), count, 2))
+    scores = maps.new_zeros((len(rois), count))
+    for index, (width, height) in enumerate(pixels.to(minigrad.int64).tolist()):
+        large = nn.functional.interpolate(
+            maps[index : index + 1], size=(height, width), mode="bicubic", align_corners=False
+        )[0].flatten(1)  # (k, height · width)
+        scores[index], best = large.max(1)
+        places[index] = minigrad.stack([best % width, best // width], 1)
+    places = (places + 0.5) * step.unsqueeze(1) + rois[:, None, :2]
+    return minigrad.cat([places, minigrad.ones_like(places[..., :1])], 2), scores
+
+
+def keypointrcnn_loss(keypoint_logits, proposals, gt_keypoints, keypoint_matched_idxs):
+    """The cross entropy of the cells in which the points of objects are, of those that are visible.
+
+    Args:
+        keypoint_logits: maps (n, k, side, side) of the boxes of all images.
+        proposals: the boxes, a list of (n, 4) one per image.
+        gt_keypoints: the points of the images' objects, (objects, k, 3).
+        keypoint_matched_idxs: which object each box stands for, a list of (n,).
+
+    Raises:
+        ValueError: for maps that are not square.
+    """
+    height, side = keypoint_logits.shape[2:]
+    if height != side:
+        raise ValueError(
+            "keypoint_logits height and width (last two elements of shape) should be equal. Instead got "
+            f"H = {height} and W = {side}"
+        )
+    pairs = [
+        keypoints_to_heatmap(points[match], boxes, side)
+        for boxes, points, match in zip(proposals, gt_keypoints, keypoint_matched_idxs)
+    ]
+    cells, valid = (minigrad.cat([part.flatten() for part in parts], 0) for parts in zip(*pairs))
+    valid = valid.nonzero()[:, 0]
+    if len(valid) == 0:
+        return keypoint_logits.sum() * 0
+    logits = keypoint_logits.reshape(-1, side * side)
+    return nn.functional.cross_entropy(logits[valid], cells[valid])
+
+
+# ---------------------------------------------------------------- the heads
 class RoIHeads(nn.Module):
     """Regions of the maps through heads; in training the losses.
 
@@ -19,6 +95,7 @@ class RoIHeads(nn.Module):
         bbox_reg_weights: see BoxCoder; None for (10, 10, 5, 5).
         score_thresh, nms_thresh, detections_per_img: of what is found: least probability, overlap, number.
         mask_roi_pool, mask_head, mask_predictor: the same for masks; None for none.
+        keypoint_roi_pool, keypoint_head, keypoint_predictor: the same for points; None for none.
     """
 
     def __init__(
@@ -37,6 +114,9 @@ class RoIHeads(nn.Module):
         mask_roi_pool=None,
         mask_head=None,
         mask_predictor=None,
+        keypoint_roi_pool=None,
+        keypoint_head=None,
+        keypoint_predictor=None,
     ):
         super().__init__()
         self.proposal_matcher = Matcher(fg_iou_thresh, bg_iou_thresh)
@@ -51,17 +131,27 @@ class RoIHeads(nn.Module):
         self.mask_roi_pool = mask_roi_pool
         self.mask_head = mask_head
         self.mask_predictor = mask_predictor
+        self.keypoint_roi_pool = keypoint_roi_pool
+        self.keypoint_head = keypoint_head
+        self.keypoint_predictor = keypoint_predictor
 
     def has_mask(self):
         """Whether there are the parts that make masks."""
         return None not in (self.mask_roi_pool, self.mask_head, self.mask_predictor)
+
+    def has_keypoint(self):
+        """Whether there are the parts that find points."""
+        return None not in (self.keypoint_roi_pool, self.keypoint_head, self.keypoint_predictor)
 
     def _check(self, targets):
         if targets is None:
             if self.training:
                 raise ValueError("targets should not be None")
             return
-        for key in ("boxes", "labels", "masks")[: 3 if self.has_mask() and self.training else 2]:
+        keys = ["boxes", "labels"]
+        if self.training:
+            keys += ["masks"] * self.has_mask() + ["keypoints"] * self.has_keypoint()
+        for key in keys:
             if not all(key in target for target in targets):
                 raise ValueError(f"Every element of targets should have a {key} key")
         for target in targets:
@@ -69,6 +159,8 @@ class RoIHeads(nn.Module):
                 raise TypeError(f"target boxes must of float type, instead got {target['boxes'].dtype}")
             if target["labels"].dtype != minigrad.int64:
                 raise TypeError(f"target labels must of int64 type, instead got {target['labels'].dtype}")
+            if "keypoints" in keys and target["keypoints"].dtype != minigrad.float32:
+                raise TypeError(f"target keypoints must of float type, instead got {target['keypoints'].dtype}")
 
     def select_training_samples(self, proposals, targets):
         """Some of the proposals and the objects themselves, which object each is, its class, and the offsets to it."""
@@ -124,12 +216,8 @@ class RoIHeads(nn.Module):
     def _mask_logits(self, features, boxes, image_shapes):
         return self.mask_predictor(self.mask_head(self.mask_roi_pool(features, boxes, image_shapes)))
 
-    def _mask_loss(self, features, proposals, matches, labels, image_shapes, targets):
+    def _mask_loss(self, features, boxes, matches, labels, image_shapes, targets):
         """The cross entropy of the masks of boxes with objects, each of its own class."""
-        objects = [(label > 0).nonzero()[:, 0] for label in labels]
-        boxes, matches, labels = (
-            [values[place] for values, place in zip(part, objects)] for part in (proposals, matches, labels)
-        )
         logits = self._mask_logits(features, boxes, image_shapes)
         labels = minigrad.cat(labels, 0)
         if len(labels) == 0:
@@ -141,6 +229,40 @@ class RoIHeads(nn.Module):
             wanted.append(ops.roi_align(masks, rois, logits.shape[-1])[:, 0])
         logits = logits[minigrad.arange(len(labels), device=labels.device), labels]
         return nn.functional.binary_cross_entropy_with_logits(logits, minigrad.cat(wanted, 0))
+
+    def _keypoint_logits(self, features, boxes, image_shapes):
+        return self.keypoint_predictor(self.keypoint_head(self.keypoint_roi_pool(features, boxes, image_shapes)))
+
+    def _further_losses(self, features, proposals, matches, labels, image_shapes, targets):
+        """The losses of masks and points, which only boxes with objects have."""
+        objects = [(label > 0).nonzero()[:, 0] for label in labels]
+        boxes, matches, labels = (
+            [values[place] for values, place in zip(part, objects)] for part in (proposals, matches, labels)
+        )
+        losses = {}
+        if self.has_mask():
+            losses["loss_mask"] = self._mask_loss(features, boxes, matches, labels, image_shapes, targets)
+        if self.has_keypoint():
+            logits = self._keypoint_logits(features, boxes, image_shapes)
+            known = [target["keypoints"] for target in targets]
+            losses["loss_keypoint"] = keypointrcnn_loss(logits, boxes, known, matches)
+        return losses
+
+    def _add_masks(self, result, features, image_shapes):
+        """Masks of the boxes that were found."""
+        boxes = [found["boxes"] for found in result]
+        masks = self._mask_logits(features, boxes, image_shapes).sigmoid()
+        every = minigrad.cat([found["labels"] for found in result], 0)
+        masks = masks[minigrad.arange(len(every), device=every.device), every].unsqueeze(1)
+        for found, part in zip(result, masks.split([len(b) for b in boxes], 0)):
+            found["masks"] = part
+
+    def _add_keypoints(self, result, features, image_shapes):
+        """Points in the boxes that were found, and their scores."""
+        boxes = [found["boxes"] for found in result]
+        maps = self._keypoint_logits(features, boxes, image_shapes)
+        for found, part in zip(result, maps.split([len(b) for b in boxes], 0)):
+            found["keypoints"], found["keypoints_scores"] = heatmaps_to_keypoints(part, found["boxes"])
 
     def forward(self, features, proposals, image_shapes, targets=None):
         """A list of dicts of what is found, empty in training, and a dict of losses, empty otherwise.
@@ -155,15 +277,11 @@ class RoIHeads(nn.Module):
         logits, offsets = self.box_predictor(regions)
         if self.training:
             losses = self._losses(logits, offsets, labels, wanted)
-            if self.has_mask():
-                losses["loss_mask"] = self._mask_loss(features, proposals, matches, labels, image_shapes, targets)
-            return [], losses
+            return [], {**losses, **self._further_losses(features, proposals, matches, labels, image_shapes, targets)}
         boxes, scores, labels = self.postprocess_detections(logits, offsets, proposals, image_shapes)
         result = [{"boxes": b, "labels": c, "scores": s} for b, s, c in zip(boxes, scores, labels)]
         if self.has_mask():
-            masks = self._mask_logits(features, boxes, image_shapes).sigmoid()
-            every = minigrad.cat(labels, 0)
-            masks = masks[minigrad.arange(len(every), device=every.device), every].unsqueeze(1)
-            for found, part in zip(result, masks.split([len(b) for b in boxes], 0)):
-                found["masks"] = part
+            self._add_masks(result, features, image_shapes)
+        if self.has_keypoint():
+            self._add_keypoints(result, features, image_shapes)
         return result, {}

@@ -2,7 +2,7 @@
 import minigrad
 from minigrad import nn
 from minigrad.vision import ops
-from models.detection._utils import BalancedPositiveNegativeSampler, BoxCoder, Matcher
+from models.detection._utils import BalancedPositiveNegativeSampler, BoxCoder, Matcher, flat_maps
 from models.detection.anchor_utils import AnchorGenerator
 
 __all__ = ["AnchorGenerator", "RPNHead", "RegionProposalNetwork"]
@@ -33,12 +33,6 @@ class RPNHead(nn.Module):
     def forward(self, x):
         hidden = [self.conv(maps) for maps in x]
         return [self.cls_logits(maps) for maps in hidden], [self.bbox_pred(maps) for maps in hidden]
-
-
-def _flat(maps, numbers):
-    """Maps (N, anchors · numbers, H, W) as (N, H · W · anchors, numbers), the order of the anchors."""
-    n, _, height, width = maps.shape
-    return maps.reshape(n, -1, numbers, height, width).permute(0, 3, 4, 1, 2).reshape(n, -1, numbers)
 
 
 class RegionProposalNetwork(nn.Module):
@@ -133,8 +127,8 @@ class RegionProposalNetwork(nn.Module):
         logits, offsets = self.head(maps)
         anchors = self.anchor_generator(images, maps)
         counts = [level[0].numel() for level in logits]
-        objectness = minigrad.cat([_flat(level, 1) for level in logits], 1).squeeze(-1)  # (N, anchors)
-        offsets = minigrad.cat([_flat(level, 4) for level in offsets], 1)  # (N, anchors, 4)
+        objectness = minigrad.cat([flat_maps(level, 1) for level in logits], 1).squeeze(-1)  # (N, anchors)
+        offsets = minigrad.cat([flat_maps(level, 4) for level in offsets], 1)  # (N, anchors, 4)
         proposals = self.box_coder.decode(offsets.detach().flatten(0, 1), anchors)
         proposals = proposals.reshape(len(anchors), -1, 4)
         boxes, _ = self._filtered(proposals, objectness.detach(), images.image_sizes, counts)

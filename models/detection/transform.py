@@ -7,13 +7,27 @@ from models.detection.image_list import ImageList
 
 __all__ = ["GeneralizedRCNNTransform"]
 
+NORMAL = ([0.485, 0.456, 0.406], [0.229, 0.224, 0.225])  # mean and deviation of ImageNet's channels
 
-def resize_boxes(boxes, original_size, new_size):
-    """Boxes (n, 4) of an image of one size (height, width), in the image at another size."""
+
+def _factors(original_size, new_size):
+    """By how much an image becomes wider and higher, in 32 bits."""
     down, across = (
         minigrad.tensor(float(new)) / minigrad.tensor(float(old)) for new, old in zip(new_size, original_size)
     )
-    return boxes * minigrad.stack([across, down, across, down]).to(device=boxes.device, dtype=boxes.dtype)
+    return across, down
+
+
+def resize_boxes(boxes, original_size, new_size):
+    """Boxes (n, 4) of an image of one size (height, width), in the image at another size."""
+    factors = minigrad.stack(_factors(original_size, new_size) * 2)
+    return boxes * factors.to(device=boxes.device, dtype=boxes.dtype)
+
+
+def resize_keypoints(keypoints, original_size, new_size):
+    """Points (n, k, 3) of x, y and visibility of an image of one size (height, width), in the image at another."""
+    factors = minigrad.stack([*_factors(original_size, new_size), minigrad.tensor(1.0)])
+    return keypoints * factors.to(device=keypoints.device, dtype=keypoints.dtype)
 
 
 def paste_masks_in_image(masks, boxes, img_shape, padding=1):
@@ -63,7 +77,7 @@ class GeneralizedRCNNTransform(nn.Module):
         self.fixed_size = fixed_size
 
     def forward(self, images, targets=None):
-        """An ImageList, and the targets with their boxes and masks resized."""
+        """An ImageList, and the targets with their boxes, masks and keypoints resized."""
         targets = [None] * len(images) if targets is None else [dict(target) for target in targets]
         resized = []
         for index, image in enumerate(images):
@@ -103,6 +117,8 @@ class GeneralizedRCNNTransform(nn.Module):
         image = nn.functional.interpolate(image[None], size=size, mode="bilinear", align_corners=False)[0]
         if target is not None:
             target["boxes"] = resize_boxes(target["boxes"], (height, width), size)
+            if "keypoints" in target:
+                target["keypoints"] = resize_keypoints(target["keypoints"], (height, width), size)
             if "masks" in target:
                 masks = target["masks"][:, None].float()
                 target["masks"] = nn.functional.interpolate(masks, size=size)[:, 0].to(minigrad.uint8)
@@ -121,6 +137,8 @@ class GeneralizedRCNNTransform(nn.Module):
         """What was found, in the images as they were; in training nothing is."""
         for found, size, original in zip([] if self.training else result, image_shapes, original_image_sizes):
             found["boxes"] = resize_boxes(found["boxes"], size, original)
+            if "keypoints" in found:
+                found["keypoints"] = resize_keypoints(found["keypoints"], size, original)
             if "masks" in found:
                 found["masks"] = paste_masks_in_image(found["masks"], found["boxes"], original)
         return result

@@ -23,7 +23,11 @@ KEYPOINTS = (
     "right_elbow", "left_wrist", "right_wrist", "left_hip", "right_hip", "left_knee", "right_knee", "left_ankle",
     "right_ankle",
 )  # fmt: skip
-LEGACY = {"raft_large": "C_T_SKHT_V2", "raft_small": "C_T_V2"}  # what pretrained=True is, where not the first
+LEGACY = {  # what pretrained=True is, where not the first
+    "keypointrcnn_resnet50_fpn": "COCO_V1",
+    "raft_large": "C_T_SKHT_V2",
+    "raft_small": "C_T_V2",
+}
 
 
 class Weights:
@@ -198,15 +202,16 @@ def get_weight(name):
 
 
 # ---------------------------------------------------------------- what is asked of a builder
-def chosen(builder, weights, pretrained=None, called=("weights", "pretrained")):
+def chosen(builder, weights, pretrained=None, called=("weights", "pretrained"), former=None):
     """What ``weights`` of a builder means: a member of its enumeration, None, or the path of a file.
 
     Args:
         builder: the network's name.
         weights: a member, its name with or without the enumeration's, "DEFAULT", None, a path, or as before
             torchvision 0.13 True or False.
-        pretrained: the old argument, None if it is not given.
+        pretrained: the old argument, None if it is not given; "legacy" is the member COCO_LEGACY.
         called: how the two are called in warnings.
+        former: the member that pretrained=True is; None for the first, or that of LEGACY.
 
     Raises:
         TypeError: for a member of another network's enumeration.
@@ -225,7 +230,10 @@ def chosen(builder, weights, pretrained=None, called=("weights", "pretrained")):
     if pretrained is not None:
         if pretrained and enum is None:
             raise ValueError(f"No weights available for model {builder}")
-        weights = enum[LEGACY.get(builder, next(iter(enum)).name)] if pretrained else None
+        weights = None
+        if pretrained:
+            old = "COCO_LEGACY" if pretrained == "legacy" else former or LEGACY.get(builder)
+            weights = next(iter(enum)) if old is None else enum[old]
         newest = f"{called[0]}={enum.__name__}.DEFAULT" if pretrained else ""
         hint = f" You can also use `{newest}` to get the most up-to-date weights." if pretrained else ""
         warnings.warn(
@@ -253,6 +261,8 @@ def arguments_of(member, given):
     fixed = {}
     if member.meta.get("categories") is not None:
         fixed["num_classes"] = len(member.meta["categories"])
+    if "keypoint_names" in member.meta:
+        fixed["num_keypoints"] = len(member.meta["keypoint_names"])
     if builder.startswith(("vit", "maxvit", "mvit")):
         fixed["image_size"] = member.meta["min_size"][0]
     if builder.startswith(("fcn", "deeplab")):
