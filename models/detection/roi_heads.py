@@ -42,8 +42,8 @@ def heatmaps_to_keypoints(maps, rois):
     size = (rois[:, 2:] - rois[:, :2]).clamp(min=1)  # (n, 2), width and height
     pixels = size.ceil()
     step = size / pixels
-    places = maps.new_zeros((len(rois), count, 2))
-    scores = maps.new_zeros((len(rois), count))
+    places = rois.new_zeros((len(rois), count, 2))
+    scores = maps.new_zeros((len(rois), count), dtype=minigrad.float32)
     for index, (width, height) in enumerate(pixels.to(minigrad.int64).tolist()):
         large = nn.functional.interpolate(
             maps[index : index + 1], size=(height, width), mode="bicubic", align_corners=False
@@ -51,7 +51,7 @@ def heatmaps_to_keypoints(maps, rois):
         scores[index], best = large.max(1)
         places[index] = minigrad.stack([best % width, best // width], 1)
     places = (places + 0.5) * step.unsqueeze(1) + rois[:, None, :2]
-    return minigrad.cat([places, minigrad.ones_like(places[..., :1])], 2), scores
+    return minigrad.cat([places, minigrad.ones_like(places[..., :1])], 2).to(minigrad.float32), scores
 
 
 def keypointrcnn_loss(keypoint_logits, proposals, gt_keypoints, keypoint_matched_idxs):

@@ -6,7 +6,17 @@ import pytest
 import minigrad as mg
 import models
 from minigrad import nn
-from models.detection import _utils, backbone_utils, faster_rcnn, mask_rcnn, retinanet, rpn, transform
+from models.detection import (
+    _utils,
+    backbone_utils,
+    faster_rcnn,
+    keypoint_rcnn,
+    mask_rcnn,
+    retinanet,
+    roi_heads,
+    rpn,
+    transform,
+)
 from models.detection.image_list import ImageList
 
 
@@ -91,6 +101,9 @@ def small_network(kind=models.detection.MaskRCNN, **settings):
     if kind is models.detection.MaskRCNN:
         settings["mask_head"] = mask_rcnn.MaskRCNNHeads(8, (8,), 1)
         settings["mask_predictor"] = mask_rcnn.MaskRCNNPredictor(8, 8, 3)
+    if kind is models.detection.KeypointRCNN:
+        settings["keypoint_head"] = keypoint_rcnn.KeypointRCNNHeads(8, (8,))
+        settings["keypoint_predictor"] = keypoint_rcnn.KeypointRCNNPredictor(8, 2)
     return kind(
         backbone,
         box_predictor=faster_rcnn.FastRCNNPredictor(16, 3),
@@ -140,6 +153,107 @@ def test_a_scene_is_learned():
     assert bool((overlaps > 0.5).all())
     masks = found["masks"][:2][order][:, 0] > 0.5
     assert bool(((masks & (target["masks"] > 0)).sum((1, 2)) > 70).all())
+
+
+# ---------------------------------------------------------------- points
+def test_cells_of_points():
+    """Against a loop; a point on the right or lower border is inside, one beyond it is not."""
+    mg.manual_seed(0)
+    rois = mg.tensor([[0.0, 0.0, 20.0, 10.0], [5.0, 5.0, 9.0, 29.0]])
+    places = rois[:, None, :2] + (1.3 * mg.rand(2, 9, 2) - 0.15) * (rois[:, None, 2:] - rois[:, None, :2])
+    points = mg.cat([places, mg.ones(2, 9, 1)], 2)
+    points[0, 0] = mg.tensor([20.0, 10.0, 2.0])
+    points[1, 0] = mg.tensor([5.0, 29.0, 1.0])
+    points[0, 1] = mg.tensor([3.0, 3.0, 0.0])
+    cells, valid = roi_heads.keypoints_to_heatmap(points, rois, 8)
+    for row, (x1, y1, x2, y2) in enumerate(rois.tolist()):
+        for column, (x, y, seen) in enumerate(points[row].tolist()):
+            inside = x1 <= x <= x2 and y1 <= y <= y2 and seen > 0
+            across = min(int((x - x1) / (x2 - x1) * 8), 7)
+            down = min(int((y - y1) / (y2 - y1) * 8), 7)
+            assert valid[row, column].item() == inside
+            assert cells[row, column].item() == (down * 8 + across if inside else 0)
+    assert 4 < valid.sum().item() < 18
+
+
+def test_places_of_points():
+    """The maps' highest cells, in boxes as large as the maps, of other sizes, and too small for any."""
+    maps = mg.zeros(3, 2, 4, 4)
+    maps[:, 0, 1, 2] = 3.0
+    maps[:, 1, 3, 0] = 2.0
+    rois = mg.tensor([[10.0, 20.0, 14.0, 24.0], [0.0, 0.0, 8.0, 3.2], [5.0, 5.0, 5.5, 5.5]])
+    points, scores = roi_heads.heatmaps_to_keypoints(maps, rois)
+    assert points[0].tolist() == [[12.5, 21.5, 1.0], [10.5, 23.5, 1.0]] and scores[0].tolist() == [3.0, 2.0]
+    assert 4 <= points[1, 0, 0].item() <= 6 and points[1, 0, 1].item() == pytest.approx(1.2)
+    assert 0 <= points[1, 1, 0].item() <= 2 and points[1, 1, 1].item() == pytest.approx(2.8)
+    assert points[2, :, :2].tolist() == [[5.5, 5.5]] * 2
+    points, scores = roi_heads.heatmaps_to_keypoints(maps[:0], rois[:0])
+    assert tuple(points.shape) == (0, 2, 3) and tuple(scores.shape) == (0, 2)
+
+
+def test_loss_of_points():
+    maps = mg.zeros(1, 2, 4, 4)
+    maps[0, 0, 1, 2] = math.log(15)  # the probability of the cell is half
+    box, match = [mg.tensor([[0.0, 0.0, 4.0, 4.0]])], [mg.tensor([0])]
+    seen = mg.tensor([[[2.5, 1.5, 1.0], [0.0, 0.0, 0.0]]])
+    assert roi_heads.keypointrcnn_loss(maps, box, [seen], match).item() == pytest.approx(math.log(2))
+    seen[0, 1, 2] = 1
+    loss = roi_heads.keypointrcnn_loss(maps, box, [seen], match).item()
+    assert loss == pytest.approx((math.log(2) + math.log(16)) / 2)
+    seen[..., 2] = 0
+    assert roi_heads.keypointrcnn_loss(maps, box, [seen], match).item() == 0
+    with pytest.raises(ValueError, match="should be equal. Instead got H = 3 and W = 4"):
+        roi_heads.keypointrcnn_loss(maps[:, :, :3], box, [seen], match)
+
+
+def test_points_are_learned():
+    mg.manual_seed(0)
+    model = small_network(models.detection.KeypointRCNN)
+    image, target = scene()
+    points = mg.tensor([[[3.0, 5.0, 1.0], [13.0, 15.0, 1.0]], [[17.0, 19.0, 1.0], [29.0, 29.0, 1.0]]])
+    target["keypoints"] = points
+    optimizer = mg.optim.Adam(model.parameters(), lr=0.01)
+    for _ in range(80):
+        optimizer.zero_grad()
+        losses = model([image], [target])
+        sum(losses.values()).backward()
+        optimizer.step()
+    names = ["loss_classifier", "loss_box_reg", "loss_keypoint", "loss_objectness", "loss_rpn_box_reg"]
+    assert list(losses) == names
+    wider = mg.nn.functional.interpolate(image[None], size=(64, 64))[0]  # what is found goes back to its size
+    with mg.no_grad():
+        (found,) = model.eval()([wider])
+    assert list(found) == ["boxes", "labels", "scores", "keypoints", "keypoints_scores"]
+    assert tuple(found["keypoints_scores"].shape) == (len(found["boxes"]), 2)
+    for label, wanted in zip((1, 2), 2 * points[..., :2]):
+        best = (found["labels"] == label).nonzero()[0]
+        assert bool(((found["keypoints"][best, :, :2] - wanted).abs() < 6).all())
+    empty = {"boxes": mg.zeros(0, 4), "labels": mg.zeros(0, dtype=mg.int64), "keypoints": mg.zeros(0, 2, 3)}
+    losses = model.train()([image], [empty])
+    assert losses["loss_keypoint"].item() == 0
+    for change, error, message in (
+        ({"keypoints": points.double()}, TypeError, "target keypoints must of float type"),
+        ({"keypoints": None}, ValueError, "should have a keypoints key"),
+    ):
+        changed = {key: value for key, value in {**target, **change}.items() if value is not None}
+        with pytest.raises(error, match=message):
+            model([image], [changed])
+
+
+def test_points_are_resized():
+    change = transform.GeneralizedRCNNTransform(20, 40, [0.5] * 3, [0.25] * 3).eval()
+    target = {"boxes": mg.tensor([[1.0, 2.0, 3.0, 4.0]]), "keypoints": mg.tensor([[[2.0, 3.0, 2.0]]])}
+    _, (resized,) = change([mg.zeros(3, 10, 15)], [target])
+    assert resized["keypoints"].tolist() == [[[4.0, 6.0, 2.0]]] and target["keypoints"].tolist() == [[[2.0, 3.0, 2.0]]]
+    kinds = models.detection.KeypointRCNN
+    backbone = nn.Identity()
+    backbone.out_channels = 8
+    assert kinds(backbone, 2).transform.min_size == (640, 672, 704, 736, 768, 800)
+    assert kinds(backbone, 2, num_keypoints=5).roi_heads.keypoint_predictor.out_channels == 5
+    with pytest.raises(ValueError, match="num_keypoints should be None"):
+        kinds(backbone, 2, num_keypoints=5, keypoint_predictor=nn.Identity())
+    with pytest.raises(TypeError, match="keypoint_roi_pool should be of type"):
+        kinds(backbone, 2, keypoint_roi_pool=3)
 
 
 def test_images_without_objects():

@@ -29,7 +29,7 @@ def test_every_line_of_the_table_is_of_a_network(undrawn):
             if member is enum.DEFAULT:
                 given = published.arguments_of(member, {})
                 given.pop("transform_input", None)
-                if enum.builder.startswith(("fasterrcnn", "maskrcnn", "retinanet")):
+                if enum.builder.startswith(("fasterrcnn", "fcos", "keypointrcnn", "maskrcnn", "retinanet")):
                     # their batch norms are constants when there are weights
                     given["trained"] = member
                 model = models.build(enum.builder, **given)
