@@ -7,7 +7,8 @@ Shapes: an image batch is (N, C, *size); its windows are (N, C, *kernel, *out) a
 from itertools import product
 from math import prod
 
-from minigrad.backend import xp
+from minigrad.backend import np, xp
+from minigrad.kernels import cuda
 
 
 def window_count(size, kernel, stride, padding, dilation):
@@ -44,6 +45,9 @@ def windows(x, kernel, stride, dilation, count=None):
 
 def im2col(x, kernel, stride, padding, dilation, count=None):
     """Columns (N, C * prod(kernel), prod(count)) of the images x (N, C, *size); count defaults to all windows."""
+    if type(x) is not np.ndarray and cuda.im2col.takes(x, kernel):
+        count = count or window_count(x.shape[2:], kernel, stride, padding, dilation)
+        return cuda.im2col.im2col(x, kernel, stride, padding, dilation, count)
     view = windows(zero_pad(x, padding), kernel, stride, dilation, count)
     return view.reshape(x.shape[0], x.shape[1] * prod(kernel), prod(view.shape[2 + len(kernel) :]))
 
@@ -75,6 +79,8 @@ def col2im(columns, size, kernel, stride, padding, dilation, count=None):
     """Adjoint of `im2col`: sum the columns (N, C * prod(kernel), prod(count)) into images (N, C, *size)."""
     if count is None:
         count = window_count(size, kernel, stride, padding, dilation)
+    if type(columns) is not np.ndarray and cuda.im2col.takes(columns, kernel):
+        return cuda.im2col.col2im(columns, size, kernel, stride, padding, dilation, count)
     batch = columns.shape[0]
     channels = columns.shape[1] // prod(kernel)
     padded = xp(columns).zeros((batch, channels, *(s + 2 * p for s, p in zip(size, padding))), columns.dtype)

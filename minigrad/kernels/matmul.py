@@ -23,14 +23,22 @@ def matmul(a, b):
     return np.matmul(a, b)
 
 
-def matmul_into(a, b, out):
-    """Write the same products into ``out``, and return it; in the arrays' own type."""
-    return np.matmul(a, b, out=out) if xp(a) is np else _on_gpu(a, b, out)
+def matmul_into(a, b, out, add=False):
+    """Write the same products into ``out``, or add them to it, and return it; in the arrays' own type."""
+    if xp(a) is not np:
+        return _on_gpu(a, b, out, add)
+    if not add:
+        return np.matmul(a, b, out=out)
+    out += np.matmul(a, b)
+    return out
 
 
-def _on_gpu(a, b, out):
+def _on_gpu(a, b, out, add=False):
     from minigrad.backend import cublas  # with the first product on a GPU
 
     if cublas.takes(a, b):
-        return cublas.gemm(a, b, out)
+        return cublas.gemm(a, b, out, beta=float(add))
+    if add:
+        out += xp(a).matmul(a, b)
+        return out
     return xp(a).matmul(a, b) if out is None else xp(a).matmul(a, b, out=out)

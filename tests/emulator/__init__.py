@@ -20,20 +20,14 @@ HEADER = Path(__file__).with_name("cuda_on_cpu.h")
 # A kernel that calls one of these needs its threads to run side by side.
 _MEETING_POINTS = r"__syncthreads\w*|__shfl\w*|__syncwarp|__ballot_sync|__any_sync|__all_sync"
 _FUNCTION = re.compile(r"\b(\w+)\s*\(([^(){};]*(?:\([^()]*\)[^(){};]*)*)\)\s*(?:const\s*)?\{")
-_KERNEL = re.compile(r'extern\s+"C"\s+__global__\s+(?:__launch_bounds__\s*\([^)]*\)\s*)?void\s+'
-                     r"(?:__launch_bounds__\s*\([^)]*\)\s*)?(\w+)\s*\(([^)]*)\)")  # fmt: skip
+_KERNEL = re.compile(r'extern\s+"C"\s+__global__\s+(?:\w+\s*\([^)]*\)\s*)?void\s+(?:__\w+\s*\([^)]*\)\s*)?(\w+)\s*\(')
 _DYNAMIC_SHARED = re.compile(
     r"extern\s+__shared__\s+(?:(?:__align__|alignas)\(\d+\)\s+)?([\w ]+?)\s+(\w+)\[\]\s*;"
 )
 _INCLUDE = re.compile(r"^\s*#\s*include\b.*$", re.MULTILINE)
 
-# The NumPy dtypes that a parameter `const TYPE*` takes; a type that is not here takes any.
-_POINTED = {
-    "float": ("float32",), "double": ("float64",), "__half": ("float16",), "__nv_bfloat16": ("bfloat16",),
-    "int": ("int32",), "unsigned int": ("uint32",), "unsigned": ("uint32",), "long long": ("int64",),
-    "unsigned long long": ("uint64", "int64"), "unsigned char": ("uint8", "bool"), "bool": ("bool",),
-    "signed char": ("int8",), "short": ("int16",),
-}  # fmt: skip
+# What a pointer to a type takes, which is of its own size: bool and uint8 alike, and 8 bytes of either sign.
+_ALSO = {"u1": ("u1", "b1"), "b1": ("b1", "u1"), "u8": ("u8", "i8"), "i8": ("i8", "u8"), "u4": ("u4", "i4")}
 
 
 class LaunchError(Exception):
@@ -70,32 +64,11 @@ def kernels_that_wait(text):
         waiting = "|".join([_MEETING_POINTS, *sorted(names)])
 
 
-def parameters(text):
-    """Return kernel -> [parameter's type], without const and restrict."""
-    found = {}
-    for name, listed in _KERNEL.findall(text):
-        types = []
-        for parameter in filter(None, (part.strip() for part in listed.split(","))):
-            words = re.sub(r"\b(?:const|__restrict__|volatile|__grid_constant__)\b", " ", parameter)
-            words = re.sub(r"\w+\s*$", "", words)
-            types.append(" ".join(words.replace("*", " * ").split()))
-        found[name] = types
-    return found
-
-
-def meaning(text):
-    """Return the types behind names given by typedef or by a plain #define."""
-    names = dict(re.findall(r"#\s*define\s+(\w+)[ \t]+([\w ]+?)[ \t]*$", text, re.MULTILINE))
-    names.update({new: old for old, new in re.findall(r"\btypedef\s+([\w ]+?)\s+(\w+)\s*;", text)})
-
-    def resolve(name):
-        seen = set()
-        while name in names and name not in seen:
-            seen.add(name)
-            name = names[name]
-        return name
-
-    return resolve
+def _code(dtype):
+    """Return a dtype as cuda_on_cpu.h writes types."""
+    if dtype.name == "bfloat16":
+        return "E"
+    return dtype.char if dtype.char in "fde" else dtype.str[1:]
 
 
 class _Folder:
@@ -124,6 +97,7 @@ def _library(text, names, waiting):
     entries = "".join(
         f'extern "C" const char* emulate_{name}(const unsigned* size, size_t shared, void** args)'
         f" {{ return emulator::launch({name}, size, shared, {str(name in waiting).lower()}, args); }}\n"
+        f'extern "C" const char* signature_{name}() {{ return emulator::signature({name}); }}\n'
         for name in names
     )
     code = f'#include "{HEADER}"\n{plain}\n{entries}'
@@ -153,9 +127,15 @@ class Program:
 
     def __init__(self, text):
         bare = without_comments(text)
-        self.parameters = parameters(bare)
-        self.meaning = meaning(bare)
-        self._library = _library(text, self.parameters, kernels_that_wait(bare))
+        names = _KERNEL.findall(bare)
+        self._library = _library(text, names, kernels_that_wait(bare))
+        self.parameters = {name: self._call("signature", name).split() for name in names}
+
+    def _call(self, what, name, *args):
+        function = getattr(self._library, f"{what}_{name}")
+        function.restype = ctypes.c_char_p
+        result = function(*args)
+        return result and result.decode()
 
     def _packed(self, name, args):
         """Return the arguments as C values; LaunchError where one does not fit its parameter."""
@@ -165,18 +145,17 @@ class Program:
         packed = []
         for i, (kind, arg) in enumerate(zip(types, args)):
             at = f"argument {i} of {name}"
-            if kind.endswith("*"):
+            if kind.startswith("*"):
                 if isinstance(arg, np.ndarray):
-                    allowed = _POINTED.get(self.meaning(kind[:-1].strip()))
-                    if allowed and arg.dtype.name not in allowed:
-                        raise LaunchError(f"{at}: {arg.dtype} given for {kind}")
+                    if kind != "*?" and _code(arg.dtype) not in _ALSO.get(kind[1:], (kind[1:],)):
+                        raise LaunchError(f"{at}: an array of {arg.dtype} given for {kind}")
                     arg = arg.ctypes.data
                 elif type(arg) is not int:
                     raise LaunchError(f"{at}: {type(arg).__name__} given for {kind}")
                 packed.append(ctypes.c_void_p(arg))
-            elif self.meaning(kind) == "long long" and type(arg) is int:
+            elif kind == "i8" and type(arg) is int:
                 packed.append(ctypes.c_longlong(arg))
-            elif self.meaning(kind) == "double" and type(arg) is float:
+            elif kind == "d" and type(arg) is float:
                 packed.append(ctypes.c_double(arg))
             else:
                 raise LaunchError(f"{at}: {type(arg).__name__} given for {kind} (int is long long, float is double)")
@@ -192,8 +171,6 @@ class Program:
             raise LaunchError(f"{name}: grid {grid} or block {block} is empty or larger than a GPU takes")
         packed = self._packed(name, args)
         pointers = (ctypes.c_void_p * max(1, len(packed)))(*(ctypes.addressof(value) for value in packed))
-        run = getattr(self._library, f"emulate_{name}")
-        run.restype = ctypes.c_char_p
-        failure = run((ctypes.c_uint * 6)(*grid, *block), ctypes.c_size_t(shared), pointers)
+        failure = self._call("emulate", name, (ctypes.c_uint * 6)(*grid, *block), ctypes.c_size_t(shared), pointers)
         if failure:
-            raise LaunchError(f"{name}: {failure.decode()}")
+            raise LaunchError(f"{name}: {failure}")

@@ -391,3 +391,20 @@ inline __half2 __floats2half2_rn(float x, float y) { return {x, y}; }
 inline float2 __bfloat1622float2(__nv_bfloat162 v) { return {v.x, v.y}; }
 inline __nv_bfloat162 __float22bfloat162_rn(float2 v) { return {v.x, v.y}; }
 inline __nv_bfloat162 __floats2bfloat162_rn(float x, float y) { return {x, y}; }
+
+// What a kernel's parameters are: NumPy's codes, with * for pointers, ? for types that it does not have.
+namespace emulator {
+template <typename P> struct Code { static constexpr const char* text = "?"; };
+#define CODE(type, code) template <> struct Code<type> { static constexpr const char* text = code; };
+CODE(float, "f") CODE(double, "d") CODE(__half, "e") CODE(__nv_bfloat16, "E") CODE(bool, "b1")
+CODE(signed char, "i1") CODE(unsigned char, "u1") CODE(short, "i2") CODE(unsigned short, "u2") CODE(int, "i4")
+CODE(unsigned, "u4") CODE(long long, "i8") CODE(unsigned long long, "u8")
+
+template <typename... P> const char* signature(void (*)(P...)) {
+  static char text[4096];
+  text[0] = 0;
+  ((strcat(text, std::is_pointer_v<P> ? "*" : ""), strcat(text, Code<std::remove_cv_t<std::remove_pointer_t<P>>>::text),
+    strcat(text, " ")), ...);
+  return text;
+}
+}  // namespace emulator

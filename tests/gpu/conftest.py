@@ -11,5 +11,5 @@ def gpu():
     if cuda_is_available():
         yield cupy_module()
         return
-    with fake_cupy.installed() as module:
-        yield module
+    with fake_cupy.installed():
+        yield cupy_module()

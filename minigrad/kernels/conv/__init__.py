@@ -7,6 +7,7 @@ This file is the only place that chooses an algorithm; each has a file of its ow
 """
 
 from minigrad.backend import CONVOLUTIONS, np, xp
+from minigrad.kernels import cuda
 from minigrad.kernels.conv.blocked import forward_blocked, input_blocked, is_shared, weight_blocked
 from minigrad.kernels.conv.pointwise import forward_pointwise, input_pointwise, is_pointwise, weight_pointwise
 from minigrad.kernels.conv.reference import forward_reference, input_reference, weight_reference
@@ -28,10 +29,17 @@ def convolve(x, w, bias, stride, padding, dilation, groups, relu=False):
     return _convolve(x, w, bias, stride, padding, dilation, groups, relu)
 
 
+def _on_gpu(x, w, kernel):
+    """Return whether the GPU's own kernels compute a convolution of two arrays; else the reference does."""
+    return not CONVOLUTIONS.plain and x.size > 0 and w.size > 0 and cuda.im2col.takes(x, kernel)
+
+
 def _convolve(x, w, bias, stride, padding, dilation, groups, relu):
     kernel = w.shape[2:]
     small = is_pointwise(kernel, stride, padding) and not is_shared(x, w.size)
-    if CONVOLUTIONS.plain or xp(x) is not np and not small or not x.size:
+    if type(x) is not np.ndarray and _on_gpu(x, w, kernel):
+        y = cuda.conv.forward(x, w, bias, stride, padding, dilation, groups)
+    elif CONVOLUTIONS.plain or xp(x) is not np or not x.size:
         y = forward_reference(x, w, bias, stride, padding, dilation, groups)
     elif small:
         y = forward_pointwise(x, w, bias, groups)
@@ -50,13 +58,13 @@ def convolve_input(g, w, size, stride, padding, dilation, groups):
     if g.dtype == np.float16 and xp(g) is np:
         return _through_float32(convolve_input, g, w, size, stride, padding, dilation, groups)
     kernel = w.shape[2:]
-    if CONVOLUTIONS.plain:
+    if type(g) is not np.ndarray and _on_gpu(g, w, kernel):
+        return cuda.conv.input_gradient(g, w, size, stride, padding, dilation, groups)
+    if CONVOLUTIONS.plain or xp(g) is not np or not g.size:
         return input_reference(g, w, size, stride, padding, dilation, groups)
     pointwise = is_pointwise(kernel, stride, padding) and tuple(size) == g.shape[2:]
     if pointwise and not is_shared(g, w.size):
         return input_pointwise(g, w, groups)
-    if xp(g) is not np or not g.size:
-        return input_reference(g, w, size, stride, padding, dilation, groups)
     whole = g.shape[2:] == window_count(size, kernel, stride, padding, dilation)
     if whole and CONVOLUTIONS.winograd and suits_winograd(g, w.shape, stride, padding, dilation, groups, size):
         return input_winograd(g, w, padding, groups)
@@ -69,18 +77,18 @@ def convolve_weight(g, x, kernel, stride, padding, dilation, groups):
     """Return the gradient to the weight, (O, C / groups, *kernel), for the gradient g (N, O, *out)."""
     if x.dtype == np.float16 and xp(x) is np:
         return _through_float32(convolve_weight, g, x, kernel, stride, padding, dilation, groups)
-    if CONVOLUTIONS.plain:
+    if type(x) is not np.ndarray and _on_gpu(g, x, kernel):
+        return cuda.conv.weight_gradient(g, x, kernel, stride, padding, dilation, groups)
+    if CONVOLUTIONS.plain or xp(x) is not np or not x.size or not g.size:
         return weight_reference(g, x, kernel, stride, padding, dilation, groups)
     pointwise = is_pointwise(kernel, stride, padding) and x.shape[2:] == g.shape[2:]
     if pointwise and not is_shared(g, g.shape[1] * x.shape[1] // groups):
         return weight_pointwise(g, x, groups)
-    if xp(x) is np and x.size and g.size:
-        shape = (g.shape[1], x.shape[1] // groups, *kernel)
-        whole = g.shape[2:] == window_count(x.shape[2:], kernel, stride, padding, dilation)
-        suits = suits_winograd(x, shape, stride, padding, dilation, groups, g.shape[2:])
-        if whole and CONVOLUTIONS.winograd and suits:
-            return weight_winograd(g, x, kernel, padding, groups)
-        if is_small(shape, stride, dilation, groups, g.shape[2:]):
-            return weight_small(g, x, kernel, stride, padding)
-        return weight_blocked(g, x, kernel, stride, padding, dilation, groups)
-    return weight_reference(g, x, kernel, stride, padding, dilation, groups)
+    shape = (g.shape[1], x.shape[1] // groups, *kernel)
+    whole = g.shape[2:] == window_count(x.shape[2:], kernel, stride, padding, dilation)
+    suits = suits_winograd(x, shape, stride, padding, dilation, groups, g.shape[2:])
+    if whole and CONVOLUTIONS.winograd and suits:
+        return weight_winograd(g, x, kernel, padding, groups)
+    if is_small(shape, stride, dilation, groups, g.shape[2:]):
+        return weight_small(g, x, kernel, stride, padding)
+    return weight_blocked(g, x, kernel, stride, padding, dilation, groups)
