@@ -5,21 +5,19 @@ Source: https://docs.pytorch.org/docs/stable/jit.html
 
 import typing
 
+from minigrad import serialization
 from minigrad.absent import getter
-from minigrad.nn.module import Module
+from minigrad.nn.module import SCRIPTED, Module
 
 Final = typing.Final
-_SAVE = (
-    "TorchScript files are not written or read: save model.state_dict() and load it into a model built from its class"
-)
 
 
 class ScriptModule(Module):
     """A module whose methods PyTorch would compile: here a plain Module."""
 
-    def save(self, f, **kwargs):
-        """Refuse with RuntimeError, as jit.save does."""
-        save(self, f)
+    def save(self, f, _extra_files=None):
+        """Write the module, as jit.save does."""
+        save(self, f, _extra_files)
 
 
 class ScriptFunction:
@@ -41,6 +39,15 @@ def script(obj, optimize=None, _frames_up=0, _rcb=None, example_inputs=None):
     """
     if not callable(obj):
         raise TypeError(f"jit.script: expected a function, module or class, but got {type(obj).__name__}")
+    return _with_save(obj)
+
+
+def _with_save(obj):
+    """Return the object; a module has a method ``save`` from then on."""
+    import builtins
+
+    if builtins.isinstance(obj, Module):
+        SCRIPTED[obj] = save
     return obj
 
 
@@ -65,7 +72,7 @@ def trace(func, example_inputs=None, *, example_kwarg_inputs=None, **options):
         raise RuntimeError("jit.trace: example_kwarg_inputs or example_inputs is needed")
     else:
         func(*(example_inputs if isinstance(example_inputs, (tuple, list)) else (example_inputs,)))
-    return func
+    return _with_save(func)
 
 
 def trace_module(mod, inputs, **options):
@@ -132,13 +139,33 @@ def optimize_for_inference(mod, other_methods=None):
 
 
 def save(m, f, _extra_files=None):
-    """Refuse with RuntimeError that says what to do instead: a TorchScript file holds compiled code."""
-    raise RuntimeError(f"jit.save: {_SAVE} (minigrad.save(model.state_dict(), path))")
+    """Write a module as ``minigrad.save`` does, whole: its class is named, no code is in the file.
+
+    RuntimeError for _extra_files; see minigrad.save.
+    Source: https://docs.pytorch.org/docs/stable/generated/torch.jit.save.html
+
+    >>> import io
+    >>> import minigrad as mg
+    >>> file = io.BytesIO()
+    >>> mg.jit.script(mg.nn.ReLU()).save(file)
+    >>> _ = file.seek(0)
+    >>> mg.jit.load(file)
+    ReLU()
+    """
+    if _extra_files:
+        raise RuntimeError("jit.save: _extra_files are not written; save them with minigrad.save beside the module")
+    serialization.save(m, f)
 
 
 def load(f, map_location=None, _extra_files=None, _restore_shapes=False):
-    """Refuse with RuntimeError that says what to do instead: a TorchScript file holds compiled code."""
-    raise RuntimeError(f"jit.load: {_SAVE} (model.load_state_dict(minigrad.load(path)))")
+    """Read a module that jit.save of minigrad wrote, whose class is imported.
+
+    RuntimeError for _extra_files and for TorchScript's archives, which hold compiled code; see minigrad.load.
+    Source: https://docs.pytorch.org/docs/stable/generated/torch.jit.load.html
+    """
+    if _extra_files:
+        raise RuntimeError("jit.load: _extra_files are not read; save them with minigrad.save beside the module")
+    return _with_save(serialization.load(f, map_location, weights_only=False))
 
 
 class Future:

@@ -11,7 +11,7 @@ DIFFERENT = {
         ("torch.manual_seed", "torch.seed", "torch.cuda.manual_seed", "torch.cuda.manual_seed_all"), _STREAM
     ),
     "torch.Generator": _STREAM,
-    "torch.save": "writes PyTorch's format; refuses what load would not read back, such as a whole module",
+    "torch.save": "writes PyTorch's format, atomically; a subclass of Tensor is refused",
     "torch.load": "reads PyTorch's format as data; never runs what a file names, whatever weights_only says",
     "torch.inference_mode": "is no_grad: what is made inside may be recorded later",
     "torch.set_float32_matmul_precision": "chooses on GPUs; the CPU computes in float32 whatever it says",

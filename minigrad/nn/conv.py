@@ -74,6 +74,7 @@ class _ConvNd(Module):
         self.dilation = repeated(dilation, n)
         self.output_padding = repeated(output_padding, n)
         self.groups = groups
+        self.transposed = isinstance(self, _ConvTransposeNd)
         self.padding_mode = padding_mode
         # as `pad` wants it: (before, after) of the last dimension first
         self._reversed_padding_repeated_twice = self._sides()

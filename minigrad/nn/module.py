@@ -1,6 +1,8 @@
 """Module, level 3 of 3: it holds parameters, buffers and other modules, and computes forward."""
 
+import functools
 import mmap
+import weakref
 from collections import OrderedDict
 
 from minigrad.backend import FLOAT_CODES, as_dtype, move, np, xp
@@ -37,6 +39,8 @@ __all__ = [
     "register_module_module_registration_hook",
     "register_module_parameter_registration_hook",
 ]
+
+SCRIPTED = weakref.WeakKeyDictionary()  # module that went through jit.script -> the function jit.save
 
 # The dicts every Module has, in the order they appear in __dict__; the values make empty ones.
 _STATE = {
@@ -161,6 +165,8 @@ class Module(Hooks, State):
             found = own.get(group)
             if found is not None and name in found:
                 return found[name]
+        if name == "save" and self in SCRIPTED:
+            return functools.partial(SCRIPTED[self], self)
         raise AttributeError(f"'{type(self).__name__}' object has no attribute '{name}'", name=name, obj=self)
 
     def __delattr__(self, name):

@@ -105,6 +105,12 @@ class RNNBase(Module):
     def flatten_parameters(self):
         """Do nothing: PyTorch's name for laying the weights side by side for cuDNN, which is not used here."""
 
+    def __getstate__(self):  # with what PyTorch's layers look for
+        return {**self.__dict__, "_flat_weights_names": self._flat_weights_names, "_flat_weights": self._flat_weights}
+
+    def __setstate__(self, state):
+        super().__setstate__({name: value for name, value in state.items() if not name.startswith("_flat_weight")})
+
     @property
     def all_weights(self):
         """The parameters, one list per layer and direction."""

@@ -5,6 +5,7 @@ import math
 
 from minigrad.backend import as_dtype, default_float, get_default_device, move, np
 from minigrad.nn import init
+from minigrad.nn.activation import GELU, ReLU
 from minigrad.nn.container import ModuleList
 from minigrad.nn.dropout import Dropout
 from minigrad.nn.linear import Linear
@@ -80,7 +81,7 @@ class _Layer(Module):
 
     def __setstate__(self, state):
         super().__setstate__(state)
-        if not hasattr(self, "activation"):
+        if "activation" not in state:
             self.activation = relu
 
     def _added(self, x, norm, block):
@@ -135,6 +136,9 @@ class TransformerEncoderLayer(_Layer):
             dtype,
             ("self_attn",),
         )
+        functions = (relu, ReLU), (gelu, GELU)
+        kinds = [self.activation is function or isinstance(self.activation, kind) for function, kind in functions]
+        self.activation_relu_or_gelu = 1 if kinds[0] else 2 * kinds[1]  # what PyTorch's layer looks for
 
     def forward(self, src, src_mask=None, src_key_padding_mask=None, is_causal=False):
         """Return the layer's output for src; the masks are those of MultiheadAttention."""

@@ -6,14 +6,14 @@ from pickle import UnpicklingError
 
 from minigrad.backend import DTYPES, device, np
 from minigrad.ops.layout import strided
-from minigrad.serialization import rebuild, safe_globals
+from minigrad.serialization import classes, rebuild, safe_globals
 from minigrad.serialization.names import (
     DTYPE_NAMES,
     REFUSED_DTYPES,
     REFUSED_STORAGES,
     STORAGE_DTYPES,
 )
-from minigrad.serialization.placeholders import Name, Unfinished, UserName, expect
+from minigrad.serialization.placeholders import Name, Unfinished, expect
 from minigrad.tensor import Size
 
 _NUMPY_DTYPE = re.compile(r"[<>|=]?[biufcSU][0-9]{1,6}")  # of numbers and strings
@@ -27,6 +27,10 @@ def _make_set(unpickler, items=()):
         unpickler.check_key(item, id(made))
         made.add(item)
     return made
+
+
+def _make_frozenset(unpickler, items=()):
+    return frozenset(_make_set(unpickler, items))
 
 
 def _make_ordered_dict(unpickler, items=()):
@@ -125,6 +129,7 @@ FACTORIES = {
 }
 _CALLS = {
     "builtins.set": _make_set,
+    "builtins.frozenset": _make_frozenset,
     "builtins.complex": _make_complex,
     "builtins.bytearray": _make_bytearray,
     "builtins.bytes": _make_bytes,
@@ -169,9 +174,18 @@ GLOBALS = {name: Name(name) for name in _MERE_NAMES}
 GLOBALS.update((name, Name(name, make)) for name, make in _CALLS.items())
 GLOBALS.update((f"torch.{name}", DTYPES[name]) for name in DTYPE_NAMES if name in DTYPES)
 
+# With weights_only=False only: getattr is how PyTorch writes torch.tanh and the like.
+_MORE = {
+    "builtins.getattr": Name("builtins.getattr", classes.make_attribute),
+    classes.FUNCTIONS_CLASS: Name(classes.FUNCTIONS_CLASS),
+}
 
-def find(module, name):
-    """Return what stands for a global of a file; UnpicklingError for what is not allowed, by its name."""
+
+def find(module, name, whole=False):
+    """Return what stands for a global of a file; UnpicklingError for what is not allowed, by its name.
+
+    ``whole``: whether the classes of whole objects are allowed too (weights_only=False).
+    """
     module = {"__builtin__": "builtins", "copy_reg": "copyreg"}.get(module, module)
     full = f"{module}.{ {'unicode': 'str', 'long': 'int'}.get(name, name) if module == 'builtins' else name}"
     found = GLOBALS.get(full)
@@ -179,16 +193,28 @@ def find(module, name):
         return found
     value = safe_globals.allowed(full)
     if value is not None:
-        return UserName(full, value)
+        return value
+    if whole:
+        value = _MORE.get(full) or classes.find_class(module, name)
+        if value is not None:
+            return value
     kind = full.rpartition(".")[2]
     if full.startswith("torch.") and (kind in REFUSED_DTYPES or kind in REFUSED_STORAGES):
         raise UnpicklingError(f"the checkpoint has data of the type {full}, which minigrad does not have")
     if full in _REBUILDS_REFUSED:
         raise UnpicklingError(f"the checkpoint has {_REBUILDS_REFUSED[full]}, which minigrad does not have ({full})")
-    advice = "save model.state_dict() instead of whole objects and load that"
+    advice = ""
     if module.partition(".")[0] not in safe_globals.BLOCKED_MODULES:
-        advice += "; a class of your own that you trust can be allowed with minigrad.serialization.add_safe_globals"
+        advice = (
+            f"Please use `minigrad.serialization.add_safe_globals([{kind}])` or the `safe_globals([{kind}])` context "
+            "manager to allowlist this global if you trust this class/function"
+        )
+        if not whole:
+            advice += "; weights_only=False reads whole modules whose classes are imported"
+        advice += "; or "
+    advice += "save model.state_dict() instead of whole objects and load that"
     raise UnpicklingError(
-        f"Unsupported global: {full} was not an allowed global. minigrad.load reads tensors, containers and numbers "
-        f"only, whatever weights_only is, and runs nothing that a file names: {advice}"
+        f"Weights only load failed. Unsupported global: {full} was not an allowed global"
+        f"{'' if whole else ' by default'}. minigrad.load runs nothing that a file names, whatever weights_only is. "
+        f"{advice}"
     )

@@ -16,16 +16,17 @@ from minigrad.serialization.unpickler import Unpickler
 
 
 def save(obj, f, pickle_module=None, pickle_protocol=2, _use_new_zipfile_serialization=True):
-    """Write tensors, containers and numbers to a file that ``torch.load(f, weights_only=True)`` opens too.
+    """Write tensors, containers, numbers and whole modules to a file that ``torch.load`` opens too.
 
-    Arguments: obj (tensors, Parameters, dict, list, tuple, set, OrderedDict, Counter, numbers, strings, bytes, None,
-    Size, dtype, device, layout; also defaultdict and NumPy's numbers and arrays, which PyTorch opens with
-    weights_only=False); f (path, or an object with ``write``); pickle_protocol (2 to 5, as which the pickle is marked:
-    the operations of 2, which all of them have, are used); _use_new_zipfile_serialization (False: the format that
-    PyTorch wrote before 1.6). Tensors that share memory do so in the file, views keep their strides. A path is written
-    atomically: at any moment it is the old file or the whole new one.
-    Raises TypeError for anything else in obj, saying where it is, RuntimeError where the folder does not exist or for
-    another pickle_module, ValueError for another protocol, OSError where the file can't be written.
+    Arguments: obj (what pickle takes. Tensors, Parameters, dict, list, tuple, set, OrderedDict, Counter, numbers,
+    strings, bytes, None, Size, dtype, device and layout are what ``load`` reads by default; classes are written by
+    their name, those of torch.nn and torch.optim by PyTorch's: see ``load``); f (path, or an object with ``write``);
+    pickle_protocol (2 to 5, as which the pickle is marked: the operations of 2, which all of them have, are used);
+    _use_new_zipfile_serialization (False: the format that PyTorch wrote before 1.6). Tensors that share memory do so in
+    the file, views keep their strides. A path is written atomically: at any moment it is the old file or the whole new.
+    Raises TypeError or pickle.PicklingError for what can't be pickled, saying where it is, RuntimeError where the
+    folder does not exist or for another pickle_module, ValueError for another protocol, OSError where the file can't be
+    written.
     Source: https://docs.pytorch.org/docs/stable/generated/torch.save.html
 
     >>> import io
@@ -75,10 +76,12 @@ def load(f, map_location=None, pickle_module=None, *, weights_only=None, mmap=No
     """Read a file that ``minigrad.save`` or ``torch.save`` wrote, of PyTorch's zip format or the one before it.
 
     Arguments: f (path, or an object with read, seek and tell); map_location (where tensors go: a device, its name, a
-    dict of locations, or a function of (storage, location)); weights_only (True, False and None are the same: tensors,
-    containers and numbers are read, nothing else ever); mmap (True: the tensors look at the file itself, which is read
-    when they are; writing to them copies and leaves the file alone, see set_default_mmap_options); encoding, errors (of
-    strings of Python 2). Without ml_dtypes bfloat16's numbers become float32, exactly.
+    dict of locations, or a function of (storage, location)); weights_only (True or None: tensors, containers, numbers
+    and what add_safe_globals allows; False: whole modules and optimizers too, of classes that are imported, whose
+    attributes are read as data: nothing that a file names is ever called); mmap (True: the tensors look at the file
+    itself, which is read when they are; writing to them copies and leaves the file alone, see
+    set_default_mmap_options); encoding, errors (of strings of Python 2). Without ml_dtypes bfloat16's numbers become
+    float32, exactly.
     Raises pickle.UnpicklingError for a file with anything else, by its name, or a damaged one, RuntimeError or EOFError
     for one that is cut off, RuntimeError for a GPU that is not there.
     Source: https://docs.pytorch.org/docs/stable/generated/torch.load.html
@@ -93,13 +96,14 @@ def load(f, map_location=None, pickle_module=None, *, weights_only=None, mmap=No
     """
     if pickle_module is not None and getattr(pickle_module, "__name__", "") != "pickle":
         raise RuntimeError("load: pickle_module can't be chosen: minigrad reads PyTorch's format itself")
-    strings = {name: pickle_load_args.pop(name) for name in ("encoding", "errors") if name in pickle_load_args}
+    settings = {name: pickle_load_args.pop(name) for name in ("encoding", "errors") if name in pickle_load_args}
     if pickle_load_args:
         raise TypeError(f"load() got an unexpected keyword argument {next(iter(pickle_load_args))!r}")
+    settings["whole"] = weights_only is False or (weights_only is None and pickle_module is not None)
     place = placement(map_location)
     if isinstance(f, (str, os.PathLike)):
         with open(f, "rb") as file:
-            return _load(file, os.fspath(f), place, bool(mmap), strings)
+            return _load(file, os.fspath(f), place, bool(mmap), settings)
     if mmap:
         raise ValueError("f must be a file path in order to use the mmap argument")
     for name in ("read", "readline", "tell", "seek"):
@@ -107,10 +111,10 @@ def load(f, map_location=None, pickle_module=None, *, weights_only=None, mmap=No
             raise AttributeError(
                 f"expected 'f' to be a path or a file object that can be read and sought, but {type(f)} has no '{name}'"
             )
-    return _load(f, "", place, False, strings)
+    return _load(f, "", place, False, settings)
 
 
-def _load(file, path, place, mmap, strings):
+def _load(file, path, place, mmap, settings):
     start = file.tell()
     file.seek(0, io.SEEK_END)
     length = file.tell()
@@ -122,7 +126,7 @@ def _load(file, path, place, mmap, strings):
     if begins.startswith(b"PK\3\4"):
         reader = archive.Reader(file, length)
         memory = options.map_file(path) if mmap else None
-        return _load_archive(reader, memory, place, strings)
+        return _load_archive(reader, memory, place, settings)
     if begins[5:] == b"\0\0\0{":  # the length of a header, and the header
         raise UnpicklingError("the file is one of safetensors: minigrad.serialization.safetensors.load_file reads it")
     if mmap:
@@ -132,7 +136,7 @@ def _load(file, path, place, mmap, strings):
             "the file is a tar archive, PyTorch's format of before 0.1.10, which is not read: write it again with "
             "torch.save(torch.load(path, weights_only=False), path) of PyTorch"
         )
-    return legacy.load(Limited(file, length - start), place, strings)
+    return legacy.load(Limited(file, length - start), place, settings)
 
 
 def _is_tar(file, start):
@@ -141,7 +145,7 @@ def _is_tar(file, start):
     return begins[257:262] == b"ustar"
 
 
-def _load_archive(reader, memory, place, strings):
+def _load_archive(reader, memory, place, settings):
     """Read the pickle of an archive and, as it names them, its storages: copies, or parts of the mapped ``memory``."""
     if "constants.pkl" in reader:
         raise RuntimeError(
@@ -173,4 +177,4 @@ def _load_archive(reader, memory, place, strings):
         return storages[key]
 
     data = reader.read("data.pkl")
-    return Unpickler(Limited(io.BytesIO(data), len(data)), len(data), storage, **strings).load()
+    return Unpickler(Limited(io.BytesIO(data), len(data)), len(data), storage, **settings).load()

@@ -29,13 +29,13 @@ def write(file, data, pickler):
         file.write(memoryview(flat_bytes(root)))
 
 
-def load(file, place, strings):
+def load(file, place, settings):
     """Return the object in a file (a Limited); UnpicklingError for other files, EOFError for one that is cut off."""
     size = file.left
     storages = _Storages(file, place)
 
     def unpickled():
-        return Unpickler(file, size, storages.find, **strings).load()
+        return Unpickler(file, size, storages.find, **settings).load()
 
     try:
         magic = unpickled()

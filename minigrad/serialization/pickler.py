@@ -1,7 +1,9 @@
 """Writes objects as the pickle that PyTorch writes: protocol 2, tensors as references to storages."""
 
+import copyreg
 import pickle
 import struct
+import types
 from collections import Counter, OrderedDict, defaultdict
 
 from minigrad.backend import device, dtype, memory_root, np, xp
@@ -12,14 +14,13 @@ from minigrad.serialization.storages import location_tag
 from minigrad.tensor import Size, Tensor, data_pointer, wrap
 from minigrad.variable import Parameter, Variable, View
 
-FACTORIES = (list, dict, set, tuple, int, float, str, bool)  # of a defaultdict
+FACTORIES = (list, dict, set, tuple, int, float, str, bool)  # the names of Python 2 for them are written
 
 
 class Pickler:
     """Turns an object into the bytes of data.pkl and the list of storages (flat raw arrays) they refer to.
 
-    TypeError for what is neither a tensor, a container, a number nor of a class allowed by add_safe_globals;
-    it says where in the object that is.
+    TypeError or PicklingError for what can't be written; it says where in the object that is.
     """
 
     def __init__(self, protocol=2, old=False):
@@ -65,33 +66,22 @@ class Pickler:
             _CONTAINERS[kind](self, value)
         elif isinstance(value, dtype):
             self._dtype(value)
-        elif isinstance(value, (np.generic, np.ndarray, np.dtype)):
-            self._numpy(value)
-        elif safe_globals.name_of(kind) is not None:
-            self._allowed_by_the_user(value)
+        elif kind.__module__ == "minigrad.overrides":  # a function of minigrad while there are subclasses of Tensor
+            self._reference(value)
+        elif isinstance(value, (type, types.FunctionType, types.BuiltinFunctionType)):
+            self._reference(value)
         else:
-            raise TypeError(self._refusal(value))
+            self._reduced(value)
+
+    def _place(self):
+        where = "".join(f"[{step!r}]" for step in self._path)
+        return f" (at obj{where})" if where else ""
 
     def _refusal(self, value):
-        where = "".join(f"[{step!r}]" for step in self._path)
-        place = f" (at obj{where})" if where else ""
         kind = type(value)
-        advice = "allow its class with minigrad.serialization.add_safe_globals([…]), or save what it consists of"
-        if hasattr(value, "__dict__"):
-            advice += ", such as vars(value)"
-        if hasattr(value, "state_dict"):
-            advice = "save its state_dict()"
-        elif isinstance(value, Tensor):
-            advice = "save a plain tensor made of it: minigrad.tensor(value)"
-        elif callable(value):
-            advice = "code can't be saved: save the settings that select it"
-        elif isinstance(value, tuple):
-            advice = "save it as a tuple or a dict, or allow its class with minigrad.serialization.add_safe_globals"
-        elif isinstance(value, frozenset):
-            advice = "save it as a set"
         return (
-            f"minigrad.save can't write a {kind.__module__}.{kind.__qualname__}{place}: only tensors, containers "
-            f"(dict, list, tuple, set, …), numbers and strings are written, so that reading is safe; {advice}"
+            f"minigrad.save can't write a {kind.__module__}.{kind.__qualname__}{self._place()}: a subclass of Tensor "
+            "has no place in the file; save a plain tensor made of it: minigrad.tensor(value)"
         )
 
     def _none(self, value):
@@ -218,13 +208,11 @@ class Pickler:
         self._remember(id(value), value)
 
     def _defaultdict(self, value):
-        if value.default_factory is not None and value.default_factory not in FACTORIES:
-            raise TypeError(self._refusal(value.default_factory) + " (or dict(…) of the defaultdict)")
         self._global("collections", "defaultdict")
         if value.default_factory is None:
             self.out += b")"
         else:
-            self._global("__builtin__", {str: "unicode"}.get(value.default_factory, value.default_factory.__name__))
+            self._save(value.default_factory)
             self.out += b"\x85"
         self.out += b"R"
         self._remember(id(value), value)
@@ -332,51 +320,70 @@ class Pickler:
             self._none(None)  # what part of another storage it is
         self.out += b"tQ"
 
-    # ------------------------------------------------------------------ NumPy's and the user's objects
-    def _numpy(self, value):
-        if isinstance(value, np.ndarray) and type(value) is not np.ndarray:
-            raise TypeError(self._refusal(value))
-        kind = value if isinstance(value, np.dtype) else value.dtype
-        if kind.kind not in "biufcSU":
-            raise TypeError(self._refusal(value))
-        self._reduced(value)
+    # ------------------------------------------------------------------ all other objects, as pickle writes them
+    def _reference(self, value):
+        """Write the name of a class or function."""
+        name = _NUMPY_NAMES.get(value) or safe_globals.name_of(value)
+        if name is not None:
+            module, _, name = name.rpartition(".")
+        elif value in FACTORIES:
+            module, name = "__builtin__", {str: "unicode"}.get(value, value.__name__)
+        elif value in _SINGLETONS:
+            self._call("__builtin__", "type", (_SINGLETONS[value],))
+            return
+        else:
+            from minigrad.serialization.classes import reference  # at first use: it imports optim
 
-    def _allowed_by_the_user(self, value):
-        self._reduced(value)
+            bound = getattr(value, "__self__", None)
+            if bound is not None and not isinstance(bound, types.ModuleType):  # a method of an object, or of a class
+                self._reduced(value)
+                return
+            try:
+                module, name = reference(value)
+            except pickle.PicklingError as error:
+                raise pickle.PicklingError(
+                    f"{error}{self._place()}: what is written by its name has to be found by it, so define it at the "
+                    "top of a module, or save the settings that select it"
+                ) from None
+        self._global(module, name)
 
     def _reduced(self, value):
-        """Write what an object's __reduce_ex__(2) says."""
-        reduced = value.__reduce_ex__(2)
-        if not isinstance(reduced, tuple) or not 2 <= len(reduced) <= 5 or any(reduced[3:]):
-            raise TypeError(self._refusal(value))
-        function, arguments = reduced[:2]
-        state = reduced[2] if len(reduced) > 2 else None
+        """Write what copyreg or an object's __reduce_ex__(2) says."""
+        kind = type(value)
+        try:
+            reduce = copyreg.dispatch_table.get(kind)
+            reduced = value.__reduce_ex__(2) if reduce is None else reduce(value)
+        except TypeError as error:
+            raise TypeError(f"minigrad.save{self._place()}: {error}") from error
+        if isinstance(reduced, str):
+            self._global(getattr(value, "__module__", None) or pickle.whichmodule(value, reduced), reduced)
+            return
+        function, arguments, state, items, pairs, setter = (*reduced, *[None] * (6 - len(reduced)))
         if getattr(function, "__name__", "") == "__newobj__":
-            self._function(arguments[0], value)
+            self._save(arguments[0])
             self._plain_tuple(arguments[1:])
             self.out += b"\x81"
         else:
-            self._function(function, value)
-            self.out += b"("
-            for argument in arguments:
-                if isinstance(argument, type):
-                    self._function(argument, value)
-                else:
-                    self._save(argument)
-            self.out += b"tR"
+            self._save(function)
+            self._plain_tuple(arguments)
+            self.out += b"R"
+        if self._memo.get(id(value)) is not None:  # its arguments contain it
+            self.out += b"0"
+            self._recall(id(value))
+            return
         self._remember(id(value), value)
-        if state is not None:
+        self._append(list(items or ()))
+        self._items(dict(pairs or ()))
+        if setter is not None:
+            self._save(setter)
+            self._plain_tuple((value, state))
+            self.out += b"R0"
+        elif state is not None:
             self._save(state)
             self.out += b"b"
 
-    def _function(self, function, value):
-        name = _NUMPY_NAMES.get(function) or safe_globals.name_of(function)
-        if name is None:
-            raise TypeError(self._refusal(value))
-        module, _, name = name.rpartition(".")
-        self._global(module, name)
 
-
+_SINGLETONS = {type(None): None, type(...): ..., type(NotImplemented): NotImplemented}
 # Older names, which every version of NumPy reads.
 _NUMPY_NAMES = {
     np.ndarray: "numpy.ndarray",

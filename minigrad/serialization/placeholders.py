@@ -16,16 +16,6 @@ class Name:
         return f"<the name {self.name} of a checkpoint>"
 
 
-class UserName:
-    """A class or function that the user has allowed."""
-
-    __slots__ = ("name", "value")
-
-    def __init__(self, name, value):
-        self.name = name
-        self.value = value
-
-
 class Unfinished:
     """A NumPy dtype, or array (dtype None), in the making: its state comes later and puts the real one in its place."""
 

@@ -4,6 +4,17 @@ BLOCKED_MODULES = frozenset("builtins sys os posix nt subprocess shutil importli
 _ALLOWED = {}  # "module.name" -> class
 
 
+def _name(value):
+    """Return the full name by which a class or function is written: PyTorch's, of what minigrad has of it."""
+    if not callable(value):
+        raise TypeError(f"add_safe_globals expects classes and functions, but got {value!r}")
+    if getattr(value, "__module__", "").startswith("minigrad."):
+        from minigrad.serialization.classes import reference  # at first use: it imports optim
+
+        return ".".join(reference(value))
+    return f"{value.__module__}.{value.__qualname__}"
+
+
 def _named(entries):
     """Return {full name: class} of the classes, or (class, name) pairs, of a list."""
     named = {}
@@ -19,9 +30,7 @@ def _named(entries):
                 raise TypeError(f"Expected second item in tuple to be str of callable full path, but got: {type(name)}")
         else:
             value = entry
-            name = f"{value.__module__}.{value.__qualname__}"
-        if not callable(value):
-            raise TypeError(f"add_safe_globals expects classes and functions, but got {value!r}")
+            name = _name(value)
         if name.partition(".")[0] in BLOCKED_MODULES or getattr(value, "__module__", None) in BLOCKED_MODULES:
             raise ValueError(f"{name} can't be allowed in checkpoints: it could run anything")
         named[name] = value

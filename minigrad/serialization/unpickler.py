@@ -10,9 +10,9 @@ from collections import Counter, OrderedDict, defaultdict
 from pickle import UnpicklingError
 
 from minigrad.backend import np
-from minigrad.serialization import safe_globals
+from minigrad.serialization import classes, safe_globals
 from minigrad.serialization.allowed import find
-from minigrad.serialization.placeholders import Name, Unfinished, UserName
+from minigrad.serialization.placeholders import Name, Unfinished
 from minigrad.serialization.rebuild import make_parameter, set_parameter_state
 from minigrad.serialization.storages import FromOutside, Storage
 from minigrad.variable import Parameter
@@ -22,11 +22,13 @@ class Unpickler:
     """Reads one pickle from ``file`` (a Limited), finding storages by ``persistent_load(tuple)``.
 
     ``size`` (bytes) bounds the pickle and with it how much its calls may make. UnpicklingError for everything that is
-    damaged or not allowed, EOFError where the data ends early. ``encoding`` is that of Python 2's strings.
+    damaged or not allowed, EOFError where the data ends early. ``whole``: classes of whole modules are
+    allowed, see classes.py. ``encoding`` is that of Python 2's strings.
     """
 
-    def __init__(self, file, size, persistent_load, *, encoding="utf-8", errors="strict"):
+    def __init__(self, file, size, persistent_load, *, whole=False, encoding="utf-8", errors="strict"):
         self.file = file
+        self.whole = whole
         self.persistent_load = persistent_load
         self.encoding = encoding
         self.errors = errors
@@ -34,6 +36,7 @@ class Unpickler:
         self.marks = []
         self.kept = []  # containers whose ids are in hashes
         self.memo = {}
+        self.allocated = set()  # ids of objects made of the classes of whole modules
         self.hashes = {}  # (id of a container, hash) -> how many unusual keys have it
         self.budget = 4 * size + 50_000
 
@@ -214,6 +217,8 @@ class Unpickler:
             if key.bit_length() < 64:
                 return
             self.charge(key.bit_length() >> 3)
+        if id(key) in self.allocated:
+            raise UnpicklingError(f"the checkpoint has a {kind.__name__} as a key, which is not allowed")
         if isinstance(key, tuple):
             waiting, depth = list(key), 0
             while waiting:
@@ -222,6 +227,8 @@ class Unpickler:
                 if depth > 20 or len(waiting) > 1000:
                     raise UnpicklingError("the checkpoint's pickle has a key of deeply nested tuples")
                 self.charge(sum(item.bit_length() >> 3 for item in waiting if type(item) is int))
+                if any(id(item) in self.allocated for item in waiting):
+                    raise UnpicklingError("the checkpoint has a module in a key, which is not allowed")
                 waiting = [inner for item in waiting if type(item) is tuple for inner in item]
         place = container, hash(key)
         same = self.hashes[place] = self.hashes.get(place, 0) + 1
@@ -231,14 +238,14 @@ class Unpickler:
     # ------------------------------------------------------------------ names, calls, state
     def _global(self, text):
         module, _, name = text.partition(" ")
-        self.stack.append(find(module, name))
+        self.stack.append(find(module, name, self.whole))
 
     def _stack_global(self, _):
         name = self.stack.pop()
         module = self.stack.pop()
         if type(module) is not str or type(name) is not str:
             raise UnpicklingError("the checkpoint is damaged: a name is not a string")
-        self.stack.append(find(module, name))
+        self.stack.append(find(module, name, self.whole))
 
     def _reduce(self, _):
         arguments = self.stack.pop()
@@ -248,17 +255,26 @@ class Unpickler:
     def called(self, function, arguments):
         if type(arguments) is not tuple:
             raise UnpicklingError("the checkpoint is damaged: a call without a tuple of arguments")
-        if type(function) is UserName:
-            return function.value(*arguments)
+        if self._is_allowed(function):
+            return function(*arguments)
         if type(function) is not Name or function.make is None:
             raise UnpicklingError(f"the checkpoint calls {_shown(function)}, which is not allowed")
         return function.make(self, *arguments)
 
+    def _is_allowed(self, value):
+        """Return whether a value is a class or function that the user has allowed."""
+        return any(value is allowed for allowed in safe_globals.get_safe_globals())
+
     def _new_object(self, _):
         arguments = self.stack.pop()
         cls = self.stack.pop()
-        if type(cls) is UserName and isinstance(cls.value, type) and type(arguments) is tuple:
-            self.stack.append(cls.value.__new__(cls.value, *arguments))
+        if self._is_allowed(cls) and isinstance(cls, type) and type(arguments) is tuple:
+            self.stack.append(cls.__new__(cls, *arguments))
+        elif self.whole and issubclass(type(cls), type) and type(arguments) is tuple and not arguments:
+            self.charge(100)
+            self.stack.append(classes.allocate(cls))
+            self.allocated.add(id(self.stack[-1]))
+            self.kept.append(self.stack[-1])
         elif type(cls) is Name and cls.make is make_parameter:
             self.stack.append(self.called(cls, arguments))
         else:
@@ -278,22 +294,29 @@ class Unpickler:
             self.memo.update(dict.fromkeys(target.numbers, finished))
         elif kind is Parameter:
             set_parameter_state(target, state)
-        elif any(kind is value for value in safe_globals.get_safe_globals()):
+        elif id(target) in self.allocated:
+            classes.set_state(target, state)
+        elif self._is_allowed(kind):
             _set_state(target, state)
         else:
             raise UnpicklingError(f"the checkpoint sets the state of a {kind.__name__}, which is not allowed")
 
     def _persistent(self, _):
         reference = self.stack.pop()
-        if type(reference) is not tuple or not reference or reference[0] not in ("storage", b"storage"):
+        if self.whole and type(reference) is tuple and len(reference) == 4 and type(reference[0]) is str:
+            self.stack.append(reference[1])  # (…, class, file, source) of the format before 1.6; find() has checked it
+            return
+        kind = reference[0] if type(reference) is tuple and reference else None
+        if type(kind) not in (str, bytes) or kind not in ("storage", b"storage"):
             raise UnpicklingError("the checkpoint is damaged: a reference to something that is no storage")
         self.stack.append(self.persistent_load(reference))
 
     def _dtype_of(self, target, state):
         """Return the dtype with the byte order its state names."""
-        if type(state) is not tuple or len(state) < 2 or state[1] not in ("<", ">", "|", "="):
+        order = state[1] if type(state) is tuple and len(state) > 1 else None
+        if type(order) is not str or order not in ("<", ">", "|", "="):
             raise UnpicklingError("the checkpoint is damaged: a NumPy dtype without a byte order")
-        return target.dtype.newbyteorder(state[1])
+        return target.dtype.newbyteorder(order)
 
     def _array_of(self, state):
         """Return the array that its state (version, shape, dtype, whether in Fortran's order, bytes) describes."""
@@ -359,16 +382,18 @@ _STEPS = {
 def _check_value(value):
     """Refuse what only stands for something, as a value."""
     if type(value) in _STANDS_FOR:
-        what = value.name if isinstance(value, (Name, UserName)) else f"a bare {type(value).__name__.lower()}"
+        what = value.name if isinstance(value, Name) else f"a bare {type(value).__name__.lower()}"
         raise UnpicklingError(f"the checkpoint has {what} as a value: only tensors, containers and numbers are read")
 
 
-_STANDS_FOR = frozenset((Name, UserName, Unfinished, Storage))
+_STANDS_FOR = frozenset((Name, Unfinished, Storage))
 
 
 def _shown(function):
-    if isinstance(function, (Name, UserName)):
+    if isinstance(function, Name):
         return function.name
+    if isinstance(function, type):
+        return f"{function.__module__}.{function.__qualname__}"
     return f"a {type(function).__name__}"
 
 

@@ -380,3 +380,89 @@ def test_generator_states_travel():
     assert to_torch(state).tolist() == state.tolist()
     theirs = torch.Generator().manual_seed(3).get_state()
     assert to_minigrad(theirs).tolist() == theirs.tolist()
+
+
+# ---------------------------------------------------------------------- whole modules
+class _Both:
+    """The same networks of both libraries."""
+
+    def convolutional(self, nn):
+        return nn.Sequential(
+            nn.Conv2d(1, 4, 3, padding="same"), nn.BatchNorm2d(4), nn.ReLU(True), nn.MaxPool2d(2),
+            nn.ConvTranspose2d(4, 2, 2), nn.GELU(), nn.Flatten(), nn.LazyLinear(3), nn.Dropout(),
+        ), (2, 1, 8, 8)  # fmt: skip
+
+    def recurrent(self, nn):
+        return nn.LSTM(3, 4, 2, bidirectional=True), (5, 2, 3)
+
+    def transformer(self, nn):
+        layer = nn.TransformerEncoderLayer(4, 2, 8, batch_first=True, activation="gelu")
+        return nn.TransformerEncoder(layer, 2), (2, 5, 4)
+
+    def activations(self, nn):
+        layers = nn.Tanh(), nn.PReLU(), nn.Softmax(-1), nn.LayerNorm(4), nn.Linear(4, 4, bias=False), nn.Hardswish()
+        return nn.Sequential(*layers, nn.Identity(), layers[1]), (2, 4)
+
+
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize("zipped", [True, False])
+@pytest.mark.parametrize("name", ["convolutional", "recurrent", "transformer", "activations"])
+def test_whole_modules_go_both_ways(name, zipped):
+    theirs, shape = getattr(_Both(), name)(torch.nn)
+    x = torch.randn(shape)
+    theirs(x)  # lazy layers get their shapes
+    theirs.eval()
+    ours = to_minigrad(theirs, zipped, weights_only=False)
+    back = to_torch(ours, zipped, weights_only=False)
+    assert repr(back) == repr(theirs) and [*map(type, back.modules())] == [*map(type, theirs.modules())]
+    results = theirs(x), back(x), ours(mg.tensor(x.numpy()))
+    first, again, here = (result[0] if isinstance(result, tuple) else result for result in results)
+    assert torch.equal(first, again)
+    np.testing.assert_allclose(here.detach().numpy(), first.detach().numpy(), rtol=1e-4, atol=1e-5)
+    ours.train()(mg.tensor(x.numpy()))
+
+
+def test_names_of_classes_are_those_of_pytorch():
+    from minigrad.serialization.classes import find_class, reference
+
+    count = 0
+    for ours, theirs in ((mg.nn, torch.nn), (mg.optim, torch.optim), (mg.optim.lr_scheduler, torch.optim.lr_scheduler)):
+        for name, cls in vars(ours).items():
+            there = getattr(theirs, name, None)
+            both = isinstance(cls, type) and isinstance(there, type)
+            if both and issubclass(there, (torch.nn.Module, torch.optim.Optimizer)):
+                count += 1
+                assert reference(cls) == (there.__module__, there.__qualname__)
+                assert find_class(there.__module__, there.__qualname__) is cls
+    assert count > 150
+
+
+@pytest.mark.parametrize("name", ["SGD", "Adam", "AdamW", "RMSprop", "Adagrad", "NAdam"])
+def test_whole_optimizers_go_both_ways(name):
+    weight = torch.nn.Parameter(torch.tensor([1.0, -2.0]))
+    optimizer = getattr(torch.optim, name)([weight], lr=0.1)
+    schedule = torch.optim.lr_scheduler.StepLR(optimizer, 1, 0.5)
+    parts = weight, optimizer, schedule
+    here = to_minigrad(parts, weights_only=False)
+    for weight, optimizer, schedule in (parts, here, back := to_torch(here, weights_only=False)):
+        for _ in range(3):
+            optimizer.zero_grad()
+            (weight**2).sum().backward()
+            optimizer.step()
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")  # step() of an optimizer out of a file is not wrapped
+                schedule.step()
+    np.testing.assert_allclose(here[0].detach().numpy(), parts[0].detach().numpy(), rtol=1e-5)
+    assert torch.equal(back[0], parts[0]) and here[1].param_groups[0]["lr"] == parts[1].param_groups[0]["lr"]
+
+
+def test_functions_as_attributes():
+    theirs, ours = torch.nn.functional, mg.nn.functional
+    for name in ("relu", "gelu", "leaky_relu"):
+        assert to_minigrad([getattr(theirs, name)], weights_only=False) == [getattr(ours, name)]
+        assert to_torch([getattr(ours, name)], weights_only=False) == [getattr(theirs, name)]
+    for name in ("tanh", "sigmoid", "sin"):
+        (found,) = to_minigrad([getattr(torch, name)], weights_only=False)
+        assert found(mg.ones(1)) == getattr(mg, name)(mg.ones(1))
+        (found,) = to_torch([getattr(mg, name)], weights_only=False)
+        assert found(torch.ones(1)) == getattr(torch, name)(torch.ones(1))

@@ -85,7 +85,7 @@ ATTACKS = {
     "state of a name": b"ctorch\nSize\n}" + text("make") + b"Nsb",
     "state of a list": b"]}" + text("append") + b"Nsb",
     "slots of an OrderedDict": ORDERED + b"N}" + text("__class__") + b"Ns\x86b",
-    "another class's set": b"ctorch.nn.modules.linear\nLinear\n)\x81}b",
+    "another class's set": b"cdatetime\ndatetime\n)\x81}b",
     "persistent text": b"Pstorage\n",
     "persistent number": b"K\x01Q",
     "a subclass": b"ctorch._tensor\n_rebuild_from_type_v2\n(ctorch\nSize\nctorch\nTensor\n)}tR",

@@ -3,7 +3,9 @@
 import collections
 import io
 import os
+import pickle
 import stat
+import threading
 import zipfile
 from pathlib import Path
 
@@ -25,7 +27,7 @@ def through(value, **options):
 
 
 def refused(value, match):
-    with pytest.raises(TypeError, match=match):
+    with pytest.raises((TypeError, pickle.PicklingError), match=match):
         mg.save(value, io.BytesIO())
 
 
@@ -288,20 +290,14 @@ class Slots:
 @pytest.mark.parametrize(
     "value, match",
     [
-        (Net(), r"Net: .*save its state_dict\(\)"),
-        (mg.optim.SGD([mg.nn.Parameter(mg.ones(1))], lr=1), "state_dict"),
-        ({"a": [1, {"f": print}]}, r"at obj\['a'\]\[1\]\['f'\].*code can't be saved"),
-        (collections.namedtuple("Point", "x y")(1, 2), "Point.*tuple or a dict"),
-        (frozenset([1]), "as a set"),
-        (Settings(1), r"add_safe_globals.*vars\(value\)"),
-        ({"model": Net()}, r"at obj\['model'\].*save its state_dict\(\)"),
-        (object(), "builtins.object"),
-        (collections.defaultdict(Settings), "defaultdict"),
-        (np.array([None]), "numpy.ndarray"),
-        (np.datetime64(1, "s"), "datetime64"),
+        ({"a": [1, {"f": lambda: 1}]}, r"Can't pickle.*lambda.*at obj\['a'\]\[1\]\['f'\].*top"),
+        ((i for i in ""), "generator"),
+        ({"lock": threading.Lock()}, r"at obj\['lock'\].*lock"),
+        (type("Local", (), {})(), "Can't pickle.*Local"),
+        (collections.defaultdict(lambda: 1), "Can't pickle.*lambda"),
+        (collections.namedtuple("Point", "x y")(1, 2), "Can't pickle.*Point"),
+        (type("Sub", (mg.Tensor,), {})(2), "subclass of Tensor"),
         (mg.nn.LazyLinear(2).weight, "without a shape"),
-        (Path("x"), "PosixPath|WindowsPath"),
-        (range(3), "builtins.range"),
     ],
     ids=lambda value: type(value).__name__,
 )
@@ -335,13 +331,13 @@ def test_whole_modules_need_every_class_to_be_allowed():
     with mg.serialization.safe_globals([Net, mg.nn.Linear]):
         mg.save(net, file)
         file.seek(0)
-        found = mg.load(file, weights_only=False)
+        found = mg.load(file)
     assert type(found) is Net and mg.equal(found.layer.weight, net.layer.weight)
     assert found.layer.weight.requires_grad and found(mg.ones(2, 1)).shape == (2, 1)
     for names in ([], [Net]):
         file.seek(0)
         with mg.serialization.safe_globals(names), pytest.raises(Exception, match="Unsupported global: .*state_dict"):
-            mg.load(file, weights_only=False)
+            mg.load(file)
 
 
 @pytest.mark.parametrize("entry", [os.system, eval, getattr, (Settings, "os.system")])
@@ -359,7 +355,7 @@ def test_wrong_entries_of_the_list():
 
 # ---------------------------------------------------------------------- arguments
 @pytest.mark.parametrize("weights_only", [None, True, False])
-def test_weights_only_makes_no_difference(weights_only):
+def test_weights_only_makes_no_difference_to_data(weights_only):
     assert through({"epoch": 1, "best": np.float64(0.5)}, weights_only=weights_only) == {"epoch": 1, "best": 0.5}
 
 
