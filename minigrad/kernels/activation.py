@@ -4,11 +4,13 @@ import functools
 import math
 
 from minigrad.backend import np, parallel_ranges, xp
-from minigrad.kernels import elementwise, special
+from minigrad.kernels import cuda, elementwise, special
 from minigrad.kernels.mask import choose, keep
 
 _BLOCK = 16384
 _SHARED_BLOCK = 2**16  # of a thread: in smaller ones threads wait for one another
+
+_KERNELS = frozenset(("sigmoid", "leaky_relu", "gelu", "gelu_tanh", "silu"))  # of those below, on a GPU
 
 # NumPy's functions take a 0-d array of the right dtype in half the time of a Python number.
 _ZEROS = {code: np.zeros((), code) for code in "efd"}
@@ -17,12 +19,16 @@ _ZEROS = {code: np.zeros((), code) for code in "efd"}
 def in_single(function):
     """Compute float16 in float32, and large arrays block by block so that the passes stay in the cache.
 
-    Functions get arrays, never NumPy's scalars; what follows x are numbers.
+    Functions get arrays, never NumPy's scalars; what follows x are numbers. Those of which there is a kernel of that
+    name are run by it on a GPU.
     """
+    name = function.__name__ if function.__name__ in _KERNELS else None
 
     @functools.wraps(function)
     def run(x, *args):
         module = xp(x)
+        if module is not np and name and cuda.arrays.takes(x):
+            return cuda.activation.forward(name, x, *args)
         x = module.asarray(x)
         if x.dtype.char == "e":
             return run(x.astype(np.float32), *args).astype(np.float16)
@@ -50,7 +56,19 @@ def relu(x):
         return np.maximum(x, zero) if x.size <= 1024 else clip(x, zero, np.inf)
     if x.dtype.kind == "b":
         raise RuntimeError("Boolean inputs not supported for relu")
+    if type(x) is not np.ndarray and cuda.arrays.takes(x):
+        return cuda.activation.forward("relu", x)
     return xp(x).maximum(x, 0)
+
+
+def gradient(kind, g, y, *option):
+    """Return the gradient to the input of an activation from one kernel on a GPU, None where there is no such kernel.
+
+    y is the result of sigmoid and tanh, and the input of leaky_relu, gelu, gelu_tanh and silu; option: the slope.
+    """
+    if type(g) is np.ndarray or not cuda.arrays.takes(y) or g.shape != y.shape:
+        return None
+    return cuda.activation.gradient(kind, g, y, *option)
 
 
 def relu_into(x, out):

@@ -8,7 +8,9 @@ float32.
 from math import prod
 
 from minigrad.backend import np, parallel_ranges, xp
-from minigrad.kernels import channel_norm
+from minigrad.kernels import channel_norm, cuda
+from minigrad.kernels.activation import relu
+from minigrad.kernels.mask import keep_nonzero
 
 
 def widened(x):
@@ -75,8 +77,49 @@ def _rows(x, statistics):
     return max(1, _BLOCK * len(x) // x.size)
 
 
+def statistics(x, axes, eps, centred=True):
+    """Return (mean, 1 / √(variance + eps)) over axes, kept with length 1; not ``centred``: (None, 1 / √(mean x² + eps)).
+    """
+    if type(x) is not np.ndarray and cuda.arrays.takes(x):
+        return cuda.norm.statistics(x, axes, eps, centred)
+    mean, variance = moments(x, axes) if centred else (None, mean_square(x, axes))
+    return mean, inverse_deviation(variance, eps)
+
+
+def batch_statistics(x, axes, eps, running_mean, running_var, momentum):
+    """Return (mean, 1 / √(variance + eps)), and move the running statistics (C,) or None towards mean and variance.
+
+    Nothing is read back from a GPU.
+    """
+    running = [array for array in (running_mean, running_var) if array is not None]
+    if type(x) is not np.ndarray and cuda.arrays.takes(x) and cuda.norm.moves(x, running, momentum):
+        return cuda.norm.statistics(x, axes, eps, True, running_mean, running_var, momentum)
+    mean, variance = moments(x, axes)
+    count = _count(x.shape, axes)
+    move(running_mean, mean, momentum)
+    move(running_var, variance * (count / (count - 1) if count > 1 else float("nan")), momentum)
+    return mean, inverse_deviation(variance, eps)
+
+
+def move(running, value, momentum):
+    """Move a running statistic, an array or None, towards a value, in place."""
+    if running is not None:
+        running *= 1 - momentum
+        running += (momentum * value.reshape(-1)).astype(running.dtype, copy=False)
+
+
+def inverse_deviation(variance, eps):
+    """Return 1 / √(variance + eps)."""
+    if type(variance) is not np.ndarray and cuda.arrays.takes(variance) and variance.dtype.char in "fd":
+        return cuda.norm.inverse_deviation(variance, eps)
+    return 1 / xp(variance).sqrt(variance + eps)
+
+
 def moments(x, axes):
     """Return (mean, biased variance) over axes, kept with length 1."""
+    if type(x) is not np.ndarray and cuda.arrays.takes(x):
+        mean, rstd = cuda.norm.statistics(x, axes, 0.0, True)
+        return mean, 1 / (rstd * rstd)
     if x.size >= channel_norm.SMALLEST and channel_norm.suits(x, _kept(x.shape, axes)):
         return channel_norm.moments(x)
     kept = _kept(x.shape, axes)
@@ -108,6 +151,8 @@ def mean_square(x, axes):
 
 def forward(x, weight, bias, mean, rstd):
     """Return (x - mean) * rstd * weight + bias; mean, weight and bias may be None."""
+    if type(x) is not np.ndarray and cuda.arrays.takes(x):
+        return cuda.norm.forward(x, weight, bias, mean, rstd)
     if x.size >= channel_norm.SMALLEST and mean is not None and channel_norm.suits(x, rstd.shape):
         return channel_norm.forward(x, weight, bias, mean, rstd)
     rows = _rows(x, rstd.shape)
@@ -136,6 +181,23 @@ def _forward(x, weight, bias, mean, rstd):
     return y.astype(x.dtype, copy=False)
 
 
+def forward_relu(x, weight, bias, mean, rstd, residual):
+    """Return max((x - mean) * rstd * weight + bias + residual, 0), with statistics per channel; residual may be None."""
+    if type(x) is not np.ndarray and cuda.arrays.takes(x):
+        return cuda.norm.forward(x, weight, bias, mean, rstd, residual, relu=True)
+    out = forward(x, weight, bias, mean, rstd)
+    return relu(out if residual is None else out + residual)
+
+
+def relu_gradients(g, x, weight, bias, mean, rstd, added, out, axes, fixed, affine, needs):
+    """Return the gradients to x, weight, bias and the residual, if one was ``added``, from that of forward_relu's out."""
+    if type(x) is not np.ndarray and cuda.arrays.takes(x):
+        y = out if added else None
+        return cuda.norm.gradients(g, x, weight, mean, rstd, fixed, affine, needs, bias=bias, relu=True, y=y)
+    g = keep_nonzero(g, out)
+    return *gradients(g, x, weight, mean, rstd, axes, fixed, affine, needs[:3]), g if needs[3] else None
+
+
 def _small(weight, rstd, x):
     """Return whether rstd * weight is much smaller than x, so that one product with x is saved."""
     size = 1
@@ -150,6 +212,8 @@ def gradients(g, x, weight, mean, rstd, axes, fixed, affine, needs):
     ``fixed``: mean and rstd are constants; otherwise they were computed from x over axes. ``affine``: the shape of
     weight and bias in the view.
     """
+    if type(x) is not np.ndarray and cuda.arrays.takes(x):
+        return cuda.norm.gradients(g, x, weight, mean, rstd, fixed, affine, needs)[:3]
     large = x.size >= channel_norm.SMALLEST and mean is not None and axes == (0, 2) and affine == rstd.shape
     if large and channel_norm.suits(x, rstd.shape):
         return channel_norm.gradients(g, x, weight, mean, rstd, fixed, needs)

@@ -2,18 +2,30 @@
 
 from minigrad.backend import np, xp
 from minigrad.backend.threads import parallel_ranges
+from minigrad.kernels import cuda
 
 BLOCK = 2**16  # elements of one block of rows
 
 
 def softmax(x, dim):
     """Return exp(x) over its sum along dim (0-d: the number itself); float16 in float32."""
+    if type(x) is not np.ndarray and cuda.arrays.takes(x):
+        return cuda.softmax.softmax(x, dim, False)
     return _in_blocks(_softmax, x, dim)
 
 
 def log_softmax(x, dim):
     """Return x less the logarithm of the sum of exp(x) along dim; float16 in float32."""
+    if type(x) is not np.ndarray and cuda.arrays.takes(x):
+        return cuda.softmax.softmax(x, dim, True)
     return _in_blocks(_log_softmax, x, dim)
+
+
+def gradient(g, out, dim, logarithm):
+    """Return the gradient to the input of softmax, or of its logarithm, from one kernel on a GPU; elsewhere None."""
+    if type(out) is np.ndarray or not cuda.arrays.takes(out):
+        return None
+    return cuda.softmax.gradient(g, out, dim, logarithm)
 
 
 def _in_blocks(compute, x, dim):

@@ -72,7 +72,20 @@ def _gelu_slope_gradient(g, x):
     return g * (exp_op(square * -0.5) * _DENSITY_AT_ZERO * (2 - square))
 
 
+def _gelu_gradient(g, x):
+    fused = None if isinstance(g, Tensor) else kernels.gradient("gelu", g, x)
+    return g * gelu_slope(x) if fused is None else fused
+
+
+def _leaky_relu_gradient(g, x, slope):
+    fused = None if isinstance(g, Tensor) else kernels.gradient("leaky_relu", g, x, slope)
+    return choose(above(x, limit=0), g, g * slope) if fused is None else fused
+
+
 def _gelu_tanh_gradient(g, x):
+    fused = None if isinstance(g, Tensor) else kernels.gradient("gelu_tanh", g, x)
+    if fused is not None:
+        return fused
     x = clamp_number_op(x, low=-10, high=10)  # the slope is 0 or 1 beyond; float16 would overflow
     square = x * x
     t = tanh_op(x * (square * 0.044715 + 1) * _GELU_SCALE)
@@ -80,6 +93,9 @@ def _gelu_tanh_gradient(g, x):
 
 
 def _silu_gradient(g, x):
+    fused = None if isinstance(g, Tensor) else kernels.gradient("silu", g, x)
+    if fused is not None:
+        return fused
     s = sigmoid_op(x)
     return g * (s * (1 + x * (1 - s)))
 
@@ -101,7 +117,7 @@ hardtanh_op = Op(
 )
 leaky_relu_op = Op(
     lambda x, *, slope: kernels.leaky_relu(x, slope),
-    [lambda g, x, slope: choose(above(x, limit=0), g, g * slope)],
+    [_leaky_relu_gradient],
     name="leaky_relu",
 )
 elu_op = Op(_elu, [_elu_gradient])
@@ -109,7 +125,7 @@ softplus_op = Op(
     lambda x, *, beta, threshold: kernels.softplus(x, beta, threshold), [_softplus_gradient], name="softplus"
 )
 logsigmoid_op = Op(lambda x: kernels.logsigmoid(x), [lambda g, x: g * sigmoid_op(-x)], name="logsigmoid")
-gelu_op = Op(lambda x: kernels.gelu(x), [lambda g, x: g * gelu_slope(x)], name="gelu")
+gelu_op = Op(lambda x: kernels.gelu(x), [_gelu_gradient], name="gelu")
 gelu_slope = Op(lambda x: kernels.gelu_slope(x), [_gelu_slope_gradient], name="gelu_slope")
 gelu_tanh_op = Op(lambda x: kernels.gelu_tanh(x), [_gelu_tanh_gradient], name="gelu_tanh")
 silu_op = Op(lambda x: kernels.silu(x), [_silu_gradient], name="silu")

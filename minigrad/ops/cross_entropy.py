@@ -140,9 +140,59 @@ def _composed_gradient(g, x, target, weights, valid, class_weight, view, smoothi
 cross_entropy_op = Op(_cross_entropy, joint=_cross_entropy_rule, name="cross_entropy")
 
 
+# ---------------------------------------------------------------------- both on a GPU, where nothing is read back
+def _device_loss(x, loss, target, class_weight, state, divisor, *, view, ignore, smoothing):
+    return loss
+
+
+def _device_loss_rule(g, x, target, class_weight, state, divisor, view, ignore, smoothing, needs):
+    if isinstance(g, Tensor):
+        target, class_weight, divisor = (
+            part.array if isinstance(part, Tensor) else part for part in (target, class_weight, divisor)
+        )
+        return _composed_device_gradient(g, x, target, class_weight, state, divisor, view, ignore, smoothing), *_NONE
+    g = g.reshape(target.shape) if g.ndim else g
+    out = kernels.device_gradient(g, x.reshape(view), target, class_weight, state, divisor, ignore, smoothing)
+    return out.reshape(x.shape), *_NONE
+
+
+_NONE = (None,) * 5
+
+
+def _composed_device_gradient(g, x, target, class_weight, state, divisor, view, ignore, smoothing):
+    """Return g (Σ q softmax(x) - q), or -g q for logarithms of probabilities; q comes from the kernel."""
+    ones = xp(target).ones((), x.array.dtype)
+    # Without a state the kernel returns -q, over the divisor of a mean.
+    q = -kernels.device_gradient(ones, x.array.reshape(view), target, class_weight, None, divisor, ignore, smoothing)
+    g = reshape_op(g, shape=(view[0], 1, view[2])) if g.ndim else g
+    if state is None:
+        return reshape_op(g * wrap(-q), shape=x.shape)
+    p = exp_op(log_softmax_op(reshape_op(x, shape=view), dim=1))
+    return reshape_op((p * wrap(q.sum(axis=1, keepdims=True)) - wrap(q)) * g, shape=x.shape)
+
+
+# The loss is an argument because what the gradient needs is made with it; the gradient goes to x alone.
+device_loss_op = Op(_device_loss, joint=_device_loss_rule, name="device_loss")
+
+
+def _on_device(name, input, target, weight, ignore_index, reduction, logits, smoothing=0.0):
+    """Return the loss by kernels that look at the targets' values without telling the CPU."""
+    x, t = input.array, target.array
+    view, shape = _checked_shapes(name, input, target, weight)
+    t = t.reshape(view[0], view[2]).astype("int64", copy=False)
+    weight = None if weight is None else weight.array
+    loss, state, divisor = kernels.device_loss(
+        x.reshape(view), t, weight, int(ignore_index), reduction, logits, smoothing
+    )
+    loss = loss.reshape(shape) if reduction == "none" else loss
+    return device_loss_op._general(
+        input, loss, t, weight, state, divisor, view=view, ignore=int(ignore_index), smoothing=smoothing
+    )
+
+
 # ---------------------------------------------------------------------- their arguments
-def _prepared(name, input, target, weight, ignore_index, reduction):
-    """Return (target (N, L) in range, valid mask or None, weights (N, L) or None, view (N, C, L), target's shape)."""
+def _checked_shapes(name, input, target, weight):
+    """Return (view (N, C, L) of the input, target's shape); errors for shapes and dtypes that do not fit."""
     x, t = input.array, target.array
     batched = x.ndim > 1
     classes = x.shape[1] if batched else x.shape[0]
@@ -163,8 +213,14 @@ def _prepared(name, input, target, weight, ignore_index, reduction):
     if weight is not None and weight.array.dtype != x.dtype:
         raise RuntimeError(f"expected scalar type {input.dtype} but found {weight.dtype}: the weight's dtype differs")
     positions = math.prod(expected[1:])
-    view = (x.shape[0] if batched else 1, classes, positions)
-    t = t.reshape(view[0], positions)
+    return (x.shape[0] if batched else 1, classes, positions), expected
+
+
+def _prepared(name, input, target, weight, ignore_index):
+    """Return (target (N, L) in range, valid mask or None, weights (N, L) or None, view (N, C, L), target's shape)."""
+    view, expected = _checked_shapes(name, input, target, weight)
+    classes = view[1]
+    x, t = input.array, target.array.reshape(view[0], view[2])
     valid = None
     if 0 <= ignore_index < classes or kernels.beyond(t, classes):
         valid = t != ignore_index
@@ -202,7 +258,8 @@ def nll_loss(input, target, weight=None, size_average=None, ignore_index=-100, r
 
     Arguments: input (N, C), (N, C, d1, …) or (C,), log probabilities; target (N, d1, …) int64 class indices; weight
     (C,); ignore_index (a target that counts nothing); reduction ("mean": weighted, "sum", "none").
-    IndexError for a target out of range, ValueError or RuntimeError for shapes that do not fit.
+    IndexError for a target out of range (on a GPU, which is not waited for, the loss is NaN instead), ValueError or
+    RuntimeError for shapes that do not fit.
     Source: https://docs.pytorch.org/docs/stable/generated/torch.nn.functional.nll_loss.html
 
     >>> import minigrad as mg
@@ -216,8 +273,10 @@ def nll_loss(input, target, weight=None, size_average=None, ignore_index=-100, r
 
 
 def _nll_loss(input, target, weight, ignore_index, reduction):
+    if kernels.on_device(input.array):
+        return _on_device("nll_loss", input, target, weight, ignore_index, reduction, False)
     wide = cast(input, dtype=_float(input.array)) if input.array.dtype.char in "eE" else input
-    t, _, weights, view, shape = _prepared("nll_loss", input, target, weight, ignore_index, reduction)
+    t, _, weights, view, shape = _prepared("nll_loss", input, target, weight, ignore_index)
     divisor = 1.0
     if reduction == "mean":
         divisor = float(t.size if weights is None else weights.sum())
@@ -245,7 +304,8 @@ def cross_entropy(
 
     Arguments: input (N, C), (N, C, d1, …) or (C,), unnormalised scores; target (N, d1, …) int64 class indices, or
     probabilities of input's shape; weight (C,); ignore_index (for class indices); reduction; label_smoothing in [0, 1].
-    IndexError for a target out of range, ValueError or RuntimeError for shapes that do not fit.
+    IndexError for a target out of range (on a GPU, which is not waited for, the loss is NaN instead), ValueError or
+    RuntimeError for shapes that do not fit.
     Source: https://docs.pytorch.org/docs/stable/generated/torch.nn.functional.cross_entropy.html
 
     >>> import minigrad as mg
@@ -265,7 +325,9 @@ def cross_entropy(
             f"{list(target.shape)}"
         )
     _check_indices(target)
-    t, valid, weights, view, shape = _prepared("cross_entropy", input, target, weight, ignore_index, reduction)
+    if kernels.on_device(input.array):
+        return _on_device("cross_entropy", input, target, weight, ignore_index, reduction, True, float(label_smoothing))
+    t, valid, weights, view, shape = _prepared("cross_entropy", input, target, weight, ignore_index)
     log_p = kernels.log_softmax(input.array.reshape(view))
     divisor = 1.0
     if reduction == "mean":

@@ -5,13 +5,14 @@ import math
 
 from minigrad.backend import REAL_CODES, float_limits, np, xp
 from minigrad.backend.errors import check_device
-from minigrad.kernels import channel_norm
+from minigrad.kernels import channel_norm, cuda
 from minigrad.kernels import norm as kernels
 from minigrad.op import WATCHED, Op, composite
 from minigrad.ops.activation import relu_op
 from minigrad.ops.arithmetic import add_op, mul_op
 from minigrad.ops.core import sum_to
 from minigrad.ops.define import require_tensor
+from minigrad.ops.masked import keep_nonzero
 from minigrad.ops.power import rsqrt_op
 from minigrad.ops.reduce import mean_op
 from minigrad.ops.shape import reshape_op
@@ -73,6 +74,39 @@ def _composed_gradient(g, x, weight, bias_shape, mean, rstd, view, affine, axes,
 normalization = Op(_normalization, joint=_normalization_gradient, name="normalization")
 
 
+def _normalization_relu(x, weight, bias, residual, mean, rstd, *, view, affine, axes, eps, fixed, centred):
+    weight, bias = (None if p is None else p.reshape(affine) for p in (weight, bias))
+    residual = None if residual is None else residual.reshape(view)
+    return kernels.forward_relu(x.reshape(view), weight, bias, mean, rstd, residual).reshape(x.shape)
+
+
+def _normalization_relu_gradient(
+    g, x, weight, bias, residual_shape, mean, rstd, out, view, affine, axes, eps, fixed, centred, needs
+):
+    bias_shape = None if bias is None else bias.shape
+    if isinstance(g, Tensor):
+        g = keep_nonzero(g, out)
+        parts = _composed_gradient(g, x, weight, bias_shape, mean, rstd, view, affine, axes, eps, fixed, centred, needs)
+        return *parts[:3], g if needs[3] else None, None, None
+    scale, shift = (None if p is None else p.reshape(affine) for p in (weight, bias))
+    g_x, g_weight, g_bias, g_residual = kernels.relu_gradients(
+        g.reshape(view), x.reshape(view), scale, shift, mean, rstd, residual_shape is not None, out.reshape(view), axes,
+        fixed, affine, needs,
+    )  # fmt: skip
+    return (
+        None if g_x is None else g_x.reshape(x.shape),
+        None if g_weight is None else g_weight.reshape(weight.shape).astype(weight.dtype, copy=False),
+        None if g_bias is None else g_bias.reshape(bias_shape).astype(bias.dtype, copy=False),
+        None if g_residual is None else g_residual.reshape(x.shape),
+        None,
+        None,
+    )
+
+
+# relu(normalization + residual), whose gradient passes ReLU, sum and normalisation in the kernels of the latter.
+normalization_relu = Op(_normalization_relu, joint=_normalization_relu_gradient, name="normalization_relu")
+
+
 def _normalization_then_relu(x, weight, bias, mean, rstd, *, residual, **given):
     """Return relu(normalization(…) + residual) from one kernel; the graph is that of the two or three operations."""
     view, affine = given["view"], given["affine"]
@@ -93,13 +127,10 @@ def _normalization_then_relu(x, weight, bias, mean, rstd, *, residual, **given):
 def _normalized(x, weight, bias, view, affine, axes, eps, *, statistics=None, centred=True, op=normalization):
     """Return x normalised over axes of its view; ``statistics``: (mean, variance) to use instead of x's own."""
     array = x.array.reshape(view)
-    if statistics is not None:
-        mean, variance = statistics
-    elif centred:
-        mean, variance = kernels.moments(array, axes)
+    if statistics is None:
+        mean, rstd = kernels.statistics(array, axes, eps, centred)
     else:
-        mean, variance = None, kernels.mean_square(array, axes)
-    rstd = 1 / xp(array).sqrt(variance + eps)
+        mean, rstd = statistics[0], kernels.inverse_deviation(statistics[1], eps)
     return op(
         x, weight, bias, mean, rstd, view=view, affine=affine, axes=axes, eps=eps, fixed=statistics is not None,
         centred=centred,
@@ -151,28 +182,41 @@ def batch_norm(input, running_mean, running_var, weight=None, bias=None, trainin
             [ 1.]])
     """
     require_tensor("batch_norm", input)
+    _check_batch(input, training, eps)
+    return _batch_norm(input, running_mean, running_var, weight, bias, training, momentum, eps)
+
+
+def _check_batch(input, training, eps):
+    """ValueError for training on one value per channel, or with eps 0."""
     shape = input.array.shape
     if training and len(shape) >= 2 and math.prod(shape) == shape[1] and math.prod(shape):
         raise ValueError(f"Expected more than 1 value per channel when training, got input size {input.shape}")
     if eps <= 0.0 if training else eps < 0.0:
         bound = "positive during training" if training else "non-negative"
         raise ValueError(f"batch_norm eps must be {bound}, but got {eps}")
-    return _batch_norm(input, running_mean, running_var, weight, bias, training, momentum, eps)
 
 
 def batch_norm_relu(input, running_mean, running_var, weight, bias, training, momentum, eps, *, residual=None):
-    """Return relu(batch_norm(…) + residual), of large arrays on the CPU in fewer passes over memory."""
+    """Return relu(batch_norm(…) + residual), of large arrays, and of all on a GPU, in fewer passes over memory."""
     x = input.array
-    view = (*x.shape[:2], math.prod(x.shape[2:]))
-    large = x.ndim > 2 and x.size >= channel_norm.SMALLEST and type(x) is np.ndarray
-    large = large and not (WATCHED and MODE.watchers)  # they see the operations one by one
-    suits = large and channel_norm.suits(x.reshape(view), (1, x.shape[1], 1))
     alike = residual is None or (residual.array.shape == x.shape and residual.array.dtype == x.dtype)
+    unwatched = not (WATCHED and MODE.watchers)  # they see the operations one by one
+    if type(x) is not np.ndarray and alike and unwatched and x.ndim > 1 and cuda.arrays.takes(x):
+        _check_batch(input, training, eps)
+        op = functools.partial(_with_residual, residual)
+        return _batch_norm(input, running_mean, running_var, weight, bias, training, momentum, eps, op)
+    view = (*x.shape[:2], math.prod(x.shape[2:]))
+    large = x.ndim > 2 and x.size >= channel_norm.SMALLEST and type(x) is np.ndarray and unwatched
+    suits = large and channel_norm.suits(x.reshape(view), (1, x.shape[1], 1))
     if suits and alike and all(p is None or p.array.dtype == x.dtype for p in (weight, bias)):
         op = functools.partial(_normalization_then_relu, residual=residual)
         return _batch_norm(input, running_mean, running_var, weight, bias, training, momentum, eps, op)
     y = batch_norm(input, running_mean, running_var, weight, bias, training, momentum, eps)
     return relu_op(y if residual is None else y + residual)
+
+
+def _with_residual(residual, x, weight, bias, mean, rstd, **given):
+    return normalization_relu(x, weight, bias, residual, mean, rstd, **given)
 
 
 def _batch_norm(input, running_mean, running_var, weight, bias, training, momentum, eps, op=normalization):
@@ -200,11 +244,11 @@ def _batch_norm(input, running_mean, running_var, weight, bias, training, moment
             raise RuntimeError("Expected running_mean and running_var to be defined when training=False")
         statistics = tuple(kernels.widened(running.array).reshape(affine) for running in (running_mean, running_var))
         return _normalized(input, weight, bias, view, affine, axes, eps, statistics=statistics, op=op)
-    mean, variance = kernels.moments(x.reshape(view), axes)
-    count = batch * spatial
-    _update_running(running_mean, mean, momentum)
-    _update_running(running_var, variance * (count / (count - 1)) if count > 1 else variance * float("nan"), momentum)
-    rstd = 1 / xp(x).sqrt(variance + eps)
+    running = [None if tensor is None else tensor.array for tensor in (running_mean, running_var)]
+    mean, rstd = kernels.batch_statistics(x.reshape(view), axes, eps, *running, momentum)
+    for array in running:
+        if array is not None:
+            touch(array)
     return op(input, weight, bias, mean, rstd, view=view, affine=affine, axes=axes, eps=eps, fixed=False, centred=True)
 
 
@@ -212,10 +256,8 @@ def _update_running(running, value, momentum):
     """Move a running statistic towards a value, in place."""
     if running is None:
         return
-    array = running.array
-    array *= 1 - momentum
-    array += (momentum * value.reshape(-1)).astype(array.dtype, copy=False)
-    touch(array)
+    kernels.move(running.array, value, momentum)
+    touch(running.array)
 
 
 def instance_norm(
@@ -249,11 +291,13 @@ def instance_norm(
     _check_same_dtype("instance_norm", input, weight, bias)
     spatial = math.prod(x.shape[2:])
     view, affine, axes = (batch, channels, spatial), (1, channels, 1), (2,)
-    mean, variance = kernels.moments(x.reshape(view), axes)
-    if running_mean is not None or running_var is not None:
+    if running_mean is None and running_var is None:
+        mean, rstd = kernels.statistics(x.reshape(view), axes, eps)
+    else:
+        mean, variance = kernels.moments(x.reshape(view), axes)
         _update_running(running_mean, mean.mean(axis=0), momentum)
         _update_running(running_var, (variance * (spatial / (spatial - 1))).mean(axis=0), momentum)
-    rstd = 1 / xp(x).sqrt(variance + eps)
+        rstd = kernels.inverse_deviation(variance, eps)
     return normalization(
         input, weight, bias, mean, rstd, view=view, affine=affine, axes=axes, eps=eps, fixed=False, centred=True
     )

@@ -9,7 +9,7 @@ from minigrad.ops.reduce import checked, sum_op
 from minigrad.ops.unary import exp_op
 from minigrad.precision import autocasting
 from minigrad.registry import function
-from minigrad.tensor import normalize_dim
+from minigrad.tensor import Tensor, normalize_dim
 
 
 def _softmax(x, *, dim):
@@ -26,10 +26,16 @@ def _along(out, dim):
 
 
 def _softmax_gradient(g, out, dim):
+    fused = None if isinstance(g, Tensor) else kernels.gradient(g, out, dim, False)
+    if fused is not None:
+        return fused
     return out * (g - sum_op(g * out, dim=_along(out, dim), keepdim=True))
 
 
 def _log_softmax_gradient(g, out, dim):
+    fused = None if isinstance(g, Tensor) else kernels.gradient(g, out, dim, True)
+    if fused is not None:
+        return fused
     return g - exp_op(out) * sum_op(g, dim=_along(out, dim), keepdim=True)
 
 

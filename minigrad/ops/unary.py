@@ -14,6 +14,21 @@ from minigrad.ops.results import named_result
 from minigrad.registry import function
 from minigrad.tensor import Tensor, wrap
 
+
+def _sigmoid_gradient(g, out):
+    if type(g) is np.ndarray or isinstance(g, Tensor):
+        return g * ((1 - out) * out)
+    fused = kernels.gradient("sigmoid", g, out)
+    return g * ((1 - out) * out) if fused is None else fused
+
+
+def _tanh_gradient(g, out):
+    if type(g) is np.ndarray or isinstance(g, Tensor):
+        return g * (1 - out * out)
+    fused = kernels.gradient("tanh", g, out)
+    return g * (1 - out * out) if fused is None else fused
+
+
 # ---------------------------------------------------------------------- exponentials and logarithms
 exp_op = Op("exp", [lambda g, out: g * out], promote="float")
 exp2_op = Op("exp2", [lambda g, out: g * (out * math.log(2))], promote="float")
@@ -31,7 +46,7 @@ acos_op = Op("arccos", [lambda g, x: -g * rsqrt_op(1 - x * x)], promote="float",
 atan_op = Op("arctan", [lambda g, x: g / (x * x + 1)], promote="float", name="atan")
 sinh_op = Op("sinh", [lambda g, x: g * cosh_op(x)], promote="float")
 cosh_op = Op("cosh", [lambda g, x: g * sinh_op(x)], promote="float")
-tanh_op = Op("tanh", [lambda g, out: g * (1 - out * out)], promote="float")
+tanh_op = Op("tanh", [_tanh_gradient], promote="float")
 asinh_op = Op("arcsinh", [lambda g, x: g * rsqrt_op(x * x + 1)], promote="float", name="asinh")
 acosh_op = Op("arccosh", [lambda g, x: g * rsqrt_op(x * x - 1)], promote="float", name="acosh")
 atanh_op = Op("arctanh", [lambda g, x: g / (1 - x * x)], promote="float", name="atanh")
@@ -138,7 +153,7 @@ sinc_op = Op(_sinc, [_sinc_gradient], promote="float")
 
 
 # ---------------------------------------------------------------------- logistic functions
-sigmoid_op = Op(kernels.sigmoid, [lambda g, out: g * ((1 - out) * out)], promote="float")
+sigmoid_op = Op(kernels.sigmoid, [_sigmoid_gradient], promote="float")
 
 
 def _logit(x, *, eps):
