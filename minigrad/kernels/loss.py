@@ -9,25 +9,6 @@ from minigrad.kernels import cuda
 FEW = 32  # targets up to which Python's numbers are faster than two reductions: 0.3 µs against 1.9
 
 
-def on_device(x):
-    """Return whether loss and gradient of scores x are one kernel each, which reads nothing back from the GPU."""
-    return type(x) is not np.ndarray and cuda.arrays.takes(x)
-
-
-def device_loss(x, target, class_weight, ignore, reduction, logits, smoothing=0.0):
-    """Return (loss, state, divisor) of x (N, C, L), scores or (not ``logits``) logarithms of probabilities.
-
-    target (N, L) int64; a target that is neither a class nor ignored makes the loss NaN. The loss is (N, L) or a
-    number; state and divisor go to `device_gradient`.
-    """
-    return cuda.softmax.loss(x, target, class_weight, ignore, reduction, logits, smoothing)
-
-
-def device_gradient(g, x, target, class_weight, state, divisor, ignore, smoothing=0.0):
-    """Return the gradient to x from that of the loss, (N, L) or a number."""
-    return cuda.softmax.loss_gradient(g, x, target, class_weight, state, divisor, ignore, smoothing)
-
-
 def log_softmax(x):
     """Return the logarithm of the softmax over dimension 1 of x (N, C, L); half precision in float32."""
     module = xp(x)
@@ -123,3 +104,44 @@ def cross_entropy_gradient(g, log_p, target, weights, valid, class_weight, smoot
         out -= active[:, None, :] * (class_weight * share)[None, :, None]
     add_at_target(out, target, scale * -(1 - smoothing))
     return out
+
+
+# ---------------------------------------------------------------------- without a look at the targets' values
+def unseen_loss(x, target, class_weight, ignore, reduction, logits, smoothing=0.0):
+    """Return (loss, state, divisor) of x (N, C, L), scores or (not ``logits``) logarithms of probabilities.
+
+    target (N, L) int64; where one is neither a class nor ignored the loss is NaN, so that nothing has to be read back
+    from a GPU. The loss is (N, L) or a number of x's dtype; state and divisor go to `unseen_gradient`.
+    """
+    if cuda.arrays.takes(x):
+        return cuda.softmax.loss(x, target, class_weight, ignore, reduction, logits, smoothing)
+    log_p = log_softmax(x) if logits else x
+    target, valid, wrong = _checked_later(target, ignore, x.shape[1])
+    weights = position_weights(target, valid, class_weight, log_p.dtype)
+    losses = cross_entropy(log_p, target, weights, valid, class_weight, smoothing)
+    losses = xp(x).where(wrong, float("nan"), losses)
+    if reduction == "none":
+        return losses.astype(x.dtype, copy=False), log_p if logits else None, None
+    divisor = weights.sum() if reduction == "mean" else None
+    total = losses.sum() if divisor is None else losses.sum() / divisor
+    return total.astype(x.dtype, copy=False), log_p if logits else None, divisor
+
+
+def unseen_gradient(g, x, target, class_weight, state, divisor, ignore, smoothing=0.0):
+    """Return the gradient to x from that of the loss, (N, L) or a number."""
+    if cuda.arrays.takes(x):
+        return cuda.softmax.loss_gradient(g, x, target, class_weight, state, divisor, ignore, smoothing)
+    module = xp(x)
+    target, valid, wrong = _checked_later(target, ignore, x.shape[1])
+    log_p = module.full(x.shape, -np.inf, x.dtype) if state is None else state
+    weights = position_weights(target, valid, class_weight, log_p.dtype)
+    scale = module.where(valid, g if divisor is None else g / divisor, 0).astype(log_p.dtype, copy=False)
+    out = cross_entropy_gradient(scale, log_p, target, weights, valid, class_weight, smoothing)
+    return module.where(wrong[:, None, :], float("nan"), out).astype(x.dtype, copy=False)
+
+
+def _checked_later(target, ignore, classes):
+    """Return (targets with 0 for what is no class, where they count, where they are wrong), all (N, L)."""
+    valid = target != ignore
+    known = (target >= 0) & (target < classes)
+    return xp(target).where(valid & known, target, 0), valid, valid & ~known

@@ -78,8 +78,7 @@ def _rows(x, statistics):
 
 
 def statistics(x, axes, eps, centred=True):
-    """Return (mean, 1 / √(variance + eps)) over axes, kept with length 1; not ``centred``: (None, 1 / √(mean x² + eps)).
-    """
+    """Return (mean, 1 / √(variance + eps)) over axes, kept with length 1; else (None, 1 / √(mean x² + eps))."""
     if type(x) is not np.ndarray and cuda.arrays.takes(x):
         return cuda.norm.statistics(x, axes, eps, centred)
     mean, variance = moments(x, axes) if centred else (None, mean_square(x, axes))
@@ -182,7 +181,7 @@ def _forward(x, weight, bias, mean, rstd):
 
 
 def forward_relu(x, weight, bias, mean, rstd, residual):
-    """Return max((x - mean) * rstd * weight + bias + residual, 0), with statistics per channel; residual may be None."""
+    """Return max((x - mean) * rstd * weight + bias + residual, 0): statistics per channel, residual or None."""
     if type(x) is not np.ndarray and cuda.arrays.takes(x):
         return cuda.norm.forward(x, weight, bias, mean, rstd, residual, relu=True)
     out = forward(x, weight, bias, mean, rstd)
@@ -190,7 +189,7 @@ def forward_relu(x, weight, bias, mean, rstd, residual):
 
 
 def relu_gradients(g, x, weight, bias, mean, rstd, added, out, axes, fixed, affine, needs):
-    """Return the gradients to x, weight, bias and the residual, if one was ``added``, from that of forward_relu's out."""
+    """Return the gradients to x, weight, bias and, if one was ``added``, the residual, from that of forward_relu."""
     if type(x) is not np.ndarray and cuda.arrays.takes(x):
         y = out if added else None
         return cuda.norm.gradients(g, x, weight, mean, rstd, fixed, affine, needs, bias=bias, relu=True, y=y)

@@ -3,7 +3,7 @@
 import math
 import warnings
 
-from minigrad.backend import REAL_CODES, xp
+from minigrad.backend import REAL_CODES, np, xp
 from minigrad.backend.errors import check_device
 from minigrad.kernels import loss as kernels
 from minigrad.op import Op
@@ -141,29 +141,29 @@ cross_entropy_op = Op(_cross_entropy, joint=_cross_entropy_rule, name="cross_ent
 
 
 # ---------------------------------------------------------------------- both on a GPU, where nothing is read back
-def _device_loss(x, loss, target, class_weight, state, divisor, *, view, ignore, smoothing):
+def _unseen_loss(x, loss, target, class_weight, state, divisor, *, view, ignore, smoothing):
     return loss
 
 
-def _device_loss_rule(g, x, target, class_weight, state, divisor, view, ignore, smoothing, needs):
+def _unseen_loss_rule(g, x, target, class_weight, state, divisor, view, ignore, smoothing, needs):
     if isinstance(g, Tensor):
         target, class_weight, divisor = (
             part.array if isinstance(part, Tensor) else part for part in (target, class_weight, divisor)
         )
-        return _composed_device_gradient(g, x, target, class_weight, state, divisor, view, ignore, smoothing), *_NONE
+        return _composed_unseen_gradient(g, x, target, class_weight, state, divisor, view, ignore, smoothing), *_NONE
     g = g.reshape(target.shape) if g.ndim else g
-    out = kernels.device_gradient(g, x.reshape(view), target, class_weight, state, divisor, ignore, smoothing)
+    out = kernels.unseen_gradient(g, x.reshape(view), target, class_weight, state, divisor, ignore, smoothing)
     return out.reshape(x.shape), *_NONE
 
 
 _NONE = (None,) * 5
 
 
-def _composed_device_gradient(g, x, target, class_weight, state, divisor, view, ignore, smoothing):
+def _composed_unseen_gradient(g, x, target, class_weight, state, divisor, view, ignore, smoothing):
     """Return g (Σ q softmax(x) - q), or -g q for logarithms of probabilities; q comes from the kernel."""
     ones = xp(target).ones((), x.array.dtype)
     # Without a state the kernel returns -q, over the divisor of a mean.
-    q = -kernels.device_gradient(ones, x.array.reshape(view), target, class_weight, None, divisor, ignore, smoothing)
+    q = -kernels.unseen_gradient(ones, x.array.reshape(view), target, class_weight, None, divisor, ignore, smoothing)
     g = reshape_op(g, shape=(view[0], 1, view[2])) if g.ndim else g
     if state is None:
         return reshape_op(g * wrap(-q), shape=x.shape)
@@ -172,20 +172,25 @@ def _composed_device_gradient(g, x, target, class_weight, state, divisor, view, 
 
 
 # The loss is an argument because what the gradient needs is made with it; the gradient goes to x alone.
-device_loss_op = Op(_device_loss, joint=_device_loss_rule, name="device_loss")
+unseen_loss_op = Op(_unseen_loss, joint=_unseen_loss_rule, name="unseen_loss")
 
 
-def _on_device(name, input, target, weight, ignore_index, reduction, logits, smoothing=0.0):
-    """Return the loss by kernels that look at the targets' values without telling the CPU."""
+def _unseen(x):
+    """Return whether targets are not looked at on the CPU: scores are on a GPU, which would be waited for."""
+    return type(x) is not np.ndarray and x.size > 0
+
+
+def _without_a_look(name, input, target, weight, ignore_index, reduction, logits, smoothing=0.0):
+    """Return the loss by kernels that do not tell the CPU of targets out of range: the loss is NaN then."""
     x, t = input.array, target.array
     view, shape = _checked_shapes(name, input, target, weight)
     t = t.reshape(view[0], view[2]).astype("int64", copy=False)
     weight = None if weight is None else weight.array
-    loss, state, divisor = kernels.device_loss(
+    loss, state, divisor = kernels.unseen_loss(
         x.reshape(view), t, weight, int(ignore_index), reduction, logits, smoothing
     )
     loss = loss.reshape(shape) if reduction == "none" else loss
-    return device_loss_op._general(
+    return unseen_loss_op._general(
         input, loss, t, weight, state, divisor, view=view, ignore=int(ignore_index), smoothing=smoothing
     )
 
@@ -273,8 +278,8 @@ def nll_loss(input, target, weight=None, size_average=None, ignore_index=-100, r
 
 
 def _nll_loss(input, target, weight, ignore_index, reduction):
-    if kernels.on_device(input.array):
-        return _on_device("nll_loss", input, target, weight, ignore_index, reduction, False)
+    if _unseen(input.array):
+        return _without_a_look("nll_loss", input, target, weight, ignore_index, reduction, False)
     wide = cast(input, dtype=_float(input.array)) if input.array.dtype.char in "eE" else input
     t, _, weights, view, shape = _prepared("nll_loss", input, target, weight, ignore_index)
     divisor = 1.0
@@ -325,8 +330,9 @@ def cross_entropy(
             f"{list(target.shape)}"
         )
     _check_indices(target)
-    if kernels.on_device(input.array):
-        return _on_device("cross_entropy", input, target, weight, ignore_index, reduction, True, float(label_smoothing))
+    if _unseen(input.array):
+        smoothing = float(label_smoothing)
+        return _without_a_look("cross_entropy", input, target, weight, ignore_index, reduction, True, smoothing)
     t, valid, weights, view, shape = _prepared("cross_entropy", input, target, weight, ignore_index)
     log_p = kernels.log_softmax(input.array.reshape(view))
     divisor = 1.0

@@ -3,7 +3,9 @@
 import numpy as np
 
 import minigrad as mg
+from minigrad.kernels import norm
 from minigrad.op import OPS
+from minigrad.ops.cross_entropy import _without_a_look
 from tests.ops.table import case
 
 F = mg.nn.functional
@@ -42,6 +44,22 @@ def huber(x, y, delta):
 
 def batch_norm(x, w, b):
     return F.batch_norm(x, None, None, w, b, training=True)
+
+
+def normalized_relu(x, w, b, residual):
+    """Run the op that batch norm with ReLU is on a GPU, with statistics taken as there."""
+    axes, affine = (0, 2), (1, x.shape[1], 1)
+    mean, rstd = norm.statistics(x.detach().array, axes, 1e-5)
+    return OPS["normalization_relu"](
+        x, w, b, residual, mean, rstd, view=x.shape, affine=affine, axes=axes, eps=1e-5, fixed=False, centred=True
+    )
+
+
+def unseen(x, target, reduction, *, weighted=False, logits=True, smoothing=0.0):
+    """Run the op that losses of classes are on a GPU, on any device."""
+    weight = weight_like(x) if weighted else None
+    call = _without_a_look
+    return call("cross_entropy", x, mg.tensor(target, device=x.device), weight, -100, reduction, logits, smoothing)
 
 
 def evaluated_batch_norm(x, w, b):
@@ -140,6 +158,25 @@ CASES = {
             (2, 2),
             reference=lambda x, w: x / np.sqrt((x * x).mean((1, 2), keepdims=True) + 1e-3) * w,
         ),
+    ],
+    "normalization_relu": [
+        case(
+            lambda x, w, b: normalized_relu(x, w, b, None),
+            (5, 3, 2),
+            (3,),
+            (3,),
+            reference=lambda x, w, b: np.maximum(
+                standardised(x, (0, 2), 1e-5) * w[None, :, None] + b[None, :, None], 0
+            ),
+        ),
+        case(normalized_relu, (3, 3, 4), (3,), (3,), (3, 3, 4)),
+        case(lambda x, r: normalized_relu(x, None, None, r), (3, 2, 4), (3, 2, 4)),
+    ],
+    "unseen_loss": [
+        case(lambda x: unseen(x, CLASSES, "mean"), (4, 3), reference=lambda x: nll(log_softmax(x), CLASSES).mean()),
+        case(lambda x: unseen(x, SOME_IGNORED, "mean", weighted=True, smoothing=0.1), (4, 3)),
+        case(lambda x: unseen(x, SPATIAL, "none", logits=False), (2, 3, 3)),
+        case(lambda x: unseen(x, SPATIAL, "sum", smoothing=0.2), (2, 3, 3)),
     ],
     "nll_loss": [
         case(lambda x: F.nll_loss(x, mg.tensor(CLASSES)), (4, 3), reference=lambda x: nll(x, np.array(CLASSES)).mean()),

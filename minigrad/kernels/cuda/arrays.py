@@ -7,7 +7,7 @@ _LIMIT = 2**31  # elements from which on kernels would need wider indices
 
 def takes(x):
     """Return whether x is an array of a GPU that the kernels of this package take: real floats, some, not too many."""
-    return type(x) is not np.ndarray and hasattr(x, "dtype") and x.dtype.char in "fdeE" and 0 < x.size < _LIMIT
+    return xp(x) is not np and x.dtype.char in "fdeE" and 0 < x.size < _LIMIT
 
 
 def accumulator(x):

@@ -59,7 +59,7 @@ def gradient(g, out, dim, logarithm):
 
 
 def loss(x, target, class_weight, ignore, reduction, logits, smoothing=0.0):
-    """Return (loss, state, divisor), what the gradient needs, of scores x (N, C, L), or of logarithms of probabilities, and classes.
+    """Return (loss, state, divisor) of scores x (N, C, L), or of logarithms of probabilities, and class indices.
 
     target (N, L) int64, class_weight (C,) or None. The loss (N, L), or a number where reduced, has x's dtype. Where a
     target is neither a class nor ignored it is NaN: nothing is read back to the CPU to see.
