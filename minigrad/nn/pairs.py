@@ -1,6 +1,7 @@
 """A convolution or batch norm and the ReLU after it, run as one operation where nobody can tell the difference."""
 
 from minigrad.backend import np
+from minigrad.kernels import cuda
 from minigrad.nn.activation import ReLU
 from minigrad.nn.conv import Conv1d, Conv2d, Conv3d
 from minigrad.nn.hooks import (
@@ -45,7 +46,7 @@ def call_pair(module, relu, input, residual=None):
         if unrecorded and _unchanged():
             if kind in _NORMS and (residual is None or _plain(residual)):
                 return batch_norm_relu(input, *module._settings(input), residual=residual)
-            if kind in _CONVOLUTIONS and residual is None and input.array.ndim == module.spatial + 2:
+            if kind in _CONVOLUTIONS and residual is None and _plain_convolution(module, input):
                 if module.padding_mode == "zeros":
                     settings = module.stride, module.padding, module.dilation, module.groups
                     return conv_relu(input, module.weight, module.bias, *settings)
@@ -54,7 +55,16 @@ def call_pair(module, relu, input, residual=None):
 
 
 def _plain(tensor):
-    return type(tensor) in _TENSORS and type(tensor.array) is np.ndarray and tensor.array.dtype.char in _DTYPES
+    if type(tensor) not in _TENSORS:
+        return False
+    array = tensor.array
+    return array.dtype.char in _DTYPES if type(array) is np.ndarray else cuda.arrays.takes(array)
+
+
+def _plain_convolution(module, input):
+    """Whether there is a batch, and no other precision is asked for than that of the input."""
+    array = input.array
+    return array.ndim == module.spatial + 2 and array.dtype.char != "E" and MODE.autocast is None
 
 
 def _unwatched(module):
