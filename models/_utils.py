@@ -1,8 +1,9 @@
 """What networks that stand on the features of others share."""
 from minigrad import nn
 from models import published
+from models.sizes import make_divisible as _make_divisible
 
-__all__ = ["IntermediateLayerGetter"]
+__all__ = ["IntermediateLayerGetter", "_make_divisible"]
 
 
 class IntermediateLayerGetter(nn.ModuleDict):
@@ -37,6 +38,16 @@ class IntermediateLayerGetter(nn.ModuleDict):
             if name in self.return_layers:
                 found[self.return_layers[name]] = x
         return found
+
+
+def _ovewrite_named_param(kwargs, param, new_value):
+    """torchvision's: put an argument that goes with published weights into kwargs, where it may be already.
+
+    Raises:
+        ValueError: if it is there with another value.
+    """
+    if kwargs.setdefault(param, new_value) != new_value:
+        raise ValueError(f"The parameter '{param}' expected value {new_value} but got {kwargs[param]} instead.")
 
 
 def stages_of_mobilenet(features):

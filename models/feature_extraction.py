@@ -5,7 +5,7 @@ Source: https://docs.pytorch.org/vision/stable/feature_extraction.html
 
 from minigrad import nn
 
-__all__ = ["create_feature_extractor"]
+__all__ = ["create_feature_extractor", "get_graph_node_names"]
 
 
 class _AllFound(Exception):
@@ -106,3 +106,24 @@ def create_feature_extractor(model, return_nodes=None, train_return_nodes=None, 
         raise ValueError("If return_nodes is given, neither train_return_nodes nor eval_return_nodes may be")
     chosen = modes if return_nodes is None else (return_nodes, return_nodes)
     return FeatureExtractor(model, *(_nodes(model, nodes) for nodes in chosen))
+
+
+def get_graph_node_names(model, tracer_kwargs=None, suppress_diff_warning=False, concrete_args=None):
+    """Return the names that create_feature_extractor takes, in training and in evaluation: of the innermost layers.
+
+    They are in the order in which the layers were defined, as nothing is traced, and the same in both modes, so that
+    there is no difference to warn of, whatever suppress_diff_warning says.
+
+    Raises:
+        NotImplementedError: for settings of a tracer.
+
+    >>> get_graph_node_names(nn.Sequential(nn.Conv2d(3, 4, 3), nn.Sequential(nn.ReLU())))
+    (['0', '1.0'], ['0', '1.0'])
+    """
+    if tracer_kwargs or concrete_args:
+        raise NotImplementedError(
+            "get_graph_node_names: there is no tracer here: tracer_kwargs and concrete_args must be None; the names of "
+            "all layers are those of model.named_modules()"
+        )
+    layers = [name for name, layer in model.named_modules() if name and next(layer.children(), None) is None]
+    return layers, [*layers]

@@ -113,6 +113,23 @@ def register(builder=None, *, common=COMMON):
     return build_checked
 
 
+def register_model(name=None):
+    """torchvision's decorator: a function that builds a network is known as name, or under its own; it stays as it is.
+
+    Raises:
+        ValueError: if the name is taken.
+    """
+
+    def keep(builder):
+        key = builder.__name__ if name is None else name
+        if key in _BUILDERS:
+            raise ValueError(f"An entry is already registered under the name '{key}'.")
+        _BUILDERS[key] = builder
+        return builder
+
+    return keep
+
+
 def variant(name, network, about, fixed=None, *, image_size=224, classes=1000, **defaults):
     """Register a builder of one network of a family.
 
@@ -232,8 +249,9 @@ def list_models(module=None, include=None, exclude=None):
     ['resnet34']
     """
 
+    include, exclude = ([given] if isinstance(given, str) else [*(given or ())] for given in (include, exclude))
+
     def matches(name, patterns):
-        patterns = [patterns] if isinstance(patterns, str) else patterns
         return any(fnmatch.fnmatch(name, pattern) for pattern in patterns)
 
     chosen = []

@@ -27,6 +27,21 @@ ConvStemConfig.__doc__ = "One convolution of a stem in place of the patches."
 LAYER_NORM = partial(nn.LayerNorm, eps=1e-6)
 
 
+class MLPBlock(MLP):
+    """A transformer's perceptron: to mlp_dim channels, GELU, and back, with dropout after both.
+
+    >>> tuple(MLPBlock(4, 8, 0.0)(minigrad.zeros(2, 3, 4)).shape)
+    (2, 3, 4)
+    """
+
+    def __init__(self, in_dim, mlp_dim, dropout):
+        super().__init__(in_dim, [mlp_dim, in_dim], activation_layer=nn.GELU, inplace=None, dropout=dropout)
+        for layer in self:
+            if isinstance(layer, nn.Linear):
+                nn.init.xavier_uniform_(layer.weight)
+                nn.init.normal_(layer.bias, std=1e-6)
+
+
 class EncoderBlock(nn.Module):
     """x + attention(norm(x)), then x + perceptron(norm(x)), of (N, tokens, hidden_dim).
 
@@ -41,11 +56,7 @@ class EncoderBlock(nn.Module):
         self.self_attention = nn.MultiheadAttention(hidden_dim, num_heads, dropout=attention_dropout, batch_first=True)
         self.dropout = nn.Dropout(dropout)
         self.ln_2 = norm_layer(hidden_dim)
-        self.mlp = MLP(hidden_dim, [mlp_dim, hidden_dim], activation_layer=nn.GELU, inplace=None, dropout=dropout)
-        for layer in self.mlp:
-            if isinstance(layer, nn.Linear):
-                nn.init.xavier_uniform_(layer.weight)
-                nn.init.normal_(layer.bias, std=1e-6)
+        self.mlp = MLPBlock(hidden_dim, mlp_dim, dropout)
 
     def forward(self, input):
         x = self.ln_1(input)

@@ -93,3 +93,34 @@ def test_networks(name):
     fast = models.optimize_for_inference(model, images[:1])
     kinds = [node.op_type for node in onnx.load_from_string(check(fast, images)).graph.node]
     assert kinds.count("BatchNormalization") <= sum(isinstance(m, mg.nn.BatchNorm2d) for m in fast.modules())
+
+
+def _mvit():
+    rows = [(1, 8, 8, [3, 3, 3], [3, 3, 3], [1, 1, 1], [1, 2, 2]), (2, 8, 16, [3, 3, 3], [], [1, 2, 2], [])]
+    rows = [models.video.mvit.MSBlockConfig(*row) for row in rows]
+    return models.video.MViT((16, 16), 4, rows, True, False, True, True, num_classes=5)
+
+
+VIDEO = {  # name -> (function that builds it, shape of a video)
+    "mvit": (_mvit, (2, 3, 4, 16, 16)),
+    "s3d": (lambda: models.video.S3D(5, image_size=16), (2, 3, 14, 16, 16)),
+    "swin3d": (
+        lambda: models.video.SwinTransformer3d([2, 4, 4], 8, [2, 1], [2, 2], [2, 3, 3], num_classes=5),
+        (2, 3, 5, 22, 30),
+    ),
+}
+
+
+@pytest.mark.parametrize("name", VIDEO)
+def test_networks_of_videos(name):
+    mg.manual_seed(0)
+    build, shape = VIDEO[name]
+    check(trained(build()), randn(*shape), dynamic=False)
+
+
+def test_flows():
+    mg.manual_seed(0)
+    model = models.optical_flow.raft_small(corr_block=models.optical_flow.raft.CorrBlock(num_levels=2, radius=1))
+    model = trained(model)
+    images = randn(1, 3, 32, 40), randn(1, 3, 32, 40).flip(-1)
+    check(lambda first, second: model(first, second, num_flow_updates=2), *images, dynamic=False)

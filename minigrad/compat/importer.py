@@ -46,6 +46,14 @@ ALIASES = {
     "torch.utils.tensorboard.writer": "minigrad.utils.tensorboard",
     "torchvision": "minigrad.compat.torchvision",
     "torchvision.models": "models",
+    **dict.fromkeys(
+        [
+            f"torchvision.models.quantization.{name}"
+            for name in "googlenet inception mobilenet mobilenetv2 mobilenetv3 resnet shufflenetv2 utils".split()
+        ],
+        "models.quantization.networks",
+    ),
+    "torchvision.transforms._presets": "models.published.presets",
     "torchvision.ops.feature_pyramid_network": "minigrad.vision.ops.pyramid",
     "torchvision.ops.focal_loss": "minigrad.vision.ops",
     "torchvision.ops.misc": "minigrad.vision.ops",

@@ -80,6 +80,9 @@ def replace_relu(module):
             replace_relu(child)
 
 
+_replace_relu = replace_relu  # torchvision's name
+
+
 def _register(name, network, about, image_size=224, settings=dict, **when_trained):
     """Register the builder "quantized_" + name.
 

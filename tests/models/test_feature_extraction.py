@@ -5,7 +5,7 @@ import pytest
 import minigrad as mg
 import models
 from minigrad import nn
-from models.feature_extraction import create_feature_extractor
+from models.feature_extraction import create_feature_extractor, get_graph_node_names
 
 
 class Twice(nn.Module):
@@ -62,3 +62,13 @@ def test_modes_and_errors():
         create_feature_extractor(model, ["act"], eval_return_nodes=["norm"])
     with pytest.raises(RuntimeError, match="act_2"):
         create_feature_extractor(model, ["act_2"])(x)
+
+
+def test_names_of_layers_are_those_that_are_taken():
+    layers = nn.Sequential(nn.Conv2d(3, 4, 3), nn.Sequential(nn.ReLU(), nn.Flatten()), nn.Linear(16, 2))
+    train, evaluation = get_graph_node_names(layers)
+    assert train == evaluation == ["0", "1.0", "1.1", "2"]
+    features = create_feature_extractor(layers, train)
+    assert list(features(mg.zeros(1, 3, 4, 4))) == train
+    with pytest.raises(NotImplementedError, match="there is no tracer here"):
+        get_graph_node_names(layers, tracer_kwargs={"leaf_modules": [nn.ReLU]})

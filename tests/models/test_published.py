@@ -65,10 +65,35 @@ def test_torchvisions_ways_to_the_builders():
     assert models.list_models(include=["vit_b*", "swin_t"]) == ["swin_t", "vit_b_16", "vit_b_32"]
     assert models.list_models(models, include="vgg1*", exclude="*_bn") == ["vgg11", "vgg13", "vgg16", "vgg19"]
     assert models.list_models(published) == []
+    assert models.list_models(models.optical_flow) == ["raft_large", "raft_small"]
+    patterns = (pattern for pattern in ("vgg11", "vgg13"))
+    assert models.list_models(include=patterns, exclude=(f"{letter}gg13" for letter in "v")) == ["vgg11"]
     with pytest.raises(ValueError, match="unknown model 'fish'"):
         models.get_model("fish")
     with pytest.raises(ValueError, match="no weights are published for 'lenet5'"):
         models.get_model_weights("lenet5")
+
+
+def test_torchvisions_inner_modules(monkeypatch):
+    from models import _api, _meta, _utils
+
+    monkeypatch.setattr(registry, "_BUILDERS", {**registry._BUILDERS})
+
+    @_api.register_model(name="fish")
+    def build_fish(*, weights=None, progress=True, **kwargs):
+        return kwargs
+
+    assert build_fish(a=1) == models.get_model("Fish", a=1) == {"a": 1}
+    assert _api.list_models(include="fish*") == ["fish"]
+    with pytest.raises(ValueError, match="An entry is already registered under the name 'fish'"):
+        _api.register_model("fish")(build_fish)
+    assert _api.WeightsEnum is models.WeightsEnum
+    assert _meta._COCO_PERSON_CATEGORIES == ["no person", "person"] and len(_meta._IMAGENET_CATEGORIES) == 1000
+    given = {"num_classes": 3}
+    _utils._ovewrite_named_param(given, "aux_loss", True)
+    assert given == {"num_classes": 3, "aux_loss": True}
+    with pytest.raises(ValueError, match="The parameter 'num_classes' expected value 21 but got 3 instead"):
+        _utils._ovewrite_named_param(given, "num_classes", 21)
 
 
 # ---------------------------------------------------------------- files

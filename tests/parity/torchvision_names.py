@@ -96,6 +96,19 @@ NAMES = {
         "keypointrcnn_resnet50_fpn maskrcnn_resnet50_fpn maskrcnn_resnet50_fpn_v2 retinanet_resnet50_fpn "
         "retinanet_resnet50_fpn_v2 ssd300_vgg16 ssdlite320_mobilenet_v3_large"
     ),
+    "torchvision.models.optical_flow": (
+        "RAFT Raft_Large_Weights Raft_Small_Weights raft_large raft_small"
+    ),
+    "torchvision.models.quantization": (
+        "GoogLeNet_QuantizedWeights Inception_V3_QuantizedWeights MobileNet_V2_QuantizedWeights "
+        "MobileNet_V3_Large_QuantizedWeights QuantizableGoogLeNet QuantizableInception3 QuantizableMobileNetV2 "
+        "QuantizableMobileNetV3 QuantizableResNet QuantizableShuffleNetV2 ResNeXt101_32X8D_QuantizedWeights "
+        "ResNeXt101_64X4D_QuantizedWeights ResNet18_QuantizedWeights ResNet50_QuantizedWeights "
+        "ShuffleNet_V2_X0_5_QuantizedWeights ShuffleNet_V2_X1_0_QuantizedWeights ShuffleNet_V2_X1_5_QuantizedWeights "
+        "ShuffleNet_V2_X2_0_QuantizedWeights googlenet inception_v3 mobilenet_v2 mobilenet_v3_large resnet18 resnet50 "
+        "resnext101_32x8d resnext101_64x4d shufflenet_v2_x0_5 shufflenet_v2_x1_0 shufflenet_v2_x1_5 "
+        "shufflenet_v2_x2_0"
+    ),
     "torchvision.models.segmentation": (
         "DeepLabV3 DeepLabV3_MobileNet_V3_Large_Weights DeepLabV3_ResNet101_Weights DeepLabV3_ResNet50_Weights FCN "
         "FCN_ResNet101_Weights FCN_ResNet50_Weights LRASPP LRASPP_MobileNet_V3_Large_Weights "
