@@ -33,11 +33,12 @@ from minigrad.backend.dtypes import (
 )
 from minigrad.backend.errors import OutOfMemoryError
 from minigrad.backend.rng import DRAWS, Generator, default_generator, initial_seed, manual_seed, seed
-from minigrad.backend.switches import CONVOLUTIONS, PRECISION, PRODUCTS, WATCHED
+from minigrad.backend.switches import CONVOLUTIONS, CUDNN, PRECISION, PRODUCTS, WATCHED
 from minigrad.backend.threads import get_num_threads, parallel_for, parallel_ranges, scratch, set_num_threads
 
 __all__ = [
     "CONVOLUTIONS",
+    "CUDNN",
     "DRAWS",
     "DTYPES",
     "FLOAT_CODES",

@@ -43,7 +43,19 @@ class Products:
         return self.precision != "highest"
 
 
+class Cudnn:
+    """How GPUs convolve: see minigrad.backends.cudnn. ``workspace_limit``: bytes of scratch memory per stream."""
+
+    enabled = True
+    benchmark = False
+    benchmark_limit = 10
+    deterministic = False
+    allow_tf32 = True
+    workspace_limit = 256 << 20
+
+
 CONVOLUTIONS = Convolutions()
+CUDNN = Cudnn()
 PRECISION = Precision()
 PRODUCTS = Products()
 

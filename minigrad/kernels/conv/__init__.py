@@ -3,7 +3,8 @@
 x is (N, C, *size), w is (O, C / groups, *kernel), y and its gradient g are (N, O, *out);
 ``stride, padding, dilation`` are tuples with one int per spatial dimension.  g may have fewer positions than the input
 has windows (a transposed convolution with much output padding): the last windows then count for nothing.
-This file is the only place that chooses an algorithm; each has a file of its own with the three functions.
+This file is the only place that chooses an algorithm; each has a file of its own with the three functions. GPU arrays
+go to cuDNN where it is installed and has a plan, and else to im2col.
 """
 
 from minigrad.backend import CONVOLUTIONS, np, xp
@@ -21,8 +22,19 @@ def _through_float32(kernel, g, other, *args):
     return kernel(g.astype(np.float32), other.astype(np.float32), *args).astype(np.float16)
 
 
+def _cudnn(x):
+    """Return cuDNN's kernels where they may compute a convolution of this GPU array, else None."""
+    from minigrad.kernels.cuda import cudnn_conv  # with the first convolution on a GPU
+
+    return cudnn_conv if cudnn_conv.takes(x) and not CONVOLUTIONS.plain else None
+
+
 def convolve(x, w, bias, stride, padding, dilation, groups, relu=False):
     """Return y = w * x + bias, (N, O, *out); bias is (O,) or None. With relu, max(y, 0)."""
+    if xp(x) is not np and (cudnn := _cudnn(x)):
+        y = cudnn.convolve(x, w, bias, stride, padding, dilation, groups, relu)
+        if y is not None:
+            return y
     if x.dtype == np.float16 and xp(x) is np:
         wide = None if bias is None else bias.astype(np.float32)
         return _through_float32(_convolve, x, w, wide, stride, padding, dilation, groups, relu)
@@ -55,6 +67,10 @@ def _convolve(x, w, bias, stride, padding, dilation, groups, relu):
 
 def convolve_input(g, w, size, stride, padding, dilation, groups):
     """Return the gradient to the input, (N, C, *size): the transposed convolution of g (N, O, *out)."""
+    if xp(g) is not np and (cudnn := _cudnn(g)):
+        gx = cudnn.convolve_input(g, w, size, stride, padding, dilation, groups)
+        if gx is not None:
+            return gx
     if g.dtype == np.float16 and xp(g) is np:
         return _through_float32(convolve_input, g, w, size, stride, padding, dilation, groups)
     kernel = w.shape[2:]
@@ -75,6 +91,10 @@ def convolve_input(g, w, size, stride, padding, dilation, groups):
 
 def convolve_weight(g, x, kernel, stride, padding, dilation, groups):
     """Return the gradient to the weight, (O, C / groups, *kernel), for the gradient g (N, O, *out)."""
+    if xp(x) is not np and (cudnn := _cudnn(x)):
+        gw = cudnn.convolve_weight(g, x, kernel, stride, padding, dilation, groups)
+        if gw is not None:
+            return gw
     if x.dtype == np.float16 and xp(x) is np:
         return _through_float32(convolve_weight, g, x, kernel, stride, padding, dilation, groups)
     if type(x) is not np.ndarray and _on_gpu(g, x, kernel):
