@@ -457,8 +457,10 @@ def _forget_kernels():
 @contextlib.contextmanager
 def installed(devices=1):
     """Put the stand-in where ``import cupy`` finds it, for a block; afterwards minigrad has no GPU again."""
-    from minigrad.backend import arrays, switches
+    from minigrad.backend import arrays, libraries, switches
 
+    loaded = dict(libraries.LOADED)
+    libraries.LOADED.update(cublas=None, cudnn=None)  # the real ones would take the addresses for a GPU's
     module = _Module("cupy", np)
     module.ndarray = ndarray
     module.RawModule, module.RawKernel = RawModule, RawKernel
@@ -475,6 +477,8 @@ def installed(devices=1):
         else:
             sys.modules["cupy"] = before
         arrays.ARRAY_MODULES.pop(ndarray, None)
+        libraries.LOADED.clear()
+        libraries.LOADED.update(loaded)
         _forget_kernels()
         switches.WATCHED[:] = [watcher for watcher in switches.WATCHED if watcher is not switches.GPUS]
         switches.GPUS.clear()

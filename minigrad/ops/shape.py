@@ -44,10 +44,15 @@ def _invalid_shape(x, shape):
     return RuntimeError(f"shape '{list(shape)}' is invalid for input of size {x.size}")
 
 
+def _is_view(out, x):
+    """Return whether out, made of a raw array x, shares its memory."""
+    base = out.base
+    return base is x or base is not None and base is x.base
+
+
 def _view(x, *, shape):
     out = _reshape(x, shape=shape)
-    base = out.base
-    if base is not x and (base is None or base is not x.base):
+    if not _is_view(out, x):
         raise RuntimeError(
             "view size is not compatible with input tensor's size and stride (at least one dimension spans across two "
             "contiguous subspaces). Use .reshape(...) instead."
@@ -232,7 +237,28 @@ def view(self, *shape, **named):
             base = out.base
             if (out.shape == shape or _is_plain(shape)) and base is not None and (base is array or base is array.base):
                 return view_result(view_op, self, array, out, _NO_PARAMS)
-    return view_op(self, shape=shape_argument(shape, named, "size", "view"))
+    shape = shape_argument(shape, named, "size", "view")
+    if type(array) is not _ndarray:
+        _lay_out_for(self, shape)
+    return view_op(self, shape=shape)
+
+
+def _lay_out_for(tensor, shape):
+    """Give a GPU tensor whose memory lies channels last row-major memory, if a view in that shape needs it.
+
+    Convolutions on tensor cores return such tensors unasked, and programs written for PyTorch's contiguous results say
+    y.view(N, -1). Strides tell the truth, and views that they allow are made as they are; for others the tensor moves
+    to new memory first, so that it and the view share it as they must. Not where anything else may look at the old
+    memory (a view, a detached tensor, an array given out): that would be left behind, so there the view is refused as
+    PyTorch refuses it of channels-last tensors. Gradients that saved the old array keep it, with the values it had.
+    """
+    array = tensor.array
+    if tensor._base is not None or tensor._aliased or array.flags.c_contiguous or not 3 <= array.ndim <= 5:
+        return
+    if not xp(array).moveaxis(array, 1, -1).flags.c_contiguous:
+        return
+    if not _is_view(_reshape(array, shape=shape), array):
+        tensor.array = xp(array).ascontiguousarray(array)
 
 
 METHODS["view"] = Tensor.view = view
@@ -249,7 +275,7 @@ def view_as(self, other):
     tensor([[0, 1],
             [2, 3]])
     """
-    return view_op(self, shape=other.array.shape)
+    return view(self, other.array.shape)
 
 
 @function(method=True, public=False)

@@ -177,7 +177,8 @@ def _chosen(cupy, handle, problem, tensors, pointers, benchmark):
     # What is written while trying goes into scratch memory.
     written = {"forward": Y, "input": X, "weight": W}[problem.kind]
     array = tensors[written]
-    scratch = cupy.cuda.alloc(array.itemsize + sum((n - 1) * s for n, s in zip(array.shape, array.strides, strict=True)))
+    last = sum((length - 1) * stride for length, stride in zip(array.shape, array.strides, strict=True))
+    scratch = cupy.cuda.alloc(last + array.itemsize)
     pointers = [scratch.ptr if name == written else at for name, at in zip(tensors, pointers, strict=True)]
     best, fastest = None, float("inf")
     for plan in found:

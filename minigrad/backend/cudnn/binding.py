@@ -59,12 +59,12 @@ def check(status, action):
 class Descriptor:
     """One of cuDNN's descriptors; it keeps those alive that it refers to."""
 
-    __slots__ = ("_kept", "address")
+    __slots__ = ("_kept", "_library", "address")
 
     def __init__(self, kind):
         address = _POINTER()
-        self.address, self._kept = None, []
-        check(library().cudnnBackendCreateDescriptor(kind, ctypes.byref(address)), "creating a descriptor")
+        self.address, self._kept, self._library = None, [], library()
+        check(self._library.cudnnBackendCreateDescriptor(kind, ctypes.byref(address)), "creating a descriptor")
         self.address = address.value
 
     def set(self, attribute, kind, *values):
@@ -73,26 +73,26 @@ class Descriptor:
             self._kept += values
             values = [value.address for value in values]
         array = (_C_TYPES[kind] * len(values))(*values)
-        status = library().cudnnBackendSetAttribute(self.address, attribute, kind, len(values), array)
+        status = self._library.cudnnBackendSetAttribute(self.address, attribute, kind, len(values), array)
         check(status, f"setting attribute {attribute}")
         return self
 
     def done(self):
         """Finalize the descriptor, which checks it; returns it."""
-        check(library().cudnnBackendFinalize(self.address), "finalizing a descriptor")
+        check(self._library.cudnnBackendFinalize(self.address), "finalizing a descriptor")
         return self
 
     def numbers(self, attribute, kind, most=1):
         """Return up to ``most`` values of an attribute."""
         count, array = _LONG(), (_C_TYPES[kind] * most)()
-        status = library().cudnnBackendGetAttribute(self.address, attribute, kind, most, ctypes.byref(count), array)
+        status = self._library.cudnnBackendGetAttribute(self.address, attribute, kind, most, ctypes.byref(count), array)
         check(status, f"reading attribute {attribute}")
         return list(array[: count.value])
 
     def count(self, attribute):
         """Return how many descriptors an attribute holds."""
         count = _LONG()
-        status = library().cudnnBackendGetAttribute(
+        status = self._library.cudnnBackendGetAttribute(
             self.address, attribute, DESCRIPTOR, 0, ctypes.byref(count), None
         )
         check(status, f"counting attribute {attribute}")
@@ -102,7 +102,7 @@ class Descriptor:
         """Return the descriptors, of a kind, that an attribute holds: cuDNN fills in ones made before."""
         found = [Descriptor(kind) for _ in range(most)]
         count, array = _LONG(), (_POINTER * most)(*[each.address for each in found])
-        status = library().cudnnBackendGetAttribute(
+        status = self._library.cudnnBackendGetAttribute(
             self.address, attribute, DESCRIPTOR, most, ctypes.byref(count), array
         )
         check(status, f"reading attribute {attribute}")
@@ -112,4 +112,4 @@ class Descriptor:
 
     def __del__(self):
         if self.address and not sys.is_finalizing():
-            library().cudnnBackendDestroyDescriptor(self.address)
+            self._library.cudnnBackendDestroyDescriptor(self.address)
