@@ -22,17 +22,15 @@ def _through_float32(kernel, g, other, *args):
     return kernel(g.astype(np.float32), other.astype(np.float32), *args).astype(np.float16)
 
 
-def _cudnn(x):
-    """Return cuDNN's kernels where they may compute a convolution of this GPU array, else None."""
-    from minigrad.kernels.cuda import cudnn_conv  # with the first convolution on a GPU
-
-    return cudnn_conv if cudnn_conv.takes(x) and not CONVOLUTIONS.plain else None
+def _cudnn_takes(x):
+    """Return whether cuDNN is asked first for a convolution of this array; what it has no plan for, it returns None."""
+    return type(x) is not np.ndarray and xp(x) is not np and not CONVOLUTIONS.plain and cuda.cudnn_conv.takes(x)
 
 
 def convolve(x, w, bias, stride, padding, dilation, groups, relu=False):
     """Return y = w * x + bias, (N, O, *out); bias is (O,) or None. With relu, max(y, 0)."""
-    if xp(x) is not np and (cudnn := _cudnn(x)):
-        y = cudnn.convolve(x, w, bias, stride, padding, dilation, groups, relu)
+    if _cudnn_takes(x):
+        y = cuda.cudnn_conv.convolve(x, w, bias, stride, padding, dilation, groups, relu)
         if y is not None:
             return y
     if x.dtype == np.float16 and xp(x) is np:
@@ -67,8 +65,8 @@ def _convolve(x, w, bias, stride, padding, dilation, groups, relu):
 
 def convolve_input(g, w, size, stride, padding, dilation, groups):
     """Return the gradient to the input, (N, C, *size): the transposed convolution of g (N, O, *out)."""
-    if xp(g) is not np and (cudnn := _cudnn(g)):
-        gx = cudnn.convolve_input(g, w, size, stride, padding, dilation, groups)
+    if _cudnn_takes(g):
+        gx = cuda.cudnn_conv.convolve_input(g, w, size, stride, padding, dilation, groups)
         if gx is not None:
             return gx
     if g.dtype == np.float16 and xp(g) is np:
@@ -91,8 +89,8 @@ def convolve_input(g, w, size, stride, padding, dilation, groups):
 
 def convolve_weight(g, x, kernel, stride, padding, dilation, groups):
     """Return the gradient to the weight, (O, C / groups, *kernel), for the gradient g (N, O, *out)."""
-    if xp(x) is not np and (cudnn := _cudnn(x)):
-        gw = cudnn.convolve_weight(g, x, kernel, stride, padding, dilation, groups)
+    if _cudnn_takes(x):
+        gw = cuda.cudnn_conv.convolve_weight(g, x, kernel, stride, padding, dilation, groups)
         if gw is not None:
             return gw
     if x.dtype == np.float16 and xp(x) is np:

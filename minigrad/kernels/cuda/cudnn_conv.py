@@ -6,6 +6,7 @@ Strict float32 and float64 use NCHW. Weights are converted at each call: a copy 
 """
 
 from minigrad.backend import CUDNN, cudnn, xp
+from minigrad.kernels.cuda.im2col import empty
 from minigrad.kernels.im2col import window_count
 
 takes = cudnn.takes
@@ -34,18 +35,8 @@ def in_order(x, channels_last):
         return x
     if not channels_last:
         return xp(x).ascontiguousarray(x)
-    return _channels_second(xp(x).ascontiguousarray(x.transpose(0, *range(2, x.ndim), 1)))
-
-
-def _channels_second(x):
-    return x.transpose(0, x.ndim - 1, *range(1, x.ndim - 1))
-
-
-def empty(like, shape, channels_last):
-    """Return a new array of the given shape, order, and another's type."""
-    if not channels_last:
-        return xp(like).empty(shape, like.dtype)
-    return _channels_second(xp(like).empty((shape[0], *shape[2:], shape[1]), like.dtype))
+    moved = xp(x).ascontiguousarray(x.transpose(0, *range(2, x.ndim), 1))
+    return moved.transpose(0, x.ndim - 1, *range(1, x.ndim - 1))
 
 
 def convolve(x, w, bias, stride, padding, dilation, groups, relu=False):
