@@ -16,7 +16,7 @@ The weights that torchvision publishes are members of enumerations: ``models.Res
 'https://download.pytorch.org/models/resnet50-11ad3fa6.pth'
 """
 # One line per family, with its builders and classes in the file's __all__: importing it registers its networks.
-from models import detection, optical_flow, quantization, segmentation, video
+from models import detection, optical_flow, published, quantization, registry, segmentation, video
 from models.alexnet import *
 from models.convnext import *
 from models.densenet import *
@@ -43,11 +43,6 @@ from models.vgg import *
 from models.vision_transformer import *
 from models.zfnet import *
 
-
-def __getattr__(name):
-    """Enumerations of published weights are made when first asked for."""
-    from models import published
-
-    if name.endswith("Weights") and name in published.names():
-        return published.enumeration(name)
-    raise AttributeError(f"module 'models' has no attribute {name!r}")
+__getattr__ = published.attribute_of(__name__, "Weights")
+for _family in registry.families():  # models.resnet.ResNet50_Weights
+    _family.__getattr__ = published.attribute_of(_family.__name__)

@@ -6,6 +6,7 @@ import inspect
 import os
 import pickle
 import re
+import sys
 import zipfile
 
 import minigrad
@@ -195,6 +196,11 @@ def names():
     ``list_models`` has all, also those of the packages ``models.segmentation``, ``models.video``, ….
     """
     return sorted(name for name, builder in _BUILDERS.items() if builder.__module__.count(".") == 1)
+
+
+def families():
+    """The modules in which networks are registered."""
+    return {sys.modules[builder.__module__] for builder in _BUILDERS.values()}
 
 
 def builder_of(name):

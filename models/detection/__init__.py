@@ -6,6 +6,7 @@ otherwise they return for each image a dict of ``boxes``, ``labels``, ``scores``
 ``keypoints`` (n, k, 3) and ``keypoints_scores`` (n, k).
 Source: https://docs.pytorch.org/vision/stable/models.html#object-detection
 """
+from models import published
 from models.detection.faster_rcnn import *
 from models.detection.fcos import *
 from models.detection.keypoint_rcnn import *
@@ -14,11 +15,4 @@ from models.detection.retinanet import *
 from models.detection.ssd import *
 from models.detection.ssdlite import *
 
-
-def __getattr__(name):
-    """Enumerations of published weights are made when first asked for."""
-    from models import published
-
-    if name.endswith("_Weights") and name in published.names():
-        return published.enumeration(name)
-    raise AttributeError(f"module 'models.detection' has no attribute {name!r}")
+__getattr__ = published.attribute_of(__name__)

@@ -2,6 +2,7 @@
 import math
 
 import minigrad
+from minigrad.vision.ops import FrozenBatchNorm2d
 
 MOST = math.log(1000.0 / 16)  # of the logarithm by which a box is enlarged
 
@@ -181,3 +182,10 @@ def retrieve_out_channels(model, size):
     model.train(training)
     maps = [features] if isinstance(features, minigrad.Tensor) else features.values()
     return [level.shape[1] for level in maps]
+
+
+def overwrite_eps(model, eps):
+    """Give all constant batch norms of a network another eps."""
+    for layer in model.modules():
+        if isinstance(layer, FrozenBatchNorm2d):
+            layer.eps = eps

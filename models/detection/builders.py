@@ -1,5 +1,5 @@
 """The arguments that all builders of this package share."""
-from minigrad.vision.ops import FrozenBatchNorm2d
+from models.detection._utils import overwrite_eps
 from models.published import WeightsEnum
 from models.registry import register
 
@@ -17,14 +17,6 @@ def _sized(in_channels, size, image_size, kw):
     return {size: image_size, **kw}
 
 
-def _without_epsilon(model, trained):
-    """torchvision's first files were trained with batch norms that add nothing to the variance."""
-    if isinstance(trained, WeightsEnum) and trained.name == "COCO_V1":
-        for layer in model.modules():
-            if isinstance(layer, FrozenBatchNorm2d):
-                layer.eps = 0.0
-
-
 def detector(backbone, *, classes=91, image_size=800, size="min_size", first_files=False):
     """Register a builder, given the function that makes the network of a backbone: used as a decorator.
 
@@ -37,7 +29,7 @@ def detector(backbone, *, classes=91, image_size=800, size="min_size", first_fil
             weights_backbone, in_channels, and the dict of further keywords, from which it may take some.
         classes, image_size: what num_classes and image_size are by default.
         size: under which name the function gets image_size.
-        first_files: whether the file COCO_V1 was made before torchvision's constant batch norms added to the variance.
+        first_files: whether the file COCO_V1 is of a time when constant batch norms added nothing to the variance.
     """
     default_size = image_size
 
@@ -55,8 +47,8 @@ def detector(backbone, *, classes=91, image_size=800, size="min_size", first_fil
             kw = _sized(in_channels, size, image_size, kw)
             body = backbone(trained, trainable_backbone_layers, weights_backbone, in_channels, kw)
             model = make(body, num_classes, **kw)
-            if first_files:
-                _without_epsilon(model, trained)
+            if first_files and isinstance(trained, WeightsEnum) and trained.name == "COCO_V1":
+                overwrite_eps(model, 0.0)
             return model
 
         for attribute in ("__name__", "__qualname__", "__module__", "__doc__"):

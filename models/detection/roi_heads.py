@@ -9,6 +9,52 @@ __all__ = ["RoIHeads"]
 SMALLEST = 1e-2  # sides of what is found
 
 
+# ---------------------------------------------------------------- classes, boxes and masks
+def fastrcnn_loss(class_logits, box_regression, labels, regression_targets):
+    """The cross entropy of the classes, and the loss of the boxes with objects, each of its own class.
+
+    Args:
+        class_logits: (n, classes) of the boxes of all images.
+        box_regression: offsets (n, 4 · classes).
+        labels, regression_targets: what they should be, lists of (n,) and (n, 4), one per image.
+    """
+    labels, wanted = minigrad.cat(labels, 0), minigrad.cat(regression_targets, 0)
+    objects = (labels > 0).nonzero()[:, 0]
+    offsets = box_regression.reshape(len(labels), -1, 4)[objects, labels[objects]]
+    box_loss = nn.functional.smooth_l1_loss(offsets, wanted[objects], beta=1 / 9, reduction="sum")
+    return nn.functional.cross_entropy(class_logits, labels), box_loss / labels.numel()
+
+
+def _own_class(masks, labels):
+    """Of the masks (n, classes, H, W) those of the boxes' classes (n, H, W)."""
+    return masks[minigrad.arange(len(labels), device=labels.device), labels]
+
+
+def maskrcnn_loss(mask_logits, proposals, gt_masks, gt_labels, mask_matched_idxs):
+    """The cross entropy of the masks of boxes with objects, each of its own class.
+
+    Args:
+        mask_logits: (n, classes, M, M) of the boxes of all images.
+        proposals: the boxes, a list of (n, 4) one per image.
+        gt_masks, gt_labels: of the images' objects, lists of (objects, H, W) and (objects,).
+        mask_matched_idxs: which object each box stands for, a list of (n,).
+    """
+    labels = minigrad.cat([known[match] for known, match in zip(gt_labels, mask_matched_idxs)], 0)
+    if len(labels) == 0:
+        return mask_logits.sum() * 0
+    wanted = []
+    for masks, boxes, match in zip(gt_masks, proposals, mask_matched_idxs):
+        rois = minigrad.cat([match.unsqueeze(1).to(boxes.dtype), boxes], 1)
+        wanted.append(ops.roi_align(masks.unsqueeze(1).to(boxes.dtype), rois, mask_logits.shape[-1])[:, 0])
+    return nn.functional.binary_cross_entropy_with_logits(_own_class(mask_logits, labels), minigrad.cat(wanted, 0))
+
+
+def maskrcnn_inference(x, labels):
+    """The masks (n, 1, M, M) of each image's boxes, given the logits (n, classes, M, M) of all and their classes."""
+    masks = _own_class(x.sigmoid(), minigrad.cat(labels, 0)).unsqueeze(1)
+    return masks.split([len(part) for part in labels], 0)
+
+
 # ---------------------------------------------------------------- points
 def keypoints_to_heatmap(keypoints, rois, heatmap_size):
     """In which cell of a square map of each region its points are, and whether they are in one and visible.
@@ -184,16 +230,6 @@ class RoIHeads(nn.Module):
         wanted = [objects[match] for objects, match in zip(known, matches)]
         return proposals, matches, labels, self.box_coder.encode(wanted, proposals)
 
-    def _losses(self, logits, offsets, labels, wanted):
-        labels, wanted = minigrad.cat(labels, 0), minigrad.cat(wanted, 0)
-        objects = (labels > 0).nonzero()[:, 0]
-        offsets = offsets.reshape(len(labels), -1, 4)[objects, labels[objects]]
-        box_loss = nn.functional.smooth_l1_loss(offsets, wanted[objects], beta=1 / 9, reduction="sum")
-        return {
-            "loss_classifier": nn.functional.cross_entropy(logits, labels),
-            "loss_box_reg": box_loss / labels.numel(),
-        }
-
     def postprocess_detections(self, class_logits, box_regression, proposals, image_shapes):
         """The boxes, probabilities and classes of what is found in each image: three lists."""
         counts = [len(boxes) for boxes in proposals]
@@ -216,32 +252,18 @@ class RoIHeads(nn.Module):
     def _mask_logits(self, features, boxes, image_shapes):
         return self.mask_predictor(self.mask_head(self.mask_roi_pool(features, boxes, image_shapes)))
 
-    def _mask_loss(self, features, boxes, matches, labels, image_shapes, targets):
-        """The cross entropy of the masks of boxes with objects, each of its own class."""
-        logits = self._mask_logits(features, boxes, image_shapes)
-        labels = minigrad.cat(labels, 0)
-        if len(labels) == 0:
-            return logits.sum() * 0
-        wanted = []
-        for target, image_boxes, match in zip(targets, boxes, matches):
-            rois = minigrad.cat([match.unsqueeze(1).to(image_boxes.dtype), image_boxes], 1)
-            masks = target["masks"].unsqueeze(1).to(image_boxes.dtype)
-            wanted.append(ops.roi_align(masks, rois, logits.shape[-1])[:, 0])
-        logits = logits[minigrad.arange(len(labels), device=labels.device), labels]
-        return nn.functional.binary_cross_entropy_with_logits(logits, minigrad.cat(wanted, 0))
-
     def _keypoint_logits(self, features, boxes, image_shapes):
         return self.keypoint_predictor(self.keypoint_head(self.keypoint_roi_pool(features, boxes, image_shapes)))
 
     def _further_losses(self, features, proposals, matches, labels, image_shapes, targets):
         """The losses of masks and points, which only boxes with objects have."""
         objects = [(label > 0).nonzero()[:, 0] for label in labels]
-        boxes, matches, labels = (
-            [values[place] for values, place in zip(part, objects)] for part in (proposals, matches, labels)
-        )
+        boxes, matches = ([values[place] for values, place in zip(part, objects)] for part in (proposals, matches))
         losses = {}
         if self.has_mask():
-            losses["loss_mask"] = self._mask_loss(features, boxes, matches, labels, image_shapes, targets)
+            logits = self._mask_logits(features, boxes, image_shapes)
+            known, classes = ([target[key] for target in targets] for key in ("masks", "labels"))
+            losses["loss_mask"] = maskrcnn_loss(logits, boxes, known, classes, matches)
         if self.has_keypoint():
             logits = self._keypoint_logits(features, boxes, image_shapes)
             known = [target["keypoints"] for target in targets]
@@ -251,11 +273,9 @@ class RoIHeads(nn.Module):
     def _add_masks(self, result, features, image_shapes):
         """Masks of the boxes that were found."""
         boxes = [found["boxes"] for found in result]
-        masks = self._mask_logits(features, boxes, image_shapes).sigmoid()
-        every = minigrad.cat([found["labels"] for found in result], 0)
-        masks = masks[minigrad.arange(len(every), device=every.device), every].unsqueeze(1)
-        for found, part in zip(result, masks.split([len(b) for b in boxes], 0)):
-            found["masks"] = part
+        logits = self._mask_logits(features, boxes, image_shapes)
+        for found, masks in zip(result, maskrcnn_inference(logits, [found["labels"] for found in result])):
+            found["masks"] = masks
 
     def _add_keypoints(self, result, features, image_shapes):
         """Points in the boxes that were found, and their scores."""
@@ -276,7 +296,7 @@ class RoIHeads(nn.Module):
         regions = self.box_head(self.box_roi_pool(features, proposals, image_shapes))
         logits, offsets = self.box_predictor(regions)
         if self.training:
-            losses = self._losses(logits, offsets, labels, wanted)
+            losses = dict(zip(("loss_classifier", "loss_box_reg"), fastrcnn_loss(logits, offsets, labels, wanted)))
             return [], {**losses, **self._further_losses(features, proposals, matches, labels, image_shapes, targets)}
         boxes, scores, labels = self.postprocess_detections(logits, offsets, proposals, image_shapes)
         result = [{"boxes": b, "labels": c, "scores": s} for b, s, c in zip(boxes, scores, labels)]

@@ -183,6 +183,17 @@ def names():
     return sorted(_rows())
 
 
+def attribute_of(module, ending="_Weights"):
+    """The ``__getattr__`` of a module of networks: the enumerations, made when first asked for."""
+
+    def __getattr__(name):
+        if name.endswith(ending) and name in _rows():
+            return enumeration(name)
+        raise AttributeError(f"module {module!r} has no attribute {name!r}")
+
+    return __getattr__
+
+
 def get_weight(name):
     """The member of that full name.
 
