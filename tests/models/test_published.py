@@ -58,6 +58,18 @@ def test_members_know_their_facts():
         published.get_weight("ResNet50_Weights.V7")
 
 
+def test_every_file_of_networks_has_its_enumerations():
+    for module, name in (
+        (models.resnet, "ResNet18_Weights"),
+        (models.detection.ssd, "SSD300_VGG16_Weights"),
+        (models.detection, "FCOS_ResNet50_FPN_Weights"),
+        (models.video.resnet, "R3D_18_Weights"),
+    ):
+        assert getattr(module, name) is published.enumeration(name)
+        with pytest.raises(AttributeError, match=rf"module '{module.__name__}' has no attribute 'Fish_Weights'"):
+            _ = module.Fish_Weights
+
+
 def test_torchvisions_ways_to_the_builders():
     assert models.get_model_builder("ResNet18") is models.resnet18
     assert models.get_model("LeNet5", num_classes=3).fc3.out_features == 3
