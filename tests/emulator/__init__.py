@@ -1,7 +1,8 @@
 """CUDA C++ on the CPU: a source is compiled by g++ with `cuda_on_cpu.h`, and its kernels run over host memory.
 
-It shows what a kernel computes, that its launch fits its parameters, and barriers that not all threads reach; it says
-nothing of speed, of the order threads run in, or of memory that was read before another block had written it.
+It shows what a kernel computes, that its launch fits its parameters, and barriers that are missing or that not all
+threads reach (threads run one after the other up to the next barrier, in odd blocks the last one first). It says
+nothing of speed, nor of memory that one block reads before another has written it.
 """
 
 import atexit
@@ -71,6 +72,13 @@ def _code(dtype):
     return dtype.char if dtype.char in "fde" else dtype.str[1:]
 
 
+def _compile(*args):
+    options = ("-std=c++17", "-O1", "-w", "-fPIC", "-fno-strict-aliasing", "-ffp-contract=off", "-U_FORTIFY_SOURCE")
+    result = subprocess.run([compiler(), *options, *args], capture_output=True, text=True)
+    if result.returncode:
+        raise RuntimeError(f"g++: {result.stderr[:4000]}")
+
+
 class _Folder:
     """Where compiled sources lie until Python ends."""
 
@@ -82,6 +90,8 @@ class _Folder:
         if cls.path is None:
             cls.path = Path(tempfile.mkdtemp(prefix="cuda-on-cpu-"))
             atexit.register(shutil.rmtree, cls.path, ignore_errors=True)
+            header = shutil.copy(HEADER, cls.path)
+            _compile("-x", "c++-header", header, "-o", f"{header}.gch")  # g++ then reads it in no time
         return cls.path
 
 
@@ -100,18 +110,14 @@ def _library(text, names, waiting):
         f'extern "C" const char* signature_{name}() {{ return emulator::signature({name}); }}\n'
         for name in names
     )
-    code = f'#include "{HEADER}"\n{plain}\n{entries}'
-    key = hashlib.sha256((code + HEADER.read_text(encoding="utf-8")).encode()).hexdigest()[:24]
+    code = f'#include "{HEADER.name}"\n{plain}\n{entries}'
+    key = hashlib.sha256(code.encode()).hexdigest()[:24]
     with _Folder.lock:
         path = _Folder.get() / f"{key}.so"
         if not path.exists():
             source = path.with_suffix(".cpp")
             source.write_text(code, encoding="utf-8")
-            command = [compiler(), "-std=c++17", "-O1", "-w", "-fPIC", "-shared", "-fno-strict-aliasing",
-                       "-ffp-contract=off", "-U_FORTIFY_SOURCE", "-o", str(path), str(source)]  # fmt: skip
-            result = subprocess.run(command, capture_output=True, text=True)
-            if result.returncode:
-                raise RuntimeError(f"g++: {result.stderr[:4000]}")
+            _compile("-shared", "-o", str(path), str(source))
     return ctypes.PyDLL(str(path))  # holds Python's lock: the threads of a block are global
 
 

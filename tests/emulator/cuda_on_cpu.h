@@ -133,11 +133,12 @@ static bool release(int count) {
   return any;
 }
 
-static void run_fibers(int count) {
+static void run_fibers(int count, bool backwards) {
   for (int i = 0; i < count; i++) fibers[i].state = READY;
   for (;;) {
     bool alive = false;
-    for (int i = 0; i < count; i++) {
+    for (int turn = 0; turn < count; turn++) {
+      int i = backwards ? count - 1 - turn : turn;
       while (fibers[i].state == READY) resume(i);
       alive = alive || fibers[i].state != DONE;
     }
@@ -168,11 +169,12 @@ static void run(const unsigned* size, size_t shared, bool waits) {
       for (unsigned x = 0; x < gridDim.x && !failure; x++) {
         blockIdx = {x, y, z};
         if (shared) memset(dynamic_shared, 0xff, shared);  // NaN: nothing may be read before it is written
+        bool backwards = (x + y + z) % 2;  // so that a missing barrier is noticed whichever thread should have waited
         if (waits) {
-          run_fibers(count);
+          run_fibers(count, backwards);
         } else {
-          for (int thread = 0; thread < count; thread++) {
-            threadIdx = fibers[thread].index;
+          for (int turn = 0; turn < count; turn++) {
+            threadIdx = fibers[backwards ? count - 1 - turn : turn].index;
             body();
           }
         }
