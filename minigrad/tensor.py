@@ -26,6 +26,7 @@ from minigrad.backend import (
     storable,
     to_numpy,
 )
+from minigrad.backend.devices import check_exists
 
 _new = object.__new__
 
@@ -409,8 +410,12 @@ def wrap(array):
 
 
 def as_device(value):
-    """Return a device object for a device, its name or a GPU index; TypeError for anything else."""
-    return value if isinstance(value, device) else device(value)
+    """Return a device object for a device, its name or a GPU index; TypeError for anything else.
+
+    RuntimeError for one of a type that minigrad has not.
+    """
+    chosen = value if isinstance(value, device) else device(value)
+    return chosen if chosen.type == "cpu" else check_exists(chosen)
 
 
 def normalize_dim(dim, ndim, *, wrap_scalar=True):

@@ -105,7 +105,7 @@ class ndarray:  # noqa: N801 - CuPy's name
 
     def get(self, stream=None, order="C", out=None, blocking=True):
         if out is None:
-            return self._hidden.copy(order)
+            return _waited(self).copy(order)
         if not (out.flags.c_contiguous or out.flags.f_contiguous) or out.dtype != self.dtype:
             raise TypeError("the output array must be contiguous and of the same dtype")
         stream = fake_cuda.current_stream(self._device_id) if stream is None else stream
@@ -162,16 +162,16 @@ class ndarray:  # noqa: N801 - CuPy's name
         return (self[i] for i in range(len(self)))
 
     def __bool__(self):
-        return bool(self._hidden)
+        return bool(_waited(self))
 
     def __float__(self):
-        return float(self._hidden)
+        return float(_waited(self))
 
     def __int__(self):
-        return int(self._hidden)
+        return int(_waited(self))
 
     def __index__(self):
-        return self._hidden.__index__()
+        return _waited(self).__index__()
 
     def __repr__(self):
         return f"fake_cupy{self._hidden!r}"
@@ -181,7 +181,7 @@ class ndarray:  # noqa: N801 - CuPy's name
             raise AttributeError(f"cupy.ndarray has no {name}")
         if name == "diagonal":  # a view that can be written, unlike NumPy's
             return self._diagonal
-        method = getattr(_unwrapped(self), name)
+        method = getattr((_waited if name in ("item", "tolist") else _unwrapped)(self), name)
         return lambda *args, **kwargs: _wrapped(method(*_checked(args), **_known(name, kwargs)), self)
 
 
@@ -215,6 +215,14 @@ _add_properties()
 
 
 EXPORTS = []  # the stream and the version that each capsule of DLPack was asked for with
+
+
+WAITS = [0]  # how often the host waited for values of an array
+
+
+def _waited(array):
+    WAITS[0] += 1
+    return array._hidden
 
 
 def _own(array):

@@ -353,3 +353,69 @@ def test_properties_of_a_gpu(gpu):
     assert not hasattr(properties, "shared_memory_per_block_optin")
     assert "multi_processor_count=132" in repr(properties)
     np.testing.assert_equal(mg.cuda.is_bf16_supported(), True)
+
+
+# ---------------------------------------------------------------------- loaders
+def loader(count=7, **options):
+    x = mg.arange(float(2 * count)).reshape(count, 2)
+    return mg.utils.data.DataLoader(mg.utils.data.TensorDataset(x, mg.arange(count)), 2, **options)
+
+
+def test_loaders_pin(gpu):
+    for x, y in loader(pin_memory=True, pin_memory_device="cuda:0"):
+        assert x.is_pinned() and y.is_pinned()
+    with pytest.raises(RuntimeError, match="cuda:3 .*1 CUDA GPU"):
+        iter(loader(pin_memory=True, pin_memory_device="cuda:3"))
+    packed = mg.nn.utils.rnn.pack_padded_sequence(mg.ones(2, 3, 1), mg.tensor([3, 1]), batch_first=True)
+    batch = mg.utils.data.collate.pin_memory({"a": [packed, "text"], "b": (mg.ones(1).cuda(),)})
+    assert batch["a"][0].is_pinned() and batch["a"][1] == "text" and batch["b"][0].is_cuda
+
+
+@pytest.mark.parametrize("options", [{}, {"pin_memory": True}, {"num_workers": 2, "multiprocessing_context": "thread"}])
+@pytest.mark.parametrize("lazy", [False, True])
+def test_prefetching_gives_the_loaders_batches_in_order(gpu, options, lazy):
+    fake_cuda.Stream.lazy = lazy
+    batches = mg.utils.data.Prefetcher(loader(**options))
+    assert len(batches) == 4
+    for _ in range(2):
+        rows, labels = [], []
+        for x, y in batches:
+            assert x.is_cuda and y.is_cuda
+            rows += (x * 2).tolist()
+            labels += y.tolist()
+        assert labels == list(range(7)) and rows == [[4.0 * i, 4.0 * i + 2] for i in range(7)]
+    memory.drop_finished()
+    assert not memory._IN_FLIGHT
+
+
+def test_the_next_batch_is_on_its_way_while_one_is_worked_on(gpu):
+    fake_cuda.Stream.lazy = True
+    asked = []
+
+    def batches():
+        for index in range(4):
+            asked.append(index)
+            yield {"x": mg.full((3,), float(index)), "name": str(index)}
+
+    waited = fake_cuda.Stream.synchronizations
+    for index, batch in enumerate(mg.utils.data.Prefetcher(batches())):
+        assert batch["x"].tolist() == [index] * 3 and batch["name"] == str(index)
+        assert asked[-1] == min(index + 2, 3)
+        assert len(memory._IN_FLIGHT) >= 1 or index == 3  # the next one's copy
+    assert fake_cuda.Stream.synchronizations == waited
+
+
+def test_prefetching_passes_errors_on_and_can_be_left(gpu):
+    def broken():
+        yield mg.ones(2)
+        raise KeyError("here")
+
+    with pytest.raises(KeyError, match="here"):
+        list(mg.utils.data.Prefetcher(broken()))
+    for x in mg.utils.data.Prefetcher(loader(), "cuda:0"):
+        assert x[0].is_cuda
+        break
+    packed = mg.nn.utils.rnn.pack_padded_sequence(mg.ones(2, 3, 1), mg.tensor([3, 1]), batch_first=True)
+    (moved,) = mg.utils.data.Prefetcher([packed])
+    assert moved.is_cuda and not moved.batch_sizes.is_cuda
+    assert next(iter(mg.utils.data.Prefetcher([mg.ones(1)], "cpu"))).device == mg.device("cpu")

@@ -193,3 +193,26 @@ def test_moving_keeps_the_graph(gpu):
 def test_numpy_of_a_gpu_tensor_is_refused(gpu):
     with pytest.raises(TypeError, match="can't convert cuda:0 device type tensor to numpy"):
         mg.ones(2).to("cuda").numpy()
+
+
+@pytest.mark.parametrize("name", ["meta", "mps", "xpu:1", "hpu"])
+def test_devices_that_minigrad_has_not(name):
+    device = mg.device(name)
+    assert str(device) == name and device.type == name.partition(":")[0] and device != mg.device("cpu")
+    assert mg.ones(1).device != device and device == mg.device(name) and len({device, mg.device(name)}) == 1
+    uses = [
+        lambda: mg.ones(1, device=device),
+        lambda: mg.ones(1).to(name),
+        lambda: mg.tensor([1], device=name),
+        lambda: mg.randn(2, device=device),
+        lambda: mg.nn.Linear(1, 1, device=device),
+        lambda: mg.nn.Linear(1, 1).to(device),
+        lambda: mg.set_default_device(name),
+        lambda: device.__enter__(),
+        lambda: mg.Generator(name),
+        lambda: mg.empty_like(mg.ones(1), device=device),
+    ]
+    for use in uses:
+        with pytest.raises(RuntimeError, match=f"device '{name}' is not available: minigrad runs on 'cpu'"):
+            use()
+    assert mg.get_default_device() == mg.device("cpu")

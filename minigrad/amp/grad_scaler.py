@@ -113,7 +113,7 @@ class GradScaler:
             raise RuntimeError("unscale_() has already been called on this optimizer since the last update().")
         if state["stage"] is OptState.STEPPED:
             raise RuntimeError("unscale_() is being called after step().")
-        state["found_inf_per_device"] = _unscaled(optimizer, 1.0 / self._scale.double().item())
+        state["found_inf_per_device"] = _unscaled(optimizer, self._scale)
         state["stage"] = OptState.UNSCALED
 
     def step(self, optimizer, *args, **kwargs):
@@ -151,7 +151,7 @@ class GradScaler:
             ]
             if not found:
                 raise AssertionError("No inf checks were recorded prior to update.")
-            self._adapt(any(one.item() for one in found))
+            self._adapt(found)
         self._per_optimizer_states = defaultdict(_fresh_state)
 
     def _set_scale(self, new_scale):
@@ -162,22 +162,23 @@ class GradScaler:
                     "new_scale should be a float or a 1-element torch.cuda.FloatTensor or torch.FloatTensor with "
                     "requires_grad=False."
                 )
-            new_scale = new_scale.item()
+            self._scale.copy_(new_scale.reshape(()))
+            return
         self._scale.fill_(new_scale)
 
-    def _adapt(self, overflowed):
-        """Back off after an overflow, grow after growth_interval steps without one."""
-        if overflowed:
-            self._scale.mul_(self._backoff_factor)
-            self._growth_tracker.fill_(0)
-            return
-        successful = self._growth_tracker.item() + 1
-        if successful == self._growth_interval:
-            grown = self._scale * self._growth_factor
-            if bool(grown.isfinite()):  # inf could never back off
-                self._scale.copy_(grown)
-            successful = 0
-        self._growth_tracker.fill_(successful)
+    def _adapt(self, found):
+        """Back off after an overflow, grow after growth_interval steps without one; nothing waits for a GPU."""
+        scale, tracker = self._scale.array, self._growth_tracker.array
+        module = xp(scale)
+        overflowed = sum(one.to(self._scale.device).array for one in found) > 0
+        successful = tracker + 1
+        due = successful == self._growth_interval
+        grown = scale * self._growth_factor
+        growing = due & module.isfinite(grown)  # inf could never back off
+        scale[...] = module.where(overflowed, scale * self._backoff_factor, module.where(growing, grown, scale))
+        tracker[...] = module.where(overflowed | due, 0, successful)
+        touch(scale)
+        touch(tracker)
 
     def get_scale(self):
         """Return the scale as a float; 1.0 when disabled."""
@@ -265,7 +266,7 @@ class GradScaler:
     def _check_inf_per_device(self, optimizer):
         """Look for inf and NaN in the gradients as they are; return {device: tensor of 0 or 1}."""
         self._check_scaled("_check_inf_per_device")
-        found = _unscaled(optimizer, 1.0, allow_float16=True)
+        found = _unscaled(optimizer, None, allow_float16=True)
         self._per_optimizer_states[id(optimizer)]["found_inf_per_device"] = found
         return found
 
@@ -273,20 +274,29 @@ class GradScaler:
         return self._per_optimizer_states[id(optimizer)]["found_inf_per_device"]
 
 
-def _unscaled(optimizer, factor, allow_float16=False):
-    """Multiply an optimizer's gradients in place; return {device: 0-d tensor, 1 where some are not finite}."""
-    found = {}
+def _unscaled(optimizer, scale, allow_float16=False):
+    """Divide an optimizer's gradients by a scale (0-d tensor, or None: 1) in place.
+
+    Return {device: 0-d tensor, 1 where some are not finite}. Nothing waits for a GPU here.
+    """
+    found, factors = {}, {}
     gradients = [p.grad for group in optimizer.param_groups for p in group["params"] if p.grad is not None]
     if not allow_float16 and any(gradient.array.dtype.char == "e" for gradient in gradients):
         raise ValueError("Attempting to unscale FP16 gradients.")
-    factor = float(np.float32(factor))
     for gradient in gradients:
         array, home = gradient.array, gradient.device
         if home not in found:
             found[home] = full((), 0.0, dtype=np.dtype(np.float32), device=home)
-        module, flag = xp(array), found[home].array
-        module.maximum(flag, ~module.isfinite(array).all(), out=flag)  # nothing waits for a GPU here
-        if factor != 1.0:
-            array *= factor
+            factors[home] = None if scale is None else _reciprocal(scale.to(home).array)
+        module, flag, factor = xp(array), found[home].array, factors[home]
+        module.maximum(flag, ~module.isfinite(array).all(), out=flag)
+        if factor is not None:
+            array *= factor if type(factor) is float else factor.astype(array.dtype, copy=False)
             touch(array)
     return found
+
+
+def _reciprocal(scale):
+    """Return one over a 0-d array, rounded to float32 once: a number on the CPU, an array on a GPU."""
+    wide = 1.0 / scale.astype(np.float64)
+    return float(np.float32(wide)) if type(scale) is np.ndarray else wide.astype(np.float32)

@@ -6,11 +6,18 @@ import threading
 from minigrad.backend.arrays import ARRAY_MODULES, np
 from minigrad.backend.switches import GPUS, WATCHED
 
+# PyTorch's. An object can be made of each; that there is no such device here, whoever uses it is told.
+KNOWN_TYPES = (
+    "cpu", "cuda", "ipu", "xpu", "mkldnn", "opengl", "opencl", "ideep", "hip", "ve", "fpga", "maia", "xla", "lazy",
+    "vulkan", "mps", "meta", "hpu", "mtia", "privateuseone",
+)  # fmt: skip
+
 
 class device:  # noqa: N801 - PyTorch's name
     """Where a tensor lives: ``device('cpu')``, ``device('cuda')``, ``device('cuda:1')``, ``device('cuda', 1)``.
 
-    Used as a context manager it is where new tensors are made.
+    Used as a context manager it is where new tensors are made. PyTorch's other types ("mps", "meta", …) give objects
+    to compare with; RuntimeError where one is used.
 
     >>> import minigrad as mg
     >>> mg.device('cuda:1')
@@ -33,8 +40,10 @@ class device:  # noqa: N801 - PyTorch's name
             if not number.isdigit():
                 raise RuntimeError(f"Invalid device string: '{type}'")
             index = int(number)
-        if name not in ("cpu", "cuda"):
-            raise RuntimeError(f"Expected one of cpu, cuda device type at start of device string: {type}")
+        if name not in KNOWN_TYPES:
+            raise RuntimeError(
+                f"Expected one of {', '.join(KNOWN_TYPES)} device type at start of device string: {type}"
+            )
         if name == "cpu" and index not in (None, 0):
             raise RuntimeError(f"CPU device index must be -1 or zero, got {index}")
         self.type = name
@@ -61,6 +70,7 @@ class device:  # noqa: N801 - PyTorch's name
         return device, (str(self),)
 
     def __enter__(self):
+        check_exists(self)
         self._previous = (self._previous, _STATE.default)
         _STATE.default = self
         return self
@@ -91,7 +101,18 @@ def set_default_device(device):
 
 def _as_device(value):
     """Return a device object (a parameter of the function above shadows the class there)."""
-    return device(value)
+    return check_exists(device(value))
+
+
+def check_exists(target):
+    """Return a device; RuntimeError for one of a type that minigrad has not."""
+    if target.type not in ("cpu", "cuda"):
+        reason = "; nothing is computed without data here" if target.type == "meta" else ""
+        raise RuntimeError(
+            f"device '{target}' is not available: minigrad runs on 'cpu' and on 'cuda' only (NVIDIA GPUs, through CuPy)"
+            + reason
+        )
+    return target
 
 
 def cupy_module():
@@ -161,6 +182,7 @@ def to_numpy(array, non_blocking=False):
 @contextlib.contextmanager
 def _on_gpu(cupy, target):
     """Make a GPU the current one; RuntimeError where its index does not exist."""
+    check_exists(target)
     count = cupy.cuda.runtime.getDeviceCount()
     index = cupy.cuda.runtime.getDevice() if target.index is None else target.index
     if index >= count:

@@ -5,7 +5,7 @@ import os
 import threading
 
 from minigrad.backend.arrays import np
-from minigrad.backend.devices import cupy_module, device
+from minigrad.backend.devices import check_exists, cupy_module, device
 
 _MASK = (1 << 64) - 1
 
@@ -122,7 +122,7 @@ class Generator:
 
 def _as_device(value):
     """Return a device object (a parameter of the constructor shadows the class there)."""
-    return device(value)
+    return check_exists(device(value))
 
 
 default_generator = Generator()

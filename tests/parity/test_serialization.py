@@ -348,7 +348,6 @@ def test_pickle_protocols():
         (lambda: torch.ones(2, dtype=torch.float8_e5m2), "float8_e5m2"),
         (lambda: torch.ones(2, dtype=torch.complex32), "complex32|ComplexHalfStorage"),
         (lambda: torch.ones(2).untyped_storage(), "bare storage"),
-        (lambda: torch.device("mps"), "device"),
         (lambda: print, "builtins.print"),
         (lambda: torch.optim.SGD([torch.ones(1)], lr=1), r"torch\.optim\.sgd\.SGD"),
     ],

@@ -15,6 +15,7 @@ from minigrad.utils.data.dataset import (
     random_split,
 )
 from minigrad.utils.data.distributed import DistributedSampler
+from minigrad.utils.data.prefetch import Prefetcher
 from minigrad.utils.data.sampler import (
     BatchSampler,
     RandomSampler,
@@ -33,6 +34,7 @@ __all__ = [
     "Dataset",
     "DistributedSampler",
     "IterableDataset",
+    "Prefetcher",
     "RandomSampler",
     "Sampler",
     "SequentialSampler",

@@ -3,7 +3,7 @@
 import collections.abc
 import copy
 
-from minigrad.backend import cupy_module, from_numpy_dtype, np
+from minigrad.backend import from_numpy_dtype, np
 from minigrad.ops.join import stack
 from minigrad.tensor import Tensor, data_array, wrap
 from minigrad.variable import is_tracked
@@ -250,29 +250,32 @@ def stacks_tensors(collate_fn):
     return collate_fn is default_collate and default_collate_fn_map.get(Tensor) is collate_tensor_fn
 
 
-def _pinned(array):
-    """Return a copy of a NumPy array in page-locked memory."""
-    memory = cupy_module().cuda.alloc_pinned_memory(max(array.nbytes, 1))
-    out = np.frombuffer(memory, array.dtype, array.size).reshape(array.shape)
-    out[...] = array
-    return out
-
-
 def pin_memory(data):
-    """Return data with its CPU tensors copied to page-locked memory, from which copies to a GPU run asynchronously.
+    """Return data with its CPU tensors in page-locked memory, from which copies to a GPU run asynchronously.
 
-    An object's own ``pin_memory()`` method is used where it has one. Raises RuntimeError without a GPU.
+    Tensors that lie there already are not copied. An object's own ``pin_memory()`` method is used where it has one.
+    Raises RuntimeError without a GPU.
     """
+    return map_tensors(data, lambda tensor: tensor if tensor.is_cuda else tensor.pin_memory(), _pinned_by_itself)
+
+
+def _pinned_by_itself(data):
+    return data.pin_memory() if hasattr(data, "pin_memory") else NotImplemented
+
+
+def map_tensors(data, function, own):
+    """Return nested data with a function of its tensors, and with own(part) of other parts unless NotImplemented."""
     if isinstance(data, Tensor):
-        return data if data.is_cuda else wrap(_pinned(data.array))
-    if hasattr(data, "pin_memory"):
-        return data.pin_memory()
+        return function(data)
+    result = own(data)
+    if result is not NotImplemented:
+        return result
     if isinstance(data, collections.abc.Mapping):
-        return _same_mapping(data, {key: pin_memory(value) for key, value in data.items()})
+        return _same_mapping(data, {key: map_tensors(value, function, own) for key, value in data.items()})
     if isinstance(data, tuple) and hasattr(data, "_fields"):
-        return type(data)(*[pin_memory(value) for value in data])
+        return type(data)(*[map_tensors(value, function, own) for value in data])
     if isinstance(data, tuple):
-        return [pin_memory(value) for value in data]
+        return [map_tensors(value, function, own) for value in data]
     if isinstance(data, collections.abc.Sequence) and not isinstance(data, (str, bytes)):
-        return _same_sequence(data, [pin_memory(value) for value in data])
+        return _same_sequence(data, [map_tensors(value, function, own) for value in data])
     return data

@@ -6,7 +6,8 @@ import os
 import warnings
 import weakref
 
-from minigrad.backend import cuda_is_available
+from minigrad.backend import cuda_is_available, device
+from minigrad.backend.devices import module_for
 from minigrad.utils.data.collate import default_collate, default_convert, pin_memory
 from minigrad.utils.data.dataset import IterableDataset
 from minigrad.utils.data.fetch import IterableFetcher, MapFetcher
@@ -36,7 +37,8 @@ class DataLoader:
         sampler: the order, an iterable of indices; batch_sampler: of lists of indices.
         num_workers: how many processes make batches; 0: this one does.
         collate_fn: makes a batch of a list of examples (default: default_collate).
-        pin_memory: whether batches are copied to page-locked memory (needs a GPU).
+        pin_memory: whether batches are copied to page-locked memory (needs a GPU); pin_memory_device: which GPU will
+            read it. ``Prefetcher(loader)`` also brings them to the GPU ahead of time.
         drop_last: whether a last batch of fewer examples is left out.
         timeout: seconds to wait for a worker's batch; 0: as long as it takes.
         worker_init_fn: called in each worker with its number when it starts.
@@ -266,6 +268,9 @@ class _Iterator:
 
     def __init__(self, loader):
         self._pin = _pins(loader)
+        if self._pin and loader.pin_memory_device:
+            with module_for(device(loader.pin_memory_device))[1]:
+                pass  # RuntimeError now where there is no such GPU; all of them reach all page-locked memory
         self._dataset = loader.dataset
         self._num_workers = loader.num_workers
         self._start_pass(loader)
