@@ -111,3 +111,18 @@ def test_layers_start_as_pytorchs_do():
     assert abs(embedding.std() - 1) < 0.02 and not embedding[3].any()
     norm = nn.BatchNorm2d(3)
     assert [b.tolist() for b in norm.state_dict().values()] == [[1] * 3, [0] * 3, [0] * 3, [1] * 3, 0]
+
+
+@pytest.mark.parametrize("dtype", [mg.float32, mg.float64])
+@pytest.mark.parametrize("point", [0.0, 1.0])
+def test_truncated_normal_values_have_no_outliers(monkeypatch, dtype, point):
+    """The least and the greatest number that a generator draws are as far from the middle, and not too far."""
+
+    def draw(tensor, kind, generator):
+        kind = tensor.array.dtype
+        return np.full(tensor.shape, np.nextafter(kind.type(point), kind.type(0)) if point else 0.0, kind)
+
+    monkeypatch.setattr(init, "_standard", draw)
+    found = float(init.trunc_normal_(mg.empty(3, dtype=dtype), std=0.01)[0])
+    low, high = (5.2, 5.6) if dtype == mg.float32 else (7.9, 8.5)
+    assert low < abs(found) / 0.01 < high and (found > 0) == (point == 1.0)
