@@ -1,9 +1,12 @@
 """What networks that stand on the features of others share."""
+import functools
+import inspect
+
 from minigrad import nn
 from models import published
 from models.sizes import make_divisible as _make_divisible
 
-__all__ = ["IntermediateLayerGetter", "_make_divisible"]
+__all__ = ["IntermediateLayerGetter", "_make_divisible", "handle_legacy_interface"]
 
 
 class IntermediateLayerGetter(nn.ModuleDict):
@@ -38,6 +41,43 @@ class IntermediateLayerGetter(nn.ModuleDict):
             if name in self.return_layers:
                 found[self.return_layers[name]] = x
         return found
+
+
+def handle_legacy_interface(**weights):
+    """torchvision's decorator of builders: the argument pretrained, and weights by position, as before 0.13.
+
+    Args:
+        weights: for each argument of weights, (the old argument's name, the weights that True of it means, or a
+            function that gives them of the dict of arguments).
+
+    Raises:
+        ValueError: by what is decorated, if weights are asked for and there are none.
+    """
+
+    def decorate(builder):
+        parameters = inspect.signature(builder).parameters.values()
+        by_position = sum(parameter.kind == parameter.POSITIONAL_OR_KEYWORD for parameter in parameters)
+        rest = [parameter.name for parameter in parameters if parameter.kind == parameter.KEYWORD_ONLY]
+
+        @functools.wraps(builder)
+        def call(*args, **kw):
+            kw.update(zip(rest, args[by_position:]))
+            for new, (old, default) in weights.items():
+                named = old in kw
+                if not named and not isinstance(kw.get(new), bool):
+                    continue
+                asked = kw.setdefault(old, kw.pop(new, None))
+                meant = (default(kw) if callable(default) else default) if asked else None
+                if asked and not isinstance(meant, published.WeightsEnum):
+                    raise ValueError(f"No weights available for model {builder.__name__}")
+                del kw[old]
+                kw[new] = meant
+                published.warn_of_pretrained(meant, (new, old), named, stacklevel=3)
+            return builder(*args[:by_position], **kw)
+
+        return call
+
+    return decorate
 
 
 def _ovewrite_named_param(kwargs, param, new_value):

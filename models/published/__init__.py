@@ -213,6 +213,23 @@ def get_weight(name):
 
 
 # ---------------------------------------------------------------- what is asked of a builder
+def warn_of_pretrained(weights, called, named, stacklevel):
+    """torchvision's warnings of the old argument: what it means now, and, if it was given by name, its new name."""
+    new, old = called
+    if named:
+        warnings.warn(
+            f"The parameter '{old}' is deprecated since 0.13 and may be removed in the future, please use '{new}' "
+            "instead.",
+            stacklevel=stacklevel,
+        )
+    newest = f" You can also use `{new}={type(weights).__name__}.DEFAULT` to get the most up-to-date weights."
+    warnings.warn(
+        f"Arguments other than a weight enum or `None` for '{new}' are deprecated since 0.13 and may be removed in the "
+        f"future. The current behavior is equivalent to passing `{new}={weights}`." + newest * (weights is not None),
+        stacklevel=stacklevel,
+    )
+
+
 def chosen(builder, weights, pretrained=None, called=("weights", "pretrained"), former=None):
     """What ``weights`` of a builder means: a member of its enumeration, None, or the path of a file.
 
@@ -230,29 +247,14 @@ def chosen(builder, weights, pretrained=None, called=("weights", "pretrained"), 
     """
     # a quantizable network as it is built has numbers in floating point
     enum = enumeration_of(builder.removeprefix("quantized_"))
-    if pretrained is None and isinstance(weights, bool):
+    named = pretrained is not None
+    if not named and isinstance(weights, bool):
         pretrained, weights = weights, None
-    elif pretrained is not None:
-        warnings.warn(
-            f"The parameter '{called[1]}' is deprecated since 0.13 and may be removed in the future, please use "
-            f"'{called[0]}' instead.",
-            stacklevel=4,
-        )
     if pretrained is not None:
         if pretrained and enum is None:
             raise ValueError(f"No weights available for model {builder}")
-        weights = None
-        if pretrained:
-            old = "COCO_LEGACY" if pretrained == "legacy" else former or LEGACY.get(builder)
-            weights = next(iter(enum)) if old is None else enum[old]
-        newest = f"{called[0]}={enum.__name__}.DEFAULT" if pretrained else ""
-        hint = f" You can also use `{newest}` to get the most up-to-date weights." if pretrained else ""
-        warnings.warn(
-            f"Arguments other than a weight enum or `None` for '{called[0]}' are deprecated since 0.13 and may be "
-            f"removed in the future. The current behavior is equivalent to passing `{called[0]}={weights}`."
-            + hint,
-            stacklevel=4,
-        )
+        weights = enum[LEGACY.get(builder, next(iter(enum)).name)] if pretrained else None
+        warn_of_pretrained(weights, called, named, stacklevel=5)
     if isinstance(weights, WeightsEnum):
         if enum is None:
             raise ValueError(f"No weights available for model {builder}")

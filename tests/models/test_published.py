@@ -108,6 +108,27 @@ def test_torchvisions_inner_modules(monkeypatch):
         _utils._ovewrite_named_param(given, "num_classes", 21)
 
 
+def test_torchvisions_decorator_of_builders():
+    from models._utils import handle_legacy_interface
+
+    weights = models.ResNet18_Weights
+
+    @handle_legacy_interface(weights=("pretrained", weights.IMAGENET1K_V1), other=("old", lambda given: given["old"]))
+    def build_fish(*, weights=None, progress=True, other=None):
+        return weights, progress, other
+
+    assert build_fish() == (None, True, None)
+    assert build_fish(weights=weights.DEFAULT, progress=False) == (weights.DEFAULT, False, None)
+    meant = pytest.warns(UserWarning, match="equivalent to passing `weights=ResNet18_Weights.IMAGENET1K_V1`")
+    with meant:
+        assert build_fish(True, False) == (weights.IMAGENET1K_V1, False, None)
+    renamed = pytest.warns(UserWarning, match="The parameter 'pretrained' is deprecated")
+    with pytest.warns(UserWarning, match="equivalent to passing `weights=None`$|`weights=None`.$"), renamed:
+        assert build_fish(pretrained=False) == (None, True, None)
+    with pytest.raises(ValueError, match="No weights available for model build_fish"):
+        build_fish(old=True)
+
+
 # ---------------------------------------------------------------- files
 @pytest.fixture
 def tiny(tmp_path, monkeypatch):
@@ -202,7 +223,7 @@ def test_weights_of_other_networks_are_refused():
         models.resnet18(weights=models.ResNet50_Weights.DEFAULT)
     with pytest.raises(ValueError, match="No weights available for model lenet5"):
         models.lenet5(weights=models.ResNet50_Weights.DEFAULT)
-    with pytest.warns(UserWarning), pytest.raises(ValueError, match="No weights available for model lenet5"):
+    with pytest.raises(ValueError, match="No weights available for model lenet5"):
         models.lenet5(pretrained=True)
     with pytest.raises(FileNotFoundError, match="'IMAGENET1K_V3' is no file"):
         models.resnet18(weights="IMAGENET1K_V3")
