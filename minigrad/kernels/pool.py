@@ -9,6 +9,7 @@ from functools import lru_cache
 from math import prod
 
 from minigrad.backend import np, xp
+from minigrad.kernels import cuda
 from minigrad.kernels.scatter import scatter_add_flat
 from minigrad.kernels.windows import fitted, in_blocks, merge, planes_of_block, room, side_by_side, split, windows_of
 
@@ -58,6 +59,8 @@ def code_dtype(kernel):
 
 def max_pool_values(x, kernel, stride, padding, dilation, count):
     """Maxima (*planes, *count) of the windows of x; NaN wins."""
+    if type(x) is not np.ndarray and cuda.pool.takes(x, len(kernel)):
+        return cuda.pool.max_pool(x, None, kernel, stride, padding, dilation, count)[0]
     out = xp(x).empty((*x.shape[: x.ndim - len(kernel)], *count), x.dtype)
     _max_pool(x, out, None, kernel, stride, padding, dilation, count)
     return out
@@ -68,6 +71,8 @@ def max_pool(x, kernel, stride, padding, dilation, count):
 
     As in PyTorch the first of equal maxima is taken, and the last NaN.
     """
+    if type(x) is not np.ndarray and cuda.pool.takes(x, len(kernel)):
+        return cuda.pool.max_pool(x, code_dtype(kernel), kernel, stride, padding, dilation, count)
     out = xp(x).empty((*x.shape[: x.ndim - len(kernel)], *count), x.dtype)
     codes = xp(x).empty(out.shape, code_dtype(kernel))
     _max_pool(x, out, codes, kernel, stride, padding, dilation, count)
@@ -212,6 +217,8 @@ def _code_positions(codes, size, kernel, dilation):
 
 def flat_index(codes, size, kernel, stride, padding, dilation):
     """Positions of the maxima in their plane, flattened: int64, (*planes, *count)."""
+    if type(codes) is not np.ndarray and codes.size and len(kernel) <= 3:
+        return cuda.pool.flat_index(codes, size, kernel, stride, padding, dilation)
     count = codes.shape[codes.ndim - len(kernel) :]
     starts = xp(codes).asarray(_window_starts(size, stride, padding, count)).reshape(count)
     return _code_positions(codes, size, kernel, dilation) + starts
@@ -220,6 +227,8 @@ def flat_index(codes, size, kernel, stride, padding, dilation):
 def max_pool_scatter(g, codes, size, kernel, stride, padding, dilation):
     """Put every g (*planes, *count) where its window's maximum was: (*planes, *size). Adjoint of the gather."""
     spatial = len(kernel)
+    if type(g) is not np.ndarray and cuda.pool.takes(g, spatial):
+        return cuda.pool.max_pool_scatter(g, codes, size, kernel, stride, padding, dilation)
     count = g.shape[g.ndim - spatial :]
     out = xp(g).empty((*g.shape[: g.ndim - spatial], *size), g.dtype)
     number, area, windows = prod(out.shape[: g.ndim - spatial]), prod(size), prod(count)
@@ -251,6 +260,8 @@ def max_pool_scatter(g, codes, size, kernel, stride, padding, dilation):
 def max_pool_gather(h, codes, kernel, stride, padding, dilation):
     """Read h (*planes, *size) where the maxima were: (*planes, *count)."""
     spatial = len(kernel)
+    if type(h) is not np.ndarray and cuda.pool.takes(h, spatial):
+        return cuda.pool.max_pool_gather(h, codes, kernel, stride, padding, dilation)
     size = h.shape[h.ndim - spatial :]
     return plane_gather(h, flat_index(codes, size, kernel, stride, padding, dilation), spatial)
 
@@ -340,6 +351,8 @@ def _divided(values, divisor, out):
 def window_mean(x, kernel, stride, padding, count, divisor=1):
     """Sums (*planes, *count) over the windows of x (*planes, *size), each over a divisor (number or (*count))."""
     spatial = len(kernel)
+    if type(x) is not np.ndarray and cuda.pool.takes(x, spatial):
+        return cuda.pool.window_mean(x, kernel, stride, padding, count, divisor)
     out = xp(x).empty((*x.shape[: x.ndim - spatial], *count), x.dtype)
     if not out.size:
         return out
@@ -392,6 +405,8 @@ def _axis_sums(values, axis, unit, name):
 def window_spread(g, size, kernel, stride, padding, divisor=1):
     """Adjoint of `window_mean`: g (*planes, *count) over the divisor, added to its window: (*planes, *size)."""
     spatial = len(kernel)
+    if type(g) is not np.ndarray and cuda.pool.takes(g, spatial):
+        return cuda.pool.window_spread(g, size, kernel, stride, padding, divisor)
     count = g.shape[g.ndim - spatial :]
     out = xp(g).empty((*g.shape[: g.ndim - spatial], *size), g.dtype)
     if not out.size:

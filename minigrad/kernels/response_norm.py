@@ -4,6 +4,7 @@ Images come as (N, C, S). The channels of a stretch of positions are one block, 
 """
 
 from minigrad.backend import np, xp
+from minigrad.kernels import cuda
 from minigrad.backend.threads import parallel_for
 from minigrad.kernels.windows import room
 
@@ -12,6 +13,8 @@ BLOCK = 2**17  # elements of one block
 
 def response_norm(x, size, alpha, beta, k):
     """Return the normalised x, of its shape."""
+    if type(x) is not np.ndarray and cuda.response_norm.takes(x, size):
+        return cuda.response_norm.response_norm(x, size, alpha, beta, k)
     out = xp(x).empty_like(x)
 
     def work(samples, positions):
@@ -25,6 +28,8 @@ def response_norm(x, size, alpha, beta, k):
 
 def response_norm_gradient(g, x, size, alpha, beta, k):
     """Return the gradient to x: g s^-beta - 2 alpha beta / size x (sum of g x s^(-beta - 1) over the same windows)."""
+    if type(x) is not np.ndarray and cuda.response_norm.takes(x, size):
+        return cuda.response_norm.response_norm_gradient(g, x, size, alpha, beta, k)
     out = xp(x).empty_like(x)
 
     def work(samples, positions):
