@@ -35,9 +35,11 @@ struct Triple {  // numbers for D, H, W, of 21 bits each
 #define SIDE (WINDOW / 10)
 #define MOVE (WINDOW % 10)
 #define WINDOWS \
-    const Triple x_size(size), out_size(count), k(1, SIDE, SIDE), s(1, MOVE, MOVE), p(padding), l(1, 1, 1)
+        const Triple x_size(size), out_size(count), k(1, SIDE, SIDE), s(1, MOVE, MOVE), p(padding)
+#define DILATION const Triple l(1, 1, 1)
 #else
-#define WINDOWS const Triple x_size(size), out_size(count), k(kernel), s(stride), p(padding), l(dilation)
+#define WINDOWS const Triple x_size(size), out_size(count), k(kernel), s(stride), p(padding)
+#define DILATION const Triple l(dilation)
 #endif
 
 // Where in an array (planes, D, H, W) a thread's element is.
@@ -49,9 +51,9 @@ struct Place {
     __device__ Place(long long total, int channels, const Triple& size, const Triple& other) {
         long long index = (long long)blockIdx.x * blockDim.x + threadIdx.x;
         here = index < total;
-        unsigned rest = (unsigned)index, channel = 0;
+        unsigned rest = (unsigned)index;
 #if LAST
-        channel = rest % channels;
+        unsigned channel = rest % channels;
         rest /= channels;
 #endif
         w = rest % size.w;
@@ -89,6 +91,7 @@ __device__ int last_window(int position, int stride, int padding, int count) {
 // Maxima and, unless codes is null, the places in their windows: the first of equal ones, the last NaN.
 template <typename C> __device__ void maxima(const Pack* x, Pack* out, Codes<C>* codes, GEOMETRY) {
     WINDOWS;
+    DILATION;
     Place place(total, channels, out_size, x_size);
     if (!place.here) return;
     int d0 = place.d * s.d - p.d, h0 = place.h * s.h - p.h, w0 = place.w * s.w - p.w;
@@ -134,6 +137,7 @@ template <typename C> __device__ void maxima(const Pack* x, Pack* out, Codes<C>*
 template <typename C>
 __device__ void scattered(const Pack* g, const Codes<C>* codes, Pack* out, GEOMETRY) {
     WINDOWS;
+    DILATION;
     Place place(total, channels, x_size, out_size);
     if (!place.here) return;
     A sum[V];
@@ -168,6 +172,7 @@ __device__ void scattered(const Pack* g, const Codes<C>* codes, Pack* out, GEOME
 template <typename C>
 __device__ void gathered(const T* x, const C* codes, T* out, long long* positions, GEOMETRY) {
     WINDOWS;
+    DILATION;
     Place place(total, channels, out_size, x_size);
     if (!place.here) return;
     int code = codes[INDEX];

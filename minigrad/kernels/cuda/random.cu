@@ -33,16 +33,19 @@ __device__ Words drawn(const unsigned long long* state, long long position) {
 
 #define INDEX ((long long)blockIdx.x * blockDim.x + threadIdx.x)
 
-// Numbers of type T (float: four of a draw; double and 64-bit integers: two).
-#define EACH (sizeof(T) == 8 ? 2 : 4)
+// Numbers of type A (float: four of a draw; double and integers of 64 bits: two). Those of a draw lie far apart, so that
+// threads side by side write side by side.
+#define EACH (sizeof(A) == 8 ? 2 : 4)
+#define FOR_DRAWN(at, i, each) \
+    for (long long i = 0, apart = (n + each - 1) / each, at = INDEX; INDEX < apart && at < n; at += apart, ++i)
 
 __device__ unsigned long long wide(const Words& words, int i) {
     return (unsigned long long)words.value[2 * i + 1] << 32 | words.value[2 * i];
 }
 
-__device__ T uniform(const Words& words, int i) {  // on [0, 1)
-    if (sizeof(T) == 8) return (T)((wide(words, i) >> 11) * (1.0 / 9007199254740992.0));
-    return (T)((words.value[i] >> 8) * (1.0f / 16777216.0f));
+__device__ A uniform(const Words& words, int i) {  // on [0, 1)
+    if (sizeof(A) == 8) return (A)((wide(words, i) >> 11) * (1.0 / 9007199254740992.0));
+    return (A)((words.value[i] >> 8) * (1.0f / 16777216.0f));
 }
 
 extern "C" __global__ void set_state(unsigned long long* state, long long seed, long long draws) {
@@ -60,24 +63,22 @@ extern "C" __global__ void philox_words(const unsigned* counters, unsigned* out,
     for (int i = 0; i < 4; ++i) out[INDEX * 4 + i] = words.value[i];
 }
 
-extern "C" __global__ void draw_uniform(const unsigned long long* state, long long offset, T* out, long long n) {
+extern "C" __global__ void draw_uniform(const unsigned long long* state, long long offset, A* out, long long n) {
     Words words = drawn(state, offset + INDEX);
-    for (int i = 0; i < EACH && INDEX * EACH + i < n; ++i) out[INDEX * EACH + i] = uniform(words, i);
+    FOR_DRAWN(at, i, EACH) out[at] = uniform(words, i);
 }
 
-extern "C" __global__ void draw_exponential(const unsigned long long* state, long long offset, T* out, long long n) {
+extern "C" __global__ void draw_exponential(const unsigned long long* state, long long offset, A* out, long long n) {
     Words words = drawn(state, offset + INDEX);
-    for (int i = 0; i < EACH && INDEX * EACH + i < n; ++i) out[INDEX * EACH + i] = -log(1 - uniform(words, i));
+    FOR_DRAWN(at, i, EACH) out[at] = -log(1 - uniform(words, i));
 }
 
 // Pairs by Box and Muller.
-extern "C" __global__ void draw_normal(const unsigned long long* state, long long offset, T* out, long long n) {
+extern "C" __global__ void draw_normal(const unsigned long long* state, long long offset, A* out, long long n) {
     Words words = drawn(state, offset + INDEX);
-    for (int i = 0; i < EACH; i += 2) {
-        T radius = sqrt(-2 * log(1 - uniform(words, i))), angle = (T)6.283185307179586 * uniform(words, i + 1);
-        long long at = INDEX * EACH + i;
-        if (at < n) out[at] = radius * cos(angle);
-        if (at + 1 < n) out[at + 1] = radius * sin(angle);
+    FOR_DRAWN(at, i, EACH) {
+        A radius = sqrt(-2 * log(1 - uniform(words, i & ~1))), angle = (A)6.283185307179586 * uniform(words, i | 1);
+        out[at] = radius * (i & 1 ? sin(angle) : cos(angle));
     }
 }
 
@@ -85,20 +86,24 @@ extern "C" __global__ void draw_normal(const unsigned long long* state, long lon
 extern "C" __global__ void draw_integers(const unsigned long long* state, long long offset, long long* out,
                                          long long n, long long low, long long range) {
     Words words = drawn(state, offset + INDEX);
-    for (int i = 0; i < 2 && INDEX * 2 + i < n; ++i) {
+    FOR_DRAWN(at, i, 2) {
         unsigned long long bits = wide(words, i);
         if (range != 0) bits %= (unsigned long long)range;
-        out[INDEX * 2 + i] = (long long)((unsigned long long)low + bits);
+        out[at] = (long long)((unsigned long long)low + bits);
     }
 }
 
 // out = x * scale where a draw reaches p, else zero; mask: where.
-extern "C" __global__ void dropout(const unsigned long long* state, long long offset, const D* x, D* out, bool* mask,
+extern "C" __global__ void dropout(const unsigned long long* state, long long offset, const T* x, T* out, bool* mask,
                                    long long n, double p, double scale) {
     Words words = drawn(state, offset + INDEX);
-    for (int i = 0; i < 4 && INDEX * 4 + i < n; ++i) {
+    FOR_DRAWN(at, i, 4) {
         bool kept = (words.value[i] >> 8) * (1.0f / 16777216.0f) >= (float)p;
-        mask[INDEX * 4 + i] = kept;
-        out[INDEX * 4 + i] = kept ? store(load(x[INDEX * 4 + i]) * (A)scale) : store((A)0);
+        mask[at] = kept;
+        store(out + at, kept ? load(x + at) * (A)scale : (A)0);
     }
+}
+
+extern "C" __global__ void keep_scaled(const T* x, const bool* mask, T* out, long long n, double scale) {
+    FOR_EACH(i, n) store(out + i, mask[i] ? load(x + i) * (A)scale : (A)0);
 }

@@ -4,10 +4,10 @@
 
 #if SIZE
 #define MOST SIZE
-#define WINDOW const int size = SIZE, before = size / 2, after = (size - 1) / 2
+#define WINDOW const int size = SIZE, before = size / 2
 #else
 #define MOST 64
-#define WINDOW const int size = size_, before = size / 2, after = (size - 1) / 2
+#define WINDOW const int size = size_, before = size / 2
 #endif
 
 struct Walk {
@@ -46,7 +46,7 @@ __device__ A shrunk(A scale, A beta) {  // scale^-beta
     return 1 / (root * sqrt(root));
 }
 
-// The channels around `channel` are moved up by one: the window ends `after` channels later.
+// The channels around `channel` are moved up by one: the window ends (size - 1) / 2 channels later.
 __device__ void advance(A* window, const T* x, const Walk& walk, int channel, int channels,
                         int size) {
     for (int i = 0; i + 1 < size; ++i) window[i] = window[i + 1];
@@ -79,7 +79,7 @@ extern "C" __global__ void response_norm_gradient(const T* g, const T* x, T* out
     for (int i = 0; i < size; ++i) window[i] = inner[i] = 0;
     for (int i = 0; i <= before; ++i) direct[i] = 0;
     A factor = (A)2 * (A)share * (A)beta;
-    int first = walk.begin - after;
+    int first = walk.begin - (size - 1) / 2;
     for (int c = first - size + 1; c < first; ++c) advance(window, x, walk, c, channels, size);
     for (int c = first; c < walk.end + before; ++c) {  // at c, the gradient of channel c - before is complete
         advance(window, x, walk, c, channels, size);
