@@ -32,7 +32,7 @@ from minigrad.backend.dtypes import (
     storable,
 )
 from minigrad.backend.errors import OutOfMemoryError
-from minigrad.backend.rng import DRAWS, Generator, default_generator, initial_seed, manual_seed, seed
+from minigrad.backend.rng import DRAWS, Generator, default_generator, initial_seed, manual_seed, seed, use_gpu_source
 from minigrad.backend.switches import CONVOLUTIONS, CUDNN, PRECISION, PRODUCTS, WATCHED
 from minigrad.backend.threads import get_num_threads, parallel_for, parallel_ranges, scratch, set_num_threads
 
@@ -83,6 +83,7 @@ __all__ = [
     "set_num_threads",
     "solely_held",
     "to_numpy",
+    "use_gpu_source",
     "xp",
 ]
 

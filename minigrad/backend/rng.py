@@ -1,4 +1,4 @@
-"""Random numbers: generators with PyTorch's interface over NumPy's PCG64 (CPU) and CuPy's XORWOW (GPU)."""
+"""Random numbers: generators with PyTorch's interface over NumPy's PCG64 (CPU) and Philox 4x32-10 (GPU)."""
 
 import functools
 import os
@@ -17,6 +17,13 @@ class _Draws(threading.local):
 
 
 DRAWS = _Draws()
+_TAKING = threading.Lock()
+_GPU_SOURCE = []  # the class of a GPU's random numbers: takes cupy and the generator
+
+
+def use_gpu_source(source):
+    """Set what makes a GPU's random numbers of (cupy, Generator)."""
+    _GPU_SOURCE[:] = [source]
 
 
 class Generator:
@@ -31,12 +38,23 @@ class Generator:
 
     def __init__(self, device="cpu"):
         self._device = _as_device(device)
+        self._gpu = {}  # index of a GPU -> its random numbers
+        self.drawn_in_graphs = False
         self._start(67280421310721)
 
-    def _start(self, seed):
+    def _start(self, seed, taken=0, replays=0):
         self._seed = seed
         self.__dict__.pop("numpy", None)
-        self._cupy = {}
+        self._taken, self.replays = taken, replays
+        for source in self._gpu.values():
+            source.restart(seed, replays)
+
+    def take(self, count):
+        """Return the first of ``count`` counters of a GPU's random numbers that nobody else gets."""
+        with _TAKING:
+            first = self._taken
+            self._taken += count
+        return first
 
     @functools.cached_property
     def numpy(self):
@@ -49,15 +67,15 @@ class Generator:
         return self._device
 
     def on(self, module):
-        """Return the random generator of an array module (numpy or cupy), seeded alike."""
+        """Return the random numbers of an array module, numpy or cupy (there of the current GPU)."""
         if DRAWS.observer is not None:
             DRAWS.observer(self, module)
         if module is np:
             return self.numpy
         index = cupy_module().cuda.runtime.getDevice()
-        if index not in self._cupy:
-            self._cupy[index] = module.random.Generator(module.random.XORWOW(self._seed))
-        return self._cupy[index]
+        if index not in self._gpu:
+            self._gpu[index] = _GPU_SOURCE[0](module, self)
+        return self._gpu[index]
 
     def manual_seed(self, seed):
         """Restart from a seed (any integer of 64 bits); returns the generator."""
@@ -84,26 +102,35 @@ class Generator:
         return self._seed
 
     def state_bytes(self):
-        """Return the whole state as 64 bytes (seed, PCG64 state, increment, buffered half word)."""
+        """Return the whole state as 64 bytes.
+
+        They are the seed, PCG64's state, increment and buffered half word, and the GPUs' counters: numbers taken, and
+        how often graphs drew (asked of the GPUs, which is waited for, only if any did).
+        """
         state = self.numpy.bit_generator.state
+        replays = self.replays
+        if self.drawn_in_graphs and self._gpu:
+            replays = max(source.replays() for source in self._gpu.values())
         words = [
             self._seed.to_bytes(8, "little"),
             state["state"]["state"].to_bytes(16, "little"),
             state["state"]["inc"].to_bytes(16, "little"),
-            int(state["has_uint32"]).to_bytes(8, "little"),
-            int(state["uinteger"]).to_bytes(8, "little"),
+            int(state["has_uint32"]).to_bytes(1, "little"),
+            self._taken.to_bytes(7, "little"),
+            int(state["uinteger"]).to_bytes(4, "little"),
+            replays.to_bytes(12, "little"),
         ]
-        return b"".join(words).ljust(64, b"\0")
+        return b"".join(words)
 
     def set_state_bytes(self, data):
         """Restore a state made by state_bytes; RuntimeError if it is not one."""
         if len(data) != 64:
             raise RuntimeError(f"set_state expected a state of 64 bytes from get_state, but got {len(data)}")
-        seed, state, increment, has_half, half = (
+        seed, state, increment, has_half, taken, half, replays = (
             int.from_bytes(data[start:stop], "little")
-            for start, stop in ((0, 8), (8, 24), (24, 40), (40, 48), (48, 56))
+            for start, stop in ((0, 8), (8, 24), (24, 40), (40, 41), (41, 48), (48, 52), (52, 64))
         )
-        self._start(seed)
+        self._start(seed, taken, replays)
         self.numpy.bit_generator.state = {
             "bit_generator": "PCG64",
             "state": {"state": state, "inc": increment},
@@ -116,7 +143,7 @@ class Generator:
         return {"device": str(self._device), "state": self.state_bytes()}
 
     def __setstate__(self, saved):
-        self._device = device(saved["device"])
+        self._device, self._gpu, self.drawn_in_graphs = device(saved["device"]), {}, False
         self.set_state_bytes(saved["state"])
 
 

@@ -2,7 +2,7 @@
 
 import functools
 
-from minigrad.backend import DRAWS, np
+from minigrad.backend import DRAWS
 from minigrad.ops.join import stack
 from minigrad.ops.split import unbind
 from minigrad.tensor import Tensor
@@ -92,8 +92,6 @@ class Draws:
                 "vmap: called random operation while in randomness error mode. Please either use the 'same' or "
                 "'different' randomness flags on vmap or perform the randomness operation out of vmap"
             )
-        if module is not np:
-            raise NotImplementedError("vmap: randomness='same' is supported for CPU tensors only")
         if generator in self.seen:
             return
         self.seen.add(generator)

@@ -4,8 +4,8 @@ Images come as (N, C, S). The channels of a stretch of positions are one block, 
 """
 
 from minigrad.backend import np, xp
-from minigrad.kernels import cuda
 from minigrad.backend.threads import parallel_for
+from minigrad.kernels import cuda
 from minigrad.kernels.windows import room
 
 BLOCK = 2**17  # elements of one block

@@ -3,8 +3,9 @@
 import math
 import warnings
 
-from minigrad.backend import REAL_CODES, default_generator, xp
+from minigrad.backend import REAL_CODES, default_generator, np, xp
 from minigrad.inplace import assign
+from minigrad.kernels import cuda
 from minigrad.op import Op
 from minigrad.ops.define import require_tensor
 from minigrad.registry import function
@@ -12,6 +13,18 @@ from minigrad.tensor import wrap
 
 # The noise is an argument, so that the gradient meets the same one.
 apply_noise = Op(lambda x, noise: x * noise, [lambda g, noise: apply_noise(g, noise), None], name="apply_noise")
+
+# On a GPU in one pass, which keeps a byte for each element: (x scaled where kept, where it is).
+fused_dropout = Op(
+    lambda x, *, p: default_generator.on(xp(x)).dropout(x, p),
+    joint=lambda g, out, p: (keep_scaled(g[0], out[1], scale=1 / (1 - p)),),
+    name="dropout",
+)
+keep_scaled = Op(
+    lambda x, mask, *, scale: cuda.random.keep_scaled(x, mask, scale),
+    [lambda g, mask, scale: keep_scaled(g, mask, scale=scale), None],
+    name="keep_scaled",
+)
 
 
 def check_probability(p):
@@ -39,6 +52,8 @@ def _dropped(name, input, p, training, inplace, shape=None):
         return input
     if array.dtype.char not in REAL_CODES and p < 1:
         raise RuntimeError(f"{name}: result type Float can't be cast to {input.dtype}: use a float tensor")
+    if shape is None and p < 1 and type(array) is not np.ndarray:
+        return _finished(fused_dropout(input, p=p)[0], input, inplace)
     noise = xp(array).zeros((), array.dtype) if p == 1 else _kept(array, p, array.shape if shape is None else shape)
     if p < 1:
         noise *= 1 / (1 - p)

@@ -10,10 +10,12 @@ from minigrad.backend import (
     default_generator,
     get_default_device,
     np,
+    use_gpu_source,
     xp,
 )
 from minigrad.backend.devices import module_for
 from minigrad.inplace import check_writable, overwrite_tensor, write_out
+from minigrad.kernels import cuda
 from minigrad.op import Op
 from minigrad.ops.creation import finish, made_like, named_size, sizes_of
 from minigrad.ops.layout import check_layout
@@ -21,6 +23,8 @@ from minigrad.ops.shape import broadcast_shapes, expanded_shape
 from minigrad.registry import function
 from minigrad.tensor import Tensor, as_device, wrap
 from minigrad.variable import MODE, is_tracked
+
+use_gpu_source(lambda module, generator: cuda.random.Philox(module, generator))
 
 # A random fill cuts the graph: what was there before has gradient zero.
 refilled = Op(lambda x, *, values: values, [lambda g: g * 0], name="refilled")
@@ -311,7 +315,8 @@ def _check_probability(p, name="bernoulli"):
 
 def _bernoulli_of(chances, generator, dtype):
     """Return raw zeros and ones, ones with the chances given by a raw array."""
-    if chances.size and not bool(((chances >= 0) & (chances <= 1)).all()):
+    on_cpu = type(chances) is np.ndarray  # a GPU would have to be waited for
+    if on_cpu and chances.size and not bool(((chances >= 0) & (chances <= 1)).all()):
         raise RuntimeError("bernoulli: Expected p_in >= 0 && p_in <= 1, but some probabilities are outside")
     wide = chances.dtype if chances.dtype == np.float64 else np.dtype(np.float32)
     return (draw(generator, xp(chances), "random", chances.shape, wide) < chances).astype(dtype)

@@ -1,6 +1,6 @@
-// Random numbers by Philox 4x32-10 (Salmon et al. 2011). The key is the seed; the counter is the number of four words
-// since the seed (two words) and how often graphs drew (two words). Both of seed and draws lie on the GPU, in `state`,
-// so that a replayed graph goes on where the last replay ended.
+// Random numbers by Philox 4x32-10 (Salmon et al. 2011). The key is the seed; the counter is a position (two words), from
+// 2^62 on in captured graphs, and there how often graphs drew (two words). Seed and draws of graphs lie on the GPU, in
+// `state`: thus each replay of a graph, whose positions are fixed, has numbers of its own.
 
 struct Words {
     unsigned value[4];
@@ -26,8 +26,8 @@ __device__ Words philox(Words counter, unsigned long long key) {
 }
 
 __device__ Words drawn(const unsigned long long* state, long long position) {
-    Words counter = {{(unsigned)position, (unsigned)((unsigned long long)position >> 32), (unsigned)state[1],
-                      (unsigned)(state[1] >> 32)}};
+    unsigned long long draws = position >> 62 ? state[1] : 0;
+    Words counter = {{(unsigned)position, (unsigned)(position >> 32), (unsigned)draws, (unsigned)(draws >> 32)}};
     return philox(counter, state[0]);
 }
 
@@ -44,8 +44,8 @@ __device__ unsigned long long wide(const Words& words, int i) {
 }
 
 __device__ A uniform(const Words& words, int i) {  // on [0, 1)
-    if (sizeof(A) == 8) return (A)((wide(words, i) >> 11) * (1.0 / 9007199254740992.0));
-    return (A)((words.value[i] >> 8) * (1.0f / 16777216.0f));
+    if (sizeof(A) == 8) return (A)((wide(words, i & 1) >> 11) * (1.0 / 9007199254740992.0));
+    return (A)((words.value[i & 3] >> 8) * (1.0f / 16777216.0f));
 }
 
 extern "C" __global__ void set_state(unsigned long long* state, long long seed, long long draws) {
