@@ -456,10 +456,13 @@ def RawKernel(code, name, options=()):  # noqa: N802 - CuPy's name
 
 
 def _forget_kernels():
-    """Kernels compiled for another CuPy are compiled anew."""
+    """Kernels compiled for another CuPy are compiled anew, and its random numbers are no more."""
     source = sys.modules.get("minigrad.kernels.cuda.source")
     if source:
         source.forget_all()
+    rng = sys.modules.get("minigrad.backend.rng")
+    if rng:
+        rng.default_generator._gpu.clear()
 
 
 @contextlib.contextmanager

@@ -75,7 +75,8 @@ def max_pool(x, codes_dtype, kernel, stride, padding, dilation, count):
     codes, places = (None, None) if codes_dtype is None else images.empty(count, codes_dtype)
     ints = int(codes is not None and codes.itemsize > 1)
     window = kernel, stride, padding, dilation
-    images.launch("max_forward", (images.memory(x), out, codes), (ints,), x.shape[len(images.lead) :], count, window, out)
+    size, arrays = x.shape[len(images.lead) :], (images.memory(x), out, codes)
+    images.launch("max_forward", arrays, (ints,), size, count, window, out)
     return result, places
 
 
