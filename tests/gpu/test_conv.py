@@ -27,6 +27,11 @@ PROBLEMS = {
 TOLERANCES = {"float64": 1e-12, "float32": 1e-5, "float16": 4e-3, "bfloat16": 4e-2}
 
 
+@pytest.fixture(autouse=True)
+def without_cudnn(monkeypatch):
+    monkeypatch.setattr(conv, "_cudnn_takes", lambda x: False)
+
+
 @pytest.fixture(params=PROBLEMS)
 def problem(request):
     """(x, w, bias, g, settings) in float64."""
@@ -72,8 +77,10 @@ def test_convolutions_are_the_references(gpu, problem, parts):
     for result, expected in zip(three_results(gpu.asarray, *problem), three_references(*problem), strict=True):
         assert result.flags.c_contiguous
         close(result, expected)
-    y = conv.convolve(gpu.asarray(x), gpu.asarray(w), gpu.asarray(bias), *settings, relu=True)
-    close(y, forward_reference(x, w, bias, *settings).clip(0, None))
+    for given, wide in ((bias, bias), (None, 0 * bias)):
+        place = None if given is None else gpu.asarray(given)
+        y = conv.convolve(gpu.asarray(x), gpu.asarray(w), place, *settings, relu=True)
+        close(y, forward_reference(x, w, wide, *settings).clip(0, None))
 
 
 def test_channels_last_stays_so(gpu, problem, parts):

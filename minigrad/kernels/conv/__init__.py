@@ -46,10 +46,10 @@ def _on_gpu(x, w, kernel):
 
 def _convolve(x, w, bias, stride, padding, dilation, groups, relu):
     kernel = w.shape[2:]
-    small = is_pointwise(kernel, stride, padding) and not is_shared(x, w.size)
     if type(x) is not np.ndarray and _on_gpu(x, w, kernel):
-        y = cuda.conv.forward(x, w, bias, stride, padding, dilation, groups)
-    elif CONVOLUTIONS.plain or xp(x) is not np or not x.size:
+        return cuda.conv.forward(x, w, bias, stride, padding, dilation, groups, relu)
+    small = is_pointwise(kernel, stride, padding) and not is_shared(x, w.size)
+    if CONVOLUTIONS.plain or xp(x) is not np or not x.size:
         y = forward_reference(x, w, bias, stride, padding, dilation, groups)
     elif small:
         y = forward_pointwise(x, w, bias, groups)

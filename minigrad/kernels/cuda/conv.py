@@ -7,6 +7,7 @@ The functions of minigrad/kernels/conv. Arrays that lie in memory as (N, *size, 
 from math import prod
 
 from minigrad.backend import xp
+from minigrad.kernels.cuda import activation, arrays
 from minigrad.kernels.cuda.im2col import empty, is_channels_last, sum_columns, write_columns
 from minigrad.kernels.im2col import window_count
 from minigrad.kernels.matmul import matmul_into
@@ -88,8 +89,8 @@ def _product(a, b, out, last):
         matmul_into(a, b, out)
 
 
-def forward(x, w, bias, stride, padding, dilation, groups):
-    """Return y = w * x + bias, (N, O, *out); bias is (O,) or None."""
+def forward(x, w, bias, stride, padding, dilation, groups, relu=False):
+    """Return y = w * x + bias, (N, O, *out); bias is (O,) or None. With relu, max(y, 0)."""
     kernel = w.shape[2:]
     out = window_count(x.shape[2:], kernel, stride, padding, dilation)
     plan = _Plan(x, out, kernel, stride, padding, dilation, groups)
@@ -100,9 +101,13 @@ def forward(x, w, bias, stride, padding, dilation, groups):
     for part in plan.parts():
         columns = plan.columns(x[part], last)
         _product(weight, columns.swapaxes(2, 3) if last else columns, products[part], last)
+    if bias is None and not relu:
+        return y
+    if arrays.takes(y):
+        return activation.biased("relu" if relu else "none", y, bias, inplace=True)
     if bias is not None:
         y += bias.reshape(-1, *(1,) * len(kernel))
-    return y
+    return xp(y).maximum(y, 0, out=y) if relu else y
 
 
 def input_gradient(g, w, size, stride, padding, dilation, groups):
