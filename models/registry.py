@@ -7,6 +7,7 @@ import os
 import pickle
 import re
 import sys
+import typing
 import zipfile
 
 import minigrad
@@ -282,16 +283,22 @@ def get_model(name, **config):
 def get_model_weights(name):
     """The enumeration of the weights published for a network, given its name or its builder.
 
+    Of another builder, it is the one with which its argument weights is annotated.
+
     Raises:
         ValueError: if there is no such network, or nothing is published of it.
 
     >>> get_model_weights("resnet50").DEFAULT
     ResNet50_Weights.IMAGENET1K_V2
     """
-    name = get_model_builder(name).__name__ if isinstance(name, str) else name.__name__
-    enum = published.enumeration_of(name)
+    builder = get_model_builder(name) if isinstance(name, str) else name
+    weights = inspect.signature(builder).parameters.get("weights")
+    for kind in () if weights is None else (weights.annotation, *typing.get_args(weights.annotation)):
+        if isinstance(kind, type) and issubclass(kind, published.WeightsEnum):
+            return kind
+    enum = published.enumeration_of(builder.__name__)
     if enum is None:
-        raise ValueError(f"no weights are published for {name!r}")
+        raise ValueError(f"no weights are published for {builder.__name__!r}")
     return enum
 
 

@@ -91,3 +91,7 @@ def save_image(tensor, fp, format=None, **kwargs):
         raise RuntimeError(f"save_image expects floats of 0 … 1, but got {grid.dtype}; use ConvertImageDtype first")
     pixels = (grid * 255 + 0.5).clamp(0, 255).cpu().numpy().transpose(1, 2, 0).astype("uint8")
     image_module().fromarray(pixels).save(fp, format=format)
+
+
+def _log_api_usage_once(obj):
+    """Do nothing with the class or function that says it is used: nothing is logged, as in PyTorch's releases."""

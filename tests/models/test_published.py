@@ -95,6 +95,13 @@ def test_torchvisions_inner_modules(monkeypatch):
     def build_fish(*, weights=None, progress=True, **kwargs):
         return kwargs
 
+    @_api.register_model()
+    def build_bird(*, weights: models.ResNet18_Weights | None = None):
+        return weights
+
+    assert models.get_model_weights("build_bird") is models.get_model_weights(build_bird) is models.ResNet18_Weights
+    with pytest.raises(ValueError, match="no weights are published for 'build_fish'"):
+        models.get_model_weights("fish")
     assert build_fish(a=1) == models.get_model("Fish", a=1) == {"a": 1}
     assert _api.list_models(include="fish*") == ["fish"]
     with pytest.raises(ValueError, match="An entry is already registered under the name 'fish'"):
