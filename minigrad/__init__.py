@@ -63,6 +63,7 @@ from minigrad.ops.layout import (  # noqa: E402
     layout,
     memory_format,
     preserve_format,
+    sparse_coo,
     strided,
 )
 from minigrad.ops.legacy import legacy_types as _legacy_types  # noqa: E402
@@ -84,7 +85,7 @@ globals().update(_FUNCTIONS)  # every public function registered in ops/
 # What is imported when it is first asked for, so that `import minigrad` is quick: submodules, and functions of theirs.
 _MODULES_ON_DEMAND = (
     "__config__", "amp", "compiler", "cpu", "distributed", "distributions", "fft", "func", "fx", "hub", "jit",
-    "multiprocessing", "onnx", "overrides", "profiler", "recipes", "serialization", "signal", "testing",
+    "multiprocessing", "onnx", "overrides", "profiler", "recipes", "serialization", "signal", "sparse", "testing",
     "types", "version", "vision",
 )  # fmt: skip
 _SETTINGS = (

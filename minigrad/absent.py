@@ -2,7 +2,7 @@
 
 import re
 
-_SPARSE = "NumPy has no sparse arrays; use dense tensors"
+_SPARSE = "sparse tensors are of the layout sparse_coo; use sparse_coo_tensor or to_sparse()"
 _COMPILED = "there is nothing to compile; call the function or module itself"
 _QUANTIZED = "there are no quantized types; use float16 or float32"
 _STORAGE = "memory is made with its tensor; use tensor.storage() or tensor.untyped_storage()"
@@ -28,13 +28,12 @@ ABSENT = {
         "tensors have one shape; pad them (nn.utils.rnn.pad_sequence) and use a mask",
     ),
     **_each(
-        "sparse sparse_coo sparse_csr sparse_csc sparse_bsr sparse_bsc sparse_coo_tensor sparse_csr_tensor "
+        "sparse_csr sparse_csc sparse_bsr sparse_bsc sparse_csr_tensor "
         "sparse_csc_tensor sparse_bsr_tensor sparse_bsc_tensor sparse_compressed_tensor hspmm hsmm sspaddmm smm",
         _SPARSE,
     ),
     **_each(
-        "to_sparse to_sparse_coo to_sparse_csr to_sparse_csc to_sparse_bsr to_sparse_bsc coalesce is_coalesced "
-        "indices values sparse_mask sparse_resize_ sparse_resize_and_clear_ crow_indices "
+        "to_sparse_csr to_sparse_csc to_sparse_bsr to_sparse_bsc sparse_resize_ sparse_resize_and_clear_ crow_indices "
         "col_indices ccol_indices row_indices",
         _SPARSE,
         "Tensor.",
@@ -191,7 +190,7 @@ ABSENT = {
         _QUANTIZED,
     ),
     **_each(
-        "ccol_indices_copy col_indices_copy crow_indices_copy row_indices_copy indices_copy values_copy dsmm spmm "
+        "ccol_indices_copy col_indices_copy crow_indices_copy row_indices_copy indices_copy values_copy "
         "saddmm native_norm resize_as_sparse_",
         _SPARSE,
     ),

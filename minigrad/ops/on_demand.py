@@ -18,6 +18,11 @@ for _module, _functions, _methods in (
         "from_file is_distributed",
         "const_data_ptr dense_dim is_distributed map2_ module_load resize_as sparse_dim to_dense",
     ),
+    (
+        "sparse",
+        "dsmm sparse_coo_tensor spmm",
+        "_indices _nnz _values coalesce indices is_coalesced sparse_mask to_sparse to_sparse_coo values",
+    ),
     ("linalg", "frobenius_norm nuclear_norm", ""),
     ("settings", "has_lapack has_mkl has_openmp has_spectral", ""),
     (
