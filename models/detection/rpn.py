@@ -35,6 +35,19 @@ class RPNHead(nn.Module):
         return [self.cls_logits(maps) for maps in hidden], [self.bbox_pred(maps) for maps in hidden]
 
 
+def concat_box_prediction_layers(box_cls, box_regression):
+    """Logits and offsets of all maps, lists of (N, anchors · numbers, H, W), as (N · all anchors, numbers) each.
+
+    The anchors are image by image in the order of AnchorGenerator's.
+    """
+    classes = []
+    for logits, offsets in zip(box_cls, box_regression):
+        anchors = offsets.shape[1] // 4
+        classes.append(flat_maps(logits, logits.shape[1] // anchors))
+    offsets = minigrad.cat([flat_maps(level, 4) for level in box_regression], 1)
+    return minigrad.cat(classes, 1).flatten(0, -2), offsets.reshape(-1, 4)
+
+
 class RegionProposalNetwork(nn.Module):
     """Boxes in which there may be objects, best first, and in training the losses.
 
@@ -82,11 +95,24 @@ class RegionProposalNetwork(nn.Module):
         labels = minigrad.where(matches >= 0, 1.0, minigrad.where(matches == Matcher.BELOW_LOW_THRESHOLD, 0.0, -1.0))
         return labels.to(anchors.dtype), boxes[matches.clamp(min=0)]
 
-    def _filtered(self, proposals, objectness, image_shapes, counts):
-        """The best boxes of each image and their probabilities."""
+    def assign_targets_to_anchors(self, anchors, targets):
+        """Of all images: labels (n,) of the anchors, 1, 0 and -1 for neither, and the boxes (n, 4) they stand for."""
+        labels, boxes = zip(*(self._assigned(*pair) for pair in zip(anchors, targets)))
+        return list(labels), list(boxes)
+
+    def filter_proposals(self, proposals, objectness, image_shapes, num_anchors_per_level):
+        """The best boxes of each image and their probabilities: two lists.
+
+        Args:
+            proposals: (N, anchors, 4).
+            objectness: logits, N · anchors of them.
+            image_shapes: (height, width) of each image.
+            num_anchors_per_level: of an image.
+        """
+        objectness = objectness.detach().reshape(len(proposals), -1)
         mode = "training" if self.training else "testing"
         chosen, levels, offset = [], [], 0
-        for level, scores in enumerate(objectness.split(counts, 1)):
+        for level, scores in enumerate(objectness.split(num_anchors_per_level, 1)):
             best = scores.topk(min(self._pre_nms_top_n[mode], scores.shape[1]), 1)[1]
             chosen.append(best + offset)
             levels.append(minigrad.full_like(best[0], level))
@@ -103,19 +129,19 @@ class RegionProposalNetwork(nn.Module):
             probabilities.append(scores[kept])
         return found, probabilities
 
-    def _losses(self, objectness, offsets, anchors, targets):
-        assigned = [self._assigned(*pair) for pair in zip(anchors, targets)]
-        labels = [image_labels for image_labels, _ in assigned]
-        wanted = minigrad.cat(self.box_coder.encode([boxes for _, boxes in assigned], anchors), 0)
+    def compute_loss(self, objectness, pred_bbox_deltas, labels, regression_targets):
+        """The losses of the logits (N · anchors, 1) and of the offsets (N · anchors, 4) of some of the anchors.
+
+        Args:
+            labels, regression_targets: what they should be, lists of (anchors,) and (anchors, 4), one per image.
+        """
         positive, negative = (minigrad.cat(masks, 0).nonzero()[:, 0] for masks in self.fg_bg_sampler(labels))
         sampled = minigrad.cat([positive, negative], 0)
+        labels, wanted = minigrad.cat(labels, 0), minigrad.cat(regression_targets, 0)
         settings = {"beta": 1 / 9, "reduction": "sum"}
-        box_loss = nn.functional.smooth_l1_loss(offsets[positive], wanted[positive], **settings) / len(sampled)
-        labels = minigrad.cat(labels, 0)[sampled]
-        return {
-            "loss_objectness": nn.functional.binary_cross_entropy_with_logits(objectness[sampled], labels),
-            "loss_rpn_box_reg": box_loss,
-        }
+        box_loss = nn.functional.smooth_l1_loss(pred_bbox_deltas[positive], wanted[positive], **settings)
+        logits = objectness.flatten()[sampled]
+        return nn.functional.binary_cross_entropy_with_logits(logits, labels[sampled]), box_loss / len(sampled)
 
     def forward(self, images, features, targets=None):
         """The boxes, a list of (n, 4) one per image, and a dict of losses, empty unless in training.
@@ -127,13 +153,13 @@ class RegionProposalNetwork(nn.Module):
         logits, offsets = self.head(maps)
         anchors = self.anchor_generator(images, maps)
         counts = [level[0].numel() for level in logits]
-        objectness = minigrad.cat([flat_maps(level, 1) for level in logits], 1).squeeze(-1)  # (N, anchors)
-        offsets = minigrad.cat([flat_maps(level, 4) for level in offsets], 1)  # (N, anchors, 4)
-        proposals = self.box_coder.decode(offsets.detach().flatten(0, 1), anchors)
-        proposals = proposals.reshape(len(anchors), -1, 4)
-        boxes, _ = self._filtered(proposals, objectness.detach(), images.image_sizes, counts)
+        objectness, offsets = concat_box_prediction_layers(logits, offsets)
+        proposals = self.box_coder.decode(offsets.detach(), anchors).reshape(len(anchors), -1, 4)
+        boxes, _ = self.filter_proposals(proposals, objectness, images.image_sizes, counts)
         if not self.training:
             return boxes, {}
         if targets is None:
             raise ValueError("targets should not be None")
-        return boxes, self._losses(objectness.flatten(), offsets.flatten(0, 1), anchors, targets)
+        labels, known = self.assign_targets_to_anchors(anchors, targets)
+        losses = self.compute_loss(objectness, offsets, labels, self.box_coder.encode(known, anchors))
+        return boxes, dict(zip(("loss_objectness", "loss_rpn_box_reg"), losses))

@@ -265,6 +265,33 @@ def test_losses_are_replaced(monkeypatch):
     assert (losses["loss_classifier"].item(), losses["loss_box_reg"].item()) == (7.0, 4)
 
 
+def test_losses_by_hand():
+    """The steps of a network in evaluation, called one by one as programs do that want its losses too."""
+    mg.manual_seed(0)
+    everything = {"rpn_batch_size_per_image": 10**6, "box_batch_size_per_image": 10**6}
+    model = small_network(models.detection.FasterRCNN, **everything)
+    image, target = scene()
+    wanted = model([image, image], [target, target])
+    images, targets = model.transform([image, image], [target, target])
+    features = model.backbone(images.tensors)
+    logits, offsets = model.rpn.head(list(features.values()))
+    anchors = model.rpn.anchor_generator(images, list(features.values()))
+    counts = [level[0].numel() for level in logits]
+    logits, offsets = rpn.concat_box_prediction_layers(logits, offsets)
+    assert tuple(logits.shape) == (2 * sum(counts), 1) and tuple(offsets.shape) == (2 * sum(counts), 4)
+    proposals = model.rpn.box_coder.decode(offsets.detach(), anchors).view(2, -1, 4)
+    proposals, scores = model.rpn.filter_proposals(proposals, logits, images.image_sizes, counts)
+    assert all(bool((part.diff() <= 0).all()) for part in scores)
+    labels, known = model.rpn.assign_targets_to_anchors(anchors, targets)
+    rpn_losses = model.rpn.compute_loss(logits, offsets, labels, model.rpn.box_coder.encode(known, anchors))
+    proposals, _, labels, places = model.roi_heads.select_training_samples(proposals, targets)
+    regions = model.roi_heads.box_head(model.roi_heads.box_roi_pool(features, proposals, images.image_sizes))
+    losses = roi_heads.fastrcnn_loss(*model.roi_heads.box_predictor(regions), labels, places)
+    assert [loss.item() for loss in (*losses, *rpn_losses)] == pytest.approx(
+        [loss.item() for loss in wanted.values()], rel=1e-5
+    )
+
+
 def test_images_without_objects():
     mg.manual_seed(0)
     model = small_network()

@@ -7,7 +7,7 @@ import pytest
 import minigrad as mg
 import models
 from minigrad import nn
-from models import published
+from models import feature_extraction, published
 from models.detection import _utils, anchor_utils, fcos, retinanet, ssd, ssdlite
 from models.detection.image_list import ImageList
 
@@ -277,6 +277,14 @@ def test_heads_are_replaced():
         head.num_classes = 5
         head.cls_logits = nn.Conv2d(32, 5, 3, padding=1)
         assert tuple(head([mg.zeros(1, 32, 4, 4)]).shape) == (1, 16, 5)
+
+
+def test_inner_maps():
+    model = models.detection.ssdlite320_mobilenet_v3_large(3, image_size=96, width_mult=0.25).eval()
+    part = feature_extraction.create_feature_extractor(model, {"backbone.extra.0": "maps", "head": "found"})
+    found = part([mg.rand(3, 50, 70)])
+    assert tuple(found["maps"].shape) == (1, 512, 2, 2)
+    assert sorted(found["found"]) == ["bbox_regression", "cls_logits"]
 
 
 def test_networks_that_cannot_be():
