@@ -253,7 +253,10 @@ def chosen(builder, weights, pretrained=None, called=("weights", "pretrained"), 
     if pretrained is not None:
         if pretrained and enum is None:
             raise ValueError(f"No weights available for model {builder}")
-        weights = enum[LEGACY.get(builder, next(iter(enum)).name)] if pretrained else None
+        weights = None
+        if pretrained:
+            old = "COCO_LEGACY" if pretrained == "legacy" else former or LEGACY.get(builder)
+            weights = next(iter(enum)) if old is None else enum[old]
         warn_of_pretrained(weights, called, named, stacklevel=5)
     if isinstance(weights, WeightsEnum):
         if enum is None:
