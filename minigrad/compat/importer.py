@@ -46,6 +46,7 @@ ALIASES = {
     "torch.utils.tensorboard.writer": "minigrad.utils.tensorboard",
     "torchvision": "minigrad.compat.torchvision",
     "torchvision.models": "models",
+    "torchvision.models.mobilenet": "models",
     **dict.fromkeys(
         [
             f"torchvision.models.quantization.{name}"

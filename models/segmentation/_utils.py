@@ -36,6 +36,9 @@ class SimpleSegmentationModel(nn.Module):
         return result
 
 
+_SimpleSegmentationModel = SimpleSegmentationModel  # torchvision's name
+
+
 def resnet_backbone(name, aux_loss, weights_backbone, in_channels, image_size, kw):
     """A ResNet whose last two stages are dilated: maps of an eighth of the image's side.
 

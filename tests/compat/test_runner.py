@@ -158,6 +158,9 @@ print(torch.Tensor is minigrad.Tensor)
 def test_modules_by_their_paths():
     assert target_of("torch.nn.functional") == "minigrad.nn.functional"
     assert target_of("torchvision.models.resnet") == "models.resnet"
+    assert target_of("torchvision.models.mobilenet") == "models"
+    assert target_of("torchvision.models.quantization.utils") == "models.quantization.networks"
+    assert target_of("torchvision.transforms._presets") == "models.published.presets"
     assert target_of("torchvision.datasets.mnist") == "minigrad.vision.datasets.mnist"
 
 
