@@ -10,7 +10,7 @@ from minigrad.backend import CUDNN, cudnn, has_bfloat16
 from minigrad.backend.devices import cupy_module
 from minigrad.kernels import conv
 from minigrad.kernels.conv.reference import forward_reference, input_reference, weight_reference
-from minigrad.kernels.cuda import cudnn_conv
+from minigrad.kernels.cuda.order import is_dense
 from tests import fake_nvidia
 from tests.fake_nvidia import BFLOAT16
 
@@ -105,7 +105,7 @@ def test_the_three_convolutions(library, switches, case, dtype, tf32):
     assert [kind for _, kind, _ in library.executed] == [10, 10, 10, 12, 11]
     images = dtype != np.float64 and (dtype != np.float32 or tf32)
     for result, _ in found[:4]:  # tensor cores read images channels last
-        assert cudnn_conv.is_dense(result, images)
+        assert is_dense(result, images)
     assert found[4][0].flags.c_contiguous
 
 

@@ -7,6 +7,7 @@ Strict float32 and float64 use NCHW. Weights are converted at each call: a copy 
 
 from minigrad.backend import CUDNN, cudnn, xp
 from minigrad.kernels.cuda.im2col import empty
+from minigrad.kernels.cuda.order import in_order
 from minigrad.kernels.im2col import window_count
 
 takes = cudnn.takes
@@ -15,28 +16,6 @@ takes = cudnn.takes
 def wants_channels_last(x):
     """Return whether convolutions of an array's type read and write images channels last."""
     return x.dtype.char in "eE" or x.dtype.char == "f" and CUDNN.allow_tf32
-
-
-def is_dense(x, channels_last):
-    """Return whether an array lies in memory in the given order without gaps."""
-    if not channels_last:
-        return x.flags.c_contiguous
-    span, shape, strides = x.itemsize, x.shape, x.strides
-    for dim in (1, *range(x.ndim - 1, 1, -1), 0):
-        if strides[dim] != span and shape[dim] != 1:
-            return False
-        span *= shape[dim]
-    return True
-
-
-def in_order(x, channels_last):
-    """Return an array in the given order: itself, or a copy."""
-    if is_dense(x, channels_last):
-        return x
-    if not channels_last:
-        return xp(x).ascontiguousarray(x)
-    moved = xp(x).ascontiguousarray(x.transpose(0, *range(2, x.ndim), 1))
-    return moved.transpose(0, x.ndim - 1, *range(1, x.ndim - 1))
 
 
 def convolve(x, w, bias, stride, padding, dilation, groups, relu=False):
