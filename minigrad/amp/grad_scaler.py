@@ -5,6 +5,7 @@ import warnings
 from collections import defaultdict
 
 from minigrad.backend import cuda_is_available, np, xp
+from minigrad.kernels import cuda
 from minigrad.ops.creation import full
 from minigrad.tensor import Tensor
 from minigrad.variable import touch
@@ -131,9 +132,18 @@ class GradScaler:
             raise RuntimeError("step() has already been called since the last update().")
         if state["stage"] is OptState.READY:
             self.unscale_(optimizer)
-        if not state["found_inf_per_device"]:
+        found = list(state["found_inf_per_device"].values())
+        if not found:
             raise AssertionError("No inf checks were recorded for this optimizer.")
-        skipped = any(found.item() for found in state["found_inf_per_device"].values())
+        if len(found) == 1 and getattr(optimizer, "_step_supports_amp_scaling", False):
+            optimizer.found_inf = found[0]  # the step leaves itself out: nobody waits for the GPU
+            try:
+                result = optimizer.step(*args, **kwargs)
+            finally:
+                del optimizer.found_inf
+            state["stage"] = OptState.STEPPED
+            return result
+        skipped = any(one.item() for one in found)
         result = None if skipped else optimizer.step(*args, **kwargs)
         state["stage"] = OptState.STEPPED
         return result
@@ -179,6 +189,15 @@ class GradScaler:
         tracker[...] = module.where(overflowed | due, 0, successful)
         touch(scale)
         touch(tracker)
+
+    def _adapt_on_gpu(self, found):
+        """As `_adapt`, without waiting for the GPU."""
+        overflowed = found[0].to(self._scale.device).array
+        for one in found[1:]:
+            overflowed = xp(overflowed).maximum(overflowed, one.to(self._scale.device).array)
+        adaptation = self._growth_factor, self._backoff_factor, self._growth_interval
+        cuda.optimizer.update_scale(self._scale.array, self._growth_tracker.array, overflowed, *adaptation)
+        touch(self._scale.array)
 
     def get_scale(self):
         """Return the scale as a float; 1.0 when disabled."""
@@ -275,28 +294,33 @@ class GradScaler:
 
 
 def _unscaled(optimizer, scale, allow_float16=False):
-    """Divide an optimizer's gradients by a scale (0-d tensor, or None: 1) in place.
-
-    Return {device: 0-d tensor, 1 where some are not finite}. Nothing waits for a GPU here.
-    """
-    found, factors = {}, {}
+    """Divide an optimizer's gradients by a 0-d tensor, if not None; return {device: tensor, 1 where some are inf}."""
+    found = {}
     gradients = [p.grad for group in optimizer.param_groups for p in group["params"] if p.grad is not None]
     if not allow_float16 and any(gradient.array.dtype.char == "e" for gradient in gradients):
         raise ValueError("Attempting to unscale FP16 gradients.")
+    by_device = {}
     for gradient in gradients:
-        array, home = gradient.array, gradient.device
-        if home not in found:
-            found[home] = full((), 0.0, dtype=np.dtype(np.float32), device=home)
-            factors[home] = None if scale is None else _reciprocal(scale.to(home).array)
-        module, flag, factor = xp(array), found[home].array, factors[home]
-        module.maximum(flag, ~module.isfinite(array).all(), out=flag)
-        if factor is not None:
-            array *= factor if type(factor) is float else factor.astype(array.dtype, copy=False)
-            touch(array)
+        by_device.setdefault(gradient.device, []).append(gradient.array)
+    for home, arrays in by_device.items():
+        found[home] = full((), 0.0, dtype=np.dtype(np.float32), device=home)
+        flag, divisor = found[home].array, None if scale is None else scale.to(home).array
+        if home.type == "cuda" and cuda.optimizer.takes_all(arrays):
+            cuda.optimizer.unscale(arrays, divisor, flag)
+        else:
+            _divide(arrays, divisor, flag)
+        if divisor is not None:
+            for array in arrays:
+                touch(array)
     return found
 
 
-def _reciprocal(scale):
-    """Return one over a 0-d array, rounded to float32 once: a number on the CPU, an array on a GPU."""
-    wide = 1.0 / scale.astype(np.float64)
-    return float(np.float32(wide)) if type(scale) is np.ndarray else wide.astype(np.float32)
+def _divide(arrays, divisor, flag):
+    """Look for inf and NaN in arrays, then multiply them by 1 / divisor (None: not)."""
+    module = xp(flag)
+    factor = None if divisor is None else (1 / divisor.astype(np.float64)).astype(np.float32)
+    factor = factor.item() if module is np and factor is not None else factor  # a number does not widen float16
+    for array in arrays:
+        module.maximum(flag, ~module.isfinite(array).all(), out=flag)  # nothing waits for a GPU here
+        if factor is not None and not (module is np and factor == 1.0):
+            array *= factor if module is np else factor.astype(array.dtype)

@@ -6,6 +6,7 @@ reads and writes each array once, however many operators it has: that is where a
 
 from minigrad.backend import memory_root, np
 from minigrad.backend.threads import parallel_for
+from minigrad.kernels import cuda
 
 # Elements of a block. Its arrays fit the last level's cache rather than the second: each operator takes Python's lock,
 # and threads that meet there lose more time (some 20 µs) than the faster cache saves.
@@ -13,17 +14,22 @@ BLOCK_SIZE = 1 << 18
 SERIAL_SIZE = 1 << 17  # elements of an array up to which it is left to the calling thread
 PARALLEL_SIZE = 1 << 19  # elements of all other arrays from which waking the threads pays off
 
+FUSED = ("sgd", "adam")  # formulas that a GPU has one kernel for, which takes all parameters in one launch
 
-def update_in_place(formula, work):
+
+def update_in_place(formula, work, grad_scale=None, found_inf=None):
     """Apply `formula(parameter, gradient, *state, **options)`, which writes into its arrays, to every item of work.
 
     Args:
         formula: elementwise; reads and writes its array arguments in place, may be given any block of them.
         work: list of (arrays, options): arrays of equal shapes, None where a state is not in use; options a dict.
+        grad_scale, found_inf: 0-d arrays of a GPU, see cuda.optimizer.update; for formulas that it has only.
 
     Arrays in half precision are computed in float32, complex ones as pairs of real numbers. Floating-point warnings
     are off: an infinite gradient gives an infinite parameter, not a message.
     """
+    if formula.__name__ in FUSED and any(type(arrays[0]) is not np.ndarray for arrays, _ in work):
+        work = cuda.optimizer.update(formula.__name__, work, grad_scale, found_inf)
     blocks = []
     with np.errstate(all="ignore"):
         for arrays, options in work:

@@ -71,6 +71,7 @@ class Adam(PointwiseOptimizer):
     """
 
     formula = staticmethod(adam)
+    counts_on_gpu = True
 
     def __init__(
         self,

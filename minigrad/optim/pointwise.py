@@ -4,8 +4,9 @@ import inspect
 from typing import Any
 
 from minigrad.autograd.grad_mode import set_grad_enabled
-from minigrad.backend import FLOAT_CODES, REAL_CODES, xp
-from minigrad.kernels.optimizer import update_in_place
+from minigrad.backend import FLOAT_CODES, REAL_CODES, np, xp
+from minigrad.kernels import cuda
+from minigrad.kernels.optimizer import FUSED, update_in_place
 from minigrad.optim.optimizer import SCALAR_STATES, Optimizer, to_scalar
 from minigrad.tensor import Tensor, wrap
 from minigrad.variable import touch
@@ -21,11 +22,13 @@ class PointwiseOptimizer(Optimizer):
     on raw arrays (minigrad/kernels/optimizer.py) and, with `differentiable=True`, on tensors, which record it.
 
     `foreach` and `fused` choose between implementations with equal results in PyTorch; here one serves all, so they
-    are accepted, and kept in the groups, for either value. `capturable` allows CUDA-graph capture in PyTorch and
-    changes no result; as there, it is refused for parameters on the CPU.
+    are accepted, and kept in the groups, for either value; parameters on a GPU are moved by one launch where there is
+    a kernel. `capturable` changes no result; as in PyTorch it is refused for parameters on the CPU. With it, or with
+    `fused`, methods with `counts_on_gpu` count their steps on the GPU, hence a captured graph counts on when replayed.
     """
 
     formula: Any = None
+    counts_on_gpu = False
 
     def __init_subclass__(cls, **kwargs):
         super().__init_subclass__(**kwargs)
@@ -44,8 +47,11 @@ class PointwiseOptimizer(Optimizer):
         """The options of a group that the formula asks for: numbers, or tensors where a gradient is wanted of them."""
         convert = _keep_tracked if group.get("differentiable") else to_scalar
         options = {}
+        rate = group.get("lr")
+        if isinstance(rate, Tensor) and rate.is_cuda and self._is_fused(group):
+            options["lr"] = rate.array.reshape(())
         for name in self._option_names:
-            if name not in SCALAR_STATES:
+            if name not in SCALAR_STATES and name not in options:
                 value = group[name]
                 options[name] = tuple(map(convert, value)) if isinstance(value, (tuple, list)) else convert(value)
         return options
@@ -54,9 +60,28 @@ class PointwiseOptimizer(Optimizer):
         """Bring the state to this step; return the options of the formula that are the parameter's own, as a dict."""
         if not state:
             state.update(self.initial_state(parameter, group))
-        if "step" in state:
-            state["step"].array += 1
+        step = state.get("step")
+        if step is None:
+            return {name: state[name].array.item() for name in self._state_scalars}
+        if self.counts_on_gpu and (group["capturable"] or group["fused"]) and self._is_fused(group):
+            if not step.is_cuda or step.array.dtype != np.float32:
+                with parameter.array.device:
+                    state["step"] = step = wrap(xp(parameter.array).asarray(step.array, "float32"))
+            return {"step": step.array}  # counted by step()
+        if step.is_cuda:  # the group was capturable before
+            state["step"] = step = step.cpu()
+        step.array += 1
         return {name: state[name].array.item() for name in self._state_scalars}
+
+    def _is_fused(self, group):
+        """Whether all parameters of a group are moved by a kernel of a GPU."""
+        fits = self.formula.__name__ in FUSED and not group.get("differentiable")
+        return fits and all(p.is_cuda and cuda.optimizer.takes(p.array) for p in group["params"])
+
+    @property
+    def _step_supports_amp_scaling(self):
+        """Whether step() takes the attributes grad_scale and found_inf (GradScaler's), hence waits for no GPU."""
+        return all(group.get("fused") and self._is_fused(group) for group in self.param_groups)
 
     def step(self, closure=None):
         """Move every parameter that has a gradient once.
@@ -71,7 +96,12 @@ class PointwiseOptimizer(Optimizer):
             self._check_step(group, parameter)
         with set_grad_enabled(bool(self.defaults.get("differentiable"))):
             work = [item for group in self.param_groups for item in self._group_work(group)]
-            update_in_place(self.formula, work)
+            scaling = [getattr(self, name, None) for name in ("grad_scale", "found_inf")]
+            scaling = [None if tensor is None else tensor.array for tensor in scaling]
+            steps = [options["step"] for _, options in work if hasattr(options.get("step"), "dtype")]
+            if steps:
+                cuda.optimizer.count_steps(steps, scaling[1])
+            update_in_place(self.formula, work, *scaling)
             for arrays, _ in work:
                 touch(arrays[0])
         return loss
@@ -90,7 +120,9 @@ class PointwiseOptimizer(Optimizer):
                 continue
             state = self.state.get(parameter) or {}
             own = self.prepare(parameter, state, group)
-            if own != own_before:
+            if hasattr(own.get("step"), "dtype"):  # numbers on a GPU are not compared
+                options = {**group_options, **own}
+            elif own != own_before:
                 options, own_before = {**group_options, **own}, own
             if state:  # plain SGD has none
                 self.state[parameter] = state

@@ -3,11 +3,12 @@
 from math import prod
 
 from minigrad.backend import np, xp
-from minigrad.kernels.cuda.source import Source
+from minigrad.kernels.cuda.source import CACHES, Source
 
 _SOURCE = Source("pool.cu", defines={"LAYOUT": (0, 1, 2), "WINDOW": (0, 22, 31, 32)})
 _CONSTANT = {((2, 2), (2, 2)): 22, ((3, 3), (1, 1)): 31, ((3, 3), (2, 2)): 32}  # kernel, stride -> WINDOW
 _DIVISORS = {}  # (id of an array of divisors, GPU, dtype) -> (that array, its copy on the GPU)
+CACHES.append(_DIVISORS)
 _BLOCK = 256
 
 

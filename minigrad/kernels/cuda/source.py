@@ -1,5 +1,6 @@
 """Sources in CUDA C++: compiled through CuPy when first launched, kept by kernel, dtype and defines."""
 
+import atexit
 import os
 from itertools import product
 
@@ -18,6 +19,7 @@ _HEADERS = {"__half": "cuda_fp16.h", "__nv_bfloat16": "cuda_bf16.h"}
 _STATIC_SHARED = 48 << 10  # bytes of shared memory that a launch gets without asking
 _MOST_BLOCKS = 2**31 - 1
 SOURCES = []  # every Source made
+CACHES = []  # dicts and lists of arrays on GPUs that launchers keep
 
 
 def _read(name):
@@ -105,7 +107,12 @@ class Source:
 
 
 def forget_all():
-    """Drop every kernel that was compiled."""
+    """Drop every kernel that was compiled, and what launchers keep on GPUs."""
+    for cache in CACHES:
+        cache.clear()
     for source in SOURCES:
         source._kernels.clear()
         source._modules.clear()
+
+
+atexit.register(forget_all)  # while CuPy is still there

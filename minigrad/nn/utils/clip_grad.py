@@ -4,6 +4,7 @@ import math
 import warnings
 
 from minigrad.backend import xp
+from minigrad.kernels import cuda
 from minigrad.tensor import Tensor, wrap
 from minigrad.variable import touch
 
@@ -47,24 +48,49 @@ def get_total_norm(tensors, norm_type=2.0, error_if_nonfinite=False, foreach=Non
     if not tensors:
         return wrap(xp(0.0).asarray(0.0, "float32"))
     first = tensors[0].array
+    if _on_gpu(tensors) and kind > 0 and all(tensor.array.dtype == first.dtype for tensor in tensors):
+        total = wrap(cuda.optimizer.norm([tensor.array for tensor in tensors], kind))
+        if error_if_nonfinite:
+            _check_finite(total.item(), kind)
+        return total
     norms = xp(first).asarray([_norm(tensor.array, kind) for tensor in tensors], first.dtype)
     total = _norm(norms, kind)
-    if error_if_nonfinite and not math.isfinite(total):
+    if error_if_nonfinite:
+        _check_finite(total, kind)
+    return wrap(xp(first).asarray(total, first.dtype))
+
+
+def _on_gpu(tensors):
+    """Whether a GPU's kernels take the tensors, all of one device; then nothing waits for it."""
+    home = tensors[0].device if tensors else None
+    if home is None or home.type != "cuda" or any(tensor.device != home for tensor in tensors):
+        return False
+    return cuda.optimizer.takes_all([tensor.array for tensor in tensors])
+
+
+def _check_finite(total, kind):
+    """RuntimeError for a norm that is inf or NaN."""
+    if not math.isfinite(total):
         raise RuntimeError(
             f"The total norm of order {kind} for gradients from `parameters` is non-finite, so it cannot be clipped. "
             "To "
             "disable this error and scale the gradients by the non-finite norm anyway, set `error_if_nonfinite=False`"
         )
-    return wrap(xp(first).asarray(total, first.dtype))
 
 
 def clip_grads_with_norm_(parameters, max_norm, total_norm, foreach=None):
     """Scale the parameters' gradients in place by min(1, max_norm / (total_norm + 1e-6))."""
+    gradients = _gradients(parameters)
+    if isinstance(total_norm, Tensor) and total_norm.is_cuda and _on_gpu(gradients):
+        cuda.optimizer.clip([gradient.array for gradient in gradients], total_norm.array, max_norm)
+        for gradient in gradients:
+            touch(gradient.array)
+        return
     coefficient = float(max_norm) / (float(total_norm) + 1e-6)
     factor = coefficient if coefficient < 1 or math.isnan(coefficient) else 1.0
     if factor == 1.0:
         return
-    for gradient in _gradients(parameters):
+    for gradient in gradients:
         gradient.array *= factor
         touch(gradient.array)
 
