@@ -123,7 +123,8 @@ class ndarray:  # noqa: N801 - CuPy's name
         if stream is not None and (not isinstance(stream, int) or stream < -1):
             raise ValueError("On CUDA, the valid stream for the DLPack protocol is -1, 1, 2, or any larger value")
         EXPORTS.append((stream, max_version))
-        return self._hidden.__dlpack__(**{"max_version": max_version} if max_version else {})
+        capsule = self._hidden.__dlpack__(**{"max_version": max_version} if max_version else {})
+        return _on_device(capsule, 2, self._device_id)
 
     def __dlpack_device__(self):
         return 2, self._device_id
@@ -265,6 +266,17 @@ def _made(hidden, base=None):
     return array
 
 
+def _on_device(capsule, *device):
+    """Write a device (type, index) into a capsule of DLPack, and return it."""
+    name_of, pointer_of = ctypes.pythonapi.PyCapsule_GetName, ctypes.pythonapi.PyCapsule_GetPointer
+    name_of.restype, name_of.argtypes = ctypes.c_char_p, [ctypes.py_object]
+    pointer_of.restype, pointer_of.argtypes = ctypes.c_void_p, [ctypes.py_object, ctypes.c_char_p]
+    name = name_of(capsule)
+    offset = {b"dltensor": 8, b"dltensor_versioned": 40}[name]
+    (ctypes.c_int32 * 2).from_address(pointer_of(capsule, name) + offset)[:] = device
+    return capsule
+
+
 def _from_dlpack(source):
     """cupy.from_dlpack: the array of an object on a GPU."""
     if source.__dlpack_device__()[0] != 2:
@@ -272,7 +284,7 @@ def _from_dlpack(source):
 
     class Host:
         def __dlpack__(self, max_version=None, **others):
-            return source.__dlpack__(max_version=max_version)
+            return _on_device(source.__dlpack__(max_version=max_version), 1, 0)
 
         def __dlpack_device__(self):
             return 1, 0

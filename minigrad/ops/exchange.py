@@ -62,9 +62,13 @@ class _Writable:
         self.__array_interface__ = {**interface, "data": (interface["data"][0], False)}
 
 
-def _exported(source, device_type):
-    """Return the capsule of an object with DLPack's interface: with a version, if the object knows of versions."""
-    arguments = {"stream": 1} if device_type == _CUDA else {}  # CuPy's default stream, where the array is used
+def _exported(source, device):
+    """Return the capsule of an object with DLPack's interface: with a version, if the object knows of versions.
+
+    On a GPU the object makes the stream that is current there wait for its values; 1 stands for the default stream.
+    """
+    kind, index = device
+    arguments = {"stream": cupy_module().cuda.get_current_stream(index).ptr or 1} if kind == _CUDA else {}
     try:
         return source.__dlpack__(max_version=(1, 0), **arguments)
     except TypeError:
@@ -89,7 +93,7 @@ def from_dlpack(ext_tensor, *, device=None, copy=None):
     """
     if hasattr(ext_tensor, "__dlpack__"):
         source = tuple(map(int, ext_tensor.__dlpack_device__()))
-        capsule = _Capsule(_exported(ext_tensor, source[0]), source)
+        capsule = _Capsule(_exported(ext_tensor, source), source)
     else:
         capsule = _Capsule(ext_tensor)
     if capsule.device[0] not in (_CPU, _CUDA):
@@ -137,8 +141,9 @@ def to_dlpack(tensor):
 def _dlpack(self, *, stream=-1, max_version=None, dl_device=None, copy=None):
     """Return a DLPack capsule on this tensor's memory, or on a copy where copy or dl_device ask for one.
 
-    Arguments: stream (of the consumer, on a GPU), max_version (of DLPack that the consumer knows), dl_device (type and
-    index of a device), copy (True, False, None: where it is needed). BufferError for a tensor that requires grad.
+    Arguments: stream (of the consumer, on a GPU: it waits for the values; None: the default stream, -1: none waits),
+    max_version (of DLPack that the consumer knows), dl_device (type and index of a device), copy (True, False, None:
+    where it is needed). BufferError for a tensor that requires grad.
     """
     if self.requires_grad:
         raise BufferError("Can't export tensors that require gradient, use tensor.detach()")
@@ -157,19 +162,21 @@ def _dlpack(self, *, stream=-1, max_version=None, dl_device=None, copy=None):
         source = self.clone()
     if source is self:
         self._mark_aliased()
-    arguments = {}
+    arguments, place = {}, contextlib.nullcontext()
     if source.is_cuda:
-        if stream not in (None, -1):
-            arguments["stream"] = stream
+        if stream == 0:
+            raise AssertionError("unsupported stream on CUDA: 0. The default stream is 1.")
+        arguments["stream"], place = stream, source.array.device  # whose current stream the consumer's waits for
     elif stream not in (None, -1):
         raise AssertionError("stream should be None on cpu.")
     is_bfloat = source.dtype.name == "bfloat16"
     array, capsule = source.array.view(np.uint16) if is_bfloat else source.array, None
-    if max_version is not None:
-        with contextlib.suppress(TypeError):  # NumPy 2.0 knows no versions, which an exporter need not
-            capsule = array.__dlpack__(max_version=max_version, **arguments)
-    if capsule is None:
-        capsule = array.__dlpack__(**arguments)
+    with place:
+        if max_version is not None:
+            with contextlib.suppress(TypeError):  # NumPy 2.0 knows no versions, which an exporter need not
+                capsule = array.__dlpack__(max_version=max_version, **arguments)
+        if capsule is None:
+            capsule = array.__dlpack__(**arguments)
     if is_bfloat:
         _type_code(capsule).value = _BFLOAT
     return capsule
@@ -276,6 +283,8 @@ def _cuda_array_interface(self):
             "Can't get __cuda_array_interface__ on Variable that requires grad. If gradients aren't required, use "
             "var.detach() to get Variable that doesn't require grad."
         )
+    if self.dtype.name == "bfloat16":
+        raise TypeError("__cuda_array_interface__ knows no bfloat16; use DLPack, or .view(minigrad.uint16)")
     self._mark_aliased()
     return self.array.__cuda_array_interface__
 
