@@ -45,11 +45,12 @@ def test_peaks_are_of_what_was_in_use_at_once(gpu):
 
 def test_a_training_step_has_a_peak(gpu):
     model = mg.nn.Sequential(mg.nn.Linear(64, 64), mg.nn.ReLU(), mg.nn.Linear(64, 1)).cuda()
-    mg.cuda.reset_peak_memory_stats()
-    resting = mg.cuda.memory_allocated()
-    model(mg.randn(128, 64, device="cuda")).sum().backward()
-    model.zero_grad(set_to_none=True)
-    gc.collect()
+    for _ in range(2):  # kernels may keep a little of their first time
+        mg.cuda.reset_peak_memory_stats()
+        resting = mg.cuda.memory_allocated()
+        model(mg.randn(128, 64, device="cuda")).sum().backward()
+        model.zero_grad(set_to_none=True)
+        gc.collect()
     assert mg.cuda.max_memory_allocated() - resting >= 2 * 128 * 64 * 4  # what ReLU and the second layer look at
     assert mg.cuda.memory_allocated() == resting
 
