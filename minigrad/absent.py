@@ -156,11 +156,7 @@ ABSENT = {
     ),
     **_each("_six utils.ffi legacy", "PyTorch removed it; programs of that age need a line changed"),
     **_each("masked futures monitor testing._internal", "it is not supported"),
-    **_each(
-        "scatter gather replicate parallel_apply comm",
-        "there is one device to work on; call the module itself",
-        "nn.parallel.",
-    ),
+    "nn.parallel.comm": "there is one device to work on; call the module itself",
     **_each(
         "CompilationUnit Error interface_script strict_fusion set_fusion_strategy last_executed_optimized_graph "
         "enable_onednn_fusion onednn_fusion_enabled optimized_execution",

@@ -3,6 +3,7 @@
 Source: https://docs.pytorch.org/docs/stable/nn.functional.html
 """
 
+from minigrad.nn import _reduction as _Reduction  # noqa: F401, N812 - losses outside import it
 from minigrad.ops.activation import (
     celu,
     celu_,

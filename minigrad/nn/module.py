@@ -639,3 +639,6 @@ def _owner(array):
     while getattr(owner, "base", None) is not None:
         owner = owner.base
     return owner.obj if isinstance(owner, memoryview) else owner
+
+
+_addindent = indented  # PyTorch's name for it, which layers outside import

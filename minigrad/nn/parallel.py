@@ -4,6 +4,7 @@ import contextlib
 
 from minigrad.absent import getter
 from minigrad.nn.module import Module
+from minigrad.tensor import Tensor
 
 __all__ = ["DataParallel"]
 
@@ -93,6 +94,58 @@ def data_parallel(module, inputs, device_ids=None, output_device=None, dim=0, mo
     """Return the module's result for inputs (a tensor or a tuple), as DataParallel does."""
     inputs = inputs if isinstance(inputs, tuple) else (inputs,)
     return DataParallel(module, device_ids, output_device, dim)(*inputs, **(module_kwargs or {}))
+
+
+
+def _one(devices):
+    devices = [devices] if isinstance(devices, (int, str)) or not hasattr(devices, "__iter__") else list(devices)
+    if len(devices) != 1:
+        raise RuntimeError(f"nn.parallel: there is one device to work on, but got {devices}; name one")
+    return f"cuda:{devices[0]}" if isinstance(devices[0], int) else devices[0]
+
+
+def _each_tensor(value, function):
+    """Return nested tuples, lists and dicts with a function applied to their tensors."""
+    if isinstance(value, Tensor):
+        return function(value)
+    if isinstance(value, (tuple, list)):
+        items = [_each_tensor(item, function) for item in value]
+        return type(value)(*items) if hasattr(value, "_fields") else type(value)(items)
+    if isinstance(value, dict):
+        return type(value)((key, _each_tensor(item, function)) for key, item in value.items())
+    return value
+
+
+def scatter(inputs, target_gpus, dim=0):
+    """Return the inputs' parts for each of the devices: with one device, all of them on it, in a tuple.
+
+    RuntimeError for more devices. Source: https://docs.pytorch.org/docs/stable/nn.html#dataparallel-layers-multi-gpu-distributed
+
+    >>> import minigrad as mg
+    >>> mg.nn.parallel.scatter(mg.ones(2), ["cpu"])
+    (tensor([1., 1.]),)
+    """
+    device = _one(target_gpus)
+    return (_each_tensor(inputs, lambda tensor: tensor.to(device)),)
+
+
+def gather(outputs, target_device, dim=0):
+    """Return the results of the devices as one on a device: with one device, its result."""
+    if len(outputs) != 1:
+        raise RuntimeError(f"nn.parallel.gather: there is one device to work on, but got {len(outputs)} results")
+    return scatter(outputs[0], [target_device], dim)[0]
+
+
+def replicate(network, devices, detach=False):
+    """Return a list with the module, moved to the one device: it is not copied."""
+    return [network.to(_one(devices))]
+
+
+def parallel_apply(modules, inputs, kwargs_tup=None, devices=None):
+    """Return the results of the modules, each called with its own inputs (a tuple or one) and keywords."""
+    keywords = kwargs_tup or ({},) * len(modules)
+    calls = zip(modules, inputs, keywords, strict=True)
+    return [net(*(given if isinstance(given, (tuple, list)) else (given,)), **named) for net, given, named in calls]
 
 
 __getattr__ = getter(__name__)

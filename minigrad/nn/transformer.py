@@ -24,7 +24,7 @@ __all__ = [
 ]
 
 
-def _activation(activation):
+def _get_activation_fn(activation):
     """Return the function for "relu", "gelu" or a callable; RuntimeError for another name."""
     if not isinstance(activation, str):
         return activation
@@ -40,8 +40,8 @@ def _causal_mask(size, device=None, dtype=None):
     return wrap(move(np.triu(np.full((size, size), -math.inf, dtype), 1), device))
 
 
-def _copies(layer, count):
-    return ModuleList([copy.deepcopy(layer) for _ in range(count)])
+def _get_clones(module, N):  # noqa: N803 - PyTorch's names, which layers outside import
+    return ModuleList([copy.deepcopy(module) for _ in range(N)])
 
 
 class _Layer(Module):
@@ -77,7 +77,7 @@ class _Layer(Module):
             setattr(self, f"norm{number}", LayerNorm(d_model, layer_norm_eps, bias=bias, **placed))
         for number in blocks:
             setattr(self, f"dropout{number}", Dropout(dropout))
-        self.activation = _activation(activation)
+        self.activation = _get_activation_fn(activation)
 
     def __setstate__(self, state):
         super().__setstate__(state)
@@ -232,7 +232,7 @@ class TransformerEncoder(Module):
 
     def __init__(self, encoder_layer, num_layers, norm=None, enable_nested_tensor=True, mask_check=True):
         super().__init__()
-        self.layers = _copies(encoder_layer, num_layers)
+        self.layers = _get_clones(encoder_layer, num_layers)
         self.num_layers = num_layers
         self.norm = norm
         self.enable_nested_tensor = enable_nested_tensor
@@ -261,7 +261,7 @@ class TransformerDecoder(Module):
 
     def __init__(self, decoder_layer, num_layers, norm=None):
         super().__init__()
-        self.layers = _copies(decoder_layer, num_layers)
+        self.layers = _get_clones(decoder_layer, num_layers)
         self.num_layers = num_layers
         self.norm = norm
 

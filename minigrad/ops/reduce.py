@@ -279,7 +279,8 @@ def any(input, dim=None, keepdim=False):
     tensor([ True, False])
     """
     require_tensor("any", input)
-    return any_op(input, dim=reduced_dims(dim, input.array.ndim), keepdim=keepdim)
+    dims = () if dim == () else reduced_dims(dim, input.array.ndim)  # (): no dimension, as in PyTorch
+    return any_op(input, dim=dims, keepdim=keepdim)
 
 
 @function(method=True, out=True, aliases=True)
@@ -293,7 +294,8 @@ def all(input, dim=None, keepdim=False):
     tensor([False,  True])
     """
     require_tensor("all", input)
-    return all_op(input, dim=reduced_dims(dim, input.array.ndim), keepdim=keepdim)
+    dims = () if dim == () else reduced_dims(dim, input.array.ndim)
+    return all_op(input, dim=dims, keepdim=keepdim)
 
 
 @function(method=True, aliases=True)

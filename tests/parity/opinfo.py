@@ -164,59 +164,6 @@ def family_of(op):
     if op.name in ELEMENTWISE:
         return "elementwise"
     return "shape"
-    if isinstance(op, SpectralFuncInfo):
-        return "fft"
-    if op.name in {
-        "std_mean",
-        "var_mean",
-        "aminmax",
-        "cumsum",
-        "cumprod",
-        "cummax",
-        "cummin",
-        "logsumexp",
-        "logcumsumexp",
-        "quantile",
-        "nanquantile",
-        "median",
-        "nanmedian",
-        "mode",
-        "topk",
-        "sort",
-        "argsort",
-        "msort",
-        "kthvalue",
-        "max",
-        "min",
-        "diff",
-        "trapz",
-        "trapezoid",
-        "cumulative_trapezoid",
-        "equal",
-        "allclose",
-        "count_nonzero",
-    }:
-        return "reduce"
-    if op.name in {
-        "addcmul",
-        "addcdiv",
-        "clamp",
-        "lerp",
-        "isclose",
-        "frexp",
-        "nan_to_num",
-        "__radd__",
-        "__rmul__",
-        "__rdiv__",
-        "__rsub__",
-        "__rmod__",
-        "__rpow__",
-        "__rand__",
-        "__ror__",
-        "__rxor__",
-    }:
-        return "elementwise"
-    return "shape"
 
 
 def public(module, op):

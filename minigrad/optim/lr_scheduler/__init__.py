@@ -14,7 +14,12 @@ from minigrad.optim.lr_scheduler.decay import (
     StepLR,
 )
 from minigrad.optim.lr_scheduler.plateau import ReduceLROnPlateau
-from minigrad.optim.lr_scheduler.scheduler import LRScheduler, _enable_get_lr_call, _LRScheduler
+from minigrad.optim.lr_scheduler.scheduler import (
+    EPOCH_DEPRECATION_WARNING,
+    LRScheduler,
+    _enable_get_lr_call,
+    _LRScheduler,
+)
 
 __all__ = [
     "ChainedScheduler",

@@ -4,7 +4,7 @@ import math
 import warnings
 
 from minigrad.optim.lr_scheduler.scheduler import (
-    EPOCH_WARNING,
+    EPOCH_DEPRECATION_WARNING,
     LRScheduler,
     check_optimizer,
     current_values,
@@ -97,7 +97,7 @@ class ReduceLROnPlateau(LRScheduler):
         """Note the metric of an epoch (a number or a one-element tensor); reduce the learning rates if it is due."""
         metric = float(metrics)
         if epoch is not None:
-            warnings.warn(EPOCH_WARNING, UserWarning, stacklevel=2)
+            warnings.warn(EPOCH_DEPRECATION_WARNING, UserWarning, stacklevel=2)
         self.last_epoch = self.last_epoch + 1 if epoch is None else epoch
         if self._is_better(metric, self.best):
             self.best = metric

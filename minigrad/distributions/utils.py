@@ -1,0 +1,72 @@
+"""What distributions outside of minigrad import from torch.distributions.utils.
+
+Source: https://github.com/pytorch/pytorch/blob/main/torch/distributions/utils.py (names and meaning)
+"""
+
+import numbers
+
+from minigrad.registry import FUNCTIONS
+from minigrad.tensor import Tensor
+from minigrad.typeinfo import finfo
+
+__all__ = ["broadcast_all", "clamp_probs", "lazy_property", "logits_to_probs", "probs_to_logits"]
+
+
+def broadcast_all(*values):
+    """Return the numbers and tensors as tensors of one shape; numbers take the tensors' dtype and device.
+
+    ValueError for what is neither.
+
+    >>> import minigrad as mg
+    >>> [t.shape for t in broadcast_all(1.0, mg.ones(2))]
+    [minigrad.Size([2]), minigrad.Size([2])]
+    """
+    if not all(isinstance(value, (Tensor, numbers.Number)) for value in values):
+        raise ValueError("Input arguments must all be instances of Number or torch.Tensor.")
+    like = next((value for value in values if isinstance(value, Tensor)), None)
+    if like is None:
+        made = [FUNCTIONS["tensor"](float(value)) for value in values]
+    else:
+        options = {"dtype": like.dtype, "device": like.device}
+        made = [v if isinstance(v, Tensor) else FUNCTIONS["tensor"](v, **options) for v in values]
+    return FUNCTIONS["broadcast_tensors"](*made)
+
+
+def clamp_probs(probs):
+    """Return probabilities kept away from 0 and 1 by the dtype's eps."""
+    eps = finfo(probs.dtype).eps
+    return probs.clamp(eps, 1 - eps)
+
+
+def logits_to_probs(logits, is_binary=False):
+    """Return sigmoid(logits) for binary variables, else softmax along the last dimension."""
+    return logits.sigmoid() if is_binary else logits.softmax(-1)
+
+
+def probs_to_logits(probs, is_binary=False):
+    """Return log(p / (1 - p)) for binary variables, else log(p), of clamped probabilities.
+
+    >>> import minigrad as mg
+    >>> probs_to_logits(mg.tensor([0.5]), is_binary=True)
+    tensor([0.])
+    """
+    kept = clamp_probs(probs)
+    return kept.log() - (-kept).log1p() if is_binary else kept.log()
+
+
+class lazy_property:  # noqa: N801 - PyTorch's name
+    """A property that is computed, with gradients, when it is first read and kept as an attribute."""
+
+    def __init__(self, wrapped):
+        self.wrapped = wrapped
+        self.__doc__ = wrapped.__doc__
+
+    def __get__(self, instance, owner=None):
+        if instance is None:
+            return self
+        from minigrad.autograd import enable_grad
+
+        with enable_grad():
+            value = self.wrapped(instance)
+        setattr(instance, self.wrapped.__name__, value)
+        return value
