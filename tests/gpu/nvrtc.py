@@ -40,7 +40,7 @@ class Compiler:
         return buffer.raw
 
     def compile(self, text, name, architecture):
-        """Return the machine code; SyntaxError with the compiler's words for a text with mistakes or warnings."""
+        """Return machine code, PTX for compute_90 and the like; SyntaxError with what the compiler complains of."""
         program = ctypes.c_void_p()
         self._call("nvrtcCreateProgram", ctypes.byref(program), text.encode(), name.encode(), 0, None, None)
         try:
@@ -50,6 +50,6 @@ class Compiler:
             log = self._bytes("ProgramLog", program).rstrip(b"\0 \n").decode(errors="replace")
             if failed or log:
                 raise SyntaxError(log)
-            return self._bytes("CUBIN", program)
+            return self._bytes("PTX" if architecture.startswith("compute") else "CUBIN", program)
         finally:
             self._call("nvrtcDestroyProgram", ctypes.byref(program))
