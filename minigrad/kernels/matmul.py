@@ -36,6 +36,10 @@ def matmul_into(a, b, out, add=False):
 def _on_gpu(a, b, out, add=False):
     from minigrad.backend import cublas  # with the first product on a GPU
 
+    if out is None and 1 in (a.ndim, b.ndim):  # a vector is a matrix with one row, or on the right with one column
+        product = _on_gpu(a if a.ndim > 1 else a[None], b if b.ndim > 1 else b[:, None], None)
+        product = product if b.ndim > 1 else product[..., 0]
+        return product if a.ndim > 1 else product[..., 0, :] if b.ndim > 1 else product[..., 0]
     if cublas.takes(a, b):
         return cublas.gemm(a, b, out, beta=float(add))
     if add:

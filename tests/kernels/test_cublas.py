@@ -104,6 +104,16 @@ def test_batches(library, dtype, shape, other, left, right, calls):
     assert library.count("gemm") + library.count("batch") == calls
 
 
+@pytest.mark.parametrize(
+    ("shape", "other"),
+    [((3,), (3,)), ((3,), (3, 4)), ((2, 3), (3,)), ((5, 2, 3), (3,)), ((3,), (5, 3, 4)), ((0,), (0,)), ((3,), (3, 1))],
+)
+def test_vectors(library, shape, other):
+    a, b = numbers(shape, np.float64), numbers(other, np.float64, 1)
+    out = matmul(library.cupy.asarray(a), library.cupy.asarray(b))
+    checked(a, b, out, np.asarray(exact(a, b)))
+
+
 @given(st.data())
 @settings(max_examples=150, deadline=None)
 def test_any_shapes_and_layouts(data):
