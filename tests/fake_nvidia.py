@@ -11,7 +11,7 @@ import types
 
 import numpy as np
 
-from minigrad.backend import DTYPES, has_bfloat16, libraries
+from minigrad.backend import DTYPES, cublas, cudnn, has_bfloat16, libraries
 from tests import fake_cupy
 
 BFLOAT16 = DTYPES["bfloat16"].numpy if has_bfloat16() else np.dtype(np.float32)
@@ -46,6 +46,7 @@ class Event:
 @contextlib.contextmanager
 def installed(**fakes):
     """Fake CuPy with stand-ins for libraries; yields fake CuPy, whose ``stream`` is the current one."""
+    before = {module: (module._HANDLES, module._WORKSPACES) for module in (cublas, cudnn)}
     with fake_cupy.installed() as cupy:
         cupy.stream = Stream()
         cupy.cuda.get_current_stream = lambda: cupy.stream
@@ -54,7 +55,13 @@ def installed(**fakes):
         cupy.cuda.get_elapsed_time = lambda start, end: next(cupy.times)
         cupy.times = itertools.repeat(1.0)
         libraries.LOADED.update(fakes)
-        yield cupy
+        for module in before:  # a real GPU must not be given this memory, nor keep its own for other arrays
+            module._HANDLES, module._WORKSPACES = libraries.Handles(), libraries.Workspaces()
+        try:
+            yield cupy
+        finally:
+            for module, (handles, workspaces) in before.items():
+                module._HANDLES, module._WORKSPACES = handles, workspaces
 
 
 def at_address(address, dtype, shape, strides):

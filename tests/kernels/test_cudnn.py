@@ -33,9 +33,6 @@ def with_library(**options):
         def __enter__(self):
             found.cupy = installed.__enter__()
             cupy_module()
-            cudnn._HANDLES.of_device.clear()
-            cudnn._WORKSPACES._memory.clear()
-            cudnn._WORKSPACES._captured.clear()
             return found
 
         def __exit__(self, *error):
@@ -468,3 +465,11 @@ def test_writes_to_a_weight_are_seen(library):
     assert layer(x).cpu().tolist() == mg.full((1, 4, 3, 3), 27.0).tolist()
     layer.weight.array.fill(2)
     assert layer(x).cpu()[0, 0, 0, 0].item() == 54
+
+
+def test_the_stand_in_leaves_nothing_behind():
+    before = cudnn._HANDLES, cudnn._WORKSPACES
+    with with_library(engines=((1, (), 64, True),)) as library:
+        run(library)
+        assert cudnn._WORKSPACES._memory and cudnn._WORKSPACES is not before[1]
+    assert (cudnn._HANDLES, cudnn._WORKSPACES) == before
