@@ -1,6 +1,6 @@
 """Ops in another precision than their arguments': float32 for bfloat16, and what a region of autocast prescribes.
 
-No kernel knows bfloat16: an op on such tensors computes in float32 and rounds its results once, as PyTorch's kernels
+No kernel for the CPU knows bfloat16: an op on such tensors computes in float32 and rounds its results once, as PyTorch's kernels
 for the CPU do, and so do its gradient rules. Ops ask for this only where PRECISION.active says that some array of
 bfloat16, or some region, exists.
 """
@@ -18,6 +18,18 @@ from minigrad.variable import MODE, is_tracked, next_time, written_since
 _MOVING = frozenset(("cast", "clone", "module_hook"))
 # Ops in whose formula a Python number stays as precise as float32; elsewhere it becomes an element first.
 _PRECISE_NUMBERS = frozenset(("add", "sub", "multiply", "mul", "div", "true_divide"))
+
+
+# Ops of which the kernels for GPUs, and those of their gradients, take bfloat16 themselves.
+_ON_GPU = frozenset(
+    """gelu gelu_tanh leaky_relu log_softmax normalization normalization_relu relu sigmoid silu softmax
+    unseen_loss""".split()
+)
+
+
+def takes_bfloat16(op, array):
+    """Return whether an op takes an array of bfloat16 as it is."""
+    return type(array) is not np.ndarray and op.name in _ON_GPU and array.size > 0
 
 
 def is_bfloat16(array):
@@ -60,7 +72,7 @@ def in_precision(op, args, params):
         return NotImplemented
     for arg in args:
         if isinstance(arg, Tensor) and is_bfloat16(arg.array):
-            return _in_float32(op, args, params)
+            return NotImplemented if takes_bfloat16(op, arg.array) else _in_float32(op, args, params)
     return NotImplemented
 
 

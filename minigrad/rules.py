@@ -11,7 +11,7 @@ arrays, and Variables when the pass is itself recorded.
 """
 
 from minigrad.backend import FLOAT_CODES
-from minigrad.precision import narrowed, widened
+from minigrad.precision import narrowed, takes_bfloat16, widened
 from minigrad.tensor import Tensor, wrap
 from minigrad.variable import Node, make_variable, next_time
 
@@ -52,6 +52,8 @@ class Rule:
 
     def adapted(self, node, gradient, needs):
         """Return the rule's result on raw arrays for an op with a complex result, or one of bfloat16."""
+        if type(gradient) is not tuple and gradient.dtype.kind == "V" and takes_bfloat16(node.op, gradient):
+            return self.raw(node, gradient, needs)
         if type(gradient) is tuple or gradient.dtype.kind == "V":
             return self._widened(node, gradient, needs)
         return self._conjugated(node, gradient, needs)

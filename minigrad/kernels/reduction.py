@@ -3,6 +3,7 @@
 from math import prod
 
 from minigrad.backend import np, parallel_ranges, xp
+from minigrad.kernels import cuda
 
 _BLOCK = 512
 
@@ -57,12 +58,19 @@ def sum_to(x, shape):
     )
     if not dims:
         return x.reshape(shape)
-    if x.size >= _LARGE and type(x) is np.ndarray and x.dtype.char in "fd" and x.flags.c_contiguous:
-        per_channel = lead < 2 < x.ndim and prod(shape) == shape[1 - lead] == x.shape[1]  # (1, C, 1, 1) or (C, 1, 1)
+    if type(x) is not np.ndarray:
+        if x.ndim > 1 and _keeps_channels(x, shape, lead) and cuda.arrays.takes(x):
+            return cuda.norm.channel_sum(x.reshape(*x.shape[:2], -1)).reshape(shape)
+    elif x.size >= _LARGE and x.dtype.char in "fd" and x.flags.c_contiguous:
         length = prod(x.shape[2:])
-        if per_channel and length >= 16:
+        if x.ndim > 2 and _keeps_channels(x, shape, lead) and length >= 16:
             return _per_channel(x.reshape(-1, x.shape[1], length)).reshape(shape)
     return x.sum(axis=dims, keepdims=True).reshape(shape)
+
+
+def _keeps_channels(x, shape, lead):
+    """Return whether a shape is (1, C, 1, …) or (C, 1, …) for x (N, C, …), which has ``lead`` dimensions more."""
+    return lead < 2 and prod(shape) == shape[1 - lead] == x.shape[1]
 
 
 def _per_channel(x):

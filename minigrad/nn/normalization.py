@@ -2,6 +2,7 @@
 
 import warnings
 
+from minigrad.backend import np
 from minigrad.nn import init
 from minigrad.nn.factory import empty_parameter, empty_tensor, filled_tensor
 from minigrad.nn.lazy import LazyModuleMixin
@@ -124,7 +125,8 @@ class _BatchNorm(_NormBase):
         if self.training and self.track_running_stats and self.num_batches_tracked is not None:
             init.constant_(self.num_batches_tracked, self.num_batches_tracked.array + 1)
             if self.momentum is None:  # the average over all batches so far
-                factor = 1.0 / float(self.num_batches_tracked.array)
+                array = self.num_batches_tracked.array  # a number on the CPU; on a GPU it stays there
+                factor = 1.0 / (float(array) if type(array) is np.ndarray else array)
         own_statistics = self.training or (self.running_mean is None and self.running_var is None)
         tracked = not self.training or self.track_running_stats
         running = (self.running_mean, self.running_var) if tracked else (None, None)

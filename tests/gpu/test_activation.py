@@ -101,3 +101,26 @@ def test_sum_per_channel(gpu, last, dtype):
     result = cuda.norm.channel_sum(x)
     assert result.shape == (5,) and result.dtype == x.dtype
     close(result, host.sum((0, 2)), dtype)
+
+
+@pytest.mark.parametrize("shape, kept", [((4, 3, 2, 5), (1, 3, 1, 1)), ((4, 3, 5), (3, 1)), ((6, 3), (3,)), ((1, 3), (3,))])
+def test_gradient_of_a_bias(gpu, shape, kept):
+    host, x = values(gpu, shape, "float64")
+    x = mg.tensor(host, device="cuda")
+    bias = mg.zeros(kept, device="cuda", dtype=mg.float64, requires_grad=True)
+    (x * (x + bias)).sum().backward()
+    axes = tuple(axis for axis in range(len(shape)) if axis != 1)
+    np.testing.assert_allclose(bias.grad.cpu().numpy().reshape(-1), host.sum(axes), rtol=1e-12)
+
+
+@pytest.mark.parametrize("kind", [2.0, 1.0, 3.0, 0.0, float("inf")])
+def test_gradients_are_clipped_without_a_look(gpu, kind):
+    results = []
+    for device in ("cpu", "cuda"):
+        weights = [mg.nn.Parameter(mg.zeros(*shape, device=device)) for shape in ((3, 4), (5,))]
+        for weight in weights:
+            weight.grad = mg.arange(float(weight.numel()), device=device).view(weight.shape)
+        total = mg.nn.utils.clip_grad_norm_(weights, 2.0, kind)
+        results.append([total.cpu().numpy(), *[weight.grad.cpu().numpy() for weight in weights]])
+    for on_cpu, on_gpu in zip(*results, strict=True):
+        np.testing.assert_allclose(on_gpu, on_cpu, rtol=1e-6)

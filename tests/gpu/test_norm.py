@@ -196,3 +196,23 @@ def test_a_step_of_the_module_is_that_of_the_cpu(gpu, momentum, last):
         found.append([part.detach().cpu().numpy() for part in parts])
     for on_cpu, on_gpu in zip(*found, strict=True):
         np.testing.assert_allclose(on_gpu, on_cpu, rtol=1e-9, atol=1e-11)
+
+
+@pytest.mark.parametrize("dtype", ["bfloat16", "float16"])
+def test_half_precision_is_not_widened_on_the_way(gpu, dtype, monkeypatch):
+    """The kernels get arrays of half precision, with parameters in it or, as in autocast, in float32."""
+    seen = []
+    original = norm.cuda.norm.forward
+    monkeypatch.setattr(norm.cuda.norm, "forward", lambda x, *a, **k: seen.append(x.dtype.name) or original(x, *a, **k))
+    kind = getattr(mg, dtype)
+    for module in (mg.nn.BatchNorm2d(3).cuda(), mg.nn.BatchNorm2d(3).cuda().to(kind)):
+        x = mg.tensor(arrays((2, 3, 4, 5), dtype, 1)[0], device="cuda").to(kind).requires_grad_()
+        (call_pair(module, mg.nn.ReLU(), x) + module(x)).sum().backward()
+        assert x.grad.dtype is kind and module.weight.grad.dtype is module.weight.dtype
+        wide = x.detach().cpu().double().requires_grad_()
+        twin = mg.nn.BatchNorm2d(3).double()
+        (F.relu(twin(wide)) + twin(wide)).sum().backward()
+        np.testing.assert_allclose(x.grad.cpu().double().numpy(), wide.grad.numpy(), atol=0.05)
+        weight = module.weight.grad.cpu().double().numpy()
+        np.testing.assert_allclose(weight, twin.weight.grad.numpy(), atol=0.2)
+    assert seen == [dtype] * 4
