@@ -20,6 +20,8 @@ def xp(array):
 def asarray_like(value, array):
     """Return value as an array of the same array module as ``array``, whose dtype a Python scalar takes."""
     module = xp(array)
+    if module is not np and isinstance(value, (bool, int, float)):
+        return module.full((), _held(value, array.dtype), array.dtype)  # a kernel: copies of host memory cannot be captured
     try:
         return module.asarray(value, dtype=array.dtype)
     except OverflowError:  # an int that the dtype does not hold wraps around, as in PyTorch
@@ -29,6 +31,12 @@ def asarray_like(value, array):
 def as_array(value):
     """Return a raw array as it is, and a NumPy scalar as an array."""
     return value if type(value) in ARRAY_MODULES else np.asarray(value)
+
+
+def _held(value, dtype):
+    """Return the Python number that a dtype makes of one."""
+    number = asarray_like(value, np.empty((), dtype))
+    return number.item() if dtype.kind in "biufc" else float(number)
 
 
 def memory_root(array):
