@@ -1,8 +1,8 @@
 """Ops in another precision than their arguments': float32 for bfloat16, and what a region of autocast prescribes.
 
-No kernel for the CPU knows bfloat16: an op on such tensors computes in float32 and rounds its results once, as PyTorch's kernels
-for the CPU do, and so do its gradient rules. Ops ask for this only where PRECISION.active says that some array of
-bfloat16, or some region, exists.
+No kernel for the CPU knows bfloat16: an op on such tensors computes in float32 and rounds its results once, as
+PyTorch's kernels for the CPU do, and so do its gradient rules. Ops ask for this only where PRECISION.active says that
+some array of bfloat16, or some region, exists.
 """
 
 import functools

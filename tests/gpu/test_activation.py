@@ -103,7 +103,9 @@ def test_sum_per_channel(gpu, last, dtype):
     close(result, host.sum((0, 2)), dtype)
 
 
-@pytest.mark.parametrize("shape, kept", [((4, 3, 2, 5), (1, 3, 1, 1)), ((4, 3, 5), (3, 1)), ((6, 3), (3,)), ((1, 3), (3,))])
+@pytest.mark.parametrize(
+    "shape, kept", [((4, 3, 2, 5), (1, 3, 1, 1)), ((4, 3, 5), (3, 1)), ((6, 3), (3,)), ((1, 3), (3,))]
+)
 def test_gradient_of_a_bias(gpu, shape, kept):
     host, x = values(gpu, shape, "float64")
     x = mg.tensor(host, device="cuda")
