@@ -68,9 +68,9 @@ def network():
     nn = mg.nn
     return nn.Sequential(
         nn.Conv2d(3, 4, 3, padding=1), nn.BatchNorm2d(4), nn.ReLU(), nn.MaxPool2d(3, 1, 1), nn.Conv2d(4, 4, 3),
-        nn.ReLU(inplace=True), nn.LocalResponseNorm(3), nn.BatchNorm2d(4, momentum=None), nn.GroupNorm(2, 4), nn.SiLU(), nn.AvgPool2d(2),
-        nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(4, 6), nn.LayerNorm(6), nn.GELU(), nn.Dropout(0.3),
-        nn.Linear(6, 5),
+        nn.ReLU(inplace=True), nn.LocalResponseNorm(3), nn.BatchNorm2d(4, momentum=None), nn.GroupNorm(2, 4), nn.SiLU(),
+        nn.AvgPool2d(2), nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(4, 6), nn.LayerNorm(6), nn.GELU(),
+        nn.Dropout(0.3), nn.Linear(6, 5),
     )  # fmt: skip
 
 
