@@ -21,7 +21,7 @@ def asarray_like(value, array):
     """Return value as an array of the same array module as ``array``, whose dtype a Python scalar takes."""
     module = xp(array)
     if module is not np and isinstance(value, (bool, int, float)):
-        return module.full((), _held(value, array.dtype), array.dtype)  # a kernel: copies of host memory cannot be captured
+        return module.full((), _held(value, array.dtype), array.dtype)  # a kernel: copies cannot be captured
     try:
         return module.asarray(value, dtype=array.dtype)
     except OverflowError:  # an int that the dtype does not hold wraps around, as in PyTorch
