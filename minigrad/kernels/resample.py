@@ -8,10 +8,12 @@ from functools import cached_property, lru_cache
 from math import prod
 
 from minigrad.backend import np, xp
+from minigrad.kernels import cuda
 from minigrad.kernels.matmul import matmul
 
 # A product with the dense matrix beats gathering while (input length) / taps is below this.
 DENSE_RATIO = 50
+_ON_GPU = {}  # (id of Taps, part, dtype, GPU) -> (the Taps, that part there)
 
 
 class Taps:
@@ -22,6 +24,19 @@ class Taps:
 
     def __init__(self, index, weight, size):
         self.index, self.weight, self.size = index, weight, size
+
+    def _beside(self, x, part, values, dtype):
+        """Return values of the map in a dtype where x is; they go to a GPU once."""
+        if type(x) is np.ndarray:
+            return values.astype(dtype, copy=False)
+        key = id(self), part, np.dtype(dtype), x.device.id
+        if key not in _ON_GPU:
+            if not any(cache is _ON_GPU for cache in cuda.source.CACHES):
+                cuda.source.CACHES.append(_ON_GPU)
+            _ON_GPU[key] = self, xp(x).asarray(values.astype(dtype))
+            if len(_ON_GPU) > 1024:
+                del _ON_GPU[next(iter(_ON_GPU))]
+        return _ON_GPU[key][1]
 
     @property
     def out(self):
@@ -59,21 +74,23 @@ class Taps:
     def apply(self, x, axis):
         """The map of x along an axis; x's other dimensions stay."""
         if self.weight is None and len(self.index) == 1:
-            return xp(x).take(x, xp(x).asarray(self.index[0]), axis=axis)
+            return xp(x).take(x, self._beside(x, "index", self.index, np.int64)[0], axis=axis)
         if self.size <= DENSE_RATIO * len(self.index) and x.dtype.kind == "f":
             return self._apply_matrix(x, axis)
         shape = [1] * x.ndim
         shape[axis] = self.out
-        total = None
-        for tap, index in enumerate(self.index):
-            part = xp(x).take(x, xp(x).asarray(index), axis=axis)
-            if self.weight is not None:
-                part *= xp(x).asarray(self.weight[tap].astype(x.dtype)).reshape(shape)
+        total, weight = None, self.weight
+        if weight is not None:
+            weight = self._beside(x, "weight", weight, x.dtype)
+        for tap, index in enumerate(self._beside(x, "index", self.index, np.int64)):
+            part = xp(x).take(x, index, axis=axis)
+            if weight is not None:
+                part *= weight[tap].reshape(shape)
             total = part if total is None else xp(x).add(total, part, out=total)
         return total
 
     def _apply_matrix(self, x, axis):
-        matrix = xp(x).asarray(self.matrix.astype(x.dtype))
+        matrix = self._beside(x, "matrix", self.matrix, x.dtype)
         if axis == x.ndim - 1:
             return matmul(x.reshape(-1, self.size), matrix.T).reshape(*x.shape[:-1], self.out)
         flat = x.reshape(prod(x.shape[:axis]), self.size, prod(x.shape[axis + 1 :]))
@@ -146,6 +163,7 @@ def pad_taps(size, before, after, mode):
     return Taps(position[None], None, size)
 
 
+@lru_cache(maxsize=512)
 @lru_cache(maxsize=512)
 def mean_taps(size, out):
     """Adaptive mean: output i is the mean of positions floor(i * size / out) … ceil((i + 1) * size / out) - 1."""
