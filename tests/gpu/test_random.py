@@ -128,6 +128,15 @@ def test_a_replayed_graph_draws_anew(gpu, monkeypatch):
     assert source.random(5).get().tolist() == eager.tolist()
 
 
+def test_seeds_while_a_graph_is_captured(gpu, monkeypatch):
+    generator = Generator("cuda").manual_seed(1)
+    with monkeypatch.context() as capture:
+        capture.setattr(kernels, "is_capturing", lambda module: True)
+        source = generator.on(gpu)
+        generator.manual_seed(2)
+    assert source.state.get().tolist() == [2, 0]
+
+
 @pytest.mark.parametrize("p", [0.2, 0.75])
 def test_dropout(gpu, p):
     for dtype in dtypes():

@@ -32,10 +32,17 @@ class Philox:
         self.restart(generator.initial_seed(), generator.replays)
 
     def restart(self, seed, replays):
-        """Write the state; nothing waits."""
+        """Write the state; nothing waits. It is no part of a graph that is being captured."""
+        set_state = _SOURCE.kernel("set_state", "float32")
+        args = self.state, _signed(seed), _signed(replays)
         with self.module.cuda.Device(self.device):
-            set_state = _SOURCE.kernel("set_state", "float32")
-            set_state(threads=1, block=1, args=(self.state, _signed(seed), _signed(replays)))
+            if not is_capturing(self.module):
+                set_state(threads=1, block=1, args=args)
+                return
+            beside = self.module.cuda.Stream(non_blocking=True)
+            with beside:
+                set_state(threads=1, block=1, args=args)
+            beside.synchronize()
 
     def replays(self):
         """Return how often graphs drew; waits for the GPU."""
