@@ -51,3 +51,18 @@ def choose(mask, a, b):
     chosen = np.bitwise_xor(a, b)
     chosen = np.asarray(chosen & _every_bit(np.asarray(mask)))  # NumPy's arithmetic turns 0-d arrays into scalars
     return np.bitwise_xor(chosen, b, out=chosen if chosen.shape == np.broadcast(chosen, b).shape else None).view(dtype)
+
+
+def drop(x, source, p):
+    """Return (x / (1 - p) where a number that the source draws is at least p and zero elsewhere, the mask of where)."""
+    if type(x) is not np.ndarray and cuda.optimizer.takes(x):
+        return source.dropout(x, p)
+    mask = source.random(x.shape, dtype=np.float32) >= p
+    return keep_scaled(x, mask, 1 / (1 - p)), mask
+
+
+def keep_scaled(x, mask, scale):
+    """Return x times a number where the mask, of its shape, is true, and zero elsewhere."""
+    if type(x) is not np.ndarray and cuda.optimizer.takes(x):
+        return cuda.random.keep_scaled(x, mask, scale)
+    return keep(x * scale, mask)

@@ -5,7 +5,7 @@ import warnings
 
 from minigrad.backend import REAL_CODES, default_generator, np, xp
 from minigrad.inplace import assign
-from minigrad.kernels import cuda
+from minigrad.kernels import mask
 from minigrad.op import Op
 from minigrad.ops.define import require_tensor
 from minigrad.registry import function
@@ -16,13 +16,13 @@ apply_noise = Op(lambda x, noise: x * noise, [lambda g, noise: apply_noise(g, no
 
 # On a GPU in one pass, which keeps a byte for each element: (x scaled where kept, where it is).
 fused_dropout = Op(
-    lambda x, *, p: default_generator.on(xp(x)).dropout(x, p),
+    lambda x, *, p: mask.drop(x, default_generator.on(xp(x)), p),
     joint=lambda g, out, p: (keep_scaled(g[0], out[1], scale=1 / (1 - p)),),
-    name="dropout",
+    name="fused_dropout",
 )
 keep_scaled = Op(
-    lambda x, mask, *, scale: cuda.random.keep_scaled(x, mask, scale),
-    [lambda g, mask, scale: keep_scaled(g, mask, scale=scale), None],
+    lambda x, kept, *, scale: mask.keep_scaled(x, kept, scale),
+    [lambda g, kept, scale: keep_scaled(g, kept, scale=scale), None],
     name="keep_scaled",
 )
 

@@ -6,6 +6,7 @@ import minigrad as mg
 from minigrad.kernels import norm
 from minigrad.op import OPS
 from minigrad.ops.cross_entropy import _without_a_look
+from minigrad.ops.dropout import fused_dropout, keep_scaled
 from tests.ops.table import case
 
 F = mg.nn.functional
@@ -263,6 +264,14 @@ CASES = {
     "apply_noise": [
         case(lambda x: F.dropout(x, 0.4), (4, 5)),
         case(lambda x: F.alpha_dropout(x, 0.4, training=True), (4, 5)),
+    ],
+    "fused_dropout": [case(lambda x: fused_dropout(x, p=0.4)[0], (4, 5))],
+    "keep_scaled": [
+        case(
+            lambda x: keep_scaled(x, mg.arange(20).reshape(4, 5) % 3 == 0, scale=2.5),
+            (4, 5),
+            reference=lambda x: np.where(np.arange(20).reshape(4, 5) % 3 == 0, x * 2.5, 0),
+        )
     ],
     "ctc_loss": [case(ctc, (6, 2, 3))],
     "module_hook": [
