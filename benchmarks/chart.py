@@ -66,6 +66,6 @@ def draw(documents, path):
     axes.set(ylabel="forward + backward, 16 images, ms", yscale="log", title="CPU against GPU")
     axes.margins(y=0.15)
     axes.grid(axis="y", alpha=0.3)
-    axes.legend(loc="upper left", fontsize=8)  # "best" is searched for, slowly
+    drawing.legend(loc="outside lower center", ncols=5 if len(names) > 5 else 3, fontsize=8)
     save(drawing, path)
     return True
