@@ -7,7 +7,6 @@ _COMPILED = "there is nothing to compile; call the function or module itself"
 _QUANTIZED = "there are no quantized types; use float16 or float32"
 _STORAGE = "memory is made with its tensor; use tensor.storage() or tensor.untyped_storage()"
 _PROCESSES = "minigrad runs in one process; torch.distributed works with world_size=1"
-_GRAPH = "CUDA graphs are not recorded; call the function itself"
 _NVML = "it needs NVIDIA's management library; run nvidia-smi"
 _LIBRARY = (
     "compiled extensions of PyTorch can't be loaded; write the operation with minigrad's own, or autograd.Function"
@@ -120,9 +119,6 @@ ABSENT = {
         "ByteStorage BoolStorage ComplexFloatStorage ComplexDoubleStorage",
         _STORAGE,
         "cuda.",
-    ),
-    **_each(
-        "CUDAGraph graph make_graphed_callables graph_pool_handle graphs", _GRAPH, "cuda."
     ),
     **_each(
         "utilization temperature power_draw clock_rate memory_usage device_memory_used list_gpu_processes",

@@ -46,7 +46,8 @@ from minigrad.ops.legacy import legacy_types as _legacy_types
 
 globals().update(_legacy_types("minigrad.cuda", True))  # FloatTensor, LongTensor, …
 has_half, has_magma = True, False
-_MODULES = ("amp", "nvtx")  # imported when they are first asked for
+_MODULES = ("amp", "graphs", "nvtx")  # imported when they are first asked for
+_OF_GRAPHS = ("CUDAGraph", "graph", "graph_pool_handle", "make_graphed_callables", "make_graphed_step")
 
 
 # ------------------------------------------------------------------ random numbers: one generator serves all devices
@@ -99,6 +100,8 @@ def set_rng_state_all(new_states):
 def __getattr__(name):
     if name in _MODULES:
         return importlib.import_module(f"minigrad.cuda.{name}")
+    if name in _OF_GRAPHS:
+        return getattr(importlib.import_module("minigrad.cuda.graphs"), name)
     if name == "default_generators":
         return (backend.default_generator,) * device_count()
     raise AttributeError(explain(name, __name__))

@@ -1,0 +1,75 @@
+"""CUDA graphs through CuPy: the work that a stream is given, recorded once and launched again as a whole.
+
+A recorded launch reads and writes the addresses it was given. So the arrays made meanwhile lie in a pool of memory of
+the recording's own, which nothing else uses as long as the graph is there.
+"""
+
+import contextlib
+
+from minigrad.backend.devices import cupy_module
+
+
+def new_pool():
+    """Return a pool of GPU memory for recordings."""
+    return cupy_module().cuda.MemoryPool()
+
+
+class Recording:
+    """The work of a block, recorded on a stream of its own, on the current GPU.
+
+    Arguments: pool (of new_pool(); recordings that never run at the same time may share one).
+    """
+
+    def __init__(self, pool=None):
+        cupy = cupy_module()
+        self.device = cupy.cuda.runtime.getDevice()
+        self.pool = new_pool() if pool is None else pool
+        self.stream = cupy.cuda.Stream(non_blocking=True)
+        self.graph = None
+
+    @contextlib.contextmanager
+    def alone(self):
+        """Work on the recording's stream and in its pool, after what was given before and before what comes."""
+        from minigrad.backend import gpu
+
+        cupy = cupy_module()
+        before = cupy.cuda.get_current_stream()
+        self.stream.wait_event(before.record())
+        gpu.add_pool(self.pool)
+        try:
+            with self.stream, cupy.cuda.using_allocator(gpu.guarded(self.pool)):
+                yield
+        finally:
+            before.wait_event(self.stream.record())
+
+    def begin(self):
+        """Start to record; in a block of alone()."""
+        self.stream.begin_capture()
+
+    def end(self):
+        """Finish the recording; RuntimeError where some of the work could not be recorded."""
+        self.graph = self.stream.end_capture()
+
+    def give_up(self):
+        """End a recording that failed; the stream works as any other again."""
+        with contextlib.suppress(Exception):
+            self.stream.end_capture()
+
+    def launch(self):
+        """Do the recorded work on the current stream."""
+        self.graph.launch(cupy_module().cuda.get_current_stream())
+
+    def wait(self):
+        """Return when the stream's work is done."""
+        self.stream.synchronize()
+
+    def describe(self):
+        """Return the graph in the DOT language."""
+        return self.graph.debug_dot_str()
+
+    def release(self):
+        """Give graph and memory back."""
+        from minigrad.backend import gpu
+
+        self.graph = None
+        gpu.remove_pool(self.pool)
