@@ -6,6 +6,8 @@ when ``Stream.lazy`` is set, until something waits for them: so a missing event 
 
 import collections
 import contextlib
+import ctypes
+import functools
 import threading
 import types
 import warnings
@@ -70,6 +72,12 @@ class _Block:
 
     def __init__(self, pool, device_id, size):
         self.pool, self.device_id, self.size = pool, device_id, size
+
+    @functools.cached_property
+    def ptr(self):
+        """The address of host memory for whoever asks for it, as libraries do for their workspaces."""
+        self._bytes = (ctypes.c_byte * (self.size + 256))()
+        return -(-ctypes.addressof(self._bytes) // 256) * 256
 
     def __del__(self):
         part = self.pool._parts[self.device_id]

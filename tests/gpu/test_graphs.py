@@ -1,0 +1,317 @@
+"""Recorded work, replayed: on a GPU, or on the stand-in, whose recordings repeat every call on the same memory."""
+import contextlib
+
+import numpy as np
+import pytest
+
+import minigrad as mg
+import models
+from minigrad.backend import cuda_is_available, cupy_module, libraries
+from minigrad.nn import functional as F
+from tests import fake_capture, fake_cupy, fake_nvidia
+
+
+@contextlib.contextmanager
+def stand_in():
+    before = dict(libraries.LOADED)
+    with fake_capture.installed(), fake_cupy.installed() as cupy:
+        libraries.LOADED.clear()
+        libraries.LOADED.update({"cublas": fake_nvidia.Cublas(), "cudnn": None})
+        try:
+            yield cupy
+        finally:
+            libraries.LOADED.clear()
+            libraries.LOADED.update(before)
+
+
+@pytest.fixture(scope="module", autouse=True)
+def gpu():
+    if cuda_is_available():
+        yield cupy_module()
+        return
+    with stand_in() as cupy:
+        yield cupy
+
+
+@pytest.fixture(autouse=True)
+def seeded():
+    mg.manual_seed(0)
+
+
+def small():
+    nn = mg.nn
+    layers = nn.Conv2d(1, 4, 3), nn.BatchNorm2d(4), nn.ReLU(), nn.MaxPool2d(2), nn.Flatten(), nn.Linear(36, 5)
+    return nn.Sequential(*layers)
+
+
+def batches(count, shape=(6, 1, 8, 8), classes=5):
+    return [(mg.randn(*shape).to("cuda"), (mg.arange(shape[0]) % classes).to("cuda")) for _ in range(count)]
+
+
+def twins(build):
+    first, second = build().to("cuda"), build().to("cuda")
+    second.load_state_dict(first.state_dict())
+    return first, second
+
+
+def plain_step(model, optimizer, inputs, targets, loss=F.cross_entropy):
+    optimizer.zero_grad()
+    value = loss(model(inputs), targets)
+    value.backward()
+    optimizer.step()
+    return value.item()
+
+
+def assert_same_state(first, second, tolerance=1e-5):
+    pairs = zip(first.state_dict().items(), second.state_dict().values(), strict=True)
+    for (name, value), wanted in pairs:
+        np.testing.assert_allclose(value.cpu().numpy(), wanted.cpu().numpy(), tolerance, tolerance, err_msg=name)
+
+
+# ---------------------------------------------------------------- graphs
+def test_a_replay_reads_what_is_there():
+    x = mg.ones(4, device="cuda")
+    recorded = mg.cuda.CUDAGraph()
+    with mg.cuda.graph(recorded):
+        y = (x * 2 + 1).sum(dim=0, keepdim=True).expand(3)
+    x.fill_(5)
+    recorded.replay()
+    mg.cuda.synchronize()
+    assert y.tolist() == [44, 44, 44]
+    x[1:] = 0
+    recorded.replay()
+    assert y.tolist() == [14, 14, 14]
+    assert not mg.cuda.is_current_stream_capturing()
+
+
+def test_graphs_share_memory(tmp_path):
+    pool = mg.cuda.graph_pool_handle()
+    x = mg.arange(3.0, device="cuda")
+    first, second = mg.cuda.CUDAGraph(), mg.cuda.CUDAGraph()
+    with mg.cuda.graph(first, pool=pool):
+        y = x + 1
+    with mg.cuda.graph(second, pool=first.pool()):
+        z = y * 10
+        assert mg.cuda.is_current_stream_capturing()
+    x.copy_(mg.tensor([5.0, 6.0, 7.0]))
+    first.replay()
+    second.replay()
+    assert z.tolist() == [60, 70, 80]
+    first.debug_dump(tmp_path / "graph.dot")
+    assert (tmp_path / "graph.dot").read_text().startswith("digraph")
+
+
+def test_misuse():
+    recorded = mg.cuda.CUDAGraph()
+    with pytest.raises(RuntimeError, match="without a preceding successful capture"):
+        recorded.replay()
+    with pytest.raises(RuntimeError, match="before capture_begin"):
+        recorded.capture_end()
+    with pytest.raises(RuntimeError, match="capture error mode"):
+        recorded.capture_begin(capture_error_mode="lenient")
+    with pytest.raises(NotImplementedError, match="leave stream out"):
+        mg.cuda.graph(recorded, stream=mg.cuda.Stream())
+
+
+def test_what_needs_a_result_is_refused_and_the_gpu_goes_on_working():
+    x = mg.ones(3, device="cuda")
+    recorded = mg.cuda.CUDAGraph()
+    with pytest.raises(RuntimeError, match="cannot be recorded.*result on the CPU"), mg.cuda.graph(recorded):
+        (x * 2).sum().item()
+    assert not mg.cuda.is_current_stream_capturing()
+    assert (x + 1).tolist() == [2, 2, 2]
+    with mg.cuda.graph(recorded):  # the same object may try again
+        y = x + 2
+    recorded.replay()
+    assert y.tolist() == [3, 3, 3]
+
+
+# ---------------------------------------------------------------- a training step
+def sgd(model):
+    return mg.optim.SGD(model.parameters(), lr=0.1, momentum=0.9, weight_decay=1e-3)
+
+
+OPTIMIZERS = {
+    "SGD": sgd,
+    "SGD, Nesterov": lambda model: mg.optim.SGD(model.parameters(), lr=0.1, momentum=0.9, nesterov=True),
+    "Adam": lambda model: mg.optim.Adam(model.parameters(), lr=0.01, capturable=True),
+    "AdamW": lambda model: mg.optim.AdamW(model.parameters(), lr=0.01, capturable=True, amsgrad=True),
+}
+
+
+@pytest.mark.parametrize("name", OPTIMIZERS)
+def test_steps_are_those_without_a_graph(name):
+    recorded, plain = twins(small)
+    first, second = OPTIMIZERS[name](recorded), OPTIMIZERS[name](plain)
+    given = batches(4)
+    step = mg.cuda.make_graphed_step(recorded, F.cross_entropy, first, given[0])
+    assert_same_state(recorded, plain, 0)  # making it trains nothing
+    for inputs, targets in given:
+        loss = step(inputs, targets)
+        assert loss.item() == pytest.approx(plain_step(plain, second, inputs, targets), rel=1e-4)
+    assert_same_state(recorded, plain)
+    for p, q in zip(recorded.parameters(), plain.parameters(), strict=True):
+        np.testing.assert_allclose(p.grad.cpu().numpy(), q.grad.cpu().numpy(), 1e-3, 1e-5)
+
+
+def test_a_result_is_the_callers_own():
+    model = small().to("cuda")
+    (a, b) = batches(2)
+    step = mg.cuda.make_graphed_step(model, F.cross_entropy, sgd(model), a)
+    first = step(*a)
+    value = first.item()
+    step(*b)
+    assert first.item() == value
+
+
+def test_learning_rates_and_modes_may_change():
+    recorded, plain = twins(small)
+    first, second = sgd(recorded), sgd(plain)
+    given = batches(6)
+    step = mg.cuda.make_graphed_step(recorded, F.cross_entropy, first, given[0])
+    schedules = [mg.optim.lr_scheduler.StepLR(optimizer, 2, 0.1) for optimizer in (first, second)]
+    for number, (inputs, targets) in enumerate(given):
+        if number == 4:
+            recorded.eval(), plain.eval()
+        loss = step(inputs, targets)
+        assert loss.item() == pytest.approx(plain_step(plain, second, inputs, targets), rel=1e-4)
+        for schedule in schedules:
+            schedule.step()
+    assert_same_state(recorded, plain)
+
+
+def test_it_goes_on_from_a_state():
+    """A step made in the middle of training leaves momenta and counts as they were."""
+    recorded, plain = twins(small)
+    first, second = (mg.optim.Adam(model.parameters(), lr=0.01, capturable=True) for model in (recorded, plain))
+    given = batches(4)
+    for inputs, targets in given[:2]:
+        plain_step(recorded, first, inputs, targets)
+        plain_step(plain, second, inputs, targets)
+    step = mg.cuda.make_graphed_step(recorded, F.cross_entropy, first, given[0])
+    for inputs, targets in given[2:]:
+        step(inputs, targets)
+        plain_step(plain, second, inputs, targets)
+    assert_same_state(recorded, plain)
+
+
+def test_dropout_draws_anew_in_every_replay():
+    model = mg.nn.Dropout(0.5)
+    x = mg.ones(1000, device="cuda")
+    recorded = mg.cuda.CUDAGraph()
+    model(x)
+    with mg.cuda.graph(recorded):
+        y = model(x)
+    found = []
+    for _ in range(3):
+        recorded.replay()
+        found.append(y.cpu())
+    assert all(350 < (y != 0).sum() < 650 for y in found)
+    assert not (found[0] == found[1]).all() and not (found[1] == found[2]).all()
+
+
+@pytest.mark.parametrize("dtype", ["float16"])
+def test_mixed_precision(dtype):
+    recorded, plain = twins(small)
+    first, second = sgd(recorded), sgd(plain)
+    given = batches(3)
+    with mg.autocast("cuda", dtype=getattr(mg, dtype)):
+        step = mg.cuda.make_graphed_step(recorded, F.cross_entropy, first, given[0])
+    for inputs, targets in given:
+        loss = step(inputs, targets)
+        second.zero_grad()
+        with mg.autocast("cuda", dtype=getattr(mg, dtype)):
+            wanted = F.cross_entropy(plain(inputs), targets)
+        wanted.backward()
+        second.step()
+        assert loss.item() == pytest.approx(wanted.item(), rel=1e-2)
+
+
+def _item_in_the_loss(scores, targets):
+    return F.cross_entropy(scores, targets) * (1.0 if scores.sum().item() > 0 else 2.0)
+
+
+def test_refusals():
+    model = small().to("cuda")
+    ((inputs, targets),) = batches(1)
+    before = {name: value.cpu().clone() for name, value in model.state_dict().items()}
+
+    def make(loss=F.cross_entropy, optimizer=None, example=(inputs, targets), **options):
+        return mg.cuda.make_graphed_step(model, loss, optimizer or sgd(model), example, **options)
+
+    with pytest.raises(RuntimeError, match="cannot be recorded"):
+        make(_item_in_the_loss)
+    with pytest.raises(RuntimeError, match="capturable=True"):
+        make(optimizer=mg.optim.Adam(model.parameters()))
+    with pytest.raises(RuntimeError, match="take one ordinary step first"):
+        make(optimizer=mg.optim.SGD(model.parameters(), lr=0.1, momentum=0.9, dampening=0.5))
+    with pytest.raises(TypeError, match="tuple of tensors"):
+        make(example=inputs)
+    with pytest.raises(RuntimeError, match="the example has a tensor on cpu"):
+        make(example=(inputs.cpu(), targets))
+    with pytest.raises(ValueError, match="warmup"):
+        make(warmup=0)
+    with pytest.raises(RuntimeError, match="one number"):
+        make(lambda scores, targets: F.cross_entropy(scores, targets, reduction="none").sum(0, keepdim=True).expand(2))
+    step = make()
+    with pytest.raises(RuntimeError, match=r"argument 0 is \(5, 1, 8, 8\)"):
+        step(inputs[:5], targets[:5])
+    with pytest.raises(TypeError, match="expected 2 tensors"):
+        step(inputs)
+    assert all((value.cpu() == before[name]).all() for name, value in model.state_dict().items())
+    step(inputs, targets)
+
+
+NETWORKS = {
+    "lenet5": {"in_channels": 1, "image_size": 28},
+    "alexnet_grouped": {"in_channels": 3, "image_size": 64},
+    "vgg11": {"in_channels": 3, "image_size": 32},
+    "googlenet": {"in_channels": 3, "image_size": 64, "aux_logits": False, "five_by_five": True, "batch_norm": False},
+    "resnet18": {"in_channels": 3, "image_size": 32},
+    "preact_resnet50": {"in_channels": 3, "image_size": 32},
+}
+
+
+@pytest.mark.parametrize("name", NETWORKS)
+def test_nothing_in_the_networks_of_the_lecture_waits_for_the_gpu(name):
+    """Dropout aside, which draws its own numbers in each, two steps are those without a graph."""
+    options = NETWORKS[name]
+
+    def build():
+        model = models.build(name, num_classes=4, **options)
+        for layer in model.modules():
+            if isinstance(layer, mg.nn.Dropout):
+                layer.p = 0.0
+        return model
+
+    recorded, plain = twins(build)
+    first, second = (mg.optim.SGD(model.parameters(), lr=0.01, momentum=0.9) for model in (recorded, plain))
+    shape = (2, options["in_channels"], options["image_size"], options["image_size"])
+    given = batches(2, shape, 4)
+    step = mg.cuda.make_graphed_step(recorded, F.cross_entropy, first, given[0], warmup=1)
+    for inputs, targets in given:
+        loss = step(inputs, targets)
+        assert loss.item() == pytest.approx(plain_step(plain, second, inputs, targets), rel=1e-3)
+    assert_same_state(recorded, plain, 1e-3)
+
+
+# ---------------------------------------------------------------- callables
+def test_graphed_callables():
+    recorded, plain = twins(lambda: mg.nn.Sequential(mg.nn.Linear(4, 8), mg.nn.Tanh(), mg.nn.Linear(8, 3)))
+    sample = mg.randn(5, 4).to("cuda").requires_grad_()
+    graphed = mg.cuda.make_graphed_callables(recorded, (sample,))
+    assert graphed is recorded
+    for _ in range(2):
+        x = mg.randn(5, 4).to("cuda").requires_grad_()
+        other = x.detach().clone().requires_grad_()
+        recorded.zero_grad(), plain.zero_grad()
+        y, wanted = graphed(x), plain(other)
+        np.testing.assert_allclose(y.detach().cpu().numpy(), wanted.detach().cpu().numpy(), 1e-5, 1e-6)
+        (y * y).sum().backward(), (wanted * wanted).sum().backward()
+        np.testing.assert_allclose(x.grad.cpu().numpy(), other.grad.cpu().numpy(), 1e-4, 1e-6)
+        for p, q in zip(recorded.parameters(), plain.parameters(), strict=True):
+            np.testing.assert_allclose(p.grad.cpu().numpy(), q.grad.cpu().numpy(), 1e-4, 1e-6)
+    functions = (lambda a: a * 2, lambda a, b: (a + b, a - b))
+    several = mg.cuda.make_graphed_callables(functions, ((sample,), (sample, sample)))
+    assert (several[0](x) == 2 * x).all()
+    assert (several[1](x, x)[1] == 0).all()
