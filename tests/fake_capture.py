@@ -5,6 +5,7 @@ memory that had its values before the recording. What CuPy or CUDA refuse while 
 """
 
 import contextlib
+import gc
 
 import numpy as np
 
@@ -94,13 +95,30 @@ def _refusing(run, name):
     return call
 
 
+def _set(run):
+    """A copy on a stream that does not record is done at once, and not by replays."""
+
+    def call(self, array, stream=None):
+        if RECORDING and (stream is None or stream.is_capturing()):
+            raise _unsupported("set")
+        return run(self, array, stream)
+
+    return call
+
+
 def _begin_capture(self, mode=None):
     self.captures = True
+    arrays = [one for one in gc.get_objects() if type(one) is ndarray and one.base is None]
+    self.before = [(array._hidden, array._hidden.copy()) for array in arrays]
     RECORDING.append(Graph())
 
 
 def _end_capture(self):
+    """Work that is recorded is not done: what was there before the recording is as it was."""
     self.captures = False
+    for array, values in self.before:
+        array[...] = values
+    self.before = None
     (graph,) = RECORDING
     RECORDING.clear()
     if graph == "invalid":
@@ -147,8 +165,9 @@ def installed():
         patch(ndarray, name, recorded(getattr(ndarray, name), name))
     for name in ("__matmul__", "__rmatmul__"):
         patch(ndarray, name, recorded(getattr(ndarray, name), "matmul"))
-    for name in ("__bool__", "__float__", "__int__", "__index__", "get", "set"):
+    for name in ("__bool__", "__float__", "__int__", "__index__", "get"):
         patch(ndarray, name, _refusing(getattr(ndarray, name), name))
+    patch(ndarray, "set", _set(ndarray.set))
     for name in ("at", "reduce", "accumulate"):
         patch(fake_cupy._Ufunc, name, recorded(getattr(fake_cupy._Ufunc, name), name))
     patch(fake_cupy._RawFunction, "__call__", recorded(fake_cupy._RawFunction.__call__, "kernel"))

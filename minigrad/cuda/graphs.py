@@ -190,6 +190,8 @@ class GraphedStep:
         with self._precision():
             output = self._model(self._inputs[0])
             loss = self._loss(output, *self._inputs[1:])
+        if loss.numel() != 1:
+            raise RuntimeError(f"make_graphed_step: the loss must be one number, not of shape {tuple(loss.shape)}")
         loss.backward()
         self._optimizer.step()
         return loss.detach()
@@ -204,10 +206,8 @@ class GraphedStep:
         recording = capture.Recording(self._graphs_pool)
         with recording.alone(), enable_grad():
             for _ in range(times):
-                loss = self._step()
+                self._step()
         recording.wait()
-        if loss.numel() != 1:
-            raise RuntimeError(f"make_graphed_step: the loss must be one number, not of shape {tuple(loss.shape)}")
         _check_state(self._optimizer)
 
     def _record(self):

@@ -267,8 +267,8 @@ NETWORKS = {
     "alexnet_grouped": {"in_channels": 3, "image_size": 64},
     "vgg11": {"in_channels": 3, "image_size": 32},
     "googlenet": {"in_channels": 3, "image_size": 64, "aux_logits": False, "five_by_five": True, "batch_norm": False},
-    "resnet18": {"in_channels": 3, "image_size": 32},
-    "preact_resnet50": {"in_channels": 3, "image_size": 32},
+    "resnet18": {"in_channels": 3, "image_size": 16},
+    "preact_resnet18": {"in_channels": 3, "image_size": 16},
 }
 
 

@@ -78,7 +78,9 @@ def _on_gpu(module, table):
             _CAPTURED.append(kept)
         return kept
     if capturing:
-        kept = module.empty(table.shape, table.dtype)
+        # In a recording's own pool it might lie where replays put activations, which come before it is read.
+        with module.cuda.using_allocator(module.get_default_memory_pool().malloc):
+            kept = module.empty(table.shape, table.dtype)
         pinned = _pinned(module, device, table.size)
         pinned[: table.size] = table
         stream = module.cuda.Stream(non_blocking=True)
