@@ -62,6 +62,8 @@ def count_in_this_thread():
 
 
 def _make_hook(cupy):
+    counts, held = _Gpus.counts, reserved  # what the hook asks for while Python ends and modules are emptied
+
     class Counting(cupy.cuda.MemoryHook):
         """Called by CuPy for each block of a pool that is taken or given back."""
 
@@ -69,7 +71,7 @@ def _make_hook(cupy):
 
         def malloc_postprocess(self, *, device_id, mem_size, mem_ptr, **_):
             if mem_ptr:
-                count = _Gpus.counts[device_id]
+                count = counts[device_id]
                 count.allocated += mem_size
                 count.current += mem_size
                 count.blocks += 1
@@ -79,13 +81,13 @@ def _make_hook(cupy):
                     count.most_blocks = count.blocks - count.frees
 
         def free_postprocess(self, *, device_id, mem_size, **_):
-            count = _Gpus.counts[device_id]
+            count = counts[device_id]
             count.current -= mem_size
             count.frees += 1
 
         def alloc_postprocess(self, *, device_id, **_):  # of the GPU's own memory, which is rare
-            count = _Gpus.counts[device_id]
-            count.reserved_peak = max(count.reserved_peak, reserved())
+            count = counts[device_id]
+            count.reserved_peak = max(count.reserved_peak, held())
 
     return Counting()
 
