@@ -238,9 +238,9 @@ def make_graphed_step(model, loss, optimizer, example, *, warmup=3):
     Arguments: model and its parameters on a GPU; loss (function of the output and the targets to one number); optimizer
     (whose state lives on the GPU: SGD, or others with capturable=True); example (tuple of tensors on the GPU, the
     model's input first, of the shapes and dtypes to come); warmup (ordinary steps before recording; model and
-    optimizer are set back to what they were, random numbers have moved on). A change of the learning rate or of train()/eval() records
-    anew, in some ten milliseconds; a learning rate that is a tensor on the GPU may be written without that. An
-    autocast region that is open here is part of the step. Hooks and print() run while recording only.
+    optimizer are set back to what they were, random numbers have moved on). A change of the learning rate or of
+    train()/eval() records anew; a learning rate that is a tensor on the GPU may be written without that. An autocast
+    region that is open here is part of the step. Hooks and print() run while recording only.
     RuntimeError for what cannot be recorded; TypeError and ValueError for arguments that do not fit.
     """
     if isinstance(example, Tensor) or not all(isinstance(tensor, Tensor) for tensor in example):
