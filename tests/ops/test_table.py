@@ -39,8 +39,11 @@ def tracked_outputs(result):
     return [out for out in outputs_of(result) if out.requires_grad]
 
 
+NEEDS_A_GPU = {"pin_memory"}  # tests/test_cuda_memory.py runs it
+
+
 def test_every_registered_op_has_a_line():
-    assert sorted(set(OPS) - set(TABLE)) == []
+    assert sorted(set(OPS) - set(TABLE) - NEEDS_A_GPU) == []
     assert sorted(set(TABLE) - set(OPS)) == []
 
 
