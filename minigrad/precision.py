@@ -22,8 +22,8 @@ _PRECISE_NUMBERS = frozenset(("add", "sub", "multiply", "mul", "div", "true_divi
 
 # Ops of which the kernels for GPUs, and those of their gradients, take bfloat16 themselves.
 _ON_GPU = frozenset(
-    """gelu gelu_tanh leaky_relu log_softmax normalization normalization_relu relu sigmoid silu softmax
-    unseen_loss""".split()
+    """convolution convolution_input convolution_weight gelu gelu_tanh leaky_relu log_softmax normalization
+    normalization_relu relu sigmoid silu softmax unseen_loss""".split()
 )
 
 

@@ -192,3 +192,19 @@ def test_derivatives_of_a_transposed_convolution(gpu):
         w = mg.randn(2, 2, 3, 3, dtype=mg.float64, requires_grad=True)
         options = {"stride": 2, "padding": 1, "output_padding": 1}
         assert mg.autograd.gradcheck(lambda *args: mg.nn.functional.conv_transpose2d(*args, **options), (x, w))
+
+
+@pytest.mark.parametrize("settings", [{}, {"stride": 2, "padding": 1}, {"groups": 2}])
+def test_bfloat16_is_not_widened(gpu, settings):
+    """The same to the last digits as on the CPU, which computes in float32 and rounds once."""
+    pytest.importorskip("ml_dtypes")
+    values = mg.randn(3, 4, 9, 9), mg.randn(6, 4 // settings.get("groups", 1), 3, 3) / 6, mg.randn(6)
+    found = []
+    for place in ("cuda", "cpu"):
+        x, w, bias = (value.to(place, mg.bfloat16, copy=True).requires_grad_() for value in values)
+        y = mg.nn.functional.conv2d(x, w, bias, **settings)
+        y.sum().backward()
+        assert {y.dtype, x.grad.dtype, w.grad.dtype, bias.grad.dtype} == {mg.bfloat16}
+        found.append([tensor.detach().float().cpu().numpy() for tensor in (y, x.grad, w.grad, bias.grad)])
+    for ours, theirs in zip(*found, strict=True):
+        np.testing.assert_allclose(ours, theirs, 0, 2**-7 * np.abs(theirs).max())
