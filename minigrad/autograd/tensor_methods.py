@@ -80,6 +80,8 @@ def as_subclass(self, cls):
     if not (isinstance(cls, type) and issubclass(cls, Tensor)):
         raise TypeError(f"as_subclass(): expected a subclass of Tensor, but got {cls!r}")
     tracked = is_tracked(self)
+    if tracked and cls is Tensor:
+        cls = Variable
     if not tracked:
         self._mark_aliased()
     result = new_leaf(cls, self.array.copy() if tracked else self.array, tracked)

@@ -2,9 +2,9 @@
 
 import importlib as _importlib
 
-from minigrad.vision import datasets, io, ops, transforms, utils
+from minigrad.vision import datasets, io, ops, transforms, tv_tensors, utils
 
-__all__ = ["datasets", "get_image_backend", "io", "ops", "set_image_backend", "transforms", "utils"]
+__all__ = ["datasets", "get_image_backend", "io", "ops", "set_image_backend", "transforms", "tv_tensors", "utils"]
 
 
 def get_image_backend():
@@ -39,5 +39,4 @@ def disable_beta_transforms_warning():
 def __getattr__(name):
     if name == "models":  # torchvision.models: the checkout's package beside minigrad
         return _importlib.import_module("minigrad.compat.importer").networks()
-    reason = ": transforms take images only; boxes are tensors, see vision.ops" * (name == "tv_tensors")
-    raise AttributeError(f"module 'minigrad.vision' has no attribute {name!r}{reason}")
+    raise AttributeError(f"module 'minigrad.vision' has no attribute {name!r}")

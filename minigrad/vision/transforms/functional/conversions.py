@@ -7,7 +7,7 @@ from minigrad.backend import as_dtype, default_float, np
 from minigrad.tensor import Tensor, wrap
 from minigrad.vision.pillow import image_module
 from minigrad.vision.transforms import tensor_color, tensor_image
-from minigrad.vision.transforms.functional.images import array_of, planes_of
+from minigrad.vision.transforms.functional.images import array_of, by_kind, planes_of
 from minigrad.vision.transforms.pil_image import is_pil_image
 
 # PIL modes whose pixels are not uint8
@@ -72,6 +72,7 @@ def to_tensor(pic):
     return wrap(np.divide(pixels, dtype.type(255), dtype=dtype, order="C"))
 
 
+@by_kind
 def convert_image_dtype(image, dtype=_FLOAT32):
     """Return a tensor (or array) in another dtype, scaled: floats are 0 … 1, integers 0 … their largest number.
 
@@ -158,6 +159,7 @@ def _numbers(values):
     return (values,) if isinstance(values, numbers.Number) else tuple(map(float, values))
 
 
+@by_kind
 def normalize(tensor, mean, std, inplace=False):
     """Return (tensor - mean) / std, per channel, of a float tensor (…, C, H, W) or float array (H, W[, C]).
 

@@ -33,8 +33,23 @@ def array_of(planes, ndim):
     return np.ascontiguousarray(np.moveaxis(pixels, -3, -1))
 
 
+def by_kind(function):
+    """Let the classes of vision.tv_tensors, if the first argument is of one, say what a function makes of it."""
+
+    @functools.wraps(function)
+    def of_kind(*arguments, **keywords):
+        own = getattr(type(arguments[0]), "_transformed", None) if arguments else None
+        if own is None:
+            return function(*arguments, **keywords)
+        return own(arguments[0], function, *arguments[1:], **keywords)
+
+    return of_kind
+
+
 def takes_arrays(function):
     """Let a function of a tensor that is an image take arrays as well: they go in and come back as (H, W[, C])."""
+
+    function = by_kind(function)
 
     @functools.wraps(function)
     def of_any(img, *arguments, **keywords):
@@ -61,6 +76,8 @@ def get_dimensions(img):
     """
     if isinstance(img, np.ndarray):
         img = planes_of(img)
+    if hasattr(img, "canvas_size"):
+        return [1, *img.canvas_size]  # boxes and points
     check_image(img)
     if isinstance(img, Tensor):
         return [1 if img.ndim == 2 else img.shape[-3], img.shape[-2], img.shape[-1]]

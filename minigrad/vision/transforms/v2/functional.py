@@ -1,7 +1,7 @@
 """The functions of torchvision.transforms.v2.functional: those of transforms.functional, and a few more.
 
 Each is there by the name of its kernels too: ``resize_image`` and ``resize_video`` are ``resize``, which takes tensors
-(…, C, H, W). There are none of bounding boxes, key points and masks.
+(…, C, H, W). Those that move pixels take the boxes, key points and masks of vision.tv_tensors too.
 """
 
 import io
@@ -25,12 +25,27 @@ from minigrad.vision.transforms.functional import (
     to_grayscale,
     vflip,
 )
-from minigrad.vision.transforms.functional.images import check_image, planes_of
+from minigrad.vision.transforms.functional.images import by_kind, check_image, planes_of
 from minigrad.vision.transforms.pil_image import is_pil_image
+from minigrad.vision.tv_tensors import (
+    BoundingBoxes,
+    BoundingBoxFormat,
+    Image,
+    KeyPoints,
+    TVTensor,
+    clamp,
+    clamp_points,
+    convert,
+    format_of,
+    plain,
+)
+from minigrad.vision.tv_tensors import wrap as wrap_like
 
 __all__ = [
-    *_first.__all__, "elastic", "gaussian_noise", "get_num_channels", "get_num_frames", "get_size", "grayscale_to_rgb",
-    "horizontal_flip", "is_pure_tensor", "jpeg", "permute_channels", "to_dtype", "to_image",
+    *_first.__all__, "clamp_bounding_boxes", "clamp_keypoints", "convert_bounding_box_format",
+    "elastic", "gaussian_noise", "get_num_channels", "get_num_frames", "get_size", "grayscale_to_rgb",
+    "horizontal_flip", "is_pure_tensor", "jpeg", "permute_channels", "register_kernel",
+    "sanitize_bounding_boxes", "sanitize_keypoints", "to_dtype", "to_image",
     "uniform_temporal_subsample", "vertical_flip",
 ]  # fmt: skip
 
@@ -43,18 +58,19 @@ def __getattr__(name):
     base, _, kind = name.rpartition("_")
     if kind in ("image", "video") and base in __all__:
         return globals()[base]
-    if kind in ("boxes", "format", "keypoints", "mask"):
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}: transforms take images only")
+    if kind in ("boxes", "keypoints", "mask"):
+        reason = ": call the function without the kind on a tensor of vision.tv_tensors"
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}{reason}")
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 
 def is_pure_tensor(inpt):
-    """Return whether a value is a tensor."""
-    return isinstance(inpt, Tensor)
+    """Return whether a value is a tensor, of none of the classes of vision.tv_tensors."""
+    return isinstance(inpt, Tensor) and not isinstance(inpt, TVTensor)
 
 
 def get_size(inpt):
-    """Return [height, width] of an image."""
+    """Return [height, width] of an image or a mask, or of the canvas of boxes and key points."""
     return get_dimensions(inpt)[1:]
 
 
@@ -64,7 +80,7 @@ def get_num_frames(inpt):
 
 
 def to_image(inpt):
-    """Return a PIL image, or an array (H, W) or (H, W, C), as a tensor (C, H, W) of its pixels; a tensor stays.
+    """Return a PIL image, or an array (H, W) or (H, W, C), as a tv_tensors.Image (C, H, W) of its pixels.
 
     TypeError for anything else.
     Source: https://docs.pytorch.org/vision/stable/generated/torchvision.transforms.v2.functional.to_image.html
@@ -72,11 +88,11 @@ def to_image(inpt):
     >>> import numpy as np
     >>> from minigrad.vision.transforms.v2 import functional
     >>> functional.to_image(np.array([[0, 51, 255]], np.uint8))
-    tensor([[[  0,  51, 255]]], dtype=minigrad.uint8)
+    Image([[[  0,  51, 255]]], dtype=minigrad.uint8, )
     """
     if isinstance(inpt, Tensor):
-        return inpt
-    return planes_of(inpt).clone() if isinstance(inpt, np.ndarray) else pil_to_tensor(inpt)
+        return Image(inpt)
+    return Image(planes_of(inpt).clone() if isinstance(inpt, np.ndarray) else pil_to_tensor(inpt))
 
 
 def to_dtype(inpt, dtype=_FLOAT32, scale=False):
@@ -89,11 +105,14 @@ def to_dtype(inpt, dtype=_FLOAT32, scale=False):
     >>> functional.to_dtype(mg.tensor([0, 51], dtype=mg.uint8), scale=True)
     tensor([0.0000, 0.2000])
     """
+    if isinstance(inpt, TVTensor) and not isinstance(inpt, Image):
+        return inpt.to(as_dtype(dtype))  # numbers of classes and places have no scale
     if scale:
         return convert_image_dtype(inpt, dtype)
     return inpt.astype(as_dtype(dtype).numpy) if isinstance(inpt, np.ndarray) else inpt.to(as_dtype(dtype))
 
 
+@by_kind
 def gaussian_noise(inpt, mean=0.0, sigma=0.1, clip=True):
     """Return a tensor of floats of 0 … 1, or of uint8, with normal noise added, within that range if ``clip``.
 
@@ -120,6 +139,7 @@ def gaussian_noise(inpt, mean=0.0, sigma=0.1, clip=True):
     return ((inpt + noise).clamp(0, 255) if clip else inpt + noise).to(inpt.dtype)
 
 
+@by_kind
 @no_grad()
 def jpeg(image, quality):
     """Return an image, or a tensor (…, 1 or 3, H, W) of uint8, as it is after JPEG of that quality, 1 … 100.
@@ -142,6 +162,7 @@ def jpeg(image, quality):
     return stack(packed).reshape(image.shape).to(image.device)
 
 
+@by_kind
 def grayscale_to_rgb(inpt):
     """Return an image in three channels; one that has three already as it is.
 
@@ -159,6 +180,7 @@ def grayscale_to_rgb(inpt):
     return inpt.repeat(*[1] * (inpt.ndim - 3), 3, 1, 1) if isinstance(inpt, Tensor) else to_grayscale(inpt, 3)
 
 
+@by_kind
 def permute_channels(inpt, permutation):
     """Return an image whose channel number i is its channel ``permutation[i]``; ValueError for other numbers of them.
 
@@ -182,6 +204,7 @@ def permute_channels(inpt, permutation):
     return inpt[..., order, :, :]
 
 
+@by_kind
 def uniform_temporal_subsample(inpt, num_samples):
     """Return ``num_samples`` frames of a film (…, T, C, H, W), evenly spaced from the first to the last.
 
@@ -194,3 +217,151 @@ def uniform_temporal_subsample(inpt, num_samples):
     """
     frames = np.linspace(0, inpt.shape[-4] - 1, num_samples, dtype=np.float32).astype(np.int64)
     return inpt.index_select(-4, wrap(frames).to(inpt.device))
+
+
+def _described(inpt, kind, given):
+    """Return whether a value is a plain tensor whose description is given; ValueError, TypeError where it isn't."""
+    if not isinstance(inpt, (kind if isinstance(inpt, TVTensor) else Tensor)):
+        raise TypeError(
+            f"Input can either be a plain tensor or a {kind.__name__} tv_tensor, but got {type(inpt)} instead."
+        )
+    pure = is_pure_tensor(inpt)
+    if pure and any(value is None for value in given.values()):
+        raise ValueError(f"For pure tensor inputs, {' and '.join(given)} have to be passed.")
+    if not pure and any(value is not None for value in given.values()):
+        raise ValueError(f"For {kind.__name__} tv_tensor inputs, {' and '.join(given)} must not be passed.")
+    return pure
+
+
+def convert_bounding_box_format(inpt, old_format=None, new_format=None, inplace=False):
+    """Return boxes in another format; a plain tensor's ``old_format`` is named.
+
+    TypeError without a new format and for other objects, ValueError where the old one is missing or said twice.
+    Source:
+    https://docs.pytorch.org/vision/stable/generated/torchvision.transforms.v2.functional.convert_bounding_box_format.html
+
+    >>> import minigrad as mg
+    >>> from minigrad.vision.transforms.v2 import functional
+    >>> functional.convert_bounding_box_format(mg.tensor([[1, 1, 3, 4]]), "XYXY", "CXCYWH")
+    tensor([[2, 2, 2, 3]])
+    """
+    if new_format is None:
+        raise TypeError("convert_bounding_box_format() missing 1 required argument: 'new_format'")
+    pure = _described(inpt, BoundingBoxes, {"old_format": old_format})
+    old, new = format_of(old_format) if pure else inpt.format, format_of(new_format)
+    boxes = inpt if pure else plain(inpt)
+    result = convert(boxes, old, new)
+    result = boxes.copy_(result) if inplace and result is not boxes else result
+    return result if pure else wrap_like(result, like=inpt, format=new)
+
+
+def clamp_bounding_boxes(inpt, format=None, canvas_size=None, clamping_mode="auto"):
+    """Return boxes cut at the edges of their canvas (H, W); "auto" means by the boxes' own ``clamping_mode``.
+
+    A plain tensor's format, canvas and mode are named. ValueError where they aren't, or twice; TypeError for others.
+    Source: https://docs.pytorch.org/vision/stable/generated/torchvision.transforms.v2.functional.clamp_bounding_boxes.html
+
+    >>> import minigrad as mg
+    >>> from minigrad.vision.transforms.v2 import functional
+    >>> functional.clamp_bounding_boxes(mg.tensor([[-1, 1, 9, 3]]), "XYXY", (4, 5), "hard")
+    tensor([[0, 1, 5, 3]])
+    """
+    if clamping_mode not in (None, "soft", "hard", "auto"):
+        raise ValueError(f"clamping_mode must be soft, hard, auto or None, got {clamping_mode}")
+    if _described(inpt, BoundingBoxes, {"format": format, "canvas_size": canvas_size}):
+        if clamping_mode == "auto":
+            raise ValueError("For pure tensor inputs, `format`, `canvas_size` and `clamping_mode` have to be passed.")
+        return clamp(inpt, format_of(format), canvas_size, clamping_mode)
+    mode = inpt.clamping_mode if clamping_mode == "auto" else clamping_mode
+    return wrap_like(clamp(plain(inpt), inpt.format, inpt.canvas_size, mode), like=inpt)
+
+
+def clamp_keypoints(inpt, canvas_size=None):
+    """Return key points moved onto the pixels of their canvas (H, W), which is named for a plain tensor.
+
+    Source: https://docs.pytorch.org/vision/stable/generated/torchvision.transforms.v2.functional.clamp_keypoints.html
+
+    >>> import minigrad as mg
+    >>> from minigrad.vision.transforms.v2 import functional
+    >>> functional.clamp_keypoints(mg.tensor([[-1, 9]]), (4, 5))
+    tensor([[0, 3]])
+    """
+    if _described(inpt, KeyPoints, {"canvas_size": canvas_size}):
+        return clamp_points(inpt, canvas_size)
+    return wrap_like(clamp_points(plain(inpt), inpt.canvas_size), like=inpt)
+
+
+def sanitize_bounding_boxes(bounding_boxes, format=None, canvas_size=None, min_size=1.0, min_area=1.0):
+    """Return the boxes that are on their canvas and large enough, and for each box whether it is one of them.
+
+    Source:
+    https://docs.pytorch.org/vision/stable/generated/torchvision.transforms.v2.functional.sanitize_bounding_boxes.html
+
+    >>> import minigrad as mg
+    >>> from minigrad.vision.transforms.v2 import functional
+    >>> functional.sanitize_bounding_boxes(mg.tensor([[1, 1, 3, 4], [2, 2, 2, 4]]), "XYXY", (4, 5))
+    (tensor([[1, 1, 3, 4]]), tensor([ True, False]))
+    """
+    pure = _described(bounding_boxes, BoundingBoxes, {"format": format, "canvas_size": canvas_size})
+    boxes = bounding_boxes if pure else plain(bounding_boxes)
+    like = BoundingBoxes(boxes, format=format, canvas_size=canvas_size) if pure else bounding_boxes
+    height, width = like.canvas_size
+    a, b, c, d = convert(boxes, like.format, BoundingBoxFormat.XYXY).unbind(-1)
+    large = (c - a >= min_size) & (d - b >= min_size) & ((c - a) * (d - b) >= min_area)
+    on_canvas = (a >= 0) & (b >= 0) & (c >= 0) & (d >= 0) & (a <= width) & (b <= height) & (c <= width) & (d <= height)
+    valid = large & on_canvas
+    return (boxes[valid] if pure else wrap_like(boxes[valid], like=like)), valid
+
+
+def sanitize_keypoints(key_points, canvas_size=None):
+    """Return the key points, or groups of them, that are on their canvas, and for each whether it is one of them.
+
+    Source: https://docs.pytorch.org/vision/stable/generated/torchvision.transforms.v2.functional.sanitize_keypoints.html
+
+    >>> import minigrad as mg
+    >>> from minigrad.vision.transforms.v2 import functional
+    >>> functional.sanitize_keypoints(mg.tensor([[1, 2], [5, 3]]), (4, 5))[1]
+    tensor([ True, False])
+    """
+    pure = _described(key_points, KeyPoints, {"canvas_size": canvas_size})
+    points = key_points if pure else plain(key_points)
+    height, width = canvas_size if pure else key_points.canvas_size
+    x, y = points.unbind(-1)
+    valid = (x >= 0) & (x < width) & (y >= 0) & (y < height)
+    valid = valid.flatten(1).all(1) if valid.ndim > 1 else valid
+    return (points[valid] if pure else wrap_like(points[valid], like=key_points)), valid
+
+
+def register_kernel(functional, tv_tensor_cls):
+    """Return a decorator: its function is what a function here, or the one of a name, does with an own TVTensor class.
+
+    ValueError for other functions and for classes that are no, or minigrad's own, subclasses of TVTensor.
+    Source: https://docs.pytorch.org/vision/stable/generated/torchvision.transforms.v2.functional.register_kernel.html
+
+    >>> import minigrad as mg
+    >>> from minigrad.vision import tv_tensors
+    >>> from minigrad.vision.transforms.v2 import functional
+    >>> class Angle(tv_tensors.TVTensor):
+    ...     pass
+    >>> @functional.register_kernel("horizontal_flip", Angle)
+    ... def mirrored(angle):
+    ...     return tv_tensors.wrap(-angle, like=angle)
+    >>> functional.horizontal_flip(Angle([30]))
+    Angle([-30])
+    """
+    if isinstance(functional, str):
+        if functional not in __all__:
+            raise ValueError(f"Could not find functional with name '{functional}' in {__name__}.")
+        functional = globals()[functional]
+    if not str(getattr(functional, "__module__", "")).startswith("minigrad.vision.transforms."):
+        raise ValueError(f"Kernels can only be registered on functions of {__name__}, but got {functional}.")
+    if not (isinstance(tv_tensor_cls, type) and issubclass(tv_tensor_cls, TVTensor)):
+        raise ValueError(f"Kernels can only be registered for subclasses of TVTensor, but got {tv_tensor_cls}.")
+    if tv_tensor_cls.__module__ == TVTensor.__module__:
+        raise ValueError(f"Kernels cannot be registered for the builtin tv_tensor classes, but got {tv_tensor_cls}")
+
+    def decorate(kernel):
+        tv_tensor_cls._kernels[functional.__name__] = kernel
+        return kernel
+
+    return decorate

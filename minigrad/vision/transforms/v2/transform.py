@@ -4,13 +4,16 @@ import enum
 
 from minigrad.backend import as_dtype, np
 from minigrad.nn import Module
+from minigrad.ops.where import where
 from minigrad.tensor import Tensor, wrap
 from minigrad.utils._pytree import tree_flatten, tree_unflatten
 from minigrad.utils.data.worker import current_generator
 from minigrad.vision.transforms.draws import chance, uniform, whole
+from minigrad.vision.transforms.functional.images import by_kind
 from minigrad.vision.transforms.interpolation import InterpolationMode, interpolation_mode
 from minigrad.vision.transforms.pil_image import is_pil_image
 from minigrad.vision.transforms.v2 import functional as F
+from minigrad.vision.tv_tensors import BoundingBoxes, Image, KeyPoints, Mask, TVTensor, kernel_of, plain
 
 __all__ = [
     "GaussianNoise", "Identity", "JPEG", "RGB", "RandomChannelPermutation",
@@ -34,9 +37,14 @@ def has_all(flat_inputs, *types_or_checks):
     return all(has_any(flat_inputs, one) for one in types_or_checks)
 
 
+def is_image(value):
+    """Return whether a value is an image or a film: a plain tensor, Image, Video, PIL image or array."""
+    return isinstance(value, (Image, np.ndarray)) or F.is_pure_tensor(value) or is_pil_image(value)
+
+
 def query_chw(flat_inputs):
     """Return (channels, height, width) of the images of a list; TypeError without any, ValueError where they differ."""
-    found = {tuple(F.get_dimensions(value)) for value in flat_inputs if check_type(value, (Tensor, is_pil_image))}
+    found = {tuple(F.get_dimensions(value)) for value in flat_inputs if is_image(value)}
     if not found:
         raise TypeError("No image or video was found in the sample")
     if len(found) > 1:
@@ -45,17 +53,23 @@ def query_chw(flat_inputs):
 
 
 def query_size(flat_inputs):
-    """Return (height, width) of the images of a list; errors as :func:`query_chw`."""
-    return query_chw(flat_inputs)[1:]
+    """Return (height, width) of the images, masks, boxes and key points of a list; errors as :func:`query_chw`."""
+    placed = (is_image, Mask, BoundingBoxes, KeyPoints)
+    found = {tuple(F.get_size(value)) for value in flat_inputs if check_type(value, placed)}
+    if not found:
+        raise TypeError("No image, video, mask, bounding box or key point was found in the sample")
+    if len(found) > 1:
+        raise ValueError(f"Found multiple HxW dimensions in the sample: {sorted(found)}")
+    return found.pop()
 
 
 def needs_transform(flat_inputs, types=(Tensor, is_pil_image, np.ndarray)):
-    """Return for each value of a sample whether it is an image: every PIL image and array, or else the first tensor."""
-    first = not has_any(flat_inputs, is_pil_image, _is_array)
+    """Return for each value whether it changes: images and what lies on them, without images the first plain tensor."""
+    first = not has_any(flat_inputs, is_pil_image, _is_array, Image)
     needed = []
     for value in flat_inputs:
         image = check_type(value, types) and not (isinstance(value, np.ndarray) and value.ndim < 2)
-        if image and isinstance(value, Tensor):
+        if image and F.is_pure_tensor(value):
             image, first = first, False
         needed.append(image)
     return needed
@@ -66,10 +80,11 @@ def _is_array(value):
 
 
 class Transform(Module):
-    """Base of transforms of samples: nested lists, tuples and dicts in which images are changed, and nothing else.
+    """Base of transforms of samples: nested lists, tuples and dicts in which images and what lies on them change.
 
     A subclass defines ``transform(inpt, params)``, and ``make_params(flat_inputs)`` for what is drawn once a sample.
-    Images are all PIL images and arrays of two or more dimensions, or else the first tensor.
+    These are tensors of vision.tv_tensors, PIL images and arrays of two or more dimensions; without an image among
+    them the first plain tensor.
     Source: https://docs.pytorch.org/vision/stable/generated/torchvision.transforms.v2.Transform.html
 
     >>> import minigrad as mg
@@ -93,6 +108,11 @@ class Transform(Module):
     def transform(self, inpt, params):
         """Return one image of a sample changed."""
         raise NotImplementedError(f"{type(self).__name__} does not define transform")
+
+    def _call_kernel(self, functional, inpt, *args, **kwargs):
+        """Return what a function makes of a value; the value itself where the function does not take its class."""
+        passed = isinstance(inpt, TVTensor) and kernel_of(type(inpt), functional) is None
+        return inpt if passed else functional(inpt, *args, **kwargs)
 
     def _applies(self):
         return True
@@ -125,7 +145,7 @@ def of_samples(base, types=(Tensor, is_pil_image, np.ndarray)):
     of_image = base.forward if issubclass(base, Module) else base.__call__
 
     def forward(self, *inputs):
-        if len(inputs) == 1 and not isinstance(inputs[0], (list, tuple, dict)):
+        if len(inputs) == 1 and not isinstance(inputs[0], (list, tuple, dict, TVTensor)):
             return of_image(self, inputs[0])
         values, spec = tree_flatten(inputs if len(inputs) > 1 else inputs[0])
         needed = needs_transform(values, types)
@@ -145,7 +165,7 @@ def of_samples(base, types=(Tensor, is_pil_image, np.ndarray)):
 
 
 class ToPureTensor(Transform):
-    """The sample as it is: all tensors are plain ones here.
+    """The tensors of vision.tv_tensors as plain ones.
 
     Source: https://docs.pytorch.org/vision/stable/generated/torchvision.transforms.v2.ToPureTensor.html
 
@@ -155,8 +175,10 @@ class ToPureTensor(Transform):
     tensor([1.])
     """
 
+    _transformed_types = (TVTensor,)
+
     def transform(self, inpt, params):
-        return inpt
+        return plain(inpt)
 
 
 class RGB(Transform):
@@ -169,6 +191,8 @@ class RGB(Transform):
     >>> v2.RGB()(mg.ones(1, 2, 2)).shape
     minigrad.Size([3, 2, 2])
     """
+
+    _transformed_types = (is_image,)
 
     def transform(self, inpt, params):
         return F.grayscale_to_rgb(inpt)
@@ -184,6 +208,8 @@ class GaussianNoise(Transform):
     >>> v2.GaussianNoise(mean=0.5, sigma=0.0)(mg.zeros(1, 1, 2))
     tensor([[[0.5000, 0.5000]]])
     """
+
+    _transformed_types = (is_image,)
 
     def __init__(self, mean=0.0, sigma=0.1, clip=True):
         super().__init__()
@@ -206,6 +232,8 @@ class JPEG(Transform):
     >>> v2.JPEG((50, 90))(mg.zeros(3, 4, 5, dtype=mg.uint8)).shape
     minigrad.Size([3, 4, 5])
     """
+
+    _transformed_types = (is_image,)
 
     def __init__(self, quality):
         super().__init__()
@@ -236,6 +264,8 @@ class RandomChannelPermutation(Transform):
     tensor(3)
     """
 
+    _transformed_types = (is_image,)
+
     def make_params(self, flat_inputs):
         return {"permutation": wrap(current_generator().numpy.permutation(query_chw(flat_inputs)[0]))}
 
@@ -254,6 +284,8 @@ class RandomPhotometricDistort(Transform):
     >>> v2.RandomPhotometricDistort(p=0.0)(mg.ones(3, 1, 1)).flatten()
     tensor([1., 1., 1.])
     """
+
+    _transformed_types = (is_image,)
 
     def __init__(self, brightness=(0.875, 1.125), contrast=(0.5, 1.5), saturation=(0.5, 1.5), hue=(-0.05, 0.05), p=0.5):
         super().__init__()
@@ -304,7 +336,14 @@ class ScaleJitter(Transform):
         return {"size": (int(height * factor), int(width * factor))}
 
     def transform(self, inpt, params):
-        return F.resize(inpt, params["size"], self.interpolation, antialias=self.antialias)
+        return self._call_kernel(F.resize, inpt, params["size"], self.interpolation, antialias=self.antialias)
+
+
+@by_kind
+def _padded_in_color(img, padding, fill):
+    """Return a tensor with a border of one number per channel."""
+    inside = F.pad(img.new_ones(img.shape[-2:]), padding) != 0
+    return where(inside, F.pad(img, padding), img.new_tensor(fill).reshape(-1, 1, 1))
 
 
 class RandomZoomOut(Transform):
@@ -340,7 +379,13 @@ class RandomZoomOut(Transform):
         return {"padding": [left, top, more_x - left, more_y - top]}
 
     def transform(self, inpt, params):
-        return F.pad(inpt, params["padding"], fill=self.fill)
+        fill = self.fill
+        if isinstance(fill, dict):
+            known = type(inpt) in fill or "others" not in fill  # a defaultdict answers for every class
+            fill = fill[type(inpt) if known else "others"]
+        if not isinstance(fill, (list, tuple)) or len(fill) == 1 or not is_image(inpt) or not isinstance(inpt, Tensor):
+            return self._call_kernel(F.pad, inpt, params["padding"], fill=fill)
+        return _padded_in_color(inpt, params["padding"], fill)
 
 
 class UniformTemporalSubsample(Transform):
@@ -361,7 +406,7 @@ class UniformTemporalSubsample(Transform):
         self.num_samples = num_samples
 
     def transform(self, inpt, params):
-        return F.uniform_temporal_subsample(inpt, self.num_samples)
+        return self._call_kernel(F.uniform_temporal_subsample, inpt, self.num_samples)
 
 
 class Identity(Transform):
@@ -380,7 +425,7 @@ class Identity(Transform):
 
 
 class ToImage(Transform):
-    """A PIL image, or an array (H, W) or (H, W, C), as a tensor (C, H, W) of its pixels, not scaled; a tensor stays.
+    """A PIL image, or an array (H, W) or (H, W, C), as a tv_tensors.Image (C, H, W) of its pixels.
 
     Raises TypeError for anything else.
     Source: https://docs.pytorch.org/vision/stable/generated/torchvision.transforms.v2.ToImage.html
@@ -388,13 +433,13 @@ class ToImage(Transform):
     >>> import numpy as np
     >>> from minigrad.vision.transforms import v2
     >>> v2.ToImage()(np.array([[0, 51, 255]], np.uint8))
-    tensor([[[  0,  51, 255]]], dtype=minigrad.uint8)
+    Image([[[  0,  51, 255]]], dtype=minigrad.uint8, )
     """
 
-    _transformed_types = (Tensor, is_pil_image, np.ndarray)
+    _transformed_types = (F.is_pure_tensor, is_pil_image, np.ndarray)
 
     def forward(self, *inputs):
-        if len(inputs) == 1 and not isinstance(inputs[0], (list, tuple, dict)):
+        if len(inputs) == 1 and not isinstance(inputs[0], (list, tuple, dict, TVTensor)):
             return F.to_image(inputs[0])
         return super().forward(*inputs)
 
@@ -405,6 +450,7 @@ class ToImage(Transform):
 class ToDtype(Transform):
     """A tensor or array in another dtype; with ``scale`` floats are 0 … 1 and integers 0 … their largest number.
 
+    ``dtype``: of images, or a dict: class -> dtype, None for as it is, "others" for the classes not named.
     Source: https://docs.pytorch.org/vision/stable/generated/torchvision.transforms.v2.ToDtype.html
 
     >>> import minigrad as mg
@@ -416,13 +462,26 @@ class ToDtype(Transform):
 
     def __init__(self, dtype, scale=False):
         super().__init__()
-        self.dtype = as_dtype(dtype)
+        if not isinstance(dtype, dict):
+            dtype = as_dtype(dtype)
+        self.dtype = dtype
         self.scale = scale
 
     _transformed_types = (Tensor, np.ndarray)
 
     def transform(self, inpt, params):
-        return F.to_dtype(inpt, self.dtype, self.scale)
+        if not isinstance(self.dtype, dict):
+            return F.to_dtype(inpt, self.dtype, self.scale) if is_image(inpt) else inpt
+        kind = next((key for key in (type(inpt), Tensor, "others") if self._names(key, inpt)), None)
+        if kind is None:
+            raise ValueError(
+                f'No dtype was specified for type {type(inpt)}; the key "others" is for the classes not named'
+            )
+        dtype = self.dtype[kind]
+        return inpt if dtype is None else F.to_dtype(inpt, dtype, self.scale)
+
+    def _names(self, kind, inpt):
+        return kind in self.dtype and (kind is not Tensor or F.is_pure_tensor(inpt))  # a tracked one is a plain one too
 
     def __repr__(self):
         return f"{type(self).__name__}(scale={self.scale})"
