@@ -328,7 +328,7 @@ def add_to(module, devices):
     )  # fmt: skip
     nvtx = types.SimpleNamespace(
         available=True, RangePush=lambda text, color=-1: ranges.append(text), RangePop=lambda: ranges.pop(),
-        Mark=lambda text, color=-1: ranges.append(text), ranges=ranges, RangeStart=lambda text, color=0: len(text),
+        Mark=lambda text, color=-1: ranges.append(text), ranges=ranges, RangeStart=lambda text, color: len(text),
         RangeEnd=lambda number: None,
     )  # fmt: skip
     module.cuda = types.SimpleNamespace(

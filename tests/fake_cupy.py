@@ -196,7 +196,7 @@ def _add_properties():
         setattr(ndarray, special, _operator(special, in_place=name.startswith("i") and name[1:] in operators))
     for special in ("__neg__", "__pos__", "__abs__", "__invert__"):
         setattr(ndarray, special, lambda self, special=special: _wrapped(getattr(self._hidden, special)()))
-    ndarray.__hash__ = object.__hash__
+    ndarray.__hash__ = None
 
 
 def _operator(special, in_place):
@@ -325,9 +325,14 @@ def _wrapped(value, source=None):
     return value
 
 
+_SORTS = {np.sort, np.argsort, np.partition, np.argpartition, np.unique, np.isin, np.lexsort, np.median, np.percentile}
+
+
 def _function(function):
     def run(*args, **kwargs):
         out = kwargs.get("out")
+        if function in _SORTS and any(isinstance(arg, ndarray) and arg.dtype.char == "E" for arg in args):
+            raise NotImplementedError("Sorting arrays with dtype 'bfloat16' is not supported")
         allowed = args if function in (np.asarray, np.array, np.ascontiguousarray) else None
         host_args = _unwrapped(args) if allowed is not None else _checked(args)
         with np.errstate(all="ignore"):  # kernels on a GPU never warn
@@ -361,6 +366,11 @@ class _Ufunc:
         self.nin = ufunc.nin
 
     def __call__(self, *args, **kwargs):
+        name = self._ufunc.__name__
+        if not {"out", "dtype", "casting"}.issuperset(kwargs):
+            raise TypeError(f"Wrong arguments {kwargs}")
+        if name.startswith("logical_") and any(getattr(arg, "dtype", np.dtype(bool)).kind == "c" for arg in args):
+            raise TypeError(f"Wrong type of arguments for cupy_{name}")
         return self._run(*args, **kwargs)
 
     def at(self, array, index, values=None):
@@ -369,6 +379,8 @@ class _Ufunc:
         self._ufunc.at(array._hidden, _unwrapped(index), _unwrapped(values))
 
     def reduce(self, array, axis=0, **kwargs):
+        if self._ufunc not in (np.add, np.multiply):
+            raise NotImplementedError(f"cupy.{self._ufunc.__name__}.reduce")
         return _wrapped(self._ufunc.reduce(array._hidden, axis=axis, **kwargs))
 
     def accumulate(self, array, axis=0):

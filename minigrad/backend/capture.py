@@ -14,8 +14,14 @@ def new_pool():
     return cupy_module().cuda.MemoryPool()
 
 
+_STREAMS = {}  # (CuPy, index of a GPU) -> the stream of its recordings
+
+
 class Recording:
-    """The work of a block, recorded on a stream of its own, on the current GPU.
+    """The work of a block, recorded on the stream that the current GPU has for recordings.
+
+    CuPy's pools reuse memory by stream, and so do the libraries' workspaces: one stream for all recordings lets them
+    have the memory of those before.
 
     Arguments: pool (of new_pool(); recordings that never run at the same time may share one).
     """
@@ -24,7 +30,10 @@ class Recording:
         cupy = cupy_module()
         self.device = cupy.cuda.runtime.getDevice()
         self.pool = new_pool() if pool is None else pool
-        self.stream = cupy.cuda.Stream(non_blocking=True)
+        key = cupy, self.device
+        if key not in _STREAMS:
+            _STREAMS[key] = cupy.cuda.Stream(non_blocking=True)
+        self.stream = _STREAMS[key]
         self.graph = None
 
     @contextlib.contextmanager

@@ -94,6 +94,7 @@ def _make_hook(cupy):
 
 def add_pool(pool):
     """Count a pool of a captured graph's own too."""
+    remove_pool(pool)
     _Gpus.pools = (*_Gpus.pools, pool)
 
 
@@ -191,10 +192,14 @@ def is_pinned(array):
 
 # ---------------------------------------------------------------------- copies
 _IN_FLIGHT = collections.deque()  # (event, what a copy before it reads or writes), oldest first
+_OF_GRAPHS = []  # what copies in captured graphs read or write, held for good
 
 
 def keep(stream, *objects):
     """Hold references until the work given to a stream so far is done: a GPU reads and writes behind Python's back."""
+    if stream.ptr and stream.is_capturing():  # an event of a graph is never done; and replays copy again
+        _OF_GRAPHS.append(objects)
+        return
     drop_finished()
     event = _Gpus.cupy.cuda.Event(disable_timing=True)
     event.record(stream)

@@ -37,7 +37,7 @@ def range_pop():
 
 def range_start(msg):
     """Begin a range that may overlap with others; return its number, for range_end()."""
-    return _nvtx().RangeStart(msg)
+    return _nvtx().RangeStart(msg, None)  # the colour has no default
 
 
 def range_end(range_id):

@@ -4,7 +4,7 @@ from minigrad.backend import FLOAT_CODES, REAL_CODES, np, xp
 from minigrad.op import Op
 from minigrad.ops.define import alias, binary_function, require_tensor, unary_function
 from minigrad.registry import function
-from minigrad.tensor import wrap
+from minigrad.tensor import Tensor, wrap
 
 eq_op = Op("equal", [None, None], promote="same", name="eq")
 ne_op = Op("not_equal", [None, None], promote="same", name="ne")
@@ -17,6 +17,17 @@ logical_and_op = Op("logical_and", [None, None])
 logical_or_op = Op("logical_or", [None, None])
 logical_xor_op = Op("logical_xor", [None, None])
 logical_not_op = Op("logical_not", [None])
+
+
+def _logical(op):
+    """Return an op's call for complex numbers too, which CuPy's logical functions do not take."""
+
+    def call(*operands):
+        return op.call(*[x != 0 if isinstance(x, Tensor) and x.is_cuda and x.is_complex() else x for x in operands])
+
+    return call
+
+
 isnan_op = Op("isnan", [None])
 isinf_op = Op("isinf", [None])
 isfinite_op = Op("isfinite", [None])
@@ -61,9 +72,9 @@ for _name, _op, _verb, _result, _aliases in _COMPARISONS:
         alias(_alias, _name, inplace=True)
 
 for _name, _op, _word, _result in [
-    ("logical_and", logical_and_op, "both elements are", "[ True, False, False]"),
-    ("logical_or", logical_or_op, "any of both elements is", "[ True,  True, False]"),
-    ("logical_xor", logical_xor_op, "exactly one of both elements is", "[False,  True, False]"),
+    ("logical_and", _logical(logical_and_op), "both elements are", "[ True, False, False]"),
+    ("logical_or", _logical(logical_or_op), "any of both elements is", "[ True,  True, False]"),
+    ("logical_xor", _logical(logical_xor_op), "exactly one of both elements is", "[False,  True, False]"),
 ]:
     binary_function(
         _op, _name, f"Return whether {_word} nonzero.",
@@ -72,7 +83,7 @@ for _name, _op, _word, _result in [
     )  # fmt: skip
 
 unary_function(
-    logical_not_op, "logical_not", "Return whether each element is zero.",
+    _logical(logical_not_op), "logical_not", "Return whether each element is zero.",
     ("mg.logical_not(mg.tensor([1, 0]))", "tensor([False,  True])"),
 )  # fmt: skip
 for _name, _op, _word, _result, _in_place in [

@@ -17,6 +17,11 @@ def _together(values, wanted):
     return results[0] if len(results) == 1 else tuple(results)
 
 
+def _sortable(x):
+    """Return x, or its values as float32: CuPy does not sort bfloat16."""
+    return x.astype(np.float32) if type(x) is not np.ndarray and x.dtype.char == "E" else x
+
+
 def _runs(lines, order, shape):
     """Return (places of the runs' starts, inverse, counts) of ordered lines; order says where each came from."""
     module = xp(lines)
@@ -46,7 +51,7 @@ def unique(input, sorted=True, return_inverse=False, return_counts=False, dim=No
     module = xp(x)
     if dim is None:
         flat = x.reshape(-1)
-        order = module.argsort(flat, kind="stable")
+        order = module.argsort(_sortable(flat), kind="stable")
         places, inverse, counts = _runs(flat[order], order, x.shape)
         return _together((flat[order][places], inverse, counts), wanted)
     dim = normalize_dim(dim, x.ndim)
@@ -54,7 +59,7 @@ def unique(input, sorted=True, return_inverse=False, return_counts=False, dim=No
         raise RuntimeError("There are 0 sized dimensions, and they aren't selected, so unique cannot be applied")
     moved = module.moveaxis(x, dim, 0)
     rows = moved.reshape(len(moved), -1) if x.size else moved.reshape(0, 1)
-    order = module.lexsort(rows.T[::-1])
+    order = module.lexsort(_sortable(rows.T[::-1]))
     places, inverse, counts = _runs(rows[order], order, (len(rows),))
     return _together((module.moveaxis(moved[order[places]], 0, dim), inverse, counts), wanted)
 
@@ -299,4 +304,5 @@ def isin(elements, test_elements, *, assume_unique=False, invert=False):
         raise TypeError("isin() needs a Tensor, but got two numbers")
     a, b = (value.array if isinstance(value, Tensor) else value for value in (elements, test_elements))
     module = xp(a) if isinstance(elements, Tensor) else xp(b)
-    return wrap(module.isin(module.asarray(a), module.asarray(b), assume_unique=assume_unique, invert=invert))
+    a, b = _sortable(module.asarray(a)), _sortable(module.asarray(b))
+    return wrap(module.isin(a, b, assume_unique=assume_unique, invert=invert))

@@ -6,7 +6,8 @@ import pytest
 
 import minigrad as mg
 import models
-from minigrad.backend import cuda_is_available, cupy_module, libraries
+from minigrad.backend import capture, cuda_is_available, cupy_module, libraries
+from minigrad.backend import gpu as backend_gpu
 from minigrad.nn import functional as F
 from tests import fake_capture, fake_cupy, fake_nvidia
 
@@ -312,3 +313,25 @@ def test_graphed_callables():
     several = mg.cuda.make_graphed_callables(functions, ((sample,), (sample, sample)))
     assert (several[0](x) == 2 * x).all()
     assert (several[1](x, x)[1] == 0).all()
+
+
+def test_recordings_use_memory_again():
+    pool = capture.new_pool()
+    first, second = capture.Recording(pool), capture.Recording(pool)
+    assert first.stream is second.stream  # CuPy's pools and the libraries' workspaces are kept by stream
+    with first.alone(), second.alone():
+        assert backend_gpu._Gpus.pools.count(pool) == 1
+    second.release()
+    assert pool not in backend_gpu._Gpus.pools
+
+
+def test_a_copy_in_a_graph_blocks_no_later_one():
+    recording = capture.Recording()
+    waiting, kept = len(backend_gpu._IN_FLIGHT), len(backend_gpu._OF_GRAPHS)
+    with recording.alone():
+        recording.begin()
+        backend_gpu.keep(recording.stream, "memory")
+        recording.end()
+    assert len(backend_gpu._IN_FLIGHT) <= waiting  # an event that a graph records is never done
+    assert backend_gpu._OF_GRAPHS[kept:] == [("memory",)]
+    recording.release()

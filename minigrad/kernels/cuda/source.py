@@ -46,7 +46,7 @@ class Kernel:
             grid = min(-(-threads // block), _MOST_BLOCKS)
         if shared > _STATIC_SHARED and self.raw.max_dynamic_shared_size_bytes < shared:
             self.raw.max_dynamic_shared_size_bytes = shared
-        # CuPy passes None as no argument at all, and a bool as one byte
+        # CuPy passes a bool as one byte; kernels take long long
         args = tuple([0 if arg is None else int(arg) if type(arg) is bool else arg for arg in args])
         grid = grid if type(grid) is tuple else (grid,)
         self.raw(grid, block if type(block) is tuple else (block,), args, shared_mem=shared)
