@@ -1,13 +1,14 @@
 """Images, masks, boxes and key points as tensors that say what they are; numbers are those of torchvision 0.28."""
 
 import copy
+import json
 import pickle
 
 import numpy as np
 import pytest
 
 import minigrad as mg
-from minigrad.vision import tv_tensors
+from minigrad.vision import datasets, tv_tensors
 from minigrad.vision.transforms import v2
 from minigrad.vision.transforms.v2 import functional as F
 from tests.vision.images import picture
@@ -328,3 +329,45 @@ def test_wrong_arguments():
     rotated = tv_tensors.BoundingBoxes([1.0, 2, 3, 4, 5], format="XYWHR", canvas_size=SIZE)
     with pytest.raises(NotImplementedError, match="rotated"):
         F.crop(rotated, 0, 0, 5, 5)
+
+
+def test_coco_with_boxes(tmp_path):
+    entries = [
+        {"id": 1, "image_id": 7, "bbox": [1, 2, 3, 4], "category_id": 5, "iscrowd": 0},
+        {"id": 2, "image_id": 7, "bbox": [0, 1, 2, 2], "category_id": 9, "iscrowd": 1},
+    ]
+    for name in ("a.png", "b.png"):
+        picture(size=(9, 8)).save(tmp_path / name)
+    images = [{"id": 7, "file_name": "a.png"}, {"id": 8, "file_name": "b.png"}]
+    (tmp_path / "all.json").write_text(json.dumps({"images": images, "annotations": entries}))
+    flip = v2.Compose([v2.ToImage(), v2.RandomHorizontalFlip(1.0)])
+    dataset = datasets.CocoDetection(tmp_path, tmp_path / "all.json", transforms=flip)
+    wrapped = datasets.wrap_dataset_for_transforms_v2(dataset)
+    for found in (wrapped, pickle.loads(pickle.dumps(wrapped))):
+        shown, target = found[0]
+        height, width = shown.shape[-2:]
+        assert isinstance(found, datasets.CocoDetection) and len(found) == 2 and found.coco is not None
+        assert set(target) == {"image_id", "boxes", "labels"} and target["image_id"] == 7
+        assert target["boxes"].canvas_size == (height, width) and target["labels"].tolist() == [5, 9]
+        assert target["boxes"].tolist() == [[width - 4, 2, width - 1, 6], [width - 2, 1, width, 3]]
+        assert found[1][1] == {"image_id": 8}
+    assert dataset.transforms is flip and dataset[0][1][0]["bbox"] == [1, 2, 3, 4]
+    assert datasets.wrap_dataset_for_transforms_v2(dataset, ["iscrowd"])[0][1] == {"iscrowd": [0, 1]}
+    for error, keys in ((ValueError, ["colour"]), (ValueError, "boxes"), (NotImplementedError, "all")):
+        with pytest.raises(error):
+            datasets.wrap_dataset_for_transforms_v2(dataset, keys)[0]
+
+
+def test_voc_with_boxes():
+    class Few(datasets.VOCDetection):
+        def __init__(self):
+            self.transform = self.target_transform = self.transforms = None
+
+        def __getitem__(self, index):
+            side = {"xmin": "1", "ymin": "2", "xmax": "5", "ymax": "6"}
+            return picture(size=(9, 8)), {"annotation": {"object": [{"name": "dog", "bndbox": side}][index:]}}
+
+    wrapped = datasets.wrap_dataset_for_transforms_v2(Few())
+    assert wrapped[0][1]["boxes"].tolist() == [[1, 2, 5, 6]] and wrapped[0][1]["labels"].tolist() == [12]
+    assert wrapped[1][1]["boxes"].shape == (0, 4) and wrapped[1][1]["labels"].shape == (0,)
+    assert set(datasets.wrap_dataset_for_transforms_v2(Few(), "all")[0][1]) == {"annotation", "boxes", "labels"}

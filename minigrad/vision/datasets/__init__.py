@@ -17,6 +17,7 @@ from minigrad.vision.datasets.photographs import (
     VOCSegmentation,
 )
 from minigrad.vision.datasets.vision import StandardTransform, VisionDataset
+from minigrad.vision.datasets.wrapped import wrap_dataset_for_transforms_v2
 
 __all__ = [
     "EMNIST",
@@ -42,4 +43,5 @@ __all__ = [
     "ImageFolder",
     "StandardTransform",
     "VisionDataset",
+    "wrap_dataset_for_transforms_v2",
 ]
