@@ -271,7 +271,7 @@ def use_gpu_of(gradient):
     if type(gradient) is dict:
         gradient = next(iter(gradient.values()))
     array = gradient.array if isinstance(gradient, Tensor) else gradient
-    if type(array) is not np.ndarray:
+    if not isinstance(array, (np.ndarray, np.generic)):  # a sum of 0-d arrays is NumPy's scalar
         array.device.use()
 
 

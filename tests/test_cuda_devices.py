@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 import minigrad as mg
+from minigrad.engine import use_gpu_of
 from minigrad.nn import functional as F  # noqa: N812
 from tests import fake_cupy
 
@@ -188,3 +189,12 @@ def test_operations_run_on_the_gpu_of_their_arguments(two_gpus):
         assert str(mg.ones(1).cuda().device) == "cuda:1"
     with pytest.raises(RuntimeError, match=r"cuda:2 .*2 CUDA GPU"):
         mg.ones(1, device="cuda:2")
+
+
+def test_numpys_scalars_need_no_gpu():
+    with fake_cupy.installed(2):
+        mg.zeros(1, device="cuda:1")
+        x = mg.tensor(3.0, requires_grad=True)
+        (x * x + x * 2).backward()  # the gradients of x are added
+        assert x.grad.item() == 8
+        use_gpu_of(np.float32(1))
