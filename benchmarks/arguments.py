@@ -4,7 +4,7 @@ import shlex
 import sys
 
 import minigrad
-from benchmarks import measuring, results, tables
+from benchmarks import measuring, pages, results
 from benchmarks.processes import MINIGRAD, PEERS, REFERENCE
 from models.common import CommandError, number, open_device, terminated_as_interrupted, write_text
 
@@ -79,7 +79,7 @@ def run(arguments, kind, settings, rows, product=True):
         code = 130
     finally:
         if document["complete"] or document["rows"]:
-            text = tables.markdown(document)
+            text = pages.markdown(document)
             print(text)  # first: a full disk then costs the files alone
             found.write()
             write_text(path.with_suffix(".md"), text)

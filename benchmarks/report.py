@@ -1,7 +1,7 @@
 """python -m benchmarks report: files of results as tables and a picture."""
 from pathlib import Path
 
-from benchmarks import chart, results, tables
+from benchmarks import chart, pages, results
 from models.common import CommandError, open_folder, write_text
 
 HELP = "make tables and the picture CPU against GPU of measured results"
@@ -25,7 +25,7 @@ def run(arguments):
     folder = open_folder(arguments.out) if arguments.out else None
     for path, document in documents.items():
         target = (folder or path.parent) / f"{path.stem}.md"
-        text = tables.markdown(document)
+        text = pages.markdown(document)
         write_text(target, text)
         print(text)
         print(f"written: {target}\n")

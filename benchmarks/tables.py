@@ -21,25 +21,6 @@ PARTS = {
 OPERATION_HEADINGS = {"forward": "forward", "backward": "forward + backward"}
 
 
-def markdown(document):
-    """The whole document: tables, then what they were measured on."""
-    lines = [f"# {title(document)}", ""]
-    if not document["complete"]:
-        lines += ["The run ended early: what follows is what it had measured.", ""]
-    if document["kind"] == "gpu":
-        from benchmarks import gpu_tables  # it needs this module's tables
-
-        return "\n".join(lines + gpu_tables.lines_of(document) + machine_table(document)).rstrip() + "\n"
-    if document["kind"] == "footprint":
-        return "\n".join(lines + footprint_tables(document) + machine_table(document)).rstrip() + "\n"
-    lines += times_table(document) + ratio_tables(document)
-    if document["kind"] == "cnn":
-        lines += memory_table(document) + limit_table(document) + figures_table(document)
-    lines += profile_table(document)
-    lines += machine_table(document)
-    return "\n".join(lines).rstrip() + "\n"
-
-
 def title(document):
     return {
         "cnn": "Convolutional networks",

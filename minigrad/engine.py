@@ -9,7 +9,7 @@ import warnings
 from heapq import heappop, heappush
 
 from minigrad.backend import array_device, cupy_module, memory_root, np, solely_held, xp
-from minigrad.backend.errors import on_different_devices
+from minigrad.backend.placement import on_different_devices
 from minigrad.backend.switches import GPUS
 from minigrad.kernels import elementwise
 from minigrad.tensor import Tensor, wrap

@@ -9,7 +9,7 @@
 """
 
 from minigrad.backend import REAL_CODES, array_device, can_cast, memory_root, np, solely_held, xp
-from minigrad.backend.errors import on_different_devices
+from minigrad.backend.placement import on_different_devices
 from minigrad.backend.switches import GPUS
 from minigrad.kernels.scatter import scatter_add_flat
 from minigrad.op import WATCHED, Op, watched

@@ -17,7 +17,7 @@ from minigrad.backend import (
     np,
     xp,
 )
-from minigrad.backend.errors import on_different_devices
+from minigrad.backend.placement import on_different_devices
 from minigrad.backend.switches import GPUS
 from minigrad.kernels.elementwise import LARGE, apply
 from minigrad.operands import CENTRAL, explained, is_operand, promoted

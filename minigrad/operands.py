@@ -1,7 +1,7 @@
 """What ops do alike: PyTorch's type promotion of their arguments, and errors that name op, shapes, dtypes, devices."""
 
 from minigrad.backend import FLOAT_CODES, array_device, default_float, np, result_dtype
-from minigrad.backend.errors import facts_of, on_different_devices
+from minigrad.backend.placement import facts_of, on_different_devices
 from minigrad.tensor import Tensor, data_array, wrap
 
 # Ops and functions of the layers above that every op needs: ops/core.py and inplace.py set them.

@@ -13,7 +13,19 @@ from pathlib import Path
 import pytest
 
 from benchmarks import __main__ as command
-from benchmarks import cases, chart, measuring, networks, operations, processes, results, step_profile, tables, worker
+from benchmarks import (
+    cases,
+    chart,
+    measuring,
+    networks,
+    operations,
+    pages,
+    processes,
+    results,
+    step_profile,
+    tables,
+    worker,
+)
 from benchmarks import library_minigrad as adapter
 from minigrad.kernels import conv as conv_kernels
 from models.common import CommandError
@@ -432,7 +444,7 @@ def document(device="cpu", image_size=224, peer=True):
 
 
 def test_ratios_are_taken_pass_by_pass():
-    text = tables.markdown(document())
+    text = pages.markdown(document())
     assert "| VGG-16 | 16 | minigrad | 2000 [1000-3000] | 3000 [2000-4000] | 5000 [3000-7000] | 200 [100-300] |" in text
     assert "| VGG-16 | 16 | 0.50 [0.50-0.50] |" in text
     assert "| VGG-16 | 16 | 2000 | 3000 | 0.67 |" in text

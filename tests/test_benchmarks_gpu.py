@@ -6,7 +6,7 @@ import signal
 import pytest
 
 from benchmarks import __main__ as command
-from benchmarks import chart, gpu, gpu_case, gpu_tables, measuring, processes, results, tables
+from benchmarks import chart, gpu, gpu_case, gpu_tables, measuring, pages, processes, results
 from benchmarks.gpu_case import CAPTURED, CUDNN, EAGER, IM2COL, TUNED
 from models.common import CommandError
 
@@ -131,7 +131,7 @@ def invented(tmp_path):
 
 
 def test_tables(tmp_path):
-    text = tables.markdown(invented(tmp_path))
+    text = pages.markdown(invented(tmp_path))
     for line in (
         "GPU tests: 9 passed, 1 skipped.",
         "| im2col, forward + backward | float32 | 16 | 2 | largest | 1.40 | 1.5 | met |",

@@ -107,9 +107,19 @@ class graph:  # noqa: N801 - PyTorch's name
     Source: https://docs.pytorch.org/docs/stable/generated/torch.cuda.graph.html
     """
 
-    def __init__(self, cuda_graph, pool=None, stream=None, capture_error_mode="global"):
+    def __init__(
+        self,
+        cuda_graph,
+        pool=None,
+        stream=None,
+        capture_error_mode="global",
+        enable_annotations=False,
+        check_input_liveness=False,
+    ):
         if stream is not None:
             raise NotImplementedError("cuda.graph: a graph is recorded on a stream of its own; leave stream out")
+        if enable_annotations or check_input_liveness:
+            raise NotImplementedError("cuda.graph: enable_annotations and check_input_liveness are not there")
         self.cuda_graph, self.pool, self.mode = cuda_graph, pool, capture_error_mode
 
     def __enter__(self):

@@ -702,8 +702,8 @@ def is_pinned(self):
 
 
 @function(method=True, public=False)
-def record_stream(self, stream):
-    """Keep the memory of a tensor on a GPU, once it is freed, until a stream that uses it has done so.
+def record_stream(self, s):
+    """Keep the memory of a tensor on a GPU, once it is freed, until a stream ``s`` that uses it has done so.
 
     Needed only where another stream than the one the tensor was made on works with it. RuntimeError on the CPU.
     Source: https://docs.pytorch.org/docs/stable/generated/torch.Tensor.record_stream.html
@@ -716,7 +716,7 @@ def record_stream(self, stream):
         raise RuntimeError("record_stream: a tensor on the CPU is used by no stream")
     from minigrad.backend.gpu import used_by
 
-    used_by(self.array, stream._stream)
+    used_by(self.array, s._stream)
 
 
 @function(method=True, public=False)

@@ -4,7 +4,7 @@ import math
 import warnings
 
 from minigrad.backend import REAL_CODES, np, xp
-from minigrad.backend.errors import check_device
+from minigrad.backend.placement import check_device
 from minigrad.kernels import loss as kernels
 from minigrad.op import Op
 from minigrad.ops.core import broadcast_to, cast

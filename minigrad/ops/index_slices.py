@@ -1,7 +1,7 @@
 """One index for whole slices, or for positions: index_select, index_add, index_put, take and their relatives."""
 
 from minigrad.backend import np, storable, xp
-from minigrad.backend.errors import check_device
+from minigrad.backend.placement import check_device
 from minigrad.inplace import add_positions, overwrite_positions, write_out
 from minigrad.ops.core import broadcast_to, cast
 from minigrad.ops.index import broadcast_value, index_add_op, index_copy_op, index_fill_op, numpy_index, parse, take_op

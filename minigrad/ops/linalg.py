@@ -3,7 +3,7 @@
 import math
 
 from minigrad.backend import PRECISION, result_dtype
-from minigrad.backend.errors import on_different_devices
+from minigrad.backend.placement import on_different_devices
 from minigrad.kernels import matmul as kernels
 from minigrad.op import Op
 from minigrad.operands import CENTRAL, is_operand

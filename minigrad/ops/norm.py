@@ -4,7 +4,7 @@ import functools
 import math
 
 from minigrad.backend import REAL_CODES, float_limits, np
-from minigrad.backend.errors import check_device
+from minigrad.backend.placement import check_device
 from minigrad.kernels import channel_norm, cuda
 from minigrad.kernels import norm as kernels
 from minigrad.op import WATCHED, Op, composite

@@ -279,7 +279,8 @@ def any(input, dim=None, keepdim=False):
     tensor([ True, False])
     """
     require_tensor("any", input)
-    dims = () if dim == () else reduced_dims(dim, input.array.ndim)  # (): no dimension, as in PyTorch
+    # (): no dimension, as in PyTorch
+    dims = () if type(dim) is tuple and not dim else reduced_dims(dim, input.array.ndim)
     return any_op(input, dim=dims, keepdim=keepdim)
 
 
@@ -294,7 +295,7 @@ def all(input, dim=None, keepdim=False):
     tensor([False,  True])
     """
     require_tensor("all", input)
-    dims = () if dim == () else reduced_dims(dim, input.array.ndim)
+    dims = () if type(dim) is tuple and not dim else reduced_dims(dim, input.array.ndim)
     return all_op(input, dim=dims, keepdim=keepdim)
 
 

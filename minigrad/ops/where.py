@@ -4,7 +4,7 @@ import warnings
 
 from minigrad.backend import asarray_like, np, result_dtype, storable, xp
 from minigrad.backend.devices import where_true
-from minigrad.backend.errors import check_device
+from minigrad.backend.placement import check_device
 from minigrad.inplace import assign, overwrite_positions, write_out
 from minigrad.op import Op
 from minigrad.ops.arguments import as_int
