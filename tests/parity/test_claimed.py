@@ -57,7 +57,8 @@ LEFT_OUT = {
         (
             "cuda.Event cuda.Stream cuda.set_stream cuda.set_rng_state cuda.set_rng_state_all "
             "cuda.can_device_access_peer cuda.set_per_process_memory_fraction cuda.CUDAGraph "
-            "cuda.ExternalStream cuda.graph cuda.get_per_process_memory_fraction cuda.get_stream_from_external cuda.graph_pool_handle "
+            "cuda.ExternalStream cuda.graph cuda.get_per_process_memory_fraction "
+            "cuda.get_stream_from_external cuda.graph_pool_handle "
             "cuda.is_current_stream_capturing cuda.make_graphed_callables cuda.memory_stats_as_nested_dict "
             "cuda.reset_accumulated_memory_stats OutOfMemoryError Tensor.record_stream"
         ).split(),
