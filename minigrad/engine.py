@@ -218,7 +218,7 @@ def _run(roots, create_graph, keep_graph, targets=None):
             pending[root] = _sum(pending[root], gradient)
         else:
             pending[root] = gradient
-            if type(root) is Node:
+            if isinstance(root, Node):
                 heappush(heap, (-root.number, root))
     check_nan = MODE.check_nan
     before, MODE.grad = MODE.grad, create_graph
@@ -254,7 +254,7 @@ def _run(roots, create_graph, keep_graph, targets=None):
                     pending[edge] = _sum(waiting, gradient)
                     continue
                 pending[edge] = gradient
-                if type(edge) is Node:
+                if isinstance(edge, Node):
                     heappush(heap, (-edge.number, edge))
             gradients = gradient = waiting = None  # so that what was summed up is gone before the next node computes
         for leaf, gradient in pending.items():
@@ -307,8 +307,8 @@ def _observed(node, gradient, create_graph):
 
 def _nodes_towards(roots, wanted):
     """Return the nodes from which some wanted node or leaf can be reached, together with the wanted leaves."""
-    useful, visited, stack = {leaf for leaf in wanted if type(leaf) is not Node}, set(), []
-    stack.extend((root, False) for root in roots if type(root) is Node)
+    useful, visited, stack = {leaf for leaf in wanted if not isinstance(leaf, Node)}, set(), []
+    stack.extend((root, False) for root in roots if isinstance(root, Node))
     while stack:
         node, children_done = stack.pop()
         if children_done:
@@ -319,7 +319,7 @@ def _nodes_towards(roots, wanted):
             continue
         visited.add(node)
         stack.append((node, True))
-        stack.extend((edge, False) for edge in node.edges if type(edge) is Node and edge not in visited)
+        stack.extend((edge, False) for edge in node.edges if isinstance(edge, Node) and edge not in visited)
     return useful
 
 

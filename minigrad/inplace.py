@@ -192,7 +192,7 @@ def _keep_old_values(value, array):
         if not nodes:
             return
         node = nodes.pop(0)
-        if type(node) is not Node or node.saved is None:
+        if not isinstance(node, Node) or node.saved is None:
             continue
         if any(_lies_in(saved, root) for saved in node.saved):
             node.saved = tuple([saved.copy() if _lies_in(saved, root) else saved for saved in node.saved])

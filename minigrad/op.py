@@ -479,7 +479,7 @@ def _ufunc(name):
 
 def _unbroadcast(gradient, edge):
     """Return a gradient summed over the dimensions along which its input was broadcast."""
-    shape = edge.shape if type(edge) is Node else edge.array.shape
+    shape = edge.shape if isinstance(edge, Node) else edge.array.shape
     if gradient.shape == shape:
         return gradient
     if not isinstance(gradient, Tensor) and gradient.dtype.kind == "V":

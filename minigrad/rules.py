@@ -151,7 +151,7 @@ def unpacked(value, edge):
     """Return a saved array as the Tensor it was, attached to the graph: differentiating backward goes through it."""
     if edge is None:
         return wrap(value) if hasattr(value, "flags") else value
-    if type(edge) is Node:
+    if isinstance(edge, Node):
         return make_variable(value, edge)
     if edge.array is value:
         return edge

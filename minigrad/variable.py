@@ -96,7 +96,12 @@ class Node:
     @property
     def next_functions(self):
         """The nodes the gradient flows to, as ((node, 0), …); an AccumulateGrad for a leaf."""
-        return tuple((AccumulateGrad(e) if isinstance(e, Tensor) else e, 0) for e in self.edges)
+        return tuple((AccumulateGrad(e) if isinstance(e, Tensor) else named(e), 0) for e in self.edges)
+
+    @property
+    def saved_tensors(self):
+        """What a user's Function gave to save_for_backward; AttributeError of any other operation."""
+        return self.op.ctx.saved_tensors
 
     def add_gradient_hook(self, hook):
         """Call hook(grad) with the gradient of the operation's output; a returned tensor replaces it."""
@@ -113,6 +118,19 @@ class Node:
         return RemovableHandle(self.post_hooks, hook)
 
 
+_CLASSES = {}  # name of an operation -> the subclass of Node that carries it
+
+
+def named(node):
+    """Give a node that a program looks at the class of its operation's name, as type(y.grad_fn).__name__ tells it."""
+    if type(node) is Node:
+        name = node.name()
+        if name not in _CLASSES:
+            _CLASSES[name] = type(name, (Node,), {"__slots__": (), "__module__": __name__})
+        node.__class__ = _CLASSES[name]
+    return node
+
+
 class AccumulateGrad:
     """The end of a path of the graph: adds the gradient to its ``variable``."""
 
@@ -120,6 +138,12 @@ class AccumulateGrad:
 
     def __init__(self, variable):
         self.variable = variable
+
+    def __eq__(self, other):
+        return type(other) is AccumulateGrad and other.variable is self.variable
+
+    def __hash__(self):
+        return hash(id(self.variable))
 
     def name(self):
         """Return ``AccumulateGrad``."""
@@ -255,7 +279,7 @@ class Variable(Tensor):
     @property
     def grad_fn(self):
         """The graph node that made this tensor; None for a leaf."""
-        return self.node if self._requires_grad else None
+        return named(self.node) if self._requires_grad else None
 
     @property
     def is_leaf(self):

@@ -290,7 +290,7 @@ class _FunctionOp:
             raise RuntimeError(
                 f"function {self.node_name}: expected a Tensor or None as gradient {index}, got {type(result).__name__}"
             )
-        shape = tuple(edge.shape) if type(edge) is Node else edge.array.shape
+        shape = tuple(edge.shape) if isinstance(edge, Node) else edge.array.shape
         value = result if graph else result.array
         if result.array.shape == shape:
             return value

@@ -312,7 +312,7 @@ def _count_reached(targets, roots, receiving):
         if place in visited or receiving is not None and place not in receiving:
             continue
         visited.add(place)
-        if type(place) is Node:
+        if isinstance(place, Node):
             stack.extend([edge for edge in place.edges if edge is not None])
     return sum(target in visited for target in targets)
 

@@ -216,7 +216,7 @@ def cummin(input, dim):
 
 
 @function(method=True, out=True)
-def prod(input, dim=None, keepdim=False, *, dtype=None):
+def prod(input, dim=..., keepdim=False, *, dtype=None):
     """Return the product of all elements, or along one dimension; integers are multiplied in int64.
 
     Source: https://docs.pytorch.org/docs/stable/generated/torch.prod.html
@@ -227,6 +227,8 @@ def prod(input, dim=None, keepdim=False, *, dtype=None):
     """
     input = checked("prod", input, dtype)
     if dim is None:
+        raise TypeError("prod(): argument 'dim' must be int, not NoneType; leave it out for all elements")
+    if dim is ...:
         return in_dtype(prod_op(input, dim=None, keepdim=False), dtype)
     dim = normalize_dim(dim, input.array.ndim)
     return in_dtype(prod_op(input, dim=dim if input.array.ndim else (), keepdim=keepdim), dtype)

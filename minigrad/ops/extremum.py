@@ -166,11 +166,11 @@ def _extremum(name, input, args, kwargs, whole, along, of_two, result):
     if "other" in given:
         require_tensor(name, given["other"], "other", 2)
         value = of_two(input, given["other"])
-    elif given.get("dim") is None:
-        if "keepdim" in given:
-            raise TypeError(f"{name}() received keepdim without dim")
+    elif not given:
         _nonempty(name, input, None)
         value = whole(input, dim=None, keepdim=False)
+    elif given.get("dim") is None:
+        raise TypeError(f"{name}() received an invalid combination of arguments: keepdim without dim, or dim=None")
     else:
         dim = normalize_dim(given["dim"], input.array.ndim)
         _nonempty(name, input, (dim,) if input.array.ndim else ())
