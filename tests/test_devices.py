@@ -11,8 +11,17 @@ from tests.ops.test_table import DIFFERENTIABLE, LINES, outputs_of, tracked_outp
 
 @pytest.fixture(scope="module")
 def gpu():
+    """A GPU, where there is one."""
+    if mg.cuda.is_available():
+        yield
+        return
     with fake_cupy.installed():
         yield
+
+
+# A GPU has its own order of sums and its own exp; on the stand-in NumPy computes most.
+EXACT = (1e-7, 1e-9) if mg.cuda.is_available() else (1e-10, 1e-12)
+GRADIENTS_EXACT = (1e-6, 1e-8) if mg.cuda.is_available() else (1e-8, 1e-10)
 
 
 class DrawnOnGPU:
@@ -82,7 +91,7 @@ def test_every_op_gives_the_cpu_values(gpu, equal_draws, name, case):
         results = outputs_of(case.run(*on_gpu(inputs)))
     for result, reference in zip(results, expected, strict=True):
         assert result.is_cuda and result.dtype is reference.dtype
-        np.testing.assert_allclose(result.cpu().numpy(), reference.numpy(), rtol=1e-10, atol=1e-12)
+        np.testing.assert_allclose(result.cpu().numpy(), reference.numpy(), *EXACT)
 
 
 @pytest.mark.parametrize("name, case", DIFFERENTIABLE)
@@ -104,7 +113,7 @@ def test_every_gradient_gives_the_cpu_values(gpu, equal_draws, name, case):
             found[-1] += [g for g in second if g is not None]
     for on_cpu, on_device in zip(*found, strict=True):
         assert on_device.is_cuda
-        np.testing.assert_allclose(on_device.cpu().numpy(), on_cpu.numpy(), rtol=1e-8, atol=1e-10)
+        np.testing.assert_allclose(on_device.cpu().numpy(), on_cpu.numpy(), *GRADIENTS_EXACT)
 
 
 WRITES_THROUGH_VIEWS = {

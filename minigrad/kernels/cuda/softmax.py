@@ -37,12 +37,13 @@ def _seen(x, dim):
     """Return x, dense, as (outer, length, inner), and its rows along dim."""
     x = dense(x)
     shape = x.shape or (1,)
+    dim %= len(shape)
     view = x.reshape(prod(shape[:dim]), shape[dim], prod(shape[dim + 1 :]))
     return view, _Rows(view)
 
 
 def softmax(x, dim, logarithm):
-    """Return softmax of x along dim >= 0, or its logarithm."""
+    """Return softmax of x along dim, or its logarithm."""
     view, rows = _seen(x, dim)
     out = xp(x).empty_like(view)
     rows.launch("forward", view, out, (int(logarithm),))
