@@ -135,10 +135,12 @@ def test_layers(gpu, name):
 
 
 # What draws random numbers (tests/gpu/test_random.py), holds other layers, or is another's subclass with nothing added.
-ELSEWHERE = """AlphaDropout Dropout Dropout1d Dropout2d Dropout3d FeatureAlphaDropout RReLU PlainDropout
-    FractionalMaxPool2d FractionalMaxPool3d DataParallel Module ModuleDict ModuleList ParameterDict ParameterList Sequential RNNBase
-    RNNCellBase SyncBatchNorm NLLLoss2d TransformerEncoder TransformerDecoder ConstantPad2d ConstantPad3d ZeroPad1d
-    AdaptiveLogSoftmaxWithLoss LinearCrossEntropyLoss MaxUnpool1d MaxUnpool2d MaxUnpool3d""".split()
+ELSEWHERE = """
+    AlphaDropout Dropout Dropout1d Dropout2d Dropout3d FeatureAlphaDropout RReLU PlainDropout FractionalMaxPool2d
+    FractionalMaxPool3d DataParallel Module ModuleDict ModuleList ParameterDict ParameterList Sequential RNNBase
+    RNNCellBase SyncBatchNorm NLLLoss2d TransformerEncoder TransformerDecoder ConstantPad2d ConstantPad3d
+    ZeroPad1d AdaptiveLogSoftmaxWithLoss LinearCrossEntropyLoss MaxUnpool1d MaxUnpool2d MaxUnpool3d
+""".split()
 
 
 def test_every_layer_has_a_line():
@@ -151,8 +153,10 @@ def test_every_layer_has_a_line():
 # The lecture's and one of each newer kind; on the stand-in, whose kernels are slow, the small ones.
 NETWORKS = """lenet5 squeezenet1_1 shufflenet_v2_x0_5 mobilenet_v3_small""".split()
 if ON_A_GPU:
-    NETWORKS += """alexnet alexnet_grouped zfnet vgg11_bn vgg16 googlenet inception_v3 resnet18 resnet50
-        preact_resnet200 densenet121 mnasnet1_0 mobilenet_v2 efficientnet_b0 regnet_y_400mf convnext_tiny vit_b_32 swin_t""".split()
+    NETWORKS += """
+        alexnet alexnet_grouped zfnet vgg11_bn vgg16 googlenet inception_v3 resnet18 resnet50 preact_resnet200
+        densenet121 mnasnet1_0 mobilenet_v2 efficientnet_b0 regnet_y_400mf convnext_tiny vit_b_32 swin_t
+    """.split()
 SIDES = {"lenet5": 28, "inception_v3": 107, "vit_b_32": 224, "swin_t": 64}
 
 
