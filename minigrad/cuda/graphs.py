@@ -38,6 +38,8 @@ class CUDAGraph:
     """
 
     def __init__(self, keep_graph=False):
+        if keep_graph:
+            raise NotImplementedError("CUDAGraph: keep_graph=True is not there; CuPy makes a graph ready at once")
         self._recording = None
         self._around = None
         self._done = False
@@ -339,15 +341,30 @@ def make_graphed_callables(callables, sample_args, num_warmup_iters=3, allow_unu
     return _graphed(callables, sample_args, num_warmup_iters, allow_unused_input, pool)
 
 
+def _check_hooks(function):
+    """RuntimeError for a module that has hooks, which replays would leave out."""
+    for name, module in function.named_modules() if hasattr(function, "named_modules") else ():
+        if module._forward_hooks or module._forward_pre_hooks or module._backward_hooks:
+            where = f" ({name})" if name else ""
+            raise RuntimeError(
+                f"make_graphed_callables: the module{where} has hooks, which replays would leave out; register them "
+                "on what make_graphed_callables returns"
+            )
+
+
 def _graphed(function, sample, warmup, allow_unused, pool):
     parameters = [p for p in function.parameters() if p.requires_grad] if hasattr(function, "parameters") else []
     inputs = [tensor.detach().clone().requires_grad_(tensor.requires_grad) for tensor in sample]
     wanted = [tensor for tensor in (*inputs, *parameters) if tensor.requires_grad]
     pool = graph_pool_handle() if pool is None else pool
+    _check_hooks(function)
+    single = True
 
     def forward():
+        nonlocal single
         outputs = function(*inputs)
-        return outputs if isinstance(outputs, tuple) else (outputs,)
+        single = not isinstance(outputs, tuple)
+        return (outputs,) if single else outputs
 
     def backward(outputs, gradients):
         tracked = [(y, g) for y, g in zip(outputs, gradients, strict=True) if y.requires_grad]
@@ -362,7 +379,6 @@ def _graphed(function, sample, warmup, allow_unused, pool):
             outputs = forward()
             backward(outputs, [y.detach().clone() for y in outputs])
     recording.wait()
-    single = not isinstance(function(*inputs), tuple)
     down, up = CUDAGraph(), CUDAGraph()
     with graph(down, pool), enable_grad():
         outputs = forward()
@@ -386,11 +402,14 @@ def _graphed(function, sample, warmup, allow_unused, pool):
         @staticmethod
         def backward(ctx, *given):
             for static, gradient in zip(gradients, given, strict=True):
-                if gradient is not None:
+                if gradient is None:
+                    static.zero_()
+                else:
                     static.copy_(gradient)
             up.replay()
             every = (by_input.get(id(tensor)) for tensor in (*inputs, *parameters))
-            return tuple(None if gradient is None else gradient.detach() for gradient in every)
+            # Copies: what becomes some tensor's grad must not be written by the next replay.
+            return tuple(None if gradient is None else gradient.detach().clone() for gradient in every)
 
     def call(*tensors):
         outputs = Replay.apply(*tensors, *parameters)

@@ -34,4 +34,6 @@ def test_sorting_bfloat16(gpu):
 
 @pytest.mark.skipif(not cuda_is_available(), reason="the stand-in's ranges are tested in test_cuda_memory.py")
 def test_ranges_of_the_profiler(gpu):
-    mg.cuda.nvtx.range_end(mg.cuda.nvtx.range_start("a"))
+    number = mg.cuda.nvtx.range_start("a")
+    assert isinstance(number, int)
+    mg.cuda.nvtx.range_end(number)

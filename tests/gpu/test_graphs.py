@@ -309,6 +309,11 @@ def test_graphed_callables():
         np.testing.assert_allclose(x.grad.cpu().numpy(), other.grad.cpu().numpy(), 1e-4, 1e-6)
         for p, q in zip(recorded.parameters(), plain.parameters(), strict=True):
             np.testing.assert_allclose(p.grad.cpu().numpy(), q.grad.cpu().numpy(), 1e-4, 1e-6)
+    recorded.zero_grad(), plain.zero_grad()
+    for factor in (1.0, 2.0):  # gradients add up
+        (graphed(x).sum() * factor).backward(), (plain(x).sum() * factor).backward()
+    for p, q in zip(recorded.parameters(), plain.parameters(), strict=True):
+        np.testing.assert_allclose(p.grad.cpu().numpy(), q.grad.cpu().numpy(), 1e-4, 1e-6)
     functions = (lambda a: a * 2, lambda a, b: (a + b, a - b))
     several = mg.cuda.make_graphed_callables(functions, ((sample,), (sample, sample)))
     assert (several[0](x) == 2 * x).all()
@@ -335,3 +340,23 @@ def test_a_copy_in_a_graph_blocks_no_later_one():
     assert len(backend_gpu._IN_FLIGHT) <= waiting  # an event that a graph records is never done
     assert backend_gpu._OF_GRAPHS[kept:] == [("memory",)]
     recording.release()
+
+
+def test_graphed_callables_with_an_output_that_is_not_used():
+    sample = mg.ones(3, device="cuda", requires_grad=True)
+    graphed = mg.cuda.make_graphed_callables(lambda a: (a * 2, a * 3), (sample,))
+    x = mg.ones(3, device="cuda", requires_grad=True)
+    sum(y.sum() for y in graphed(x)).backward()
+    assert x.grad.tolist() == [5, 5, 5]
+    x.grad = None
+    graphed(x)[0].sum().backward()
+    assert x.grad.tolist() == [2, 2, 2]
+
+
+def test_modules_with_hooks_are_refused():
+    model = mg.nn.Sequential(mg.nn.Linear(2, 2)).to("cuda")
+    model[0].register_forward_hook(lambda *_: None)
+    with pytest.raises(RuntimeError, match=r"\(0\) has hooks"):
+        mg.cuda.make_graphed_callables(model, (mg.ones(1, 2, device="cuda"),))
+    with pytest.raises(NotImplementedError, match="keep_graph"):
+        mg.cuda.CUDAGraph(keep_graph=True)
