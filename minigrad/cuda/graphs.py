@@ -189,13 +189,20 @@ class GraphedStep:
 
     # ------------------------------------------------------------ recording
     def _settings(self):
-        """Return what is baked into a recording: the optimizer's numbers and the model's mode."""
+        """Return what is baked into a recording: the optimizer's numbers, modes, what learns, where memory lies."""
         groups = self._optimizer.param_groups
         numbers = [
             tuple(id(value) if isinstance(value, Tensor) else value for key, value in group.items() if key != "params")
             for group in groups
         ]
-        return self._model.training, [len(group["params"]) for group in groups], numbers
+        return (
+            numbers,
+            [len(group["params"]) for group in groups],
+            [module.training for module in self._modules],
+            [parameter.requires_grad for parameter in self._parameters],
+            self._optimizer.state is self._state,
+            [id(tensor.array) for tensor in self._tensors],
+        )
 
     def _step(self):
         self._optimizer.zero_grad(set_to_none=True)
@@ -237,8 +244,10 @@ class GraphedStep:
             self._graph._give_up()
             raise _refusal("make_graphed_step", error) from error
         self._graph.capture_end()
+        self._modules, self._parameters = list(self._model.modules()), list(self._model.parameters())
+        self._state, self._tensors = self._optimizer.state, _state_of(self._model, self._optimizer)
+        self._written = [tensor.array for tensor in self._tensors]
         self._recorded = self._settings()
-        self._written = [tensor.array for tensor in _state_of(self._model, self._optimizer)]
 
 
 def make_graphed_step(model, loss, optimizer, example, *, warmup=3):
@@ -250,9 +259,10 @@ def make_graphed_step(model, loss, optimizer, example, *, warmup=3):
     Arguments: model and its parameters on a GPU; loss (function of the output and the targets to one number); optimizer
     (whose state lives on the GPU: SGD, or others with capturable=True); example (tuple of tensors on the GPU, the
     model's input first, of the shapes and dtypes to come); warmup (ordinary steps before recording; model and
-    optimizer are set back to what they were, random numbers have moved on). A change of the learning rate or of
-    train()/eval() records anew; a learning rate that is a tensor on the GPU may be written without that. An autocast
-    region that is open here is part of the step. Hooks and print() run while recording only.
+    optimizer are set back to what they were, random numbers have moved on). A change of the learning rate, of
+    train()/eval(), of what requires grad, or of where a parameter or the optimizer's state lies records anew; a
+    learning rate that is a tensor on the GPU may be written without that. Layers that are replaced are not noticed. An
+    autocast region that is open here is part of the step. Hooks and print() run while recording only.
     RuntimeError for what cannot be recorded; TypeError and ValueError for arguments that do not fit.
     """
     if isinstance(example, Tensor) or not all(isinstance(tensor, Tensor) for tensor in example):

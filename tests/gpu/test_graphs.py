@@ -1,5 +1,6 @@
 """Recorded work, replayed: on a GPU, or on the stand-in, whose recordings repeat every call on the same memory."""
 import contextlib
+import copy
 
 import numpy as np
 import pytest
@@ -178,6 +179,36 @@ def test_learning_rates_and_modes_may_change():
         assert loss.item() == pytest.approx(plain_step(plain, second, inputs, targets), rel=1e-4)
         for schedule in schedules:
             schedule.step()
+    assert_same_state(recorded, plain)
+
+
+def _replaced(model, optimizer):
+    for parameter in model.parameters():
+        parameter.data = parameter.detach().clone() * 0.5
+
+
+CHANGES = {
+    "a layer in eval": lambda model, optimizer: model[1].eval(),
+    "a frozen layer": lambda model, optimizer: model[0].requires_grad_(False),
+    "new memory": _replaced,
+    "weights loaded": lambda model, optimizer: model.load_state_dict(
+        {name: value * 0.5 for name, value in model.state_dict().items()}
+    ),
+    "state loaded": lambda model, optimizer: optimizer.load_state_dict(copy.deepcopy(optimizer.state_dict())),
+}
+
+
+@pytest.mark.parametrize("name", CHANGES)
+def test_what_a_program_changes_between_steps_is_noticed(name):
+    recorded, plain = twins(small)
+    first, second = sgd(recorded), sgd(plain)
+    given = batches(4)
+    step = mg.cuda.make_graphed_step(recorded, F.cross_entropy, first, given[0])
+    for number, (inputs, targets) in enumerate(given):
+        if number == 2:
+            CHANGES[name](recorded, first), CHANGES[name](plain, second)
+        loss = step(inputs, targets)
+        assert loss.item() == pytest.approx(plain_step(plain, second, inputs, targets), rel=1e-4)
     assert_same_state(recorded, plain)
 
 
