@@ -16,7 +16,7 @@ from minigrad.op import WATCHED, Op, watched
 from minigrad.operands import CENTRAL
 from minigrad.rules import NO_PARAMS, alias_node
 from minigrad.tensor import Tensor, data_pointer
-from minigrad.variable import MODE, Node, View, is_tracked, promote, rebind, touch
+from minigrad.variable import MODE, Node, View, is_tracked, promote, rebind, touch, version_of
 
 
 def _positions(view, base):
@@ -143,6 +143,7 @@ def write_over(op, compute, tensor, *others, name):
     arrays = [array, *[other.array for other in others]]
     compute(*arrays, out=array)
     rebind(tensor, op.record((tensor, *others), arrays, {}, array).node)
+    tensor._written += 1
     return tensor
 
 
@@ -166,6 +167,7 @@ def overwrite_tensor(tensor, value):
         # An array that others can reach must not become this tensor's own memory.
         array = value.array
         own = value._base is None and not value._aliased and array.base is None and is_tracked(value)
+        tensor._written = version_of(tensor) + 1
         tensor.array = array if own else array.copy()
         promote(tensor)
         rebind(tensor, _node_of(value))
@@ -305,6 +307,7 @@ def write_out(out, result, name):
                 f"match the required output shape {list(result.shape)}.",
                 stacklevel=3,
             )
+        out._written = version_of(out) + 1
         out.array = result.array.astype(out.array.dtype)
         return out
     return write_memory(out, result.array)

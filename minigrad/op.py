@@ -31,6 +31,7 @@ from minigrad.variable import (
     Variable,
     make_variable,
     next_time,
+    overwritten,
     view_on,
     written_since,
 )
@@ -355,13 +356,9 @@ class Op:
         out = node.out if type(node.out) is tuple else (node.out,)
         values = (*node.saved, *out)
         saved_at = node.saved_at or node.number
-        for value in values:
+        for position, value in enumerate(values):
             if hasattr(value, "flags") and hasattr(value, "base") and written_since(value, saved_at):
-                raise RuntimeError(
-                    "one of the variables needed for gradient computation has been modified by an inplace operation: "
-                    f"{node.name()} saved a tensor of shape {list(value.shape)} that was written afterwards. "
-                    "Write out of place, or clone() the tensor before writing."
-                )
+                raise overwritten(node, value, is_result=position >= len(node.saved))
 
 
 def _parts(gradient):

@@ -83,6 +83,7 @@ class Tensor:
     _base = None  # the tensor whose memory this one views
     _aliased = False  # whether other tensors or arrays may look at this memory
     _generation = 0  # how often the graph of this memory was rewritten in place
+    _written = 0  # writes of which the memory does not know: it was another's, or nothing else looked at it
     _hooks = None
     _post_accumulate_hooks = None
 

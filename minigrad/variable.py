@@ -40,18 +40,22 @@ class Clock:
     prune_at = 100_000  # entries of _WRITES
 
 
-_WRITES = {}  # id of the array owning the memory -> (time of the last write, weak reference to the owner)
+_WRITES = {}  # id of the array owning the memory -> (time of the last write, weak reference to the owner, writes)
 
 
 def touch(array):
     """Note that the memory of a raw array has just been written in place."""
     root = memory_root(array)
     Clock.last_write = now = next_time()
+    before = _WRITES.get(id(root))
+    if before is not None and before[1]() is root:
+        _WRITES[id(root)] = (now, before[1], before[2] + 1)
+        return
     if len(_WRITES) >= Clock.prune_at:
-        for key in [key for key, (_, owner) in list(_WRITES.items()) if owner() is None]:
+        for key in [key for key, write in list(_WRITES.items()) if write[1]() is None]:
             _WRITES.pop(key, None)
         Clock.prune_at = max(100_000, 2 * len(_WRITES))
-    _WRITES[id(root)] = (now, weakref.ref(root))
+    _WRITES[id(root)] = (now, weakref.ref(root), 1)
 
 
 def written_since(array, time):
@@ -59,6 +63,19 @@ def written_since(array, time):
     root = memory_root(array)
     write = _WRITES.get(id(root))
     return write is not None and write[0] > time and write[1]() is root
+
+
+def writes_of(array):
+    """Return how often the memory of a raw array was written in place."""
+    root = memory_root(array)
+    write = _WRITES.get(id(root))
+    return write[2] if write is not None and write[1]() is root else 0
+
+
+def version_of(tensor):
+    """Return how often a tensor was written in place: by itself, through its views or by what it is a view of."""
+    owner = tensor if tensor._base is None else tensor._base
+    return owner._written + writes_of(tensor.array)
 
 
 class Node:
@@ -116,6 +133,19 @@ class Node:
             self.post_hooks = {}
             self.observed = True
         return RemovableHandle(self.post_hooks, hook)
+
+
+def overwritten(node, array, *, is_result=False):
+    """Return the error for an array that a node saved, or made, and that was written in place since."""
+    version = writes_of(array)
+    expected = "version 0" if version == 1 else "an earlier version"
+    origin = f", which is output 0 of {node.name()}," if is_result else f", which {node.name()} saved,"
+    return RuntimeError(
+        "one of the variables needed for gradient computation has been modified by an inplace operation: "
+        f"[{array.dtype.name} tensor {list(array.shape)}]{origin} is at version {version}; expected {expected} instead. "
+        "Write out of place, or clone() the tensor before writing. Hint: enable anomaly detection to find the "
+        "operation, with minigrad.autograd.set_detect_anomaly(True)."
+    )
 
 
 _CLASSES = {}  # name of an operation -> the subclass of Node that carries it
@@ -413,11 +443,12 @@ class View(Variable):
 
 def become_own_base(view):
     """Let a view that starts a graph or a memory of its own stop following its base."""
-    node, tracked = view.node, view._requires_grad
+    node, tracked, base = view.node, view._requires_grad, view._base
     view.__class__ = Variable
     for name in ("_base", "_view_node", "_view_tracked", "_seen"):
         view.__dict__.pop(name, None)
     view.node, view._requires_grad = node, tracked
+    view._written = base._written
     view._aliased = True
 
 

@@ -291,3 +291,35 @@ def test_out_may_not_lie_on_an_input():
             call()
     assert x.tolist() == [0, 1, 2, 3, 4, 5]
     assert mg.take(x, index, out=mg.zeros(3)).tolist() == [0, 1, 2]
+
+
+def test_versions_follow_memory():
+    """A version counts what is written by the tensor, its views and what was detached, also where memory is replaced."""
+    x = leaf(3)
+    y = x * 2.0
+    y.add_(1)  # new memory: nothing else looks at the old
+    y.relu_()
+    early = y.detach()
+    assert (x._version, y._version, early._version) == (0, 2, 2)
+    y[1:].mul_(2)
+    early.zero_()
+    assert (y._version, early._version, y[:1]._version) == (4, 4, 4)
+    assert y.clone()._version == mg.nn.Parameter(mg.zeros(2))._version == 0
+    wide = mg.ones(50_000, requires_grad=True) * 2
+    wide.add_(1).sub_(1)  # in the memory that nothing else holds
+    assert wide._version == 2
+
+
+def test_the_error_names_versions():
+    x = leaf(3)
+    y = x.exp()
+    with mg.no_grad():
+        y.mul_(2)
+    message = r"\[float64 tensor \[3\]\], which is output 0 of ExpBackward0, is at version 1; expected version 0 instead"
+    with pytest.raises(RuntimeError, match=message):
+        y.sum().backward()
+    weight = mg.ones(3, dtype=mg.float64)
+    z = (x * weight).sum()
+    weight.add_(1).add_(1)
+    with pytest.raises(RuntimeError, match="which MulBackward0 saved, is at version 2; expected an earlier version"):
+        z.backward()

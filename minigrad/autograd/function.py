@@ -9,7 +9,18 @@ from minigrad.inplace import check_writable, rewrite_base
 from minigrad.ops.core import sum_to
 from minigrad.rules import alias_node, all_outputs, output_of
 from minigrad.tensor import Tensor, wrap
-from minigrad.variable import MODE, Node, is_tracked, make_variable, next_time, promote, rebind, touch, written_since
+from minigrad.variable import (
+    MODE,
+    Node,
+    is_tracked,
+    make_variable,
+    next_time,
+    overwritten,
+    promote,
+    rebind,
+    touch,
+    written_since,
+)
 
 _new = object.__new__
 
@@ -82,10 +93,7 @@ class FunctionCtx:
         if isinstance(array, PackedArray):
             array = array.unpack()
         if written_since(array, node.number):
-            raise RuntimeError(
-                "one of the variables needed for gradient computation has been modified by an inplace operation: "
-                f"{node.name()} saved a tensor of shape {list(array.shape)} that was written afterwards."
-            )
+            raise overwritten(node, array)
         if isinstance(source, int):  # one of the outputs
             return make_variable(array, node) if source < 0 else output_of(node, source, array)
         if source is None:

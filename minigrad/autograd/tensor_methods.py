@@ -16,6 +16,8 @@ from minigrad.variable import (
     new_leaf,
     promote,
     touch,
+    version_of,
+    writes_of,
 )
 
 
@@ -46,6 +48,9 @@ def detach(self):
     self._mark_aliased()
     result = wrap(self.array)
     result._aliased = True
+    owner = self if self._base is None else self._base
+    if owner._written:
+        result._written = owner._written
     return result
 
 
@@ -224,17 +229,32 @@ def set_data(self, value):
     if self.requires_grad:
         check_can_require_grad(value.array)
     value._mark_aliased()
+    before = version_of(self)
     if self._base is not None:
         become_own_base(self)
     self.array = value.array
     self._aliased = True
     touch(self.array)
+    self._written = before - writes_of(self.array)  # not a write, for PyTorch
+
+
+def get_version(self):
+    """How often the tensor was written in place, by itself, a view or a detached tensor on the same memory.
+
+    >>> import minigrad as mg
+    >>> x = mg.zeros(3)
+    >>> _ = x[1:].add_(1)
+    >>> x._version
+    1
+    """
+    return version_of(self)
 
 
 for _cls in (Tensor, Variable):
     _cls.requires_grad = _cls.requires_grad.setter(set_requires_grad)
     _cls.grad = _cls.grad.setter(set_grad)
     _cls.grad = _cls.grad.deleter(lambda self: set_grad(self, None))
+Tensor._version = property(get_version, doc=get_version.__doc__)
 Tensor.data = property(get_data, set_data, doc=get_data.__doc__)
 for _method in (
     backward,

@@ -38,7 +38,7 @@ from minigrad.ops.layout import (
 from minigrad.ops.shape import clone_op, contiguous_op, expanded_shape, reshape_op
 from minigrad.registry import FUNCTIONS, METHODS, function
 from minigrad.tensor import Tensor, as_device, wrap
-from minigrad.variable import MODE, is_tracked, touch
+from minigrad.variable import MODE, is_tracked, touch, version_of, writes_of
 
 # ---------------------------------------------------------------------- ops
 transfer = Op(
@@ -435,8 +435,9 @@ def set_(self, source=None, storage_offset=0, size=None, stride=None):
     >>> mg.zeros(2).set_(mg.ones(3))
     tensor([1., 1., 1.])
     """
+    version = version_of(self) + 1
     if source is None:
-        self.array = xp(self.array).empty((0,), self.array.dtype)
+        self.array, self._written = xp(self.array).empty((0,), self.array.dtype), version
         return self
     if not isinstance(source, Tensor):
         flat = source._root.reshape(-1)
@@ -450,7 +451,7 @@ def set_(self, source=None, storage_offset=0, size=None, stride=None):
     if source.array.dtype != self.array.dtype:
         raise RuntimeError(f"Could not set tensor of type {source.dtype} to a tensor of type {self.dtype}")
     source._mark_aliased()
-    self.array = source.array
+    self.array, self._written = source.array, version - writes_of(source.array)
     return self
 
 
@@ -477,8 +478,10 @@ def resize_(self, *sizes, memory_format=None):
         larger = xp(array).empty(count, array.dtype)
         larger[: array.size] = flat
         flat = larger
+    version = version_of(self) + 1
     self.array = flat[:count].reshape(shape)
     touch(self.array)
+    self._written = version - writes_of(self.array)
     return self
 
 

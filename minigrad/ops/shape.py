@@ -411,15 +411,17 @@ def _reshaped_in_place(name, implementation):
     def in_place(self, *args, **kwargs):
         if self._base is not None and is_tracked(self):
             raise RuntimeError(f"{name}: a view of a tracked tensor can't change its shape in place; use {name[:-1]}()")
+        version = self._written + 1
         if is_tracked(self) and MODE.grad:
             check_writable(self, name)
             if type(self) is View:
                 raise RuntimeError(f"{name}: a view can't change its shape in place while it is recorded")
             changed = implementation(self, *args, **kwargs)
-            self.array = changed.array
+            self.array, self._written = changed.array, version
             rebind(self, changed.node)
             return self
         self.array = implementation(wrap(self.array), *args, **kwargs).array
+        self._written = version
         return self
 
     in_place.__name__ = in_place.__qualname__ = name
