@@ -142,8 +142,8 @@ def overwritten(node, array, *, is_result=False):
     origin = f", which is output 0 of {node.name()}," if is_result else f", which {node.name()} saved,"
     return RuntimeError(
         "one of the variables needed for gradient computation has been modified by an inplace operation: "
-        f"[{array.dtype.name} tensor {list(array.shape)}]{origin} is at version {version}; expected {expected} instead. "
-        "Write out of place, or clone() the tensor before writing. Hint: enable anomaly detection to find the "
+        f"[{array.dtype.name} tensor {list(array.shape)}]{origin} is at version {version}; expected {expected} "
+        "instead. Write out of place, or clone() the tensor before writing. Hint: enable anomaly detection to find the "
         "operation, with minigrad.autograd.set_detect_anomaly(True)."
     )
 

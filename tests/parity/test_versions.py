@@ -38,12 +38,11 @@ RESHAPED = {(name, before) for name in RESHAPING for before in ("view", "detache
 
 def written(t, write, before, tracked):
     x = (t.ones(4, requires_grad=True) * 2) if tracked else t.ones(4)
-    view = x[1:] if before == "view" else None
-    other = x.detach() if before == "detached" else None
+    other = x[1:] if before == "view" else x.detach() if before == "detached" else x
     versions = []
     for _ in range(2):
         write(t, x)
-        versions.append((x._version, None if view is None else view._version, None if other is None else other._version))
+        versions.append((x._version, other._version))
     return versions
 
 
