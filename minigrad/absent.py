@@ -62,12 +62,12 @@ ABSENT = {
         "distributed.rpc distributed.pipeline distributed.tensor distributed.fsdp distributed.optim "
         "distributed.autograd distributed.elastic distributed.launch distributed.run distributed.checkpoint "
         "distributed.algorithms distributed.nn distributed.device_mesh distributed.init_device_mesh "
-        "distributed.TCPStore distributed.FileStore distributed.HashStore distributed.P2POp "
+        "distributed.P2POp "
         "distributed.batch_isend_irecv",
         _PROCESSES,
     ),
     **_each(
-        "Store PrefixStore DeviceMesh new_subgroups new_subgroups_by_enumeration split_group shrink_group "
+        "DeviceMesh new_subgroups new_subgroups_by_enumeration split_group shrink_group "
         "send_object_list recv_object_list rendezvous register_rendezvous_handler ProcessGroupGloo ProcessGroupNCCL "
         "Reducer GradBucket BuiltinCommHookType",
         _PROCESSES,

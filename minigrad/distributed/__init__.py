@@ -11,6 +11,8 @@ import os
 from datetime import timedelta
 
 from minigrad.absent import getter
+from minigrad.distributed.errors import DistBackendError, DistError, DistNetworkError, DistStoreError, QueueEmptyError
+from minigrad.distributed.store import FileStore, HashStore, PrefixStore, Store, TCPStore
 from minigrad.tensor import Tensor
 from minigrad.variable import MODE
 

@@ -1,0 +1,93 @@
+"""How processes find each other: from an init_method to a store all of them see, the rank and the number of processes.
+
+Source: https://docs.pytorch.org/docs/stable/distributed.html#initialization
+"""
+
+import collections
+import os
+from urllib.parse import parse_qs, unquote, urlsplit
+
+from minigrad.distributed.store import FileStore, PrefixStore, TCPStore
+
+_counts = collections.Counter()  # how often this process has met others, per purpose: each time has keys of its own
+_masters = {}  # (host, port) -> the store this process keeps there until it ends, as slower processes may still ask
+
+
+def from_environment(name, url="env://"):
+    """Return a variable of the environment; ValueError where it is not set."""
+    if name not in os.environ:
+        raise ValueError(
+            f"Error initializing torch.distributed using {url} rendezvous: "
+            f"environment variable {name} expected, but not set"
+        )
+    return os.environ[name]
+
+
+def _number(name, given, query):
+    """Return the rank or the world size: the argument, else that of the URL's query."""
+    if given >= 0:
+        return given
+    if name not in query:
+        raise ValueError(f"Error initializing torch.distributed using tcp:// rendezvous: {name} parameter missing")
+    return int(query[name][0])
+
+
+def who(init_method, rank=-1, world_size=-1):
+    """Return the rank and the number of processes that arguments, the URL's query or the environment say."""
+    if init_method in (None, "env://"):
+        rank = int(from_environment("RANK")) if rank < 0 else rank
+        world_size = int(from_environment("WORLD_SIZE")) if world_size < 0 else world_size
+    else:
+        query = parse_qs(urlsplit(init_method).query)
+        rank, world_size = _number("rank", rank, query), _number("world_size", world_size, query)
+    if not 0 <= rank < world_size:
+        raise ValueError(f"distributed: rank must be in 0 to {world_size - 1}, but got {rank}")
+    return rank, world_size
+
+
+def _address(url):
+    """Return the host and port of tcp://host:port; ValueError without them."""
+    parts = urlsplit(url)
+    if not parts.hostname or not parts.port:
+        raise ValueError(f"Error initializing torch.distributed using tcp:// rendezvous: port number missing: {url}")
+    return parts.hostname, parts.port
+
+
+def _tcp_store(host, port, rank, world_size, timeout):
+    """Return the store of rank 0, or of the launcher, at an address."""
+    by_launcher = os.environ.get("TORCHELASTIC_USE_AGENT_STORE") == "True"
+    is_master = rank == 0 and not by_launcher
+    if is_master and (host, port) not in _masters:
+        _masters[host, port] = TCPStore(host, port, None, True, timeout, multi_tenant=True)
+    return TCPStore(host, port, world_size, False, timeout, wait_for_workers=False)
+
+
+def meet(init_method, rank, world_size, timeout, purpose="group"):
+    """Return a store of the processes with this purpose, of keys no earlier meeting used.
+
+    ``init_method`` is env:// (MASTER_ADDR and MASTER_PORT; also None), tcp://host:port or file:///path. Raises
+    ValueError for another one, for missing variables, DistNetworkError where nobody is there within ``timeout``.
+    """
+    url = init_method or "env://"
+    scheme = urlsplit(url).scheme
+    if scheme == "env":
+        address = from_environment("MASTER_ADDR"), int(from_environment("MASTER_PORT"))
+        store = _tcp_store(*address, rank, world_size, timeout)
+    elif scheme == "tcp":
+        store = _tcp_store(*_address(url), rank, world_size, timeout)
+    elif scheme == "file":
+        path = unquote(urlsplit(url).netloc + urlsplit(url).path)
+        if not path:
+            raise ValueError("Error initializing torch.distributed using file:// rendezvous: path missing")
+        store = FileStore(path, world_size)
+    else:
+        raise ValueError(f"No rendezvous handler for {scheme}:// (there are env://, tcp:// and file://)")
+    store.set_timeout(timeout)
+    return PrefixStore(name_of_meeting(purpose), store)
+
+
+def name_of_meeting(purpose):
+    """Return a name for the keys of the next meeting for a purpose, the same in all processes."""
+    name = f"{purpose}/{os.environ.get('TORCHELASTIC_RESTART_COUNT', '0')}/{_counts[purpose]}"
+    _counts[purpose] += 1
+    return name

@@ -1,0 +1,459 @@
+"""Channels between processes: messages of bytes over TCP, between processes that know the same secret.
+
+Before anything else both sides prove by HMAC-SHA256 over fresh random numbers that they know the secret; from then on
+every message bears an HMAC with a key made for this connection and direction, and its number, so that none can be
+changed, repeated or put in. What travels is not encrypted. Nothing here is ever unpickled.
+
+The secret is, in this order: MINIGRAD_DISTRIBUTED_KEY of the environment (the launcher makes one); the authkey that
+processes started by multiprocessing inherit; a key file only the user may read, in the user's cache folder.
+"""
+
+import contextlib
+import hmac
+import multiprocessing
+import os
+import secrets
+import selectors
+import socket
+import struct
+import threading
+import time
+
+from minigrad.distributed.errors import DistNetworkError, DistTimeoutError
+
+KEY_VARIABLE = "MINIGRAD_DISTRIBUTED_KEY"
+SMALLEST_KEY = 16  # characters
+LARGEST_MESSAGE = 1 << 35  # bytes: a false length is not believed
+_GREETING = b"minigrad channel 1"
+_NONCE = 32
+_TAG = 32
+_FINGERPRINT = 16
+_MOST_KEYS = 4
+_HANDSHAKE = 20.0  # seconds that a handshake may take
+_UNPROVEN = 64  # connections of a listener that may be in their handshake at once
+_LENGTH = struct.Struct(">Q")
+
+
+# ---------------------------------------------------------------- secrets
+def key_file():
+    """Return the path of the key file: minigrad/distributed.key in $XDG_CACHE_HOME, by default ~/.cache."""
+    cache = os.environ.get("XDG_CACHE_HOME") or os.path.join("~", ".cache")
+    return os.path.join(os.path.expanduser(cache), "minigrad", "distributed.key")
+
+
+def _make_key_file(path):
+    """Write a new key, whole or not at all; another process may have been quicker."""
+    os.makedirs(os.path.dirname(path), mode=0o700, exist_ok=True)
+    draft = f"{path}.{os.getpid()}.{secrets.token_hex(4)}"
+    with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
+        file.write(secrets.token_hex(32))
+    try:
+        with contextlib.suppress(FileExistsError):
+            os.link(draft, path)
+    finally:
+        os.unlink(draft)
+
+
+def _read_key_file(make):
+    """Return the key in the key file; RuntimeError where others than the user may read it."""
+    path = key_file()
+    if make and not os.path.exists(path):
+        _make_key_file(path)
+    try:
+        with open(path, "rb") as file:
+            status = os.fstat(file.fileno())
+            key = file.read(1024).strip()
+    except FileNotFoundError:
+        return None
+    if hasattr(os, "getuid") and (status.st_uid != os.getuid() or status.st_mode & 0o077):
+        raise RuntimeError(f"distributed: the key file {path} may be read by others; run chmod 600 on it or delete it")
+    if len(key) < SMALLEST_KEY:
+        raise RuntimeError(f"distributed: the key file {path} is damaged; delete it")
+    return key
+
+
+def known_keys():
+    """Return the secrets of this process, the one to prefer first."""
+    given = os.environ.get(KEY_VARIABLE)
+    if given is not None:
+        if len(given) < SMALLEST_KEY:
+            raise RuntimeError(f"distributed: {KEY_VARIABLE} must have at least {SMALLEST_KEY} characters")
+        return [given.encode()]
+    started_by_python = multiprocessing.parent_process() is not None
+    keys = [bytes(multiprocessing.current_process().authkey), _read_key_file(make=not started_by_python)]
+    return [key for key in keys if key is not None]
+
+
+def _fingerprint(key):
+    return hmac.digest(key, b"fingerprint", "sha256")[:_FINGERPRINT]
+
+
+# ---------------------------------------------------------------- waiting
+def deadline_of(timeout):
+    """Return when a timeout in seconds (None: never) is over, in the time of time.monotonic()."""
+    return None if timeout is None else time.monotonic() + timeout
+
+
+def remaining(deadline):
+    """Return the seconds left until a deadline, at least 0; None without one."""
+    return None if deadline is None else max(0.0, deadline - time.monotonic())
+
+
+def _wait(sock, event, deadline):
+    """Wait until a socket can be read or written; DistTimeoutError when the deadline is over before."""
+    with getattr(selectors, "PollSelector", selectors.SelectSelector)() as selector:
+        try:
+            selector.register(sock, event)
+        except (ValueError, KeyError):
+            raise DistNetworkError("the channel is closed") from None
+        if not selector.select(remaining(deadline)):
+            raise DistTimeoutError("the other process said nothing in time")
+
+
+def _read(sock, view, deadline):
+    """Fill a memoryview; return whether the connection was closed before the first byte."""
+    done = 0
+    while done < len(view):
+        try:
+            count = sock.recv_into(view[done:])
+        except (BlockingIOError, InterruptedError):
+            _wait(sock, selectors.EVENT_READ, deadline)
+            continue
+        except OSError as error:
+            raise DistNetworkError(f"the connection is lost: {error}") from None
+        if not count:
+            if done == 0:
+                return True
+            raise DistNetworkError("the connection was closed within a message")
+        done += count
+    return False
+
+
+def _write(sock, data, deadline):
+    view = memoryview(data).cast("B")
+    while len(view):
+        try:
+            view = view[sock.send(view) :]
+        except (BlockingIOError, InterruptedError):
+            _wait(sock, selectors.EVENT_WRITE, deadline)
+        except OSError as error:
+            raise DistNetworkError(f"the connection is lost: {error}") from None
+
+
+def _read_exactly(sock, count, deadline):
+    data = bytearray(count)
+    if _read(sock, memoryview(data), deadline):
+        raise DistNetworkError("the other process closed the connection while it was being made")
+    return bytes(data)
+
+
+# ---------------------------------------------------------------- channels
+class Channel:
+    """One connection to another process that has proven to know the secret; send() and receive() are thread-safe.
+
+    ``address`` and ``peer`` are the (host, port) of both ends. A timeout or error within a message closes it.
+    """
+
+    def __init__(self, sock, sending, receiving):
+        self._socket = sock
+        self._keys = sending, receiving
+        self._sent = self._received = 0
+        self._send_lock, self._receive_lock = threading.Lock(), threading.Lock()
+        self.address, self.peer = sock.getsockname()[:2], sock.getpeername()[:2]
+        self.closed = False
+
+    def _tag(self, key, number, length, parts):
+        tag = hmac.new(key, struct.pack(">QQ", number, length), "sha256")
+        for part in parts:
+            tag.update(part)
+        return tag.digest()
+
+    def send(self, *parts, timeout=None):
+        """Send one message, the parts (bytes or contiguous buffers) one after another.
+
+        Raises DistNetworkError where the connection is lost, DistTimeoutError when it takes longer than timeout
+        seconds; then the channel is closed.
+        """
+        views = [memoryview(part).cast("B") for part in parts if memoryview(part).nbytes]
+        length = sum(len(view) for view in views)
+        if length > LARGEST_MESSAGE:
+            raise ValueError(f"distributed: a message has at most {LARGEST_MESSAGE} bytes, but got {length}")
+        deadline = deadline_of(timeout)
+        with self._send_lock:
+            self._check_open()
+            tag = self._tag(self._keys[0], self._sent, length, views)
+            head = _LENGTH.pack(length) + tag
+            self._sent += 1
+            small = length < 1 << 16
+            try:
+                for data in [head + b"".join(views)] if small else [head, *views]:
+                    _write(self._socket, data, deadline)
+            except BaseException:
+                self.close()
+                raise
+
+    def receive(self, timeout=None, limit=LARGEST_MESSAGE):
+        """Return the next message as a bytearray.
+
+        Raises EOFError where the other process closed the channel in order, DistNetworkError where the connection is
+        lost, a message is forged or longer than limit bytes (the channel is closed then), DistTimeoutError when
+        nothing comes in timeout seconds (a message that had begun closes the channel).
+        """
+        deadline = deadline_of(timeout)
+        with self._receive_lock, self._closing():
+            self._check_open()
+            head = bytearray(_LENGTH.size + _TAG)
+            view = memoryview(head)
+            if not self._first_byte(view, deadline):
+                self.close()
+                raise EOFError("the other process closed the channel")
+            try:
+                _read(self._socket, view[1:], deadline)
+                (length,) = _LENGTH.unpack_from(head)
+                if length > limit:
+                    raise DistNetworkError(f"a message of {length} bytes is announced, more than the limit {limit}")
+                body = bytearray(length)
+                if length and _read(self._socket, memoryview(body), deadline):
+                    raise DistNetworkError("the connection was closed within a message")
+                expected = self._tag(self._keys[1], self._received, length, [body])
+                if not hmac.compare_digest(expected, bytes(view[_LENGTH.size :])):
+                    raise DistNetworkError("a message is not authentic")
+            except BaseException:
+                self.close()
+                raise
+            self._received += 1
+            return body
+
+    @contextlib.contextmanager
+    def _closing(self):
+        try:
+            yield
+        finally:
+            if self.closed:
+                self._socket.close()
+
+    def _first_byte(self, view, deadline):
+        try:
+            return not _read(self._socket, view[:1], deadline)
+        except DistTimeoutError:
+            raise
+        except DistNetworkError:
+            self.close()
+            raise
+
+    def _check_open(self):
+        if self.closed:
+            raise DistNetworkError("the channel is closed")
+
+    def fileno(self):
+        """Return the socket's file number, to wait for messages of several channels."""
+        return self._socket.fileno()
+
+    def close(self):
+        """Close the channel; whoever waits in it is woken with an error."""
+        if not self.closed:
+            self.closed = True
+            with contextlib.suppress(OSError):
+                self._socket.shutdown(socket.SHUT_RDWR)
+            # not closed while another thread may wait in it, so that its number is not given to another socket
+            if self._receive_lock.acquire(blocking=False):
+                self._receive_lock.release()
+                self._socket.close()
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *error):
+        self.close()
+
+
+def _proof(key, role, nonces):
+    return hmac.digest(key, role + nonces, "sha256")
+
+
+def _session_keys(key, nonces):
+    return [_proof(key, label, nonces) for label in (b"key of the dialer", b"key of the listener")]
+
+
+def _as_dialer(sock, keys, deadline):
+    """Make the dialer's side of the handshake; return the keys to send and to receive with."""
+    own = secrets.token_bytes(_NONCE)
+    offered = [_fingerprint(key) for key in keys][:_MOST_KEYS]
+    greeting = _GREETING + own + b"".join(offered).ljust(_MOST_KEYS * _FINGERPRINT, b"\0")
+    _write(sock, greeting, deadline)
+    answer = _read_exactly(sock, len(_GREETING) + _NONCE + _FINGERPRINT, deadline)
+    chosen = answer[-_FINGERPRINT:]
+    if not answer.startswith(_GREETING):
+        raise DistNetworkError("what listens there is no process of minigrad")
+    if chosen not in offered:
+        raise _Refused(
+            f"the processes know no common secret: on several machines, or with several users, set {KEY_VARIABLE} to "
+            f"the same {SMALLEST_KEY} or more random characters for all"
+        )
+    key = keys[offered.index(chosen)]
+    nonces = own + answer[len(_GREETING) : -_FINGERPRINT]
+    _write(sock, _proof(key, b"dialer", nonces), deadline)
+    if not hmac.compare_digest(_read_exactly(sock, _TAG, deadline), _proof(key, b"listener", nonces)):
+        raise _Refused("the other process could not prove that it knows the secret")
+    return _session_keys(key, nonces)
+
+
+def _as_listener(sock, keys, deadline):
+    """Make the listener's side of the handshake; return the keys to send and to receive with."""
+    greeting = _read_exactly(sock, len(_GREETING) + _NONCE + _MOST_KEYS * _FINGERPRINT, deadline)
+    if not greeting.startswith(_GREETING):
+        raise _Refused("what connected is no process of minigrad")
+    theirs, offered = greeting[len(_GREETING) :][:_NONCE], greeting[len(_GREETING) + _NONCE :]
+    offered = {offered[at : at + _FINGERPRINT] for at in range(0, len(offered), _FINGERPRINT)}
+    key = next((key for key in keys if _fingerprint(key) in offered), None)
+    own = secrets.token_bytes(_NONCE)
+    _write(sock, _GREETING + own + (_fingerprint(key) if key else bytes(_FINGERPRINT)), deadline)
+    if key is None:
+        raise _Refused("the processes know no common secret")
+    nonces = theirs + own
+    if not hmac.compare_digest(_read_exactly(sock, _TAG, deadline), _proof(key, b"dialer", nonces)):
+        raise _Refused("the other process could not prove that it knows the secret")
+    _write(sock, _proof(key, b"listener", nonces), deadline)
+    return _session_keys(key, nonces)[::-1]
+
+
+class _Refused(DistNetworkError):
+    """The handshake failed for a reason that trying again does not mend."""
+
+
+def _prepare(sock):
+    sock.setblocking(False)
+    with contextlib.suppress(OSError):
+        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+
+
+def dial(address, timeout=300.0, give_up=None):
+    """Return a Channel to a listener's (host, port), trying again until it is there or timeout seconds are over.
+
+    ``give_up()``, asked before each new try, may raise an error of its own. Raises DistNetworkError, at once where the
+    secrets differ.
+    """
+    host, port = address
+    deadline = deadline_of(timeout)
+    pause = 0.01
+    while True:
+        sock = None
+        try:
+            left = remaining(deadline)
+            sock = socket.create_connection((host, port), timeout=left if left is None else max(left, 0.05))
+            _prepare(sock)
+            if sock.getsockname() == sock.getpeername():  # TCP's self-connection, where nobody listens yet
+                raise ConnectionRefusedError("nobody listens there")
+            limit = deadline_of(_HANDSHAKE) if deadline is None else min(deadline, deadline_of(_HANDSHAKE))
+            return Channel(sock, *_as_dialer(sock, known_keys(), limit))
+        except _Refused as error:
+            sock.close()
+            raise DistNetworkError(f"distributed: {host}:{port}: {error}") from None
+        except (OSError, DistNetworkError) as error:
+            if sock is not None:
+                sock.close()
+            if deadline is not None and time.monotonic() + pause > deadline:
+                raise DistTimeoutError(
+                    "The client socket has timed out after "
+                    f"{round(timeout * 1000)}ms while trying to connect to ({host}, {port}): {error}"
+                ) from None
+        if give_up is not None:
+            give_up()
+        time.sleep(pause)
+        pause = min(2 * pause, 0.5)
+
+
+class Listener:
+    """Accepts channels at ``address``; made by listen()."""
+
+    def __init__(self, sock):
+        self._socket = sock
+        self.address = sock.getsockname()[:2]
+        self.closed = False
+        self._unproven = threading.BoundedSemaphore(_UNPROVEN)
+
+    def accept(self, timeout=None):
+        """Return the next Channel; connections that don't prove to know the secret are dropped.
+
+        Raises DistTimeoutError when none comes in timeout seconds, DistNetworkError when the listener is closed.
+        """
+        deadline = deadline_of(timeout)
+        while True:
+            sock = self._accept(deadline)
+            channel = self._channel(sock, deadline)
+            if channel is not None:
+                return channel
+
+    def serve(self, handler, name="distributed"):
+        """Call handler(channel) in a daemon thread of its own for each channel, until the listener is closed."""
+
+        def handle(sock):
+            try:
+                channel = self._channel(sock, None)
+            finally:
+                self._unproven.release()
+            if channel is not None:
+                with channel:
+                    handler(channel)
+
+        def accept():
+            while not self.closed:
+                try:
+                    sock = self._accept(None)
+                except DistNetworkError:
+                    return
+                self._unproven.acquire()
+                threading.Thread(target=handle, args=(sock,), name=f"{name}-channel", daemon=True).start()
+
+        threading.Thread(target=accept, name=name, daemon=True).start()
+
+    def _accept(self, deadline):
+        while not self.closed:
+            try:
+                return self._socket.accept()[0]
+            except (BlockingIOError, InterruptedError, ConnectionAbortedError):
+                step = deadline_of(0.5)  # a closed listener is noticed
+                with contextlib.suppress(DistTimeoutError):
+                    _wait(self._socket, selectors.EVENT_READ, step if deadline is None else min(step, deadline))
+                if deadline is not None and time.monotonic() >= deadline:
+                    raise DistTimeoutError("nobody connected in time") from None
+            except OSError:
+                break
+        raise DistNetworkError("the listener is closed")
+
+    def _channel(self, sock, deadline):
+        limit = deadline_of(_HANDSHAKE) if deadline is None else min(deadline, deadline_of(_HANDSHAKE))
+        try:
+            _prepare(sock)
+            return Channel(sock, *_as_listener(sock, known_keys(), limit))
+        except (OSError, DistNetworkError):
+            sock.close()
+            return None
+
+    def close(self):
+        """Accept no more channels; those made stay."""
+        self.closed = True
+        self._socket.close()
+
+
+def listen(host="127.0.0.1", port=0):
+    """Return a Listener at a host's port (0: a free one); DistNetworkError where that can't be had."""
+    try:
+        family, *_, where = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)[0]
+        sock = socket.socket(family, socket.SOCK_STREAM)
+    except OSError as error:
+        raise DistNetworkError(f"distributed: can't listen at {host}: {error}") from None
+    try:
+        if os.name == "posix":
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        sock.bind(where)
+        sock.listen(256)
+        sock.setblocking(False)
+    except OSError as error:
+        sock.close()
+        raise DistNetworkError(
+            "The server socket has failed to listen on any local network address. "
+            f"port: {port}, host: {host}, error: {error}"
+        ) from None
+    return Listener(sock)
