@@ -8,11 +8,12 @@
   found by the clock of variable.touch and reported in backward.
 """
 
-from minigrad.backend import REAL_CODES, array_device, can_cast, memory_root, np, solely_held, xp
+from minigrad.backend import REAL_CODES, WATCHED, array_device, can_cast, memory_root, np, solely_held, xp
 from minigrad.backend.placement import on_different_devices
 from minigrad.backend.switches import GPUS
+from minigrad.interception import watched
 from minigrad.kernels.scatter import scatter_add_flat
-from minigrad.op import WATCHED, Op, watched
+from minigrad.op import Op
 from minigrad.operands import CENTRAL
 from minigrad.rules import NO_PARAMS, alias_node
 from minigrad.tensor import Tensor, data_pointer

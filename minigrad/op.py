@@ -1,40 +1,16 @@
 """Op: one forward and one gradient rule per argument; calling it on tensors runs it and records it."""
 
-import contextlib
 import functools
 import inspect
-import sys
 
-from minigrad.backend import (
-    FLOAT_CODES,
-    PRECISION,
-    WATCHED,
-    array_device,
-    as_array,
-    asarray_like,
-    default_float,
-    memory_root,
-    np,
-    xp,
-)
-from minigrad.backend.placement import on_different_devices
-from minigrad.backend.switches import GPUS
-from minigrad.kernels.elementwise import LARGE, apply
-from minigrad.operands import CENTRAL, explained, is_operand, promoted
-from minigrad.precision import in_precision, narrowed, widened
-from minigrad.rules import NO_PARAMS, Rule, all_outputs, kept, output_of
+from minigrad.backend import FLOAT_CODES, WATCHED, as_array, np, xp
+from minigrad.calls import call_with_params, elementwise_call, linked, pair_call, triple_call, unary_call
+from minigrad.interception import intercepted, watched
+from minigrad.operands import CENTRAL, explained, promoted
+from minigrad.precision import narrowed, widened
+from minigrad.rules import Rule, all_outputs, kept, output_of
 from minigrad.tensor import Tensor, wrap
-from minigrad.variable import (
-    MODE,
-    Clock,
-    Node,
-    Variable,
-    make_variable,
-    next_time,
-    overwritten,
-    view_on,
-    written_since,
-)
+from minigrad.variable import MODE, Clock, Node, make_variable, next_time, overwritten, written_since
 
 _new = object.__new__
 _ndarray = np.ndarray
@@ -42,121 +18,6 @@ _ndarray = np.ndarray
 OPS = {}  # name -> Op
 
 _NOT_ARRAYS = frozenset((type(None), tuple, float, int, bool, complex))  # what a node may save besides arrays
-
-
-
-# ---------------------------------------------------------------------- watching the calls of ops
-@contextlib.contextmanager
-def watch(watcher):
-    """Let each call of an op by this thread, while the block runs, go through ``watcher(op, args, params, run)``.
-
-    Arguments: op (has a ``name``), args (Tensors and numbers, promoted), params (dict), run (function of nothing that
-    calls the op and returns its result, which the watcher returns in turn, or another). Ops that run inside of a call
-    or a watcher are not watched. A watcher with a true ``composites`` gets the functions marked `composite` whole.
-
-    >>> import minigrad as mg
-    >>> from minigrad.op import watch
-    >>> names = []
-    >>> def note(op, args, params, run):
-    ...     names.append(op.name)
-    ...     return run()
-    >>> with watch(note):
-    ...     total = (mg.ones(2) * 3).sum()
-    >>> names
-    ['mul', 'sum']
-    """
-    before = MODE.watchers
-    MODE.watchers = (*before, watcher)
-    WATCHED.append(watcher)
-    try:
-        yield watcher
-    finally:
-        # Blocks that were entered later may still be open, as with profiles that are started and stopped by calls.
-        MODE.watchers = before if MODE.watchers[:-1] == before else _without(MODE.watchers, watcher)
-        WATCHED.remove(watcher)
-
-
-def _without(watchers, left):
-    """Return the watchers but for the last one that is ``left``."""
-    place = max((index for index, one in enumerate(watchers) if one is left), default=len(watchers))
-    return watchers[:place] + watchers[place + 1 :]
-
-
-def watched(op, args, params, run):
-    """Return what this thread's watchers, the last first, make of run()."""
-    watchers = MODE.watchers
-    for watcher in watchers:
-        run = functools.partial(watcher, op, args, params, run)
-    MODE.watchers = ()
-    try:
-        return run()
-    finally:
-        MODE.watchers = watchers
-
-
-def watched_call(op, call, args, params=NO_PARAMS):
-    """Return what watchers make of a call of an op, its arguments promoted before."""
-    if op.promote is not None:
-        args = promoted(op, args)
-    return watched(op, tuple(args), params, lambda: call(*args, **params))
-
-
-def intercepted(op, call, args, params=NO_PARAMS):
-    """Return what watchers, or another precision, make of a call of an op; NotImplemented where it is as any other."""
-    if GPUS:
-        result = _on_one_device(op, call, args, params)
-        if result is not NotImplemented:
-            return result
-    if MODE.watchers:
-        return watched_call(op, call, args, params)
-    return in_precision(op, args, params) if PRECISION.active else NotImplemented
-
-
-def _on_one_device(op, call, args, params):
-    """Return the result of a call on the GPU of its arguments; NotImplemented where that is the current one, or none.
-
-    RuntimeError for arguments on different devices, but for a CPU tensor without dimensions in an elementwise op.
-    """
-    first = None
-    for arg in args:
-        if isinstance(arg, Tensor):
-            if first is None:
-                first = arg.array
-            elif type(arg.array) is not type(first):
-                return _on_first_gpu(op, call, args, params)
-    if first is None or type(first) is _ndarray or GPUS[0] == 1:
-        return NotImplemented
-    arrays = [arg.array for arg in args if isinstance(arg, Tensor)]
-    chosen = first.device
-    if any(array.device.id != chosen.id for array in arrays):
-        raise on_different_devices(op.name, arrays)
-    if chosen.id == xp(first).cuda.runtime.getDevice():
-        return NotImplemented
-    with chosen:
-        return call(*args, **params)
-
-
-def _on_first_gpu(op, call, args, params):
-    """Return the result of a call with its CPU tensors without dimensions moved to the GPU of the others."""
-    arrays = [arg.array for arg in args if isinstance(arg, Tensor)]
-    elementwise = op.promote is not None or op.broadcast
-    if not elementwise or any(type(array) is _ndarray and array.ndim for array in arrays):
-        raise on_different_devices(op.name, arrays)
-    target = array_device(next(array for array in arrays if type(array) is not _ndarray))
-    return call(*[arg.to(target) if isinstance(arg, Tensor) else arg for arg in args], **params)
-
-
-def composite(function):
-    """Mark a function of several ops, so that watchers with a true ``composites`` see its calls as one op's."""
-
-    @functools.wraps(function)
-    def call(*args, **params):
-        if WATCHED and any(getattr(watcher, "composites", False) for watcher in MODE.watchers):
-            return watched(call, args, params, lambda: function(*args, **params))
-        return function(*args, **params)
-
-    call.name = function.__name__
-    return call
 
 
 class Op:
@@ -210,13 +71,13 @@ class Op:
         count = None if self.variadic else len(self.names)
         self.call = self._general
         if count == 1 and (self.view or self.defaults or self.keep[0] == "shape") and not self.joint:
-            self.call = _one_with_params(self)
+            self.call = call_with_params(self)
         elif count == 1 and not self.joint and not self.view:
-            self.call = _unary(self, self.numpy_forward)
+            self.call = unary_call(self, self.numpy_forward)
         elif count == 2 and not (self.joint or self.view or self.defaults or "shape" in self.keep):
-            self.call = _pair(self) if self.promote is None else _binary(self, self.numpy_forward)
+            self.call = pair_call(self) if self.promote is None else elementwise_call(self, self.numpy_forward)
         elif count == 3 and self.promote is None and not (self.joint or self.view or self.defaults):
-            self.call = _triple(self)
+            self.call = triple_call(self)
         if self.joint or self.broadcast and count != 2 or any("needs" == kind for kind, _ in self._wanted()):
             return
         if count == 1 and self.rules[0] is not None:
@@ -268,9 +129,9 @@ class Op:
         """Return the result(s) of the forward as plain Tensors."""
         if type(out) is tuple:
             parts = tuple([wrap(part if type(part) is _ndarray else as_array(part)) for part in out])
-            return tuple([_linked(part, source) for part in parts]) if self.view else parts
+            return tuple([linked(part, source) for part in parts]) if self.view else parts
         result = wrap(out if type(out) is _ndarray else as_array(out))
-        return _linked(result, source) if self.view else result
+        return linked(result, source) if self.view else result
 
     def record(self, args, arrays, params, out):
         """Return the result(s) as Variables made by a new node."""
@@ -305,7 +166,7 @@ class Op:
             if MODE.on_record is not None:
                 MODE.on_record(node, out)
             parts = [output_of(node, index, part) for index, part in enumerate(out)]
-            return tuple([_linked(part, args[0]) for part in parts] if self.view else parts)
+            return tuple([linked(part, args[0]) for part in parts] if self.view else parts)
         if type(out) is not _ndarray:
             out = as_array(out)
         node.out = out if self.keep_out else None
@@ -313,7 +174,7 @@ class Op:
         if MODE.on_record is not None:
             MODE.on_record(node, out)
         result = make_variable(out, node)
-        return _linked(result, args[0]) if self.view else result
+        return linked(result, args[0]) if self.view else result
 
     def pull(self, node, gradient, graph, useful=None):
         """Return the gradients of a node's inputs, given its output's; None where there is none."""
@@ -482,360 +343,3 @@ def _unbroadcast(gradient, edge):
     if not isinstance(gradient, Tensor) and gradient.dtype.kind == "V":
         return narrowed(CENTRAL["sum_to"](widened(gradient), shape=tuple(shape)))
     return CENTRAL["sum_to"](gradient, shape=tuple(shape))
-
-
-def _linked(result, source):
-    """Record the view relation when the result lies in its source's memory."""
-    if not _lies_on(result.array, source.array):
-        return result
-    return view_on(result.array, source, None if type(result) is Tensor else result.node)
-
-
-def _lies_on(out, array):
-    """Return whether the result of a view operation looks at its argument's memory."""
-    base = out.base
-    if base is None:
-        return memory_root(out) is memory_root(array)
-    return base is array or base is array.base or memory_root(out) is memory_root(array)
-
-
-# ---------------------------------------------------------------------- the fast path: one or two tensors, no
-# parameters
-def _smallest_shared(forward):
-    """Return the number of elements from which on threads share a forward: ufuncs alone can be cut into blocks."""
-    return LARGE if isinstance(forward, np.ufunc) and forward.nout == 1 else sys.maxsize
-
-
-def _unary(op, numpy_forward):
-    """Return the call of an op of one tensor and no parameters."""
-    forward, keep_x, keep_out, differentiable = op.forward, op.keep[0] == "array", op.keep_out, op.differentiable
-    to_float = op.promote == "float"
-    large = _smallest_shared(numpy_forward)
-
-    def call(x):
-        if not isinstance(x, Tensor):
-            return forward(x)
-        if WATCHED:
-            result = intercepted(op, call, (x,))
-            if result is not NotImplemented:
-                return result
-        array = x.array
-        if to_float and array.dtype.char not in FLOAT_CODES:
-            x = CENTRAL["cast"](x, dtype=default_float())
-            array = x.array
-        try:
-            if type(array) is not _ndarray:
-                out = forward(array)
-            else:
-                out = numpy_forward(array) if array.size < large else apply(numpy_forward, array)
-        except Exception as error:
-            raise explained(op, [array], error) from error.__cause__
-        if type(out) is not _ndarray:
-            out = as_array(out)
-        if type(x) is not Tensor and x._requires_grad and differentiable and MODE.grad:
-            node = _new(Node)
-            node.op = op
-            node.number = next_time()
-            node.edges = (x.node or x,)
-            node.saved = (array if keep_x else None,)
-            node.out = out if keep_out else None
-            node.shape = out.shape
-            node.params = NO_PARAMS
-            if MODE.on_record is not None:
-                MODE.on_record(node, out)
-            result = _new(Variable)
-            result.array = out
-            result.node = node
-            result._requires_grad = True
-            result._grad = None
-            return result
-        result = _new(Tensor)
-        result.array = out
-        return result
-
-    call.__name__ = op.name
-    return call
-
-
-def _one_with_params(op):
-    """Return the call of an op of one tensor and parameters, whose result may be a view."""
-    forward, keep_array, keep_shape, keep_out = op.forward, op.keep[0] == "array", op.keep[0] == "shape", op.keep_out
-    differentiable, view, promote = op.differentiable, op.view, op.promote
-
-    def call(x, **params):
-        if not isinstance(x, Tensor):
-            return forward(x, **params)
-        if WATCHED:
-            result = intercepted(op, call, (x,), params)
-            if result is not NotImplemented:
-                return result
-        array = x.array
-        if promote is not None and array.dtype.char not in FLOAT_CODES:
-            (x,) = promoted(op, (x,))
-            array = x.array
-        try:
-            out = forward(array, **params)
-        except Exception as error:
-            raise explained(op, [array], error) from error.__cause__
-        if type(out) is not _ndarray:
-            if type(out) is tuple:
-                return op.record((x,), (array,), params, out) if is_recorded(op, x) else op._wrapped(out, x)
-            out = as_array(out)
-        if view:
-            return view_result(op, x, array, out, params)
-        if (
-            type(x) is not Tensor
-            and x._requires_grad
-            and differentiable
-            and MODE.grad
-            and out.dtype.char in FLOAT_CODES  # a cast to integers has no gradient
-        ):
-            node = _new(Node)
-            node.op = op
-            node.number = next_time()
-            node.edges = (x.node or x,)
-            node.saved = (array if keep_array else (array.shape, array.dtype) if keep_shape else None,)
-            node.out = out if keep_out else None
-            node.shape = out.shape
-            node.params = params
-            if MODE.on_record is not None:
-                MODE.on_record(node, out)
-            result = _new(Variable)
-            result.node = node
-            result._requires_grad = True
-            result._grad = None
-        else:
-            result = _new(Tensor)
-        result.array = out
-        return result
-
-    call.__name__ = op.name
-    return call
-
-
-def view_result(op, x, array, out, params):
-    """Return out, made of x's array by a view op with params, as a tensor that knows whose memory it lies on.
-
-    The hottest view functions run the op's forward themselves and call this.
-    """
-    if WATCHED and MODE.watchers:
-        return watched(op, (x,), params, functools.partial(view_result, op, x, array, out, params))
-    node = None
-    if type(x) is not Tensor and x._requires_grad and MODE.grad and op.differentiable:
-        keep = op.keep[0]
-        node = _new(Node)
-        node.op = op
-        node.number = next_time()
-        node.edges = (x.node or x,)
-        node.saved = (array if keep == "array" else (array.shape, array.dtype) if keep == "shape" else None,)
-        node.out = out if op.keep_out else None
-        node.shape = out.shape
-        node.params = params
-        if MODE.on_record is not None:
-            MODE.on_record(node, out)
-    base = out.base
-    if base is not None and (base is array or base is array.base) or _lies_on(out, array):
-        return view_on(out, x, node)
-    return wrap(out) if node is None else make_variable(out, node)
-
-
-def _binary(op, numpy_forward, operator=False):
-    """Return the call of an elementwise op of two tensors (or a tensor and a number) and no parameters.
-
-    ``operator``: the call serves as a method such as ``__add__``, which returns NotImplemented for unknown operands.
-    """
-    forward = op.forward
-    # What each of the two rules asks for, so that what only an unused rule needs is not saved.
-    wants = [rule.wants if rule is not None else () for rule in op.rules]
-    x_for_a, x_for_b = (("array", 0) in wanted for wanted in wants)
-    y_for_a, y_for_b = (("array", 1) in wanted for wanted in wants)
-    out_for_a, out_for_b = (("out", None) in wanted for wanted in wants)
-    diff_a, diff_b = (rule is not None for rule in op.rules)
-    to_float = op.promote == "float"
-    large = _smallest_shared(numpy_forward)
-
-    def call(a, b):
-        if WATCHED and (isinstance(a, Tensor) or isinstance(b, Tensor)):
-            if operator and not is_operand(b):
-                return NotImplemented
-            result = intercepted(op, call, (a, b))
-            if result is not NotImplemented:
-                return result
-        edge_a = edge_b = None
-        if isinstance(a, Tensor):
-            x = a.array
-            dtype = x.dtype
-            if isinstance(b, Tensor):
-                y = b.array
-                if dtype is not y.dtype or (to_float and dtype.char not in FLOAT_CODES):
-                    a, b = promoted(op, (a, b))
-                    x, y = a.array, b.array
-                if type(b) is not Tensor and diff_b and b._requires_grad:
-                    edge_b = b.node or b
-            else:
-                if dtype.char not in FLOAT_CODES or (type(b) is not float and type(b) is not int):
-                    if operator and not is_operand(b):
-                        return NotImplemented
-                    a, b = promoted(op, (a, b))
-                    return call(a, b) if isinstance(b, Tensor) else _number(op, a, b, a)
-                y = b
-            if type(a) is not Tensor and diff_a and a._requires_grad:
-                edge_a = a.node or a
-        elif isinstance(b, Tensor):
-            x, y = a, b.array
-            if y.dtype.char not in FLOAT_CODES or (type(a) is not float and type(a) is not int):
-                a, b = promoted(op, (a, b))
-                return call(a, b) if isinstance(a, Tensor) else _number(op, a, b, b)
-            if type(b) is not Tensor and diff_b and b._requires_grad:
-                edge_b = b.node or b
-        else:
-            return forward(a, b)
-        try:
-            if type(x) is _ndarray:
-                out = numpy_forward(x, y) if x.size < large else apply(numpy_forward, x, y)
-            else:
-                out = numpy_forward(x, y) if type(y) is _ndarray else forward(x, y)
-        except Exception as error:
-            raise explained(op, [x, y], error) from error.__cause__
-        if type(out) is not _ndarray:
-            out = as_array(out)
-        if (edge_a is not None or edge_b is not None) and MODE.grad:
-            node = _new(Node)
-            node.op = op
-            node.number = next_time()
-            node.edges = (edge_a, edge_b)
-            if edge_b is None:
-                node.saved = (x if x_for_a else None, y if y_for_a else None)
-                node.out = out if out_for_a else None
-            elif edge_a is None:
-                node.saved = (x if x_for_b else None, y if y_for_b else None)
-                node.out = out if out_for_b else None
-            else:
-                node.saved = (x if x_for_a or x_for_b else None, y if y_for_a or y_for_b else None)
-                node.out = out if out_for_a or out_for_b else None
-            node.shape = out.shape
-            node.params = NO_PARAMS
-            if MODE.on_record is not None:
-                MODE.on_record(node, out)
-            result = _new(Variable)
-            result.array = out
-            result.node = node
-            result._requires_grad = True
-            result._grad = None
-            return result
-        result = _new(Tensor)
-        result.array = out
-        return result
-
-    call.__name__ = op.name
-    return call
-
-
-def _pair(op):
-    """Return the call of an op of two tensors without promotion or parameters."""
-    forward, keep_out = op.forward, op.keep_out
-    keep_a, keep_b = (how == "array" for how in op.keep)
-    diff_a, diff_b = (rule is not None for rule in op.rules)
-
-    def call(a, b):
-        if not isinstance(a, Tensor) or not isinstance(b, Tensor):
-            return op._general(a, b) if isinstance(a, Tensor) or isinstance(b, Tensor) else forward(a, b)
-        if WATCHED:
-            result = intercepted(op, call, (a, b))
-            if result is not NotImplemented:
-                return result
-        x, y = a.array, b.array
-        try:
-            out = forward(x, y)
-        except Exception as error:
-            raise explained(op, [x, y], error) from error.__cause__
-        edge_a = (a.node or a) if diff_a and type(a) is not Tensor and a._requires_grad else None
-        edge_b = (b.node or b) if diff_b and type(b) is not Tensor and b._requires_grad else None
-        if type(out) is not _ndarray:
-            if type(out) is tuple:
-                return op.record((a, b), (x, y), NO_PARAMS, out) if is_recorded(op, a, b) else op._wrapped(out, a)
-            out = as_array(out)
-        if (edge_a is None and edge_b is None) or not MODE.grad:
-            result = _new(Tensor)
-            result.array = out
-            return result
-        node = _new(Node)
-        node.op = op
-        node.number = next_time()
-        node.edges = (edge_a, edge_b)
-        node.saved = (x if keep_a else None, y if keep_b else None)
-        node.out = out if keep_out else None
-        node.shape = out.shape
-        node.params = NO_PARAMS
-        if MODE.on_record is not None:
-            MODE.on_record(node, out)
-        return make_variable(out, node)
-
-    call.__name__ = op.name
-    return call
-
-
-def _triple(op):
-    """Return the call of an op of three tensors, the last perhaps None, without promotion or parameters."""
-    forward, keep_out = op.forward, op.keep_out
-    keep_a, keep_b, keep_c = op.keep
-    diff_a, diff_b, diff_c = (rule is not None for rule in op.rules)
-
-    def call(a, b, c):
-        if not isinstance(a, Tensor) or not isinstance(b, Tensor) or not (c is None or isinstance(c, Tensor)):
-            return op._general(a, b, c)
-        if WATCHED:
-            result = intercepted(op, call, (a, b, c))
-            if result is not NotImplemented:
-                return result
-        x, y, z = a.array, b.array, None if c is None else c.array
-        try:
-            out = forward(x, y, z)
-        except Exception as error:
-            raise explained(op, [x, y, z], error) from error.__cause__
-        edge_a = (a.node or a) if diff_a and type(a) is not Tensor and a._requires_grad else None
-        edge_b = (b.node or b) if diff_b and type(b) is not Tensor and b._requires_grad else None
-        edge_c = (c.node or c) if diff_c and c is not None and type(c) is not Tensor and c._requires_grad else None
-        if (edge_a is None and edge_b is None and edge_c is None) or not MODE.grad:
-            return op._wrapped(out, a)
-        if type(out) is not _ndarray or out.dtype.char not in FLOAT_CODES:
-            return op.record((a, b, c), (x, y, z), NO_PARAMS, out)
-        node = _new(Node)
-        node.op = op
-        node.number = next_time()
-        node.edges = (edge_a, edge_b, edge_c)
-        node.saved = (
-            x if keep_a == "array" else kept(x, keep_a),
-            y if keep_b == "array" else kept(y, keep_b),
-            z if keep_c == "array" else kept(z, keep_c),
-        )
-        node.out = out if keep_out else None
-        node.shape = out.shape
-        node.params = NO_PARAMS
-        if MODE.on_record is not None:
-            MODE.on_record(node, out)
-        return make_variable(out, node)
-
-    call.__name__ = op.name
-    return call
-
-
-def _number(op, a, b, tensor):
-    """Run a binary op of an integer or bool tensor and a number (or of a promoted tensor and a number)."""
-    arrays = [value.array if isinstance(value, Tensor) else asarray_like(value, tensor.array) for value in (a, b)]
-    try:
-        out = op.forward(*arrays)
-    except Exception as error:
-        raise explained(op, arrays, error) from error.__cause__
-    return op.record((a, b), arrays, {}, out) if is_recorded(op, a, b) else wrap(as_array(out))
-
-
-def is_recorded(op, *args):
-    """Return whether an op on these arguments has to be recorded."""
-    tracked = any(isinstance(arg, Tensor) and type(arg) is not Tensor and arg._requires_grad for arg in args)
-    return tracked and MODE.grad and op.differentiable
-
-
-def operator_call(op):
-    """Return a binary op's call for use as an operator method: NotImplemented for operands it does not know."""
-    return _binary(op, op.numpy_forward, operator=True)

@@ -23,7 +23,7 @@ class Mode(threading.local):
     on_record = None  # called with every node recorded and its result (anomaly detection, checkpointing)
     check_nan = False
     first_nan = None  # (operation, traceback) of the first NaN of the forward pass
-    watchers = ()  # what calls of ops go through: see op.watch
+    watchers = ()  # what calls of ops go through: see interception.watch
 
 
 MODE = Mode()

@@ -22,6 +22,8 @@ LAYERS = (
     ("precision",),
     ("rules",),
     ("registry",),
+    ("interception",),
+    ("calls",),
     ("op",),
     ("inplace",),
     ("ops",),

@@ -5,9 +5,9 @@ import threading
 import pytest
 
 import minigrad as mg
-from minigrad.backend import PRECISION
+from minigrad.backend import PRECISION, WATCHED
+from minigrad.interception import watch
 from minigrad.nn.pairs import call_pair
-from minigrad.op import WATCHED, watch
 from minigrad.ops.recurrent import recurrent_layers
 from minigrad.variable import MODE
 

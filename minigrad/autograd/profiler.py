@@ -18,7 +18,8 @@ import warnings
 
 from minigrad.autograd.function import _FunctionOp
 from minigrad.backend import cuda_is_available, cupy_module
-from minigrad.op import OPS, Op, view_result
+from minigrad.calls import view_result
+from minigrad.op import OPS, Op
 from minigrad.tensor import Tensor
 
 __all__ = ["EventList", "FunctionEvent", "FunctionEventAvg", "profile", "record_function"]

@@ -8,8 +8,8 @@ class Convolutions:
     plain = False
 
 
-# What the calls of ops have to look out for: the watchers of all threads (see op.watch), and PRECISION. While it is
-# empty, which costs nothing to see, no call looks for its own.
+# What the calls of ops have to look out for: the watchers of all threads (see interception.watch), and PRECISION.
+# While it is empty, which costs nothing to see, no call looks for its own.
 WATCHED = []
 
 

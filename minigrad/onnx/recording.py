@@ -7,9 +7,9 @@ import math
 from minigrad.autograd.grad_mode import enable_grad
 from minigrad.backend import memory_root, np, to_numpy
 from minigrad.inplace import OVERWRITE, _positions
+from minigrad.interception import watch
 from minigrad.nn.module import Module
 from minigrad.onnx.errors import OnnxExporterError
-from minigrad.op import watch
 from minigrad.tensor import Tensor, wrap
 from minigrad.utils._pytree import tree_leaves, tree_map_only
 from minigrad.variable import MODE, next_time, written_since
@@ -77,7 +77,7 @@ def _defaults(op):
 
 
 class Recorder:
-    """A watcher of ops (minigrad.op.watch) that writes down those whose results depend on the inputs.
+    """A watcher of ops (minigrad.interception.watch) that writes down those whose results depend on the inputs.
 
     Everything else is computed as it runs and becomes a constant. With ``folding`` that goes for what is computed from
     parameters alone, too.

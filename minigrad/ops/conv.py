@@ -2,9 +2,10 @@
 
 from functools import lru_cache
 
+from minigrad.backend import WATCHED
 from minigrad.kernels import conv as kernels
 from minigrad.kernels import im2col as columns
-from minigrad.op import WATCHED, Op
+from minigrad.op import Op
 from minigrad.operands import explained
 from minigrad.ops.activation import relu_op
 from minigrad.ops.core import sum_to

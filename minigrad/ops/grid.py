@@ -5,8 +5,9 @@ import warnings
 from itertools import product
 
 from minigrad.backend import REAL_CODES, asarray_like, np, xp
+from minigrad.interception import composite
 from minigrad.kernels.scatter import scatter_add_flat
-from minigrad.op import Op, composite
+from minigrad.op import Op
 from minigrad.ops.define import require_tensor
 from minigrad.ops.masked import keep_where, zeroed
 from minigrad.ops.shape import reshape_op

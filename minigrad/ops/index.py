@@ -2,11 +2,13 @@
 
 import warnings
 
-from minigrad.backend import array_device, asarray_like, move, np, storable, xp
+from minigrad.backend import WATCHED, array_device, asarray_like, move, np, storable, xp
 from minigrad.backend.devices import where_true
+from minigrad.calls import view_result
 from minigrad.inplace import _positions, assign, check_writable, overwrite_positions
+from minigrad.interception import composite
 from minigrad.kernels import scatter as kernels
-from minigrad.op import WATCHED, Op, composite, view_result
+from minigrad.op import Op
 from minigrad.ops.core import broadcast_to, cast
 from minigrad.ops.shape import permute_op, reshape_op
 from minigrad.tensor import Tensor, wrap

@@ -3,11 +3,12 @@
 import functools
 import math
 
-from minigrad.backend import REAL_CODES, float_limits, np
+from minigrad.backend import REAL_CODES, WATCHED, float_limits, np
 from minigrad.backend.placement import check_device
+from minigrad.interception import composite
 from minigrad.kernels import channel_norm, cuda
 from minigrad.kernels import norm as kernels
-from minigrad.op import WATCHED, Op, composite
+from minigrad.op import Op
 from minigrad.ops.activation import relu_op
 from minigrad.ops.arithmetic import add_op, mul_op
 from minigrad.ops.core import sum_to

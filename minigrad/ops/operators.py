@@ -1,9 +1,9 @@
 """The operators of Tensor: + - * / // % ** & | ^ << >> ~ and the comparisons, reflected and in place."""
 
-from minigrad.backend import np
+from minigrad.backend import WATCHED, np
+from minigrad.calls import operator_call
 from minigrad.inplace import assign, write_over
 from minigrad.kernels import elementwise
-from minigrad.op import WATCHED, operator_call
 from minigrad.operands import is_operand
 from minigrad.ops import arithmetic, bitwise, comparison, power, unary
 from minigrad.tensor import Tensor

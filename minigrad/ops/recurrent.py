@@ -2,9 +2,10 @@
 
 from minigrad.backend import PRECISION, xp
 from minigrad.engine import grad
+from minigrad.interception import composite
 from minigrad.kernels import recurrent as kernels
 from minigrad.kernels.activation import sigmoid
-from minigrad.op import Op, composite
+from minigrad.op import Op
 from minigrad.ops.activation import relu
 from minigrad.ops.define import require_tensor
 from minigrad.ops.dropout import dropout

@@ -2,10 +2,11 @@
 
 import math
 
-from minigrad.backend import FLOAT_CODES, REAL_CODES, as_dtype, np, xp
+from minigrad.backend import FLOAT_CODES, REAL_CODES, WATCHED, as_dtype, np, xp
 from minigrad.inplace import write_out
+from minigrad.interception import intercepted
 from minigrad.kernels import reduction
-from minigrad.op import WATCHED, Op, intercepted
+from minigrad.op import Op
 from minigrad.ops.core import cast
 from minigrad.ops.define import require_tensor
 from minigrad.ops.masked import keep_where

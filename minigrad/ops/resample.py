@@ -4,8 +4,9 @@ import math
 import warnings
 
 from minigrad.backend import REAL_CODES, np, xp
+from minigrad.interception import composite
 from minigrad.kernels import resample as kernels
-from minigrad.op import Op, composite
+from minigrad.op import Op
 from minigrad.ops.core import cast
 from minigrad.ops.define import require_tensor
 from minigrad.ops.shape import clone_op, permute_op, reshape_op

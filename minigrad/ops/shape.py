@@ -4,9 +4,10 @@ import math
 import warnings
 
 from minigrad.backend import as_dtype, np, xp
+from minigrad.calls import view_result
 from minigrad.inplace import check_writable
 from minigrad.kernels.strides import broadcast_view, strided_view
-from minigrad.op import Op, view_result
+from minigrad.op import Op
 from minigrad.ops.arguments import check_tensors, dims_of, ints_of
 from minigrad.ops.core import broadcast_to as broadcast_op
 from minigrad.ops.layout import view_as_dtype

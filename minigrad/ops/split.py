@@ -1,7 +1,6 @@
 """Splitting tensors into views: split, chunk, unbind, narrow, select."""
 
-from minigrad.backend import np
-from minigrad.op import WATCHED
+from minigrad.backend import WATCHED, np
 from minigrad.ops.arguments import as_int, ints_of
 from minigrad.ops.pieces import select_op, slice_op, split_op, unbind_op
 from minigrad.ops.reorder import flip
