@@ -10,7 +10,7 @@ from minigrad.operands import CENTRAL, explained, promoted
 from minigrad.precision import narrowed, widened
 from minigrad.rules import Rule, all_outputs, kept, output_of
 from minigrad.tensor import Tensor, wrap
-from minigrad.variable import MODE, Clock, Node, make_variable, next_time, overwritten, written_since
+from minigrad.variable import MODE, Clock, Node, changed_since, make_variable, next_time, overwritten
 
 _new = object.__new__
 _ndarray = np.ndarray
@@ -218,7 +218,7 @@ class Op:
         values = (*node.saved, *out)
         saved_at = node.saved_at or node.number
         for position, value in enumerate(values):
-            if hasattr(value, "flags") and hasattr(value, "base") and written_since(value, saved_at):
+            if hasattr(value, "flags") and hasattr(value, "base") and changed_since(value, saved_at):
                 raise overwritten(node, value, is_result=position >= len(node.saved))
 
 

@@ -7,7 +7,7 @@ import warnings
 import weakref
 from typing import NamedTuple
 
-from minigrad.backend import FLOAT_CODES, device, memory_root, move
+from minigrad.backend import FLOAT_CODES, device, memory_root, move, write_root
 from minigrad.tensor import Tensor, copy_memory_once, data_array, in_memory_order, in_order
 
 _new = object.__new__
@@ -41,12 +41,17 @@ class Clock:
 
 
 _WRITES = {}  # id of the array owning the memory -> (time of the last write, weak reference to the owner, writes)
+_APART = {}  # id of the owner -> (time, weak reference) of the last write through an array of set_apart
 
 
 def touch(array):
     """Note that the memory of a raw array has just been written in place."""
-    root = memory_root(array)
+    root = write_root(array)
     Clock.last_write = now = next_time()
+    owner = root if root.base is None else memory_root(root)
+    if owner is not root:
+        key = id(owner)
+        _APART[key] = (now, weakref.ref(owner, lambda _: _APART.pop(key, None)))
     before = _WRITES.get(id(root))
     if before is not None and before[1]() is root:
         _WRITES[id(root)] = (now, before[1], before[2] + 1)
@@ -61,13 +66,26 @@ def touch(array):
 def written_since(array, time):
     """Return whether the memory of a raw array was written in place after the given time."""
     root = memory_root(array)
-    write = _WRITES.get(id(root))
+    return _noted(_WRITES, root, time) or _noted(_APART, root, time)
+
+
+def changed_since(array, time):
+    """Return whether a value that backward needs was written after the given time: not by way of ``.data``.
+
+    PyTorch does not notice those writes either, and programs rely on it: they write elements nobody has used, or clamp
+    weights between forward and backward.
+    """
+    return _noted(_WRITES, write_root(array), time)
+
+
+def _noted(writes, root, time):
+    write = writes.get(id(root))
     return write is not None and write[0] > time and write[1]() is root
 
 
 def writes_of(array):
-    """Return how often the memory of a raw array was written in place."""
-    root = memory_root(array)
+    """Return how often the memory of a raw array was written in place, other than by way of ``.data``."""
+    root = write_root(array)
     write = _WRITES.get(id(root))
     return write[2] if write is not None and write[1]() is root else 0
 

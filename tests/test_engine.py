@@ -160,14 +160,14 @@ def test_an_error_in_backward_leaves_gradients_alone():
     assert x.grad is None and mg.is_grad_enabled()
 
 
-@pytest.mark.parametrize("change", ["add_", "mul_", "zero_", "setitem", "data", "view"])
+@pytest.mark.parametrize("change", ["add_", "mul_", "zero_", "setitem", "detach", "view"])
 def test_a_saved_value_that_changes_is_noticed(change):
     x, w = mg.ones(3), leaf([1.0, 2.0, 3.0])
     y = (x * w).sum()
     if change == "setitem":
         x[0] = 5.0
-    elif change == "data":
-        x.data.fill_(2.0)
+    elif change == "detach":
+        x.detach().fill_(2.0)
     elif change == "view":
         x[1:].add_(1.0)
     elif change == "zero_":
@@ -176,6 +176,63 @@ def test_a_saved_value_that_changes_is_noticed(change):
         getattr(x, change)(2.0)
     with pytest.raises(RuntimeError, match="modified by an inplace operation"):
         y.backward()
+
+
+@pytest.mark.parametrize("order", ["C", "F", "view", "step", "0-d"])
+def test_a_write_through_data_is_not_noticed(order):
+    memory = mg.zeros(4, 6)
+    x = {"C": memory, "F": memory.t(), "view": memory[1:, 2:], "step": memory[::2, ::3], "0-d": memory[1, 1]}[order]
+    w = mg.full(x.shape, 3.0, requires_grad=True)
+    y = (x * w).sum()
+    alias = x.data
+    alias[...] = 2.0
+    x.data.view(x.shape).add_(mg.ones(x.shape))
+    assert bool((x == 3.0).all()) and memory.sum().item() == 3.0 * x.numel()
+    y.backward()
+    assert bool((w.grad == 3.0).all())
+    alias.requires_grad_()
+    z = (alias * w).sum()
+    with mg.no_grad():
+        alias.mul_(2.0)
+    with pytest.raises(RuntimeError, match="modified by an inplace operation"):
+        z.backward()
+
+
+def test_functions_write_past_the_check_by_data():
+    class Put(mg.autograd.Function):
+        @staticmethod
+        def forward(ctx, scratch, value, index):
+            ctx.index = index
+            scratch.data[index] = value
+            return scratch
+
+        @staticmethod
+        def backward(ctx, grad):
+            return grad, grad[ctx.index], None
+
+    x = leaf([1.0, 2.0, 3.0])
+    scratch = mg.zeros(3, 3)
+    for column in range(3):
+        before = scratch[:, :column].sum()
+        scratch = Put.apply(scratch, x * (before + 1), (..., column))
+    (scratch * mg.arange(9.0).reshape(3, 3)).sum().backward()
+    expected = leaf([1.0, 2.0, 3.0])
+    columns = []
+    for _ in range(3):
+        before = sum((part.sum() for part in columns), mg.zeros(()))
+        columns.append(expected * (before + 1))
+    (mg.stack(columns, 1) * mg.arange(9.0).reshape(3, 3)).sum().backward()
+    assert mg.allclose(x.grad, expected.grad)
+
+
+def test_lower_precision_notices_writes_through_data():
+    w = mg.nn.Parameter(mg.ones(2, 2))
+    x = mg.ones(2, 2)
+    with mg.autocast("cpu", dtype=mg.float16):
+        first = x @ w
+        w.data.fill_(3.0)
+        second = x @ w
+    assert first.sum().item() == 8.0 and second.sum().item() == 24.0
 
 
 def test_a_change_before_saving_or_of_another_tensor_is_fine():

@@ -12,6 +12,7 @@ from minigrad.tensor import Tensor, wrap
 from minigrad.variable import (
     MODE,
     Node,
+    changed_since,
     is_tracked,
     make_variable,
     next_time,
@@ -19,7 +20,6 @@ from minigrad.variable import (
     promote,
     rebind,
     touch,
-    written_since,
 )
 
 _new = object.__new__
@@ -92,7 +92,7 @@ class FunctionCtx:
         array, source = entry
         if isinstance(array, PackedArray):
             array = array.unpack()
-        if written_since(array, node.number):
+        if changed_since(array, node.number):
             raise overwritten(node, array)
         if isinstance(source, int):  # one of the outputs
             return make_variable(array, node) if source < 0 else output_of(node, source, array)

@@ -4,10 +4,12 @@ import collections
 import weakref
 
 from minigrad import engine
+from minigrad.backend import set_apart
 from minigrad.registry import METHODS
 from minigrad.rules import alias_node
 from minigrad.tensor import Tensor, wrap
 from minigrad.variable import (
+    MODE,
     RemovableHandle,
     Variable,
     become_own_base,
@@ -218,8 +220,11 @@ def set_grad(self, value):
 
 
 def get_data(self):
-    """The values as an untracked tensor on the same memory."""
-    return detach(self)
+    """The values as an untracked tensor on the same memory; backward does not notice what is written to it."""
+    result = detach(self)
+    if not MODE.watchers:  # these know arrays by their identity
+        result.array = set_apart(self.array)
+    return result
 
 
 def set_data(self, value):

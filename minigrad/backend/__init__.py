@@ -1,7 +1,17 @@
 """The only part of minigrad that imports NumPy or CuPy: arrays, dtypes, devices, seeds and threads."""
 
 from minigrad.backend.allocator import keep_freed_memory
-from minigrad.backend.arrays import as_array, asarray_like, memory_root, np, place, solely_held, xp
+from minigrad.backend.arrays import (
+    as_array,
+    asarray_like,
+    memory_root,
+    np,
+    place,
+    set_apart,
+    solely_held,
+    write_root,
+    xp,
+)
 from minigrad.backend.devices import (
     array_device,
     cuda_device_count,

@@ -2,6 +2,7 @@
 
 import sys
 import weakref
+from pickle import PickleBuffer
 
 from minigrad.backend.waiting import ShortWaits
 
@@ -45,9 +46,46 @@ def memory_root(array):
     while True:
         while type(root.base) in ARRAY_MODULES:
             root = root.base
-        if type(root) is np.ndarray or id(root) not in _PLACED:
+        if type(root) is not np.ndarray:
+            if id(root) not in _PLACED:
+                return root
+            root = _PLACED[id(root)][1]
+        elif type(root.base) is PickleBuffer:  # made by set_apart
+            root = memoryview(root.base).obj
+        else:
+            return root
+
+
+def write_root(array):
+    """Return the array at which writes to the memory are noted: its owner, or what ``set_apart`` made of it."""
+    root = array
+    while True:
+        while type(root.base) in ARRAY_MODULES:
+            root = root.base
+        if type(root) is np.ndarray or id(root) not in _PLACED or id(root) in _APART:
             return root
         root = _PLACED[id(root)][1]
+
+
+def set_apart(array):
+    """Return an array on the same memory whose ``write_root``, and that of its views, is another."""
+    if not array.size:
+        return array
+    if type(array) is np.ndarray:
+        try:
+            # of all buffers the one that NumPy takes for the owner of the memory instead of looking through it
+            if array.flags.c_contiguous:
+                return np.ndarray(array.shape, array.dtype, PickleBuffer(array))
+            root = memory_root(array)
+            flat = array.T if array.flags.f_contiguous else root if root.flags.c_contiguous else root.T
+            offset = array.ctypes.data - flat.ctypes.data
+            return np.ndarray(array.shape, array.dtype, PickleBuffer(flat), offset, array.strides)
+        except (TypeError, ValueError, BufferError):  # a dtype or an order of memory that buffers know nothing of
+            return array
+    view = place(type(array)(array.shape, array.dtype, memptr=array.data, strides=array.strides), array)
+    key = id(view)
+    _APART[key] = weakref.ref(view, lambda _: _APART.pop(key, None))
+    return view
 
 
 # Since 3.14 a call may lend its arguments without counting them, so that counts no longer say who holds an array.
@@ -68,6 +106,7 @@ def solely_held(array, references):
     return type(base) is np.ndarray and base.flags.owndata and sys.getrefcount(base) <= 3
 
 
+_APART = {}  # id of a GPU array that set_apart made -> weak reference to it
 _PLACED = {}  # id of a GPU array made at an address -> (weak reference to it, the array that owns the memory)
 
 
