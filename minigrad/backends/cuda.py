@@ -13,6 +13,9 @@ computes in full precision.
 >>> mg.backends.cuda.matmul.allow_tf32 = False
 """
 
+import contextlib
+import warnings
+
 from minigrad.backend import PRODUCTS
 
 
@@ -53,6 +56,30 @@ class _Products:
 
 
 matmul = _Products()
+
+
+@contextlib.contextmanager
+def sdp_kernel(enable_flash=True, enable_math=True, enable_mem_efficient=True, enable_cudnn=True):
+    """Allow implementations of attention within a ``with`` block: the old name of nn.attention.sdpa_kernel.
+
+    Source: https://docs.pytorch.org/docs/stable/backends.html#torch.backends.cuda.sdp_kernel
+
+    >>> import minigrad as mg
+    >>> mg.backends.cuda.sdp_kernel.__name__
+    'sdp_kernel'
+    """
+    from minigrad.nn.attention import SDPBackend, sdpa_kernel
+
+    warnings.warn(
+        "`minigrad.backends.cuda.sdp_kernel()` is deprecated. In the future, this context manager will be removed. "
+        "Please see `minigrad.nn.attention.sdpa_kernel()` for the new context manager, with updated signature.",
+        FutureWarning,
+        stacklevel=3,
+    )
+    names = ("FLASH_ATTENTION", "EFFICIENT_ATTENTION", "MATH", "CUDNN_ATTENTION")
+    wanted = (enable_flash, enable_mem_efficient, enable_math, enable_cudnn)
+    with sdpa_kernel([SDPBackend[name] for name, on in zip(names, wanted, strict=True) if on]) as context:
+        yield context
 
 
 def is_built():

@@ -1,6 +1,7 @@
 """How layers make their parameters and buffers."""
 
 from minigrad.backend import as_dtype, default_float, get_default_device, move, np
+from minigrad.ops.arguments import ints_of
 from minigrad.tensor import as_device, wrap
 from minigrad.variable import Parameter
 
@@ -30,9 +31,9 @@ def factory_kwargs(kwargs):
 
 def empty_tensor(shape, device=None, dtype=None):
     """Return an uninitialised tensor of a shape (int or tuple); the default device and dtype if None."""
-    if any(length < 0 for length in ((shape,) if isinstance(shape, int) else shape)):
-        sizes = [shape] if isinstance(shape, int) else list(shape)
-        raise RuntimeError(f"Trying to create tensor with negative dimension {min(sizes)}: {sizes}")
+    shape = ints_of((shape,))
+    if any(length < 0 for length in shape):
+        raise RuntimeError(f"Trying to create tensor with negative dimension {min(shape)}: {list(shape)}")
     target = get_default_device() if device is None else as_device(device)
     return wrap(move(np.empty(shape, default_float() if dtype is None else as_dtype(dtype).numpy), target))
 

@@ -124,6 +124,12 @@ class RNNBase(Module):
     def _flat_weights(self):
         return [getattr(self, name) for name in self._flat_weights_names]
 
+    @_flat_weights.setter
+    def _flat_weights(self, weights):  # programs that run a layer with other weights set them once more here
+        for name, weight in zip(self._flat_weights_names, weights, strict=True):
+            if getattr(self, name) is not weight:
+                setattr(self, name, weight)
+
     def _weights(self):
         """Return, per layer and direction, (w_ih, w_hh, b_ih, b_hh, w_hr), None for those that are not there."""
         rows = []

@@ -1,6 +1,7 @@
 """What shape functions take: ints, dimensions, tensors; with PyTorch's errors."""
 
 import functools
+import sys
 import warnings
 
 from minigrad.tensor import Tensor, normalize_dim
@@ -29,6 +30,13 @@ def dims_of(dims, ndim):
         if dim in found[:position]:
             raise RuntimeError(f"dim {dim} appears multiple times in the list of dims")
     return found
+
+
+def as_number(value):
+    """Return the number in a tensor of no dimensions that requires no gradient, and any other value as it is."""
+    if isinstance(value, Tensor) and not value.array.ndim and not value.requires_grad:
+        return value.array.item()
+    return value
 
 
 def check_tensor(value, name, argument="input"):
@@ -63,11 +71,11 @@ def scales_first(*words):
         @functools.wraps(implementation)
         def either(*args, **kwargs):
             if len(args) > 3:
-                numbers = [value for value in args if not isinstance(value, Tensor)]
-                if len(args) - len(numbers) == 3 and len(numbers) <= len(words):
-                    warn_of_old_order(implementation.__name__, words[: len(numbers)])
-                    args = [value for value in args if isinstance(value, Tensor)]
-                    kwargs = {**kwargs, **dict(zip(words, numbers))}
+                scales, tensors = _scales_and_tensors(args)
+                if len(tensors) == 3 and len(scales) <= len(words):
+                    warn_of_old_order(implementation.__name__, words[: len(scales)])
+                    args = tensors
+                    kwargs = {**kwargs, **dict(zip(words, scales))}
             return implementation(*args, **kwargs)
 
         return either
@@ -75,14 +83,29 @@ def scales_first(*words):
     return decorate
 
 
+def _scales_and_tensors(args):
+    """Return the numbers and the tensors of a call in the old order; tensors without dimensions may be numbers."""
+    scales, tensors = [], []
+    for position, value in enumerate(args):
+        scale = as_number(value) if position and len(args) - len(scales) > 3 else value
+        (tensors if isinstance(scale, Tensor) else scales).append(scale)
+    return scales, tensors
+
+
 def warn_of_old_order(name, words):
     """Warn, as PyTorch does, that numbers come after the tensors and by keyword."""
     listed = ", ".join(f"{word}=" for word in words)
-    warnings.warn(f"This overload of {name} is deprecated: give {listed} by keyword, after the tensors.", stacklevel=4)
+    level, frame = 2, sys._getframe(1)
+    while frame.f_back is not None and frame.f_globals.get("__name__", "").startswith("minigrad."):
+        frame, level = frame.f_back, level + 1
+    warnings.warn(
+        f"This overload of {name} is deprecated: give {listed} by keyword, after the tensors.", stacklevel=level
+    )
 
 
 def old_sum(name, scale, others):
     """Return (other, alpha) of the old call add(input, alpha, other); TypeError for another."""
+    scale = as_number(scale)
     if len(others) != 1 or isinstance(scale, Tensor) or not isinstance(others[0], Tensor):
         raise TypeError(f"{name}() takes 2 positional arguments but {2 + len(others)} were given")
     warn_of_old_order(name, ["alpha"])

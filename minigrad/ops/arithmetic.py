@@ -3,7 +3,7 @@
 from minigrad.backend import FLOAT_CODES, REAL_CODES, np, xp
 from minigrad.inplace import write_out
 from minigrad.op import Op
-from minigrad.ops.arguments import old_sum
+from minigrad.ops.arguments import as_number, old_sum
 from minigrad.ops.core import cast
 from minigrad.ops.define import alias, binary_function, require_operand, require_tensor
 from minigrad.ops.masked import zeroed
@@ -93,6 +93,7 @@ fmod_op = Op(
 # ---------------------------------------------------------------------- public functions
 def _scaled(name, input, other, alpha):
     """Return both operands in their common dtype, the second one times alpha."""
+    alpha = as_number(alpha)
     if not isinstance(alpha, (bool, int, float, complex)):
         raise TypeError(f"{name}(): argument 'alpha' must be Number, not {type(alpha).__name__}")
     total = add_op(input, other)

@@ -3,6 +3,7 @@
 from minigrad.backend import REAL_CODES, np, xp
 from minigrad.inplace import write_out
 from minigrad.kernels import order as kernels
+from minigrad.ops.arguments import as_number
 from minigrad.ops.define import require_operand, require_tensor
 from minigrad.ops.results import named_result
 from minigrad.registry import function
@@ -120,6 +121,7 @@ def bincount(input, weights=None, minlength=0):
 
 def _limits(x, low, high, margin):
     """Return the limits of a histogram: the data's where both are given as equal, widened where they are equal."""
+    low, high = as_number(low), as_number(high)
     if low == high and x.size:
         low, high = float(x.min()), float(x.max())
     if not (np.isfinite(low) and np.isfinite(high)):

@@ -7,6 +7,7 @@ from minigrad.backend import REAL_CODES, np, xp
 from minigrad.backend.placement import check_device
 from minigrad.kernels import loss as kernels
 from minigrad.op import Op
+from minigrad.ops.arguments import as_int
 from minigrad.ops.core import broadcast_to, cast
 from minigrad.ops.define import require_tensor
 from minigrad.ops.linear import linear
@@ -227,6 +228,7 @@ def _prepared(name, input, target, weight, ignore_index):
     classes = view[1]
     x, t = input.array, target.array.reshape(view[0], view[2])
     valid = None
+    ignore_index = as_int(ignore_index, name)
     if 0 <= ignore_index < classes or kernels.beyond(t, classes):
         valid = t != ignore_index
         wrong = ((t < 0) | (t >= classes)) & valid

@@ -5,6 +5,7 @@ import warnings
 
 from minigrad.backend import np, xp
 from minigrad.op import Op
+from minigrad.ops.arguments import as_number
 from minigrad.ops.core import broadcast_to
 from minigrad.ops.cross_entropy import reduction_name
 from minigrad.ops.define import require_tensor
@@ -433,7 +434,7 @@ def gaussian_nll_loss(input, target, var, full=False, eps=1e-6, reduction="mean"
     if reduction not in ("none", "mean", "sum"):
         raise ValueError(reduction + " is not valid")
     # The bound moves the value, not the gradient: a variance below eps is still pulled by its loss.
-    var = var + wrap((eps - var.array).clip(0, None).astype(var.array.dtype))
+    var = var + wrap((as_number(eps) - var.array).clip(0, None).astype(var.array.dtype))
     losses = 0.5 * (var.log() + (input - target) ** 2 / var)
     if full:
         losses = losses + 0.5 * math.log(2 * math.pi)

@@ -6,6 +6,7 @@ from minigrad.backend import FLOAT_CODES, np, xp
 from minigrad.inplace import write_out
 from minigrad.kernels import reduction
 from minigrad.op import Op
+from minigrad.ops.arguments import as_number
 from minigrad.ops.complex import imag_op, real_op
 from minigrad.ops.define import require_tensor
 from minigrad.ops.masked import keep_where
@@ -60,7 +61,7 @@ def _arguments(name, input, dim, unbiased, correction, keepdim):
         if correction is not None:
             raise TypeError(f"{name}() takes unbiased or correction, not both")
         correction = int(unbiased)
-    correction = 1 if correction is None else correction
+    correction = 1 if correction is None else as_number(correction)
     if input.array.dtype.char not in FLOAT_CODES:
         raise RuntimeError(f"{name}: only support floating point and complex dtypes, but got {input.dtype}")
     dims = reduced_dims(dim, input.array.ndim)

@@ -6,6 +6,7 @@ from minigrad.backend import FLOAT_CODES, as_dtype, np, xp
 from minigrad.inplace import write_out
 from minigrad.kernels import reduction
 from minigrad.op import Op
+from minigrad.ops.arguments import as_number
 from minigrad.ops.core import cast
 from minigrad.ops.define import require_tensor
 from minigrad.ops.extremum import ties
@@ -58,6 +59,7 @@ def vector_norm(x, ord=2, dim=None, keepdim=False, *, dtype=None):
         x = cast(x, dtype=as_dtype(dtype).dtype)
     if x.array.dtype.char not in FLOAT_CODES:
         raise RuntimeError(f"linalg.vector_norm: Expected a floating point or complex tensor as input. Got {x.dtype}")
+    ord = as_number(ord)
     if not isinstance(ord, (int, float)):
         raise TypeError(f"linalg.vector_norm(): ord must be a number, but got {type(ord).__name__}: {ord!r}")
     if x.array.dtype.kind == "c":
