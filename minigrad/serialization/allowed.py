@@ -1,36 +1,23 @@
-"""The names that a file may use, and what is made where it calls them: tensors, containers, numbers."""
+"""The names that a file may always use, and what is made where it calls them: tensors, containers, numbers."""
 
-import re
-from collections import Counter, OrderedDict, defaultdict
+from collections import Counter, OrderedDict
 from pickle import UnpicklingError
 
-from minigrad.backend import DTYPES, device, np
-from minigrad.ops.layout import strided
-from minigrad.serialization import classes, rebuild, safe_globals
+from minigrad.backend import DTYPES, device
+from minigrad.ops.layout import sparse_coo, strided
+from minigrad.serialization import classes, objects, rebuild, safe_globals
 from minigrad.serialization.names import (
     DTYPE_NAMES,
     REFUSED_DTYPES,
     REFUSED_STORAGES,
     STORAGE_DTYPES,
 )
-from minigrad.serialization.placeholders import Name, Unfinished, expect
+from minigrad.serialization.placeholders import Name, expect
 from minigrad.tensor import Size
-
-_NUMPY_DTYPE = re.compile(r"[<>|=]?[biufcSU][0-9]{1,6}")  # of numbers and strings
 
 
 def _make_set(unpickler, items=()):
-    unpickler.charge(len(expect(items, list, tuple, set)))
-    made = set()
-    unpickler.kept.append(made)
-    for item in items:
-        unpickler.check_key(item, id(made))
-        made.add(item)
-    return made
-
-
-def _make_frozenset(unpickler, items=()):
-    return frozenset(_make_set(unpickler, items))
+    return unpickler.set_of(items)
 
 
 def _make_ordered_dict(unpickler, items=()):
@@ -49,16 +36,6 @@ def _make_counter(unpickler, counts=None):
         unpickler.charge(len(expect(counts, dict)))
         dict.update(made, counts)
     return made
-
-
-def _make_defaultdict(unpickler, factory=None, items=None):
-    if items is not None:
-        raise UnpicklingError("the checkpoint is damaged: a defaultdict made of items")
-    if factory is None:
-        return defaultdict()
-    if expect(factory, Name).name not in FACTORIES:
-        raise UnpicklingError(f"the checkpoint has a defaultdict of {factory.name}, which is not allowed")
-    return defaultdict(FACTORIES[factory.name])
 
 
 def _make_complex(unpickler, real, imag):
@@ -92,51 +69,19 @@ def _make_device(unpickler, kind, index=None):
 
 
 def _make_layout(unpickler, name):
-    if name != "torch.strided":
-        raise UnpicklingError(f"the checkpoint has the layout {name}; minigrad has strided tensors only")
-    return strided
+    found = {"torch.strided": strided, "torch.sparse_coo": sparse_coo}.get(expect(name, str))
+    if found is None:
+        raise UnpicklingError(f"the checkpoint has the layout {name}; minigrad has strided and sparse_coo tensors only")
+    return found
 
 
-def _make_numpy_dtype(unpickler, code, align=False, copy=True):
-    if _NUMPY_DTYPE.fullmatch(expect(code, str)) is None:
-        raise UnpicklingError(f"the checkpoint has the NumPy dtype {code[:40]!r}, which is not allowed")
-    return Unfinished(np.dtype(code))
-
-
-def _make_numpy_scalar(unpickler, kind, data):
-    if not isinstance(kind, np.dtype):
-        raise UnpicklingError("the checkpoint is damaged: a NumPy number without a dtype")
-    if len(expect(data, bytes)) != kind.itemsize or not data:
-        raise UnpicklingError("the checkpoint is damaged: a NumPy number of the wrong size")
-    return np.frombuffer(data, kind)[0]
-
-
-def _make_numpy_array(unpickler, kind, shape, code):
-    if expect(kind, Name).name != "numpy.ndarray":
-        raise UnpicklingError(f"the checkpoint has a NumPy array of the class {kind.name}, which is not allowed")
-    return Unfinished()
-
-
-FACTORIES = {
-    "builtins.list": list,
-    "builtins.dict": dict,
-    "builtins.set": set,
-    "builtins.tuple": tuple,
-    "builtins.int": int,
-    "builtins.float": float,
-    "builtins.str": str,
-    "builtins.bool": bool,
-}
 _CALLS = {
     "builtins.set": _make_set,
-    "builtins.frozenset": _make_frozenset,
     "builtins.complex": _make_complex,
     "builtins.bytearray": _make_bytearray,
-    "builtins.bytes": _make_bytes,
     "_codecs.encode": _make_bytes,
     "collections.OrderedDict": _make_ordered_dict,
     "collections.Counter": _make_counter,
-    "collections.defaultdict": _make_defaultdict,
     "torch.Size": _make_size,
     "torch.device": _make_device,
     "torch.serialization._get_layout": _make_layout,
@@ -147,15 +92,9 @@ _CALLS = {
     "torch._utils._rebuild_parameter_with_state": rebuild.rebuild_parameter_with_state,
     "torch.nn.parameter.Parameter": rebuild.make_parameter,
     "torch._tensor._rebuild_from_type_v2": rebuild.rebuild_from_type,
-    "numpy.dtype": _make_numpy_dtype,
-    "numpy.core.multiarray.scalar": _make_numpy_scalar,
-    "numpy._core.multiarray.scalar": _make_numpy_scalar,
-    "numpy.core.multiarray._reconstruct": _make_numpy_array,
-    "numpy._core.multiarray._reconstruct": _make_numpy_array,
 }
 _MERE_NAMES = (
-    *FACTORIES, "numpy.ndarray", "torch.Tensor",
-    "torch.storage.UntypedStorage", *(f"torch.{name}" for name in STORAGE_DTYPES),
+    "torch.Tensor", "torch.storage.UntypedStorage", *(f"torch.{name}" for name in STORAGE_DTYPES),
     *(f"torch.cuda.{name}" for name in STORAGE_DTYPES),
 )  # fmt: skip
 _REBUILDS_REFUSED = {
@@ -171,7 +110,7 @@ _REBUILDS_REFUSED = {
 }
 # Full name -> what the unpickler puts on its stack for it.
 GLOBALS = {name: Name(name) for name in _MERE_NAMES}
-GLOBALS.update((name, Name(name, make)) for name, make in _CALLS.items())
+GLOBALS.update((name, Name(name, make, new=make is rebuild.make_parameter)) for name, make in _CALLS.items())
 GLOBALS.update((f"torch.{name}", DTYPES[name]) for name in DTYPE_NAMES if name in DTYPES)
 
 # With weights_only=False only: getattr is how PyTorch writes torch.tanh and the like.
@@ -181,17 +120,28 @@ _MORE = {
 }
 
 
+_PYTHON_2 = {"unicode": "str", "long": "int", "xrange": "range"}
+
+
+def python_3(module, name):
+    """Return the (module, name) of a global that a file may have by Python 2's names."""
+    module = {"__builtin__": "builtins", "copy_reg": "copyreg"}.get(module, module)
+    return module, _PYTHON_2.get(name, name) if module == "builtins" else name
+
+
 def find(module, name, whole=False):
     """Return what stands for a global of a file; UnpicklingError for what is not allowed, by its name.
 
     ``whole``: whether the classes of whole objects are allowed too (weights_only=False).
     """
-    module = {"__builtin__": "builtins", "copy_reg": "copyreg"}.get(module, module)
-    full = f"{module}.{ {'unicode': 'str', 'long': 'int'}.get(name, name) if module == 'builtins' else name}"
+    module, name = python_3(module, name)
+    full = f"{module}.{name}"
     found = GLOBALS.get(full)
     if found is not None:
         return found
     value = safe_globals.allowed(full)
+    if (whole or value is not None) and full in objects.GLOBALS:
+        return objects.GLOBALS[full]
     if value is not None:
         return value
     if whole:

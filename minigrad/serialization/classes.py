@@ -64,6 +64,8 @@ def reference(value):
 
 
 def _name_in_pytorch(value, module, name):
+    if (module, name) == ("minigrad.nn.utils.rnn", "PackedSequence"):
+        return "torch.nn.utils.rnn", name
     if isinstance(value, type) and issubclass(value, (Module, Optimizer, LRScheduler)):
         head, _, last = module.rpartition(".")
         if module.startswith("minigrad.optim.lr_scheduler"):

@@ -6,7 +6,7 @@ import pickletools
 from pickle import UnpicklingError
 
 from minigrad.serialization import archive
-from minigrad.serialization.allowed import find
+from minigrad.serialization.allowed import find, python_3
 from minigrad.serialization.limited import Limited
 
 
@@ -46,7 +46,7 @@ def _named(data):
         for opcode, argument, _ in pickletools.genops(Limited(io.BytesIO(data), len(data))):
             name = opcode.name
             if name in ("GLOBAL", "INST"):
-                found.add(argument.replace(" ", ".", 1))
+                found.add(".".join(python_3(*argument.split(" ", 1))))
             elif name == "STACK_GLOBAL" and len(recent) > 1:
                 found.add(f"{recent[-2]}.{recent[-1]}")
             elif name == "MEMOIZE":

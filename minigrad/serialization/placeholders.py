@@ -4,25 +4,29 @@ from pickle import UnpicklingError
 
 
 class Name:
-    """A global that a file may name. What a call of it makes is ``make(unpickler, *arguments)``; None: not callable."""
+    """A global that a file may name. What a call of it makes is ``make(unpickler, *arguments)``; None: not callable.
 
-    __slots__ = ("make", "name")
+    ``new``: whether files make its objects by __new__.
+    """
 
-    def __init__(self, name, make=None):
+    __slots__ = ("make", "name", "new")
+
+    def __init__(self, name, make=None, *, new=False):
         self.name = name
         self.make = make
+        self.new = new
 
     def __repr__(self):
         return f"<the name {self.name} of a checkpoint>"
 
 
 class Unfinished:
-    """A NumPy dtype, or array (dtype None), in the making: its state comes later and puts the real one in its place."""
+    """A NumPy dtype or the like in the making: ``finish(unpickler, state)`` makes the real one that takes its place."""
 
-    __slots__ = ("dtype", "numbers")
+    __slots__ = ("finish", "numbers")
 
-    def __init__(self, dtype=None):
-        self.dtype = dtype
+    def __init__(self, finish):
+        self.finish = finish
         self.numbers = []  # in the memo
 
 

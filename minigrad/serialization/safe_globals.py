@@ -1,5 +1,7 @@
 """Classes that a user allows in checkpoints, by PyTorch's names."""
 
+import builtins
+
 BLOCKED_MODULES = frozenset("builtins sys os posix nt subprocess shutil importlib runpy pty ctypes".split())
 _ALLOWED = {}  # "module.name" -> class
 
@@ -31,10 +33,19 @@ def _named(entries):
         else:
             value = entry
             name = _name(value)
-        if name.partition(".")[0] in BLOCKED_MODULES or getattr(value, "__module__", None) in BLOCKED_MODULES:
+        blocked = name.partition(".")[0] in BLOCKED_MODULES or getattr(value, "__module__", None) in BLOCKED_MODULES
+        if blocked and _value_type(name) is not value:
             raise ValueError(f"{name} can't be allowed in checkpoints: it could run anything")
         named[name] = value
     return named
+
+
+def _value_type(name):
+    """Return the type of values of Python, such as list or frozenset, that a full name stands for, or None."""
+    from minigrad.serialization import objects  # at first use: it imports nn
+
+    kind = getattr(builtins, name.removeprefix("builtins."), None)
+    return kind if name in objects.GLOBALS and kind is not type else None
 
 
 def add_safe_globals(safe_globals):
@@ -105,8 +116,8 @@ class safe_globals:  # noqa: N801 - PyTorch's name
 
 
 def allowed(name):
-    """Return the class the user has allowed under a full name, or None."""
-    return _ALLOWED.get(name)
+    """Return the class the user has allowed under a full name, or NumPy 2's where that moved it, or None."""
+    return _ALLOWED.get(name) or _ALLOWED.get(name.replace("numpy.core.", "numpy._core."))
 
 
 def name_of(cls):

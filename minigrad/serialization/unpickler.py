@@ -6,14 +6,14 @@ constructors of allowed.py; all they make is counted against the size of the pic
 """
 
 import pickletools
-from collections import Counter, OrderedDict, defaultdict
+from collections import Counter, OrderedDict, defaultdict, deque
 from pickle import UnpicklingError
+from types import SimpleNamespace
 
-from minigrad.backend import np
 from minigrad.serialization import classes, safe_globals
 from minigrad.serialization.allowed import find
-from minigrad.serialization.placeholders import Name, Unfinished
-from minigrad.serialization.rebuild import make_parameter, set_parameter_state
+from minigrad.serialization.placeholders import Name, Unfinished, expect
+from minigrad.serialization.rebuild import set_parameter_state
 from minigrad.serialization.storages import FromOutside, Storage
 from minigrad.variable import Parameter
 
@@ -164,13 +164,13 @@ class Unpickler:
     def _append(self, _):
         item = self.stack.pop()
         _check_value(item)
-        self._target(list).append(item)
+        self._target(list, deque).append(item)
 
     def _appends(self, _):
         items = self._to_mark()
         for item in items:
             _check_value(item)
-        self._target(list).extend(items)
+        self._target(list, deque).extend(items)
 
     def _add_items(self, _):
         items = self._to_mark()
@@ -247,6 +247,16 @@ class Unpickler:
             raise UnpicklingError("the checkpoint is damaged: a name is not a string")
         self.stack.append(find(module, name, self.whole))
 
+    def set_of(self, items):
+        """Return a set of items that a file names, each checked."""
+        self.charge(len(expect(items, list, tuple, set)))
+        made = set()
+        self.kept.append(made)
+        for item in items:
+            self.check_key(item, id(made))
+            made.add(item)
+        return made
+
     def _reduce(self, _):
         arguments = self.stack.pop()
         function = self.stack.pop()
@@ -275,7 +285,7 @@ class Unpickler:
             self.stack.append(classes.allocate(cls))
             self.allocated.add(id(self.stack[-1]))
             self.kept.append(self.stack[-1])
-        elif type(cls) is Name and cls.make is make_parameter:
+        elif type(cls) is Name and cls.new:
             self.stack.append(self.called(cls, arguments))
         else:
             raise UnpicklingError(f"the checkpoint makes an object of {_shown(cls)}, which is not allowed")
@@ -284,13 +294,12 @@ class Unpickler:
         state = self.stack.pop()
         target = self.stack[-1]
         kind = type(target)
-        if kind is OrderedDict:
+        if kind is OrderedDict or kind is SimpleNamespace:
             if type(state) is not dict or not all(type(name) is str for name in state):
-                raise UnpicklingError("the checkpoint is damaged: an OrderedDict's attributes are no dict")
+                raise UnpicklingError(f"the checkpoint is damaged: the attributes of a {kind.__name__} are no dict")
             target.__dict__.update(state)
         elif kind is Unfinished:
-            finished = self._dtype_of(target, state) if target.dtype is not None else self._array_of(state)
-            self.stack[-1] = finished
+            finished = self.stack[-1] = target.finish(self, state)
             self.memo.update(dict.fromkeys(target.numbers, finished))
         elif kind is Parameter:
             set_parameter_state(target, state)
@@ -310,22 +319,6 @@ class Unpickler:
         if type(kind) not in (str, bytes) or kind not in ("storage", b"storage"):
             raise UnpicklingError("the checkpoint is damaged: a reference to something that is no storage")
         self.stack.append(self.persistent_load(reference))
-
-    def _dtype_of(self, target, state):
-        """Return the dtype with the byte order its state names."""
-        order = state[1] if type(state) is tuple and len(state) > 1 else None
-        if type(order) is not str or order not in ("<", ">", "|", "="):
-            raise UnpicklingError("the checkpoint is damaged: a NumPy dtype without a byte order")
-        return target.dtype.newbyteorder(order)
-
-    def _array_of(self, state):
-        """Return the array that its state (version, shape, dtype, whether in Fortran's order, bytes) describes."""
-        _, shape, kind, fortran, data = state
-        if not isinstance(kind, np.dtype) or type(data) is not bytes or type(shape) is not tuple:
-            raise UnpicklingError("the checkpoint is damaged: a NumPy array has no plain values")
-        self.charge(len(data))
-        flat = np.frombuffer(data, kind) if data else np.empty(0, kind)
-        return flat.reshape(shape, order="F" if fortran else "C").copy(order="K")
 
 
 _PLAIN_KEYS = frozenset((str, bytes, float, bool, type(None)))

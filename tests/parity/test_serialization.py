@@ -3,6 +3,7 @@
 import collections
 import io
 import math
+import pickle
 import warnings
 
 import numpy as np
@@ -11,6 +12,7 @@ import pytest
 torch = pytest.importorskip("torch")
 
 import minigrad as mg  # noqa: E402
+from tests.serialization.values import OBJECTS, SAFE, same  # noqa: E402
 
 DTYPES = (
     "float16 float32 float64 complex64 complex128 bool int8 int16 int32 int64 uint8 uint16 uint32 uint64"
@@ -136,7 +138,7 @@ CONTAINERS = {
 @pytest.mark.parametrize("zipped", [True, False])
 def test_containers_and_numbers(zipped):
     assert to_torch(CONTAINERS, zipped) == CONTAINERS
-    assert to_minigrad(CONTAINERS, zipped) == CONTAINERS
+    assert to_minigrad(CONTAINERS, zipped, weights_only=False) == CONTAINERS
 
 
 def test_size_dtype_device_and_layout():
@@ -333,7 +335,7 @@ def test_pickle_protocols():
         file = io.BytesIO()
         torch.save(CONTAINERS | {"x": torch.ones(2)}, file, pickle_protocol=protocol)
         file.seek(0)
-        found = mg.load(file)
+        found = mg.load(file, weights_only=False)
         assert found.pop("x").tolist() == [1, 1] and found == CONTAINERS
 
 
@@ -465,3 +467,58 @@ def test_functions_as_attributes():
         assert found(mg.ones(1)) == getattr(mg, name)(mg.ones(1))
         (found,) = to_torch([getattr(mg, name)], weights_only=False)
         assert found(torch.ones(1)) == getattr(torch, name)(torch.ones(1))
+
+
+def outcome(load, file, weights_only):
+    file.seek(0)
+    try:
+        return load(file, weights_only=weights_only)
+    except pickle.UnpicklingError as error:
+        assert "Unsupported" in str(error)
+        return pickle.UnpicklingError
+
+
+@pytest.mark.parametrize("weights_only", [True, False])
+@pytest.mark.parametrize("name", [*SAFE, *OBJECTS])
+def test_both_read_and_refuse_the_same_objects(name, weights_only):
+    """Whoever wrote them, torch.load and minigrad.load make the same of them in both modes."""
+    value = {**SAFE, **OBJECTS}[name]
+    for write in (torch.save, mg.save):
+        file = io.BytesIO()
+        write([value, value], file)
+        theirs, ours = (outcome(library.load, file, weights_only) for library in (torch, mg))
+        assert (ours is pickle.UnpicklingError) == (theirs is pickle.UnpicklingError)
+        if theirs is not pickle.UnpicklingError:
+            same(ours, [value, value])
+            if name != "big-endian":  # PyTorch brings its numbers into the machine's order
+                same(ours, theirs)
+
+
+@pytest.mark.parametrize("name", [*SAFE, *OBJECTS])
+def test_both_name_the_same_unsafe_globals(name):
+    file = io.BytesIO()
+    torch.save({**SAFE, **OBJECTS}[name], file)
+    names = []
+    for library in (torch, mg):
+        file.seek(0)
+        names.append(set(library.serialization.get_unsafe_globals_in_checkpoint(file)))
+    assert names[0] == names[1]
+
+
+@pytest.mark.parametrize(
+    "name, allowed",
+    [("no deque", [collections.deque]), ("frozenset", [frozenset]), ("no frozenset", [frozenset]),
+     ("dtype", [np.dtype, np.dtypes.Float32DType]),
+     ("array", [np.dtype, np.ndarray, np.empty(0).__reduce__()[0], np.dtypes.Float64DType]),
+     ("defaultdict", [collections.defaultdict])],
+)  # fmt: skip
+def test_both_read_what_is_allowed(name, allowed):
+    file = io.BytesIO()
+    torch.save(OBJECTS[name], file)
+    found = []
+    for library in (torch, mg):
+        with library.serialization.safe_globals(allowed):
+            assert set(library.serialization.get_safe_globals()) >= set(allowed)
+            found.append(outcome(library.load, file, True))
+        assert not set(library.serialization.get_safe_globals()) & set(allowed)
+    same(found[1], found[0])

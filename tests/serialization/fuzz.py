@@ -24,6 +24,7 @@ from hypothesis import strategies as st
 
 import minigrad as mg
 from minigrad.serialization import safetensors
+from tests.serialization.values import OBJECTS, SAFE
 from tests.serialization.zipped import zipped
 
 FORBIDDEN = ("exec", "compile", "os.system", "os.exec", "os.posix_spawn", "os.fork", "subprocess.", "socket.", "ctypes")
@@ -74,6 +75,10 @@ def seeds(folder):
             with zipfile.ZipFile(io.BytesIO(data)) as archive:
                 records = {f"archive/{name.partition('/')[2]}": archive.read(name) for name in archive.namelist()}
         found.append((records, data))
+    file = io.BytesIO()
+    mg.save({**SAFE, **OBJECTS}, file)
+    with zipfile.ZipFile(file) as archive:
+        found.append(({name: archive.read(name) for name in archive.namelist()}, file.getvalue()))
     return found
 
 
@@ -202,7 +207,7 @@ def cases(folder):
 def load(kind, mapped, data):
     if kind == "safetensors":
         return safetensors.load_file(PATH) if mapped else safetensors.load(data)
-    return mg.load(PATH if mapped else io.BytesIO(data), map_location="cpu", mmap=mapped)
+    return mg.load(PATH if mapped else io.BytesIO(data), map_location="cpu", mmap=mapped, weights_only=False)
 
 
 def check_the_watch():
@@ -223,7 +228,7 @@ def check_the_watch():
 def main():
     folder, count = sys.argv[1], int(sys.argv[2])
     for _, data in seeds(folder):  # whatever is imported at the first use is imported now
-        walk(mg.load(io.BytesIO(data)), {})
+        walk(mg.load(io.BytesIO(data), weights_only=False), {})
     safetensors.load(weights())
     np.seterr(all="ignore")
     sys.addaudithook(watch)
