@@ -1,4 +1,4 @@
-"""Dates, paths, numbers, NumPy's arrays and the like in checkpoints: what comes back, and what a file can't do by them."""
+"""Dates, paths, numbers and NumPy's arrays in checkpoints: what comes back, and what a file can't do by them."""
 
 import collections
 import datetime
