@@ -124,7 +124,7 @@ def test_the_default_refuses_by_name_and_safe_globals_allows():
     with pytest.raises(pickle.UnpicklingError, match=r"Weights only load failed.*\.Block.*safe_globals\(\[Bl"):
         mg.load(file)
     file.seek(0)
-    names = [Block, nn.Conv2d, nn.BatchNorm2d, nn.functional.relu]
+    names = [Block, nn.Conv2d, nn.BatchNorm2d, nn.functional.relu, frozenset]
     with mg.serialization.safe_globals(names):
         assert type(mg.load(file)) is Block
     assert mg.serialization.get_unsafe_globals_in_checkpoint(saved(nn.ReLU())) == [
