@@ -6,7 +6,7 @@ _SPARSE = "sparse tensors are of the layout sparse_coo; use sparse_coo_tensor or
 _COMPILED = "there is nothing to compile; call the function or module itself"
 _QUANTIZED = "there are no quantized types; use float16 or float32"
 _STORAGE = "memory is made with its tensor; use tensor.storage() or tensor.untyped_storage()"
-_PROCESSES = "minigrad runs in one process; torch.distributed works with world_size=1"
+_PROCESSES = "it is left out of minigrad.distributed; use collectives, or DistributedDataParallel"
 _NVML = "it needs NVIDIA's management library; run nvidia-smi"
 _LIBRARY = (
     "compiled extensions of PyTorch can't be loaded; write the operation with minigrad's own, or autograd.Function"
@@ -60,15 +60,12 @@ ABSENT = {
     "nn.Container": "use Sequential, or a Module of your own",
     **_each(
         "distributed.rpc distributed.pipeline distributed.tensor distributed.fsdp distributed.optim "
-        "distributed.autograd distributed.elastic distributed.launch distributed.run distributed.checkpoint "
-        "distributed.algorithms distributed.nn distributed.device_mesh distributed.init_device_mesh "
-        "distributed.P2POp "
-        "distributed.batch_isend_irecv",
+        "distributed.autograd distributed.elastic distributed.checkpoint "
+        "distributed.algorithms distributed.nn distributed.device_mesh distributed.init_device_mesh",
         _PROCESSES,
     ),
     **_each(
-        "DeviceMesh new_subgroups new_subgroups_by_enumeration split_group shrink_group "
-        "send_object_list recv_object_list rendezvous register_rendezvous_handler ProcessGroupGloo ProcessGroupNCCL "
+        "DeviceMesh shrink_group register_rendezvous_handler ProcessGroupGloo ProcessGroupNCCL "
         "Reducer GradBucket BuiltinCommHookType",
         _PROCESSES,
         "distributed.",

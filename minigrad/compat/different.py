@@ -1,7 +1,6 @@
 """What has PyTorch's name and arguments here and means something else: name -> how it differs."""
 
 _EAGER = "runs eagerly: the function or module itself"
-_ONE = "for one process: a group of one"
 _STREAM = "the same seed gives other numbers than in PyTorch; one generator serves all devices"
 _KEPT = "is checked and kept, and changes nothing"
 
@@ -22,7 +21,6 @@ DIFFERENT = {
     "torch.Tensor.share_memory_": "works for processes forked afterwards",
     "torch.nn.DataParallel": "calls the module on one device",
     "torch.nn.SyncBatchNorm": "refuses: there are no process groups of several",
-    "torch.nn.parallel.DistributedDataParallel": _ONE,
     "torch.autograd.detect_anomaly": "also names the operation whose forward result was the first NaN",
     "torch.jit.script": _EAGER,
     "torch.jit.trace": _EAGER,
@@ -35,8 +33,6 @@ DIFFERENT = {
     "torch.distributions.Categorical": "draws other numbers of the same distribution",
     "torchvision.models.list_models": "lists minigrad's networks as well",
 }
-for _name in ("init_process_group", "all_reduce", "broadcast", "barrier", "all_gather", "get_world_size", "get_rank"):
-    DIFFERENT[f"torch.distributed.{_name}"] = _ONE
 for _name in (
     "googlenet inception_v3 mobilenet_v2 mobilenet_v3_large resnet18 resnet50 resnext101_32x8d resnext101_64x4d "
     "shufflenet_v2_x0_5 shufflenet_v2_x1_0 shufflenet_v2_x1_5 shufflenet_v2_x2_0"

@@ -5,10 +5,12 @@ Source: https://docs.pytorch.org/docs/stable/distributed.html#initialization
 
 import collections
 import os
+from datetime import timedelta
 from urllib.parse import parse_qs, unquote, urlsplit
 
 from minigrad.distributed.store import FileStore, PrefixStore, TCPStore
 
+default_pg_timeout = timedelta(minutes=30)
 _counts = collections.Counter()  # how often this process has met others, per purpose: each time has keys of its own
 _masters = {}  # (host, port) -> the store this process keeps there until it ends, as slower processes may still ask
 
@@ -38,6 +40,8 @@ def who(init_method, rank=-1, world_size=-1):
         rank = int(from_environment("RANK")) if rank < 0 else rank
         world_size = int(from_environment("WORLD_SIZE")) if world_size < 0 else world_size
     else:
+        if urlsplit(init_method).scheme not in ("env", "tcp", "file"):
+            raise RuntimeError(f"No rendezvous handler for {init_method} (there are env://, tcp:// and file://)")
         query = parse_qs(urlsplit(init_method).query)
         rank, world_size = _number("rank", rank, query), _number("world_size", world_size, query)
     if not 0 <= rank < world_size:
@@ -66,7 +70,7 @@ def meet(init_method, rank, world_size, timeout, purpose="group"):
     """Return a store of the processes with this purpose, of keys no earlier meeting used.
 
     ``init_method`` is env:// (MASTER_ADDR and MASTER_PORT; also None), tcp://host:port or file:///path. Raises
-    ValueError for another one, for missing variables, DistNetworkError where nobody is there within ``timeout``.
+    RuntimeError for another one, ValueError for missing variables, DistNetworkError where nobody comes in time.
     """
     url = init_method or "env://"
     scheme = urlsplit(url).scheme
@@ -81,7 +85,7 @@ def meet(init_method, rank, world_size, timeout, purpose="group"):
             raise ValueError("Error initializing torch.distributed using file:// rendezvous: path missing")
         store = FileStore(path, world_size)
     else:
-        raise ValueError(f"No rendezvous handler for {scheme}:// (there are env://, tcp:// and file://)")
+        raise RuntimeError(f"No rendezvous handler for {scheme}:// (there are env://, tcp:// and file://)")
     store.set_timeout(timeout)
     return PrefixStore(name_of_meeting(purpose), store)
 
@@ -91,3 +95,12 @@ def name_of_meeting(purpose):
     name = f"{purpose}/{os.environ.get('TORCHELASTIC_RESTART_COUNT', '0')}/{_counts[purpose]}"
     _counts[purpose] += 1
     return name
+
+
+def rendezvous(url, rank=-1, world_size=-1, timeout=default_pg_timeout, **options):
+    """Give once the store, the rank and the number of processes that meet at a URL.
+
+    Source: https://docs.pytorch.org/docs/stable/distributed.html#initialization
+    """
+    rank, world_size = who(url, rank, world_size)
+    yield meet(url, rank, world_size, timeout, "rendezvous"), rank, world_size
