@@ -29,6 +29,7 @@ LAYERS = (
     ("ops",),
     ("amp",),
     ("autograd",),
+    ("futures",),
     ("distributed",),
     ("nn",),
     ("optim",),
