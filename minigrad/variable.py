@@ -119,8 +119,18 @@ class Node:
 
     def name(self):
         """Return PyTorch's kind of name for the operation, such as ``AddBackward0``."""
-        given = getattr(self.op, "node_name", None)
+        if self.op.name == "pick":  # one of several outputs
+            return self.edges[0].name()
+        given = getattr(self.op, "node_name", None) or _NAMES_IN_PYTORCH.get(self.op.name)
         return given or "".join(part.capitalize() for part in self.op.name.split("_")) + "Backward0"
+
+    def __getattr__(self, name):
+        if name.startswith("_saved_"):
+            return saved_module().value(self, name)
+        raise AttributeError(f"'{type(self).__name__}' object has no attribute '{name}'")
+
+    def __dir__(self):
+        return [*super().__dir__(), *saved_module().names(self)]
 
     def __repr__(self):
         return f"<{self.name()} object at {hex(id(self))}>"
@@ -131,6 +141,8 @@ class Node:
     @property
     def next_functions(self):
         """The nodes the gradient flows to, as ((node, 0), …); an AccumulateGrad for a leaf."""
+        if self.op.name == "pick":
+            return self.edges[0].next_functions
         return tuple((AccumulateGrad(e) if isinstance(e, Tensor) else named(e), 0) for e in self.edges)
 
     @property
@@ -145,12 +157,38 @@ class Node:
             self.observed = True
         return RemovableHandle(self.hooks, hook)
 
+    def register_prehook(self, hook):
+        """Call hook(grad_outputs) before the operation's rules; a returned tuple replaces the gradient."""
+        return self.add_gradient_hook(_on_tuple(hook))
+
     def register_hook(self, hook):
         """Call hook(grad_inputs, grad_outputs) after the operation's rules; a returned tuple replaces grad_inputs."""
         if self.post_hooks is None:
             self.post_hooks = {}
             self.observed = True
         return RemovableHandle(self.post_hooks, hook)
+
+
+# Where PyTorch's name is not the operation's here.
+_NAMES_IN_PYTORCH = {
+    "power_scalar": "PowBackward0", "pow": "PowBackward1", "broadcast_to": "ExpandBackward0",
+    "norm": "LinalgVectorNormBackward0", "clamp_number": "ClampBackward1",
+}  # fmt: skip
+
+
+def saved_module():
+    """Return minigrad.autograd.saved, which knows what nodes keep (set by minigrad/__init__.py)."""
+    raise NotImplementedError
+
+
+def _on_tuple(hook):
+    """Return a hook on a gradient that calls one on a tuple of it."""
+
+    def on_gradient(gradient):
+        result = hook((gradient,))
+        return result[0] if isinstance(result, tuple) else result
+
+    return on_gradient
 
 
 def overwritten(node, array, *, is_result=False):
@@ -187,6 +225,22 @@ class AccumulateGrad:
     def __init__(self, variable):
         self.variable = variable
 
+    @property
+    def metadata(self):
+        """A dict for whatever a program wants to keep with the leaf."""
+        return self.variable.__dict__.setdefault("_metadata", {})
+
+    def register_prehook(self, hook):
+        """Call hook((gradient,)) before the gradient is added; a returned tuple replaces it."""
+        return self.variable.register_hook(_on_tuple(hook))
+
+    def register_hook(self, hook):
+        """Call hook((), (gradient,)) after the gradient has been added."""
+        seen = []
+        before = self.variable.register_hook(lambda gradient: seen.append(gradient))
+        after = self.variable.register_post_accumulate_grad_hook(lambda variable: hook((), (seen.pop(),)))
+        return RemovableHandles((before, after))
+
     def __eq__(self, other):
         return type(other) is AccumulateGrad and other.variable is self.variable
 
@@ -194,8 +248,8 @@ class AccumulateGrad:
         return hash(id(self.variable))
 
     def name(self):
-        """Return ``AccumulateGrad``."""
-        return "AccumulateGrad"
+        """Return ``torch::autograd::AccumulateGrad``."""
+        return "torch::autograd::AccumulateGrad"
 
 
 class GradientEdge(NamedTuple):
@@ -229,6 +283,18 @@ class RemovableHandle:
 
     def __exit__(self, *exception):
         self.remove()
+
+
+class RemovableHandles(RemovableHandle):
+    """The handles of several hooks as one."""
+
+    def __init__(self, handles):
+        self.handles = handles
+
+    def remove(self):
+        """Remove all the hooks."""
+        for handle in self.handles:
+            handle.remove()
 
 
 def check_can_require_grad(array):

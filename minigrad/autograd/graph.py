@@ -17,7 +17,7 @@ from minigrad.variable import (
     AccumulateGrad,
     GradientEdge,
     Node,
-    RemovableHandle,
+    RemovableHandles,
     is_tracked,
     next_time,
     touch,
@@ -250,18 +250,6 @@ def increment_version(tensor):
         touch(each.array)
 
 
-class _Handles(RemovableHandle):
-    """The handles of several hooks as one."""
-
-    def __init__(self, handles):
-        self.handles = handles
-
-    def remove(self):
-        """Remove all the hooks."""
-        for handle in self.handles:
-            handle.remove()
-
-
 def register_multi_grad_hook(tensors, fn, *, mode="all"):
     """Call fn when the gradients of several tensors have been computed in a backward pass; returns a handle.
 
@@ -301,7 +289,7 @@ def register_multi_grad_hook(tensors, fn, *, mode="all"):
         return lambda gradient: see(index, gradient)
 
     chosen = [(i, tensor) for i, tensor in enumerate(tensors) if mode == "all" or is_tracked(tensor)]
-    return _Handles([tensor.register_hook(hook(i)) for i, tensor in chosen])
+    return RemovableHandles([tensor.register_hook(hook(i)) for i, tensor in chosen])
 
 
 def _count_reached(targets, roots, receiving):
