@@ -179,25 +179,24 @@ class GradScaler:
     def _adapt(self, found):
         """Back off after an overflow, grow after growth_interval steps without one; nothing waits for a GPU."""
         scale, tracker = self._scale.array, self._growth_tracker.array
-        module = xp(scale)
-        overflowed = sum(one.to(self._scale.device).array for one in found) > 0
-        successful = tracker + 1
-        due = successful == self._growth_interval
-        grown = scale * self._growth_factor
-        growing = due & module.isfinite(grown)  # inf could never back off
-        scale[...] = module.where(overflowed, scale * self._backoff_factor, module.where(growing, grown, scale))
-        tracker[...] = module.where(overflowed | due, 0, successful)
-        touch(scale)
-        touch(tracker)
-
-    def _adapt_on_gpu(self, found):
-        """As `_adapt`, without waiting for the GPU."""
         overflowed = found[0].to(self._scale.device).array
         for one in found[1:]:
             overflowed = xp(overflowed).maximum(overflowed, one.to(self._scale.device).array)
-        adaptation = self._growth_factor, self._backoff_factor, self._growth_interval
-        cuda.optimizer.update_scale(self._scale.array, self._growth_tracker.array, overflowed, *adaptation)
-        touch(self._scale.array)
+        if type(scale) is not np.ndarray:
+            adaptation = self._growth_factor, self._backoff_factor, self._growth_interval
+            cuda.optimizer.update_scale(scale, tracker, overflowed, *adaptation)
+        elif overflowed > 0:
+            scale *= self._backoff_factor
+            tracker.fill(0)
+        else:
+            tracker += 1
+            if tracker == self._growth_interval:
+                tracker.fill(0)
+                grown = scale * np.float32(self._growth_factor)
+                if np.isfinite(grown):  # inf could never back off
+                    scale.fill(grown)
+        touch(scale)
+        touch(tracker)
 
     def get_scale(self):
         """Return the scale as a float; 1.0 when disabled."""

@@ -221,6 +221,22 @@ def test_scaled_gradients(gpu, name, fused):
     assert_same(on_gpu, on_cpu)
 
 
+def test_the_scale_adapts_in_one_launch(launches):
+    scales = []
+    for device in ("cuda", "cpu"):
+        scaler = mg.amp.GradScaler(device, init_scale=2.0**126, growth_interval=1)
+        optimizer = mg.optim.SGD(parameters(device), lr=0.0)
+        scaler.scale(mg.zeros(1, device=device))
+        for factor in (1.0, 1.0, np.inf):  # grows, can't grow beyond float32, backs off
+            give_gradients(optimizer.param_groups[0]["params"], 0, factor)
+            scaler.step(optimizer)
+            launches.clear()
+            scaler.update()
+            assert launches == ["update_scale"] * (device == "cuda")
+            scales.append((scaler.get_scale(), scaler._get_growth_tracker()))
+    assert scales[:3] == scales[3:] == [(2.0**127, 0), (2.0**127, 0), (2.0**126, 0)]
+
+
 def test_a_training_step_waits_for_nothing(gpu, monkeypatch):
     if gpu.ndarray is not fake_cupy.ndarray:
         pytest.skip("the stand-in tells what would wait")
