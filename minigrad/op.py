@@ -7,7 +7,6 @@ from minigrad.backend import FLOAT_CODES, WATCHED, as_array, np, xp
 from minigrad.calls import call_with_params, elementwise_call, linked, pair_call, triple_call, unary_call
 from minigrad.interception import intercepted, watched
 from minigrad.operands import CENTRAL, explained, promoted
-from minigrad.precision import narrowed, widened
 from minigrad.rules import Rule, all_outputs, kept, output_of
 from minigrad.tensor import Tensor, wrap
 from minigrad.variable import MODE, Clock, Node, changed_since, make_variable, next_time, overwritten
@@ -340,6 +339,4 @@ def _unbroadcast(gradient, edge):
     shape = edge.shape if isinstance(edge, Node) else edge.array.shape
     if gradient.shape == shape:
         return gradient
-    if not isinstance(gradient, Tensor) and gradient.dtype.kind == "V":
-        return narrowed(CENTRAL["sum_to"](widened(gradient), shape=tuple(shape)))
     return CENTRAL["sum_to"](gradient, shape=tuple(shape))

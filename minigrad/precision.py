@@ -16,14 +16,15 @@ from minigrad.variable import MODE, is_tracked, next_time, written_since
 
 # Ops that only move elements, of whatever type; views do so too.
 _MOVING = frozenset(("cast", "clone", "module_hook"))
+_NUMBERS = (bool, int, float, complex)
 # Ops in whose formula a Python number stays as precise as float32; elsewhere it becomes an element first.
 _PRECISE_NUMBERS = frozenset(("add", "sub", "multiply", "mul", "div", "true_divide"))
 
 
 # Ops of which the kernels for GPUs, and those of their gradients, take bfloat16 themselves.
 _ON_GPU = frozenset(
-    """convolution convolution_input convolution_weight gelu gelu_tanh leaky_relu log_softmax normalization
-    normalization_relu relu sigmoid silu softmax unseen_loss""".split()
+    """add convolution convolution_input convolution_weight gelu gelu_tanh leaky_relu linear linear_input linear_weight
+    log_softmax matmul normalization normalization_relu relu sigmoid silu softmax unseen_loss""".split()
 )
 
 
@@ -72,7 +73,9 @@ def in_precision(op, args, params):
         return NotImplemented
     for arg in args:
         if isinstance(arg, Tensor) and is_bfloat16(arg.array):
-            return NotImplemented if takes_bfloat16(op, arg.array) else _in_float32(op, args, params)
+            # CuPy makes float32 of bfloat16 and a number.
+            taken = takes_bfloat16(op, arg.array) and not (op.promote and any(type(x) in _NUMBERS for x in args))
+            return NotImplemented if taken else _in_float32(op, args, params)
     return NotImplemented
 
 

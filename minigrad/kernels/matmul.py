@@ -42,6 +42,14 @@ def _on_gpu(a, b, out, add=False):
         return product if a.ndim > 1 else product[..., 0, :] if b.ndim > 1 else product[..., 0]
     if cublas.takes(a, b):
         return cublas.gemm(a, b, out, beta=float(add))
+    if a.dtype.char == "E":  # CuPy's own product of bfloat16 is that of integers, without tensor cores
+        product = xp(a).matmul(a.astype(np.float32), b.astype(np.float32))
+        if add:
+            product += out.astype(np.float32)
+        if out is None:
+            return product.astype(a.dtype)
+        out[...] = product.astype(a.dtype)
+        return out
     if add:
         out += xp(a).matmul(a, b)
         return out

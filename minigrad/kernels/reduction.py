@@ -65,6 +65,8 @@ def sum_to(x, shape):
         length = prod(x.shape[2:])
         if x.ndim > 2 and _keeps_channels(x, shape, lead) and length >= 16:
             return _per_channel(x.reshape(-1, x.shape[1], length)).reshape(shape)
+    if x.dtype.char == "E":  # bfloat16 is summed in float32
+        return x.astype(np.float32).sum(axis=dims, keepdims=True).reshape(shape).astype(x.dtype)
     return x.sum(axis=dims, keepdims=True).reshape(shape)
 
 
