@@ -60,6 +60,7 @@ from minigrad.ops.layout import (  # noqa: E402
     channels_last,
     channels_last_3d,
     contiguous_format,
+    jagged,
     layout,
     memory_format,
     preserve_format,
@@ -85,8 +86,8 @@ globals().update(_FUNCTIONS)  # every public function registered in ops/
 # What is imported when it is first asked for, so that `import minigrad` is quick: submodules, and functions of theirs.
 _MODULES_ON_DEMAND = (
     "__config__", "amp", "compiler", "cpu", "distributed", "distributions", "fft", "func", "fx", "hub", "jit",
-    "multiprocessing", "onnx", "overrides", "profiler", "recipes", "serialization", "signal", "sparse", "testing",
-    "types", "version", "vision",
+    "multiprocessing", "nested", "onnx", "overrides", "profiler", "recipes", "serialization", "signal", "sparse",
+    "testing", "types", "version", "vision",
 )  # fmt: skip
 _SETTINGS = (
     "_assert", "are_deterministic_algorithms_enabled", "compiled_with_cxx11_abi", "get_deterministic_debug_mode",

@@ -207,6 +207,14 @@ def _wrapped(function, where):
 
 
 _PUBLIC = {}  # id of a function -> its dispatching form
+
+
+def dispatching(function):
+    """Return the form of a function that asks its arguments' classes; itself if it has none."""
+    found = _PUBLIC.get(id(function))
+    return function if found is None else found
+
+
 _NAMESPACES = ("minigrad.nn.functional", "minigrad.linalg", "minigrad.special", "minigrad.fft")
 
 

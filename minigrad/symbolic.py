@@ -10,9 +10,13 @@ Source: https://docs.pytorch.org/docs/stable/torch.html#symbolic-numbers
 import math
 
 __all__ = [
-    "cond", "sym_constrain_range", "sym_float", "sym_int", "sym_ite", "sym_max", "sym_min", "sym_not", "sym_sqrt",
-    "sym_sum",
+    "SymInt", "cond", "sym_constrain_range", "sym_float", "sym_int", "sym_ite", "sym_max", "sym_min", "sym_not",
+    "sym_sqrt", "sym_sum",
 ]  # fmt: skip
+
+
+class SymInt:
+    """A size that is no number: the length of a nested tensor's ragged dimension (minigrad.nested)."""
 
 
 def sym_int(a):

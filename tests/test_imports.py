@@ -42,7 +42,8 @@ LAYERS = (
 RANK = {name: rank for rank, names in enumerate(LAYERS) for name in names}
 # What is not listed (cuda, hub, …) stands above the layers; it may import any of them and none imports it.
 TOP = len(LAYERS)
-ABOVE_ALL = {"compat", "fx", "hub"}  # made of what stands at the top; compat gives other names to the whole package
+# Made of what stands at the top; compat gives other names to the whole package.
+ABOVE_ALL = {"compat", "fx", "hub", "nested"}
 
 ARRAY_LIBRARIES = {"numpy", "cupy", "cupyx"}
 HEAVY = {"cupy", "matplotlib", "PIL", "torch", "sklearn", "scipy", "tqdm", "pandas", "multiprocessing.pool"}

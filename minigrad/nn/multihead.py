@@ -100,13 +100,31 @@ class MultiheadAttention(Module):
         is_causal=False,
     ):
         """Return (attention (L, N, E), weights (N, L, S), (N, heads, L, S) if not averaged, or None if not needed)."""
+        if query.is_nested:
+            return self._forward_nested(
+                query, key, value, key_padding_mask, need_weights, attn_mask, average_attn_weights, is_causal
+            )
         swap = self.batch_first and query.dim() == 3
         if swap:
             same = (query is key, key is value)
             query = query.transpose(0, 1)
             key = query if same[0] else key.transpose(0, 1)
             value = key if same[1] else value.transpose(0, 1)
-        out, weights = multi_head_attention_forward(
+        masks = {"key_padding_mask": key_padding_mask, "attn_mask": attn_mask, "is_causal": is_causal}
+        out, weights = self._attention(query, key, value, need_weights, average_attn_weights, **masks)
+        return (out.transpose(0, 1) if swap else out), weights
+
+    def _forward_nested(self, query, key, value, key_padding_mask, need_weights, attn_mask, average, is_causal):
+        """Return the result for nested tensors, part by part: see minigrad.nested."""
+        def attention(*three):
+            return self._attention(*three, need_weights, average, is_causal=is_causal)
+
+        masked = attn_mask is not None or key_padding_mask is not None
+        return query.attended(key, value, attention, self.batch_first, masked, need_weights)
+
+    def _attention(self, query, key, value, need_weights, average, **masks):
+        """Return (attention, weights) of tensors (length, batch, E)."""
+        return multi_head_attention_forward(
             query,
             key,
             value,
@@ -121,14 +139,11 @@ class MultiheadAttention(Module):
             self.out_proj.weight,
             self.out_proj.bias,
             training=self.training,
-            key_padding_mask=key_padding_mask,
             need_weights=need_weights,
-            attn_mask=attn_mask,
             use_separate_proj_weight=not self._qkv_same_embed_dim,
             q_proj_weight=self.q_proj_weight,
             k_proj_weight=self.k_proj_weight,
             v_proj_weight=self.v_proj_weight,
-            average_attn_weights=average_attn_weights,
-            is_causal=is_causal,
+            average_attn_weights=average,
+            **masks,
         )
-        return (out.transpose(0, 1) if swap else out), weights

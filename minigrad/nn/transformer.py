@@ -14,6 +14,7 @@ from minigrad.nn.multihead import MultiheadAttention
 from minigrad.nn.normalization import LayerNorm
 from minigrad.ops.activation import gelu, relu
 from minigrad.tensor import as_device, wrap
+from minigrad.variable import MODE
 
 __all__ = [
     "Transformer",
@@ -93,7 +94,9 @@ class _Layer(Module):
         return self.dropout1(self.self_attn(x, x, x, attn_mask=attn_mask, **settings)[0])
 
     def _feed_forward(self, x):
-        return self.linear2(self.dropout(self.activation(self.linear1(x))))
+        hidden = self.linear1(x)
+        active = hidden.activated(self.activation) if hidden.is_nested else self.activation(hidden)
+        return self.linear2(self.dropout(active))
 
 
 class TransformerEncoderLayer(_Layer):
@@ -137,7 +140,7 @@ class TransformerEncoderLayer(_Layer):
             ("self_attn",),
         )
         functions = (relu, ReLU), (gelu, GELU)
-        kinds = [self.activation is function or isinstance(self.activation, kind) for function, kind in functions]
+        kinds = [self.activation == function or isinstance(self.activation, kind) for function, kind in functions]
         self.activation_relu_or_gelu = 1 if kinds[0] else 2 * kinds[1]  # what PyTorch's layer looks for
 
     def forward(self, src, src_mask=None, src_key_padding_mask=None, is_causal=False):
@@ -220,7 +223,9 @@ class TransformerEncoder(Module):
     """Copies of an encoder layer, one after the other.
 
     Arguments: encoder_layer (TransformerEncoderLayer; copied), num_layers, norm (module for the result),
-    enable_nested_tensor and mask_check (PyTorch's settings for skipping padding; the result does not depend on them).
+    enable_nested_tensor (as in PyTorch the result has zeros for padding where evaluation skips it: without gradients,
+    for batch_first layers with norm_first=False, and a src_key_padding_mask as the only mask), mask_check (that only
+    if all padding is at the end; else the mask is taken to be so).
     Source: https://docs.pytorch.org/docs/stable/generated/torch.nn.TransformerEncoder.html
 
     >>> import minigrad as mg
@@ -240,9 +245,31 @@ class TransformerEncoder(Module):
 
     def forward(self, src, mask=None, src_key_padding_mask=None, is_causal=None):
         """Return the last layer's output for src, normed; is_causal says that mask is the causal one."""
+        padding = self._skipped_padding(src, mask, src_key_padding_mask)
         for layer in self.layers:
             src = layer(src, src_mask=mask, src_key_padding_mask=src_key_padding_mask, is_causal=bool(is_causal))
+        if padding is not None:
+            src = src.masked_fill(padding.unsqueeze(-1), 0.0)
         return src if self.norm is None else self.norm(src)
+
+    def _skipped_padding(self, src, mask, src_key_padding_mask):
+        """Return where PyTorch's evaluation skips padding, whose results are zeros: (N, L) of bool, or None."""
+        layer = self.layers[0] if len(self.layers) else None
+        if not self.enable_nested_tensor or src_key_padding_mask is None or mask is not None or src.dim() != 3:
+            return None
+        if not isinstance(layer, TransformerEncoderLayer) or layer.training or layer.norm_first or src.is_nested:
+            return None
+        attention = layer.self_attn
+        if not (attention.batch_first and attention._qkv_same_embed_dim and layer.activation_relu_or_gelu):
+            return None
+        if attention.in_proj_bias is None or attention.num_heads % 2 or layer.norm1.eps != layer.norm2.eps:
+            return None
+        if MODE.autocast or MODE.grad and (src.requires_grad or any(p.requires_grad for p in layer.parameters())):
+            return None
+        padding = src_key_padding_mask != 0
+        if self.mask_check and not bool((padding[:, 1:] >= padding[:, :-1]).all()):
+            return None
+        return padding
 
 
 class TransformerDecoder(Module):

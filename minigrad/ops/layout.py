@@ -6,7 +6,7 @@ from minigrad.variable import MODE, is_tracked
 
 
 class layout:  # noqa: N801 - PyTorch's name
-    """Kind of storage of a tensor: ``minigrad.strided``, or ``sparse_coo`` for those of minigrad.sparse."""
+    """Kind of storage of a tensor: ``strided``, ``sparse_coo`` of minigrad.sparse or ``jagged`` of minigrad.nested."""
 
     __slots__ = ("name",)
 
@@ -33,6 +33,7 @@ class memory_format(layout):  # noqa: N801 - PyTorch's name
 
 strided = layout("strided")
 sparse_coo = layout("sparse_coo")  # of minigrad.sparse
+jagged = layout("jagged")  # of minigrad.nested
 contiguous_format = memory_format("contiguous_format")
 preserve_format = memory_format("preserve_format")
 channels_last = memory_format("channels_last")

@@ -27,7 +27,7 @@ for _module, _functions, _methods in (
     ("settings", "has_lapack has_mkl has_openmp has_spectral", ""),
     (
         "symbolic",
-        "cond sym_constrain_range sym_float sym_int sym_ite sym_max sym_min sym_not sym_sqrt sym_sum",
+        "SymInt cond sym_constrain_range sym_float sym_int sym_ite sym_max sym_min sym_not sym_sqrt sym_sum",
         "",
     ),
 ):
