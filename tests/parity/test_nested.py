@@ -144,7 +144,8 @@ def test_database(op):
     if function is None:
         pytest.skip("minigrad has no such function")
     compared = 0
-    for sample in list(samples(op))[:60]:
+    every = list(samples(op))
+    for sample in every[:: max(1, len(every) // 20)]:
         try:
             with np.errstate(all="ignore"):
                 expected = run(op.op, sample)
