@@ -107,7 +107,7 @@ def gradients(library, result, leaves):
 # Without values to compare, or of dtypes that NumPy has not.
 NONDETERMINISTIC = {"bernoulli", "bfloat16", "chalf", "empty_like", "normal", "uniform"}
 NONDETERMINISTIC |= {"rand_like", "randint_like", "randn_like"}
-ROUGH = {"airy_ai": 1e-4, "polygamma": 1e-3}  # large values, or not computed to the last digits on one of both sides
+ROUGH = {"airy_ai": 1e-4, "polygamma": 1e-2}  # where PyTorch computes a few digits (next to poles)
 CRASHES = {"split_with_sizes"}  # PyTorch's own backward ends the process
 DATABASE = [op for op in njt_op_db if op.supports_njt]
 
