@@ -85,9 +85,9 @@ globals().update(_FUNCTIONS)  # every public function registered in ops/
 
 # What is imported when it is first asked for, so that `import minigrad` is quick: submodules, and functions of theirs.
 _MODULES_ON_DEMAND = (
-    "__config__", "amp", "compiler", "cpu", "distributed", "distributions", "fft", "func", "fx", "hub", "jit",
-    "multiprocessing", "nested", "onnx", "overrides", "profiler", "recipes", "serialization", "signal", "sparse",
-    "testing", "types", "version", "vision",
+    "_C", "__config__", "amp", "compiler", "cpu", "distributed", "distributions", "fft", "func", "fx", "hub", "jit",
+    "mps", "mtia", "multiprocessing", "nested", "onnx", "overrides", "profiler", "recipes", "serialization", "signal",
+    "sparse", "testing", "types", "version", "vision", "xpu",
 )  # fmt: skip
 _SETTINGS = (
     "_assert", "are_deterministic_algorithms_enabled", "compiled_with_cxx11_abi", "get_deterministic_debug_mode",

@@ -131,7 +131,7 @@ ABSENT = {
         _DATAPIPES,
         "utils.data.",
     ),
-    **_each("xpu mps mtia hip", 'there are CPUs and CUDA GPUs; use the device "cpu" or "cuda"'),
+    **_each("hip", 'there are CPUs and CUDA GPUs; use the device "cpu" or "cuda"'),
     **_each("Tensor.xpu Tensor.ipu Tensor.mtia", 'there are CPUs and CUDA GPUs; use to("cpu") or cuda()'),
     **_each(
         "Tensor.to_mkldnn utils.mkldnn utils.bundled_inputs utils.mobile_optimizer",

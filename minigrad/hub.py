@@ -3,25 +3,35 @@
 Source: https://docs.pytorch.org/docs/stable/hub.html
 """
 
+import importlib
 import os
 import re
+
+from minigrad.absent import explain
 
 _directory = [None]
 _CODE = "it runs code from a repository; build the model from its class and load_state_dict() its weights"
 _HASH = re.compile(r"-([0-9a-f]{8,64})\.[^.]*$")
+HASH_REGEX = re.compile(r"-([a-f0-9]*)\.")  # PyTorch's looser form, which libraries import
+_ELSEWHERE = {"tqdm": "tqdm", "urlparse": "urllib.parse", "urlopen": "urllib.request", "Request": "urllib.request"}
 
 
 def get_dir():
     """Return the folder of the cache: set_dir()'s, or $TORCH_HOME/hub, by default ~/.cache/torch/hub."""
     if _directory[0] is not None:
         return _directory[0]
-    cache = os.environ.get("XDG_CACHE_HOME", os.path.join("~", ".cache"))
-    return os.path.expanduser(os.path.join(os.environ.get("TORCH_HOME", os.path.join(cache, "torch")), "hub"))
+    return os.path.join(_get_torch_home(), "hub")
 
 
 def set_dir(d):
     """Choose the folder of the cache."""
     _directory[0] = os.path.expanduser(d)
+
+
+def _get_torch_home():
+    """Return the folder that PyTorch's caches are in: $TORCH_HOME, by default ~/.cache/torch."""
+    cache = os.environ.get("XDG_CACHE_HOME", os.path.join("~", ".cache"))
+    return os.path.expanduser(os.environ.get("TORCH_HOME", os.path.join(cache, "torch")))
 
 
 def _digest(path):
@@ -103,3 +113,14 @@ def help(github, model, *args, **kwargs):  # noqa: A001 - PyTorch's name
 
 
 load_url = load_state_dict_from_url  # as torch.utils.model_zoo calls it
+
+
+def __getattr__(name):
+    """Names of other libraries that programs take from here: tqdm, urlparse, urlopen and Request."""
+    if name not in _ELSEWHERE:
+        raise AttributeError(explain(name, __name__))
+    try:
+        return getattr(importlib.import_module(_ELSEWHERE[name]), name)
+    except ModuleNotFoundError as error:
+        missing = f"hub.{name} needs {name}, which is not installed (pip install 'minigrad-cnn[demo]')"
+        raise ImportError(missing) from error

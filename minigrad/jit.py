@@ -4,6 +4,7 @@ Source: https://docs.pytorch.org/docs/stable/jit.html
 """
 
 import typing
+from typing import Any, Dict, List, Optional, Tuple, Union  # noqa: F401, UP035 - programs import them from here
 
 from minigrad import serialization
 from minigrad.absent import getter

@@ -12,6 +12,7 @@ ROOT = Path(__file__).resolve().parent.parent
 # below; the modules of one line may not know each other.
 LAYERS = (
     ("version", "absent"),
+    ("xpu",),
     ("backend",),
     ("kernels",),
     ("printing", "html", "typeinfo"),

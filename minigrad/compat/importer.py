@@ -32,6 +32,7 @@ ALIASES = {
     **dict.fromkeys(
         [f"torch.fx.{name}" for name in "graph graph_module interpreter node proxy".split()], "minigrad.fx"
     ),
+    "torch.jit.annotations": "minigrad.jit",
     "torch.nn.backends": None,
     "torch.nn.parallel.data_parallel": "minigrad.nn.parallel",
     "torch.nn.parallel.distributed": "minigrad.nn.parallel",

@@ -295,3 +295,38 @@ def test_a_process_with_a_long_error_is_waited_for():
     """It is not left waiting for somebody who reads the error."""
     with pytest.raises(multiprocessing.ProcessRaisedException, match="the end"):
         multiprocessing.spawn(_fail_at_length, nprocs=1, start_method="fork")
+
+
+# ------------------------------------------------------------------ devices that are not here, and names of libraries
+@pytest.mark.parametrize("name", ["xpu", "mps", "mtia"])
+def test_programs_may_ask_for_accelerators_of_other_makers(name):
+    module = getattr(mg, name)
+    assert module.is_available() is False and module.device_count() == 0
+    state = mg.get_rng_state()
+    assert module.manual_seed(3) is None
+    assert mg.equal(mg.get_rng_state(), state)
+    with pytest.raises(AttributeError, match=f"module 'minigrad.{name}' has no attribute 'no_such_name'"):
+        _ = module.no_such_name
+
+
+def test_xpu_has_what_is_asked_for_before_there_is_one():
+    assert not mg.xpu.is_initialized() and not mg.xpu.is_bf16_supported()
+    assert mg.xpu.memory_allocated() == mg.xpu.max_memory_reserved("xpu") == 0
+    assert mg.xpu.manual_seed_all(1) is mg.xpu.seed() is mg.xpu.empty_cache() is None
+
+
+def test_names_that_programs_take_from_hub(monkeypatch):
+    assert hub.HASH_REGEX.search("resnet18-f37072fd.pth").group(1) == "f37072fd"
+    assert hub.urlparse("https://example.org/a/b.pth").path == "/a/b.pth"
+    assert list(hub.tqdm([1], disable=True)) == [1]
+    monkeypatch.setenv("TORCH_HOME", "/some/where")
+    assert hub._get_torch_home() == "/some/where" and hub.get_dir() == "/some/where/hub"
+    with pytest.raises(AttributeError, match="no attribute 'zipfile'"):
+        _ = hub.zipfile
+
+
+def test_names_that_libraries_ask_the_compiled_part_for():
+    assert mg._C._get_tracing_state() is None and mg._C._log_api_usage_once("a.b") is None
+    assert mg._C._get_privateuse1_backend_name() == "privateuseone"
+    assert isinstance(mg.ones(1), mg._C.TensorBase) and mg._C.Generator is mg.Generator
+    assert not hasattr(mg._C, "_CudaDeviceProperties")
