@@ -23,8 +23,9 @@ _PRECISE_NUMBERS = frozenset(("add", "sub", "multiply", "mul", "div", "true_divi
 
 # Ops of which the kernels for GPUs, and those of their gradients, take bfloat16 themselves.
 _ON_GPU = frozenset(
-    """add convolution convolution_input convolution_weight gelu gelu_tanh leaky_relu linear linear_input linear_weight
-    log_softmax matmul normalization normalization_relu relu sigmoid silu softmax unseen_loss""".split()
+    """add average_pool average_spread convolution convolution_input convolution_weight gelu gelu_tanh leaky_relu linear
+    linear_input linear_weight log_softmax matmul max_pool max_pool_gather max_pool_scatter max_pool_values
+    normalization normalization_relu relu sigmoid silu softmax unseen_loss""".split()
 )
 
 

@@ -177,3 +177,20 @@ def test_a_window_of_more_channels_than_the_kernel_takes(gpu):
     host = np.random.default_rng(4).standard_normal((1, 80, 3))
     expected = response_norm.response_norm(host, 70, 1.0, 0.75, 1.0)
     compare(response_norm.response_norm(gpu.asarray(host), 70, 1.0, 0.75, 1.0), expected, "float64")
+
+
+@pytest.mark.parametrize("spatial", [2, 3])
+@pytest.mark.parametrize("name", ["max_pool", "avg_pool", "adaptive_avg_pool", "adaptive_max_pool"])
+def test_layers_in_bfloat16(gpu, name, spatial):
+    pytest.importorskip("ml_dtypes")
+    values = mg.randn(2, 3, *(6,) * spatial)
+    function = getattr(mg.nn.functional, f"{name}{spatial}d")
+    found = []
+    for place in ("cuda", "cpu"):
+        x = values.to(place, mg.bfloat16, copy=True).requires_grad_()
+        y = function(x, 3)
+        y.backward(mg.ones_like(y))
+        assert y.dtype == x.grad.dtype == mg.bfloat16
+        found.append([tensor.detach().float().cpu().numpy() for tensor in (y, x.grad)])
+    for ours, theirs in zip(*found, strict=True):
+        np.testing.assert_allclose(ours, theirs, 2**-7)
