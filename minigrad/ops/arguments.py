@@ -95,12 +95,15 @@ def _scales_and_tensors(args):
 def warn_of_old_order(name, words):
     """Warn, as PyTorch does, that numbers come after the tensors and by keyword."""
     listed = ", ".join(f"{word}=" for word in words)
+    warn_of_call(f"This overload of {name} is deprecated: give {listed} by keyword, after the tensors.")
+
+
+def warn_of_call(message):
+    """Warn at the line of the program that called minigrad, however deep the warning comes from."""
     level, frame = 2, sys._getframe(1)
     while frame.f_back is not None and frame.f_globals.get("__name__", "").startswith("minigrad."):
         frame, level = frame.f_back, level + 1
-    warnings.warn(
-        f"This overload of {name} is deprecated: give {listed} by keyword, after the tensors.", stacklevel=level
-    )
+    warnings.warn(message, stacklevel=level)
 
 
 def old_sum(name, scale, others):

@@ -1,6 +1,7 @@
 """Indexing with []: slices, masks and integer arrays, read and written."""
 
 import warnings
+from collections.abc import Sequence
 
 from minigrad.backend import WATCHED, array_device, asarray_like, move, np, storable, xp
 from minigrad.backend.devices import where_true
@@ -9,6 +10,7 @@ from minigrad.inplace import _positions, assign, check_writable, overwrite_posit
 from minigrad.interception import composite
 from minigrad.kernels import scatter as kernels
 from minigrad.op import Op
+from minigrad.ops.arguments import warn_of_call
 from minigrad.ops.core import broadcast_to, cast
 from minigrad.ops.shape import permute_op, reshape_op
 from minigrad.tensor import Tensor, wrap
@@ -149,12 +151,27 @@ def _as_index_array(item, device_array):
     return move(array, array_device(device_array))
 
 
+def _lists_items(index):
+    """Return whether a sequence stands for the items of an index, as PyTorch decides it: a short one not of numbers."""
+    if not isinstance(index, Sequence) or len(index) >= 32:
+        return False
+    return any(
+        item is None or item is Ellipsis or isinstance(item, (Tensor, slice, np.ndarray, Sequence)) for item in index
+    )
+
+
 def parse(index, x):
     """Return (basic, arrays) of an index into the raw array x.
 
     basic is an index of ints, slices and None that is to be applied first; arrays are the index arrays, integer or
     bool, as (dimension of x[basic], array).
     """
+    if not isinstance(index, tuple) and _lists_items(index):
+        warn_of_call(
+            "Using a non-tuple sequence for multidimensional indexing is deprecated and will be changed; use "
+            "x[tuple(seq)] instead of x[seq], or x[tensor(seq)] where one index tensor is meant."
+        )
+        index = tuple(index)
     items = list(index) if isinstance(index, tuple) else [index]
     for position, item in enumerate(items):
         kind = type(item)
