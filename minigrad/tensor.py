@@ -298,7 +298,7 @@ class Tensor:
     def __contains__(self, element):
         if not isinstance(element, (Tensor, int, float, complex, np.generic)):
             raise RuntimeError(
-                f"Tensor.__contains__ only supports Tensor or scalar, but you passed in a {type(element).__name__}."
+                f"Tensor.__contains__ only supports Tensor or scalar, but you passed in a {type(element)}."
             )
         return bool((self == element).any())
 

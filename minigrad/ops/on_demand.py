@@ -2,6 +2,22 @@
 
 from minigrad.registry import on_demand
 
+# The operations of torch._foreach_NAME: with a result and in place, only with a result, only in place.
+FOREACH_UNARY = (
+    "abs acos asin atan ceil cos cosh erf erfc exp expm1 floor frac lgamma log log10 log1p log2 neg reciprocal round "
+    "rsqrt sigmoid sign sin sinh sqrt tan tanh trunc"
+).split()
+FOREACH_BINARY = "add clamp_max clamp_min div maximum minimum mul pow sub".split()
+FOREACH_POINTWISE = "addcdiv addcmul".split()
+FOREACH_RESULT = "clone max mm norm powsum".split()
+FOREACH_IN_PLACE = "copy_ zero_".split()
+_FOREACH = [
+    f"_foreach_{name}{suffix}"
+    for suffix in ("", "_")
+    for name in (*FOREACH_UNARY, *FOREACH_BINARY, *FOREACH_POINTWISE, "lerp")
+]
+on_demand("ops.foreach", [*_FOREACH, *(f"_foreach_{name}" for name in (*FOREACH_RESULT, *FOREACH_IN_PLACE))])
+
 for _module, _functions, _methods in (
     ("ops.spectrum", "stft istft", "stft istft"),
     ("ops.windows", "bartlett_window blackman_window hamming_window hann_window kaiser_window", ""),

@@ -13,7 +13,7 @@ def __getattr__(name):
         return _importlib.import_module("minigrad.hub")
     if name == "swap_tensors":
         return _importlib.import_module(f"{__name__}.swap").swap_tensors
-    if name in __all__ or name == "_pytree":
+    if name in __all__ or name in ("_foreach_utils", "_pytree"):
         return _importlib.import_module(f"{__name__}.{name}")
     raise AttributeError(_explain_absent(name, __name__))
 
