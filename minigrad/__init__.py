@@ -85,9 +85,9 @@ globals().update(_FUNCTIONS)  # every public function registered in ops/
 
 # What is imported when it is first asked for, so that `import minigrad` is quick: submodules, and functions of theirs.
 _MODULES_ON_DEMAND = (
-    "_C", "__config__", "amp", "compiler", "cpu", "distributed", "distributions", "fft", "func", "fx", "hub", "jit",
-    "mps", "mtia", "multiprocessing", "nested", "onnx", "overrides", "profiler", "recipes", "serialization", "signal",
-    "sparse", "testing", "types", "version", "vision", "xpu",
+    "_C", "__config__", "amp", "ao", "compiler", "cpu", "distributed", "distributions", "fft", "func", "fx", "hub",
+    "jit", "mps", "mtia", "multiprocessing", "nested", "onnx", "overrides", "profiler", "quantized", "recipes",
+    "serialization", "signal", "sparse", "testing", "types", "version", "vision", "xpu",
 )  # fmt: skip
 _SETTINGS = (
     "_assert", "are_deterministic_algorithms_enabled", "compiled_with_cxx11_abi", "get_deterministic_debug_mode",
@@ -102,8 +102,13 @@ _AUTOCAST = (
     "is_autocast_cpu_enabled", "is_autocast_enabled", "set_autocast_cache_enabled", "set_autocast_cpu_dtype",
     "set_autocast_cpu_enabled", "set_autocast_dtype", "set_autocast_enabled", "set_autocast_gpu_dtype",
 )  # fmt: skip
+_QUANTIZED = (
+    "per_channel_affine", "per_channel_symmetric", "per_tensor_affine", "per_tensor_symmetric", "qint32", "qint8",
+    "qscheme", "quint8",
+)  # fmt: skip
 _FUNCTIONS_ON_DEMAND = {
     **dict.fromkeys(_AUTOCAST, "amp.autocast_mode"),
+    **dict.fromkeys(_QUANTIZED, "quantized"), "quantization": "ao",
     **dict.fromkeys(_SETTINGS, "settings"), **dict.fromkeys(("TypedStorage", "UntypedStorage"), "ops.memory"),
     "GradScaler": "amp", "compile": "compiler", "load": "serialization", "save": "serialization",
     "vmap": "func", **_ON_DEMAND,

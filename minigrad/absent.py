@@ -4,7 +4,10 @@ import re
 
 _SPARSE = "sparse tensors are of the layout sparse_coo; use sparse_coo_tensor or to_sparse()"
 _COMPILED = "there is nothing to compile; call the function or module itself"
-_QUANTIZED = "there are no quantized types; use float16 or float32"
+_QUANTIZED = (
+    "quantized tensors are for eight-bit networks that infer, see minigrad.nn.quantized and minigrad.ao.quantization; "
+    "use float32 for everything else"
+)
 _STORAGE = "memory is made with its tensor; use tensor.storage() or tensor.untyped_storage()"
 _PROCESSES = "it is left out of minigrad.distributed; use collectives, or DistributedDataParallel"
 _NVML = "it needs NVIDIA's management library; run nvidia-smi"
@@ -34,18 +37,10 @@ ABSENT = {
         _SPARSE,
         "Tensor.",
     ),
-    **_each(
-        "quantization ao qscheme quantize_per_tensor quantize_per_channel quantize_per_tensor_dynamic dequantize "
-        "per_tensor_affine per_channel_affine nn.quantized nn.qat",
-        _QUANTIZED,
-    ),
-    **_each("qint8 qint32 quint8 quint4x2 quint2x4", "there are no quantized types; use int8"),
-    **_each(
-        "dequantize int_repr q_scale q_zero_point q_per_channel_axis q_per_channel_scales "
-        "q_per_channel_zero_points qscheme",
-        _QUANTIZED,
-        "Tensor.",
-    ),
+    **_each("quantize_per_tensor_dynamic", _QUANTIZED),
+    **_each("nn.qat nn.quantizable nn.quantized.dynamic", _QUANTIZED),
+    **_each("quint4x2 quint2x4", "quantized types have 8 or 32 bits; use qint8 or quint8"),
+    "Tensor.qscheme": "only quantized tensors have it, which quantize_per_tensor makes",
     **_each(
         "float8_e4m3fn float8_e4m3fnuz float8_e5m2 float8_e5m2fnuz float8_e8m0fnu float4_e2m1fn_x2",
         "NumPy has no such type; use float16",
@@ -168,11 +163,9 @@ ABSENT = {
         "choose_qparams_optimized empty_quantized fake_quantize_per_channel_affine fake_quantize_per_tensor_affine "
         "fbgemm_linear_fp16_weight fbgemm_linear_fp16_weight_fp32_activation fbgemm_linear_int8_weight "
         "fbgemm_linear_int8_weight_fp32_activation fbgemm_linear_quantize_weight fbgemm_pack_gemm_matrix_fp16 "
-        "fbgemm_pack_quantized_matrix fused_moving_avg_obs_fake_quant int_repr q_scale q_zero_point "
-        "q_per_channel_axis q_per_channel_scales q_per_channel_zero_points quantized_batch_norm quantized_gru "
+        "fbgemm_pack_quantized_matrix fused_moving_avg_obs_fake_quant quantized_batch_norm quantized_gru "
         "quantized_gru_cell quantized_lstm quantized_lstm_cell quantized_max_pool1d quantized_max_pool2d "
-        "quantized_max_pool3d quantized_rnn_relu_cell quantized_rnn_tanh_cell per_channel_symmetric "
-        "per_tensor_symmetric per_channel_affine_float_qparams",
+        "quantized_max_pool3d quantized_rnn_relu_cell quantized_rnn_tanh_cell per_channel_affine_float_qparams",
         _QUANTIZED,
     ),
     **_each(
@@ -191,7 +184,7 @@ _INTERNAL = "it is a part of PyTorch's inside; use the public function of that m
 # How names begin -> why they are absent.
 _BEGINNINGS = {
     **_each("cudnn_ miopen_ mkldnn_ fbgemm_ batch_norm_ native_ sym_ import_ir parse_ Script Lite Logger", _INTERNAL),
-    **_each("quantized_ q_ fake_quantize_ fused_moving empty_quantized choose_qparams int_repr", _QUANTIZED),
+    **_each("quantized_ fake_quantize_ fused_moving empty_quantized choose_qparams", _QUANTIZED),
 }
 _NARROW = re.compile(r"(uint|int|bits)[0-9x]+$")  # uint3, bits2x4
 

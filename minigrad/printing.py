@@ -183,14 +183,14 @@ def _facts(tensor):
     return facts
 
 
-def tensor_string(tensor):
-    """Return PyTorch's text of a tensor."""
+def tensor_string(tensor, facts=None):
+    """Return PyTorch's text of a tensor, with the facts that are given instead of its own."""
     array = to_numpy(tensor.array)
     prefix = "tensor("
     indent = len(prefix)
     text = prefix + (_contents(array, indent) if array.size else "[]")
     used = len(text) - text.rfind("\n") + 1
-    for fact in _facts(tensor):
+    for fact in _facts(tensor) if facts is None else facts:
         if used + len(fact) + 2 > _Options.linewidth:
             text += ",\n" + " " * indent + fact
             used = indent + len(fact)

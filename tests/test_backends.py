@@ -57,7 +57,6 @@ def test_what_is_not_used_says_so():
     for library in (backends.mkldnn, backends.mps, backends.nnpack, backends.openmp,
                     backends.opt_einsum):  # fmt: skip
         assert library.is_available() is False
-    assert backends.quantized.supported_engines == [backends.quantized.engine] == ["none"]
     assert backends.opt_einsum.get_opt_einsum() is None
 
 

@@ -31,6 +31,7 @@ LAYERS = (
     ("amp",),
     ("autograd",),
     ("futures",),
+    ("quantized",),
     ("distributed",),
     ("nn",),
     ("optim",),

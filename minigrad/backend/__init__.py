@@ -43,7 +43,7 @@ from minigrad.backend.dtypes import (
 )
 from minigrad.backend.errors import OutOfMemoryError
 from minigrad.backend.rng import DRAWS, Generator, default_generator, initial_seed, manual_seed, seed, use_gpu_source
-from minigrad.backend.switches import CONVOLUTIONS, CUDNN, PRECISION, PRODUCTS, WATCHED
+from minigrad.backend.switches import CONVOLUTIONS, CUDNN, PRECISION, PRODUCTS, QUANTIZED, WATCHED
 from minigrad.backend.threads import get_num_threads, parallel_for, parallel_ranges, scratch, set_num_threads
 
 __all__ = [
@@ -54,6 +54,7 @@ __all__ = [
     "FLOAT_CODES",
     "PRECISION",
     "PRODUCTS",
+    "QUANTIZED",
     "REAL_CODES",
     "WATCHED",
     "Generator",

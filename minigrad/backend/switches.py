@@ -54,10 +54,17 @@ class Cudnn:
     workspace_limit = 256 << 20
 
 
+class Quantized:
+    """``engine``: whose rounding layers of quantized tensors follow; see minigrad.backends.quantized."""
+
+    engine = "fbgemm"
+
+
 CONVOLUTIONS = Convolutions()
 CUDNN = Cudnn()
 PRECISION = Precision()
 PRODUCTS = Products()
+QUANTIZED = Quantized()
 
 
 class Determinism:

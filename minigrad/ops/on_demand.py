@@ -39,6 +39,12 @@ for _module, _functions, _methods in (
         "dsmm sparse_coo_tensor spmm",
         "_indices _nnz _values coalesce indices is_coalesced sparse_mask to_sparse to_sparse_coo values",
     ),
+    (
+        "quantized",
+        "dequantize int_repr q_per_channel_axis q_per_channel_scales q_per_channel_zero_points q_scale q_zero_point "
+        "quantize_per_channel quantize_per_tensor",
+        "dequantize int_repr q_per_channel_axis q_per_channel_scales q_per_channel_zero_points q_scale q_zero_point",
+    ),
     ("linalg", "frobenius_norm nuclear_norm", ""),
     ("settings", "has_lapack has_mkl has_openmp has_spectral", ""),
     (

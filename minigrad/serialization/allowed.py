@@ -1,5 +1,6 @@
 """The names that a file may always use, and what is made where it calls them: tensors, containers, numbers."""
 
+import importlib
 from collections import Counter, OrderedDict
 from pickle import UnpicklingError
 
@@ -8,6 +9,7 @@ from minigrad.ops.layout import sparse_coo, strided
 from minigrad.serialization import classes, objects, rebuild, safe_globals
 from minigrad.serialization.names import (
     DTYPE_NAMES,
+    QUANTIZED_NAMES,
     REFUSED_DTYPES,
     REFUSED_STORAGES,
     STORAGE_DTYPES,
@@ -88,6 +90,7 @@ _CALLS = {
     "torch._utils._rebuild_tensor": rebuild.rebuild_tensor,
     "torch._utils._rebuild_tensor_v2": rebuild.rebuild_tensor_v2,
     "torch._utils._rebuild_tensor_v3": rebuild.rebuild_tensor_v3,
+    "torch._utils._rebuild_qtensor": rebuild.rebuild_qtensor,
     "torch._utils._rebuild_parameter": rebuild.rebuild_parameter,
     "torch._utils._rebuild_parameter_with_state": rebuild.rebuild_parameter_with_state,
     "torch.nn.parameter.Parameter": rebuild.make_parameter,
@@ -99,7 +102,6 @@ _MERE_NAMES = (
 )  # fmt: skip
 _REBUILDS_REFUSED = {
     "torch._utils._rebuild_sparse_tensor": "a sparse tensor",
-    "torch._utils._rebuild_qtensor": "a quantized tensor",
     "torch._utils._rebuild_nested_tensor": "a nested tensor",
     "torch._utils._rebuild_meta_tensor_no_storage": "a tensor on the device 'meta', without data",
     "torch._utils._rebuild_wrapper_subclass": "a tensor of a subclass",
@@ -139,6 +141,8 @@ def find(module, name, whole=False):
     found = GLOBALS.get(full)
     if found is not None:
         return found
+    if module == "torch" and name in QUANTIZED_NAMES:
+        return getattr(importlib.import_module("minigrad.quantized"), name)
     value = safe_globals.allowed(full)
     if (whole or value is not None) and full in objects.GLOBALS:
         return objects.GLOBALS[full]

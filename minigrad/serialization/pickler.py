@@ -66,6 +66,8 @@ class Pickler:
             _CONTAINERS[kind](self, value)
         elif isinstance(value, dtype):
             self._dtype(value)
+        elif kind.__name__ == "qscheme" and kind.__module__ == "minigrad.quantized":
+            self._global("torch", value.name)
         elif kind.__module__ == "minigrad.overrides":  # a function of minigrad while there are subclasses of Tensor
             self._reference(value)
         elif isinstance(value, (type, types.FunctionType, types.BuiltinFunctionType)):
@@ -238,6 +240,9 @@ class Pickler:
         if getattr(tensor, "is_uninitialized", False):
             raise TypeError("minigrad.save can't write a parameter without a shape: run the lazy module once before")
         kind = type(tensor)
+        if getattr(tensor, "is_quantized", False):
+            self._quantized(tensor)
+            return
         if kind not in (Tensor, Variable, View, Parameter):
             raise TypeError(self._refusal(tensor))
         attributes = tensor._user_attributes()
@@ -262,6 +267,23 @@ class Pickler:
             self.out += b"tR"
         else:
             self._rebuild(tensor.array, tensor.requires_grad)
+        self._remember(id(tensor), tensor)
+
+    def _quantized(self, tensor):
+        """Write the call that makes a quantized tensor, with its scale and zero point, or those of its channels."""
+        array = tensor._q.array
+        root, offset, strides = storage_of(array)
+        self._global("torch._utils", "_rebuild_qtensor")
+        self.out += b"("
+        self._storage(root, tensor.dtype.name, array.itemsize)
+        self._int(offset)
+        self._plain_tuple(array.shape)
+        self._plain_tuple(strides)
+        parameters = (tensor.qscheme(), tensor._scale, tensor._zero)
+        self._plain_tuple(parameters if tensor._axis is None else (*parameters, tensor._axis))
+        self._bool(False)
+        self._call("collections", "OrderedDict", ())  # backward hooks
+        self.out += b"tR"
         self._remember(id(tensor), tensor)
 
     def _rebuild(self, array, requires_grad):

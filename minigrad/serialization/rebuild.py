@@ -3,6 +3,7 @@
 from pickle import UnpicklingError
 
 from minigrad.backend import dtype, np, xp
+from minigrad.serialization.names import QUANTIZED
 from minigrad.serialization.placeholders import Name, expect
 from minigrad.serialization.storages import Storage
 from minigrad.tensor import Size, Tensor, wrap
@@ -92,6 +93,8 @@ def _typed(storage):
     name = expect(storage, Storage).dtype_name
     if name is None:
         raise UnpicklingError("the checkpoint is damaged: a tensor on untyped bytes without a dtype")
+    if name in QUANTIZED:
+        raise UnpicklingError(f"the checkpoint is damaged: a tensor on {name} numbers without a scale")
     return name
 
 
@@ -103,6 +106,35 @@ def rebuild_tensor(unpickler, storage, offset, shape, strides):
 def rebuild_tensor_v2(unpickler, storage, offset, shape, strides, requires_grad, hooks, metadata=None):
     unpickler.charge(TENSOR)
     return _tensor(storage, _typed(storage), offset, shape, strides, requires_grad, metadata)
+
+
+def rebuild_qtensor(unpickler, storage, offset, shape, strides, parameters, requires_grad, hooks):
+    """Make a quantized tensor; parameters: (scheme, scale, zero point), or (scheme, scales, zero points, axis)."""
+    from minigrad import quantized  # at first use
+
+    unpickler.charge(TENSOR)
+    name = expect(storage, Storage).dtype_name
+    if name not in QUANTIZED or expect(requires_grad, bool, int):
+        raise UnpicklingError(f"the checkpoint is damaged: a quantized tensor of {name} numbers")
+    scheme, *parameters = expect(parameters, tuple)
+    kinds = {quantized.per_tensor_affine: (float, int), quantized.per_channel_affine: (None, None, int)}.get(scheme)
+    if kinds is None or len(parameters) != len(kinds):
+        raise UnpicklingError(f"the checkpoint has a tensor quantized by {str(scheme)[:40]}, which minigrad does not have")
+    for index, kind in enumerate(kinds):
+        if kind is not None:
+            expect(parameters[index], kind)
+        elif type(parameters[index]) is list:  # files of PyTorch 1.3
+            unpickler.charge(len(parameters[index]))
+            parameters[index] = wrap(np.array([expect(one, int, float) for one in parameters[index]]))
+        else:
+            _expect_tensor(parameters[index])
+    numbers = wrap(_view(storage, name, offset, shape, strides))
+    if not isinstance(numbers.array, np.ndarray):
+        raise RuntimeError("the checkpoint has quantized tensors, which live on the CPU: load it with map_location='cpu'")
+    try:  # in the older format the numbers come later, into the same memory
+        return quantized.made_of(numbers, getattr(quantized, name), *parameters)
+    except (RuntimeError, NotImplementedError) as error:
+        raise UnpicklingError(f"the checkpoint is damaged: {error}") from None
 
 
 def _no_dtype(kind):

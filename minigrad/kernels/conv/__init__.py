@@ -39,12 +39,17 @@ def convolve(x, w, bias, stride, padding, dilation, groups, relu=False):
     return _convolve(x, w, bias, stride, padding, dilation, groups, relu)
 
 
+def convolve_exact(x, w, stride, padding, dilation, groups):
+    """Return y = w * x on the CPU, as sums of products only: of whole numbers exact as long as their sums are."""
+    return _convolve(x, w, None, stride, padding, dilation, groups, False, winograd=False)
+
+
 def _on_gpu(x, w, kernel):
     """Return whether the GPU's own kernels compute a convolution of two arrays; else the reference does."""
     return not CONVOLUTIONS.plain and x.size > 0 and w.size > 0 and cuda.im2col.takes(x, kernel)
 
 
-def _convolve(x, w, bias, stride, padding, dilation, groups, relu):
+def _convolve(x, w, bias, stride, padding, dilation, groups, relu, winograd=True):
     kernel = w.shape[2:]
     if type(x) is not np.ndarray and _on_gpu(x, w, kernel):
         return cuda.conv.forward(x, w, bias, stride, padding, dilation, groups, relu)
@@ -55,7 +60,8 @@ def _convolve(x, w, bias, stride, padding, dilation, groups, relu):
         y = forward_pointwise(x, w, bias, groups)
     else:
         out = window_count(x.shape[2:], kernel, stride, padding, dilation)
-        if CONVOLUTIONS.winograd and suits_winograd(x, w.shape, stride, padding, dilation, groups, out):
+        winograd = winograd and CONVOLUTIONS.winograd
+        if winograd and suits_winograd(x, w.shape, stride, padding, dilation, groups, out):
             return forward_winograd(x, w, bias, padding, groups, relu)
         if not is_small(w.shape, stride, dilation, groups, out):
             return forward_blocked(x, w, bias, stride, padding, dilation, groups, relu)
