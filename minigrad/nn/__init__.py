@@ -31,6 +31,6 @@ from minigrad.nn.upsampling import *
 
 
 def __getattr__(name):
-    if name in ("attention", "grad"):
+    if name in ("attention", "grad", "quantized"):
         return _importlib.import_module(f"minigrad.nn.{name}")
     raise AttributeError(_explain_absent(name, __name__))

@@ -1,14 +1,18 @@
 """Layers that are several: a convolution with the ReLU behind it, under the names of torch.ao.nn.intrinsic."""
 
+import importlib
+
+from minigrad.absent import explain
 from minigrad.nn.activation import ReLU
 from minigrad.nn.container import Sequential
 from minigrad.nn.conv import Conv1d, Conv2d, Conv3d
+from minigrad.nn.linear import Linear
 
-__all__ = ["ConvReLU1d", "ConvReLU2d", "ConvReLU3d"]
+__all__ = ["ConvReLU1d", "ConvReLU2d", "ConvReLU3d", "LinearReLU"]
 
 
 class _ConvReLU(Sequential):
-    """A convolution of one class and a ReLU, which Sequential runs in one go."""
+    """A layer of one class and a ReLU, which Sequential runs in one go."""
 
     convolution = None
 
@@ -62,3 +66,23 @@ class ConvReLU3d(_ConvReLU):
     """
 
     convolution = Conv3d
+
+
+class LinearReLU(_ConvReLU):
+    """relu(linear(x)) of a `Linear` and a `ReLU`.
+
+    Arguments: linear, relu (of just these classes, AssertionError otherwise).
+    Source: https://docs.pytorch.org/docs/stable/generated/torch.ao.nn.intrinsic.LinearReLU.html
+
+    >>> import minigrad as mg
+    >>> mg.nn.intrinsic.LinearReLU(mg.nn.Linear(2, 3), mg.nn.ReLU())(mg.ones(4, 2)).shape
+    minigrad.Size([4, 3])
+    """
+
+    convolution = Linear
+
+
+def __getattr__(name):
+    if name == "quantized":
+        return importlib.import_module("minigrad.nn.intrinsic.quantized")
+    raise AttributeError(explain(name, __name__))
