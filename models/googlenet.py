@@ -372,8 +372,9 @@ class GoogLeNet(nn.Module):
         return x * scale + shift
 
     def forward(self, x):
-        if self.transform_input:
-            x = self._transformed(x)
+        return self._forward(self._transformed(x) if self.transform_input else x)
+
+    def _forward(self, x):
         x = self.maxpool1(self.conv1(x))  # (N, 64, S/4, S/4)
         if not self.batch_norm:
             x = self.norm1(x)

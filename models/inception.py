@@ -46,15 +46,19 @@ class _Mixed(nn.Module):
             if isinstance(step, str):
                 x = getattr(self, step)(x)
             else:
-                x = minigrad.cat([getattr(self, name)(x) for name in step], 1)
+                x = self._joined([getattr(self, name)(x) for name in step], way)
         return x
+
+    def _joined(self, outputs, way=None):
+        """Outputs concatenated in depth: those of a way's fork, or, for None, of all ways."""
+        return minigrad.cat(outputs, 1)
 
     def _pooled(self, x):
         """The last way: means of 3x3 and a 1x1 convolution."""
         return self.branch_pool(nn.functional.avg_pool2d(x, kernel_size=3, stride=1, padding=1))
 
     def forward(self, x):
-        return minigrad.cat([*(self._walk(way, x) for way in self._ways), self._pooled(x)], 1)
+        return self._joined([*(self._walk(way, x) for way in self._ways), self._pooled(x)])
 
 
 class _Shrinking(_Mixed):
@@ -245,8 +249,9 @@ class Inception3(nn.Module):
         return x * scale + shift
 
     def forward(self, x):
-        if self.transform_input:
-            x = self._transformed(x)  # (N, 3, 299, 299)
+        return self._forward(self._transformed(x) if self.transform_input else x)
+
+    def _forward(self, x):
         x = self.Conv2d_2b_3x3(self.Conv2d_2a_3x3(self.Conv2d_1a_3x3(x)))  # (N, 64, 147, 147)
         x = self.maxpool1(x)  # (N, 64, 73, 73)
         x = self.Conv2d_4a_3x3(self.Conv2d_3b_1x1(x))  # (N, 192, 71, 71)

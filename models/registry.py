@@ -53,12 +53,12 @@ def register(builder=None, *, common=COMMON):
     keywords: ``weights``, the path of a file made by ``minigrad.save`` or ``torch.save`` and read by ``load_weights``,
     or a member of the network's enumeration of published weights or the name of one (see ``models.published``); and
     ``progress``, whether to print what is downloaded. The old ``pretrained`` is taken with torchvision's warnings. The
-    network gets the attributes in_channels and image_size if it has not set them. A true ``quantize`` is refused.
+    network gets the attributes in_channels and image_size if it has not set them. With a true
+    ``quantize`` the published weights are the eight-bit ones.
 
     Raises:
         ValueError: if the name is taken.
         TypeError: if the builder lacks one of these arguments.
-        NotImplementedError: by what is returned, for quantize=True.
     """
     if builder is None:
         return functools.partial(register, common=common)
@@ -73,16 +73,11 @@ def register(builder=None, *, common=COMMON):
 
     @functools.wraps(builder)
     def build_checked(*args, weights=None, progress=True, **kw):
-        if kw.get("quantize") and "quantize" in signature.parameters:
-            raise NotImplementedError(
-                f"{name}: quantize=True needs int8 kernels, which minigrad does not have; use quantize=False with the "
-                "weights in floating point (those of meta['unquantized'] of the quantized ones), and "
-                "models.optimize_for_inference for a faster network"
-            )
+        quantize = "quantize" in signature.parameters and kw.get("quantize", False)
         pretrained = kw.pop("pretrained", None)
         if args and isinstance(args[0], bool):  # resnet18(True), from before torchvision 0.13
             weights, *args = args
-        weights = published.chosen(name, weights, pretrained)
+        weights = published.chosen(name if quantize else name.removeprefix("quantized_"), weights, pretrained)
         try:
             given = signature.bind(*args, **kw)
         except TypeError as error:
@@ -99,7 +94,7 @@ def register(builder=None, *, common=COMMON):
         if weights is None:
             model = builder(*args, **kw)
         else:
-            state = _state_for(name, weights, progress)
+            state = _state_for(name if quantize else name.removeprefix("quantized_"), weights, progress)
             if "trained" in signature.parameters:  # builders whose network is another one when it has weights
                 kw["trained"] = weights
             with init.paused():  # drawing the random values of VGG-16 takes longer than reading its file
@@ -360,11 +355,25 @@ def state_of(content, path):
     """
     for key in (None, *NESTED):
         state = content if key is None else content.get(key) if isinstance(content, dict) else None
-        if isinstance(state, dict) and state and all(isinstance(value, minigrad.Tensor) for value in state.values()):
+        if isinstance(state, dict) and state and all(_is_state(value) for value in state.values()):
             if all(name.startswith("module.") for name in state):
                 state = {name.removeprefix("module."): value for name, value in state.items()}
             return state
     raise RuntimeError(f"weights: {path} holds no state_dict, neither alone nor under {', '.join(NESTED)}")
+
+
+def _is_state(value):
+    """Whether a state_dict may have a value: a tensor, or what those of eight-bit networks have besides."""
+    if isinstance(value, tuple):
+        return all(isinstance(part, minigrad.Tensor) or part is None for part in value)
+    return value is None or isinstance(value, (minigrad.Tensor, minigrad.dtype))
+
+
+def _shape(value):
+    """The shape of a value of a state_dict, of a tuple those of its tensors."""
+    if isinstance(value, tuple):
+        return tuple(map(_shape, value))
+    return tuple(value.shape) if isinstance(value, minigrad.Tensor) else value
 
 
 def fit_state(model, state, path):
@@ -375,6 +384,8 @@ def fit_state(model, state, path):
     Raises:
         RuntimeError: for missing and unexpected keys and for other shapes, naming both.
     """
+    if hasattr(model, "in_form"):
+        state = model.in_form(state)
     own = model.state_dict()
     absent = tuple(f"{part}." for part in getattr(model, "training_parts", ()) if getattr(model, part) is None)
     state = {name: value for name, value in state.items() if not name.startswith(absent)}
@@ -388,10 +399,10 @@ def fit_state(model, state, path):
         differences = ("lacks", missing), ("also has", unexpected)
         said = " and ".join(f"{kind} {_first(keys)}" for kind, keys in differences if keys)
         raise RuntimeError(f"weights: {path} is of another network than {type(model).__name__}: it {said}")
-    wrong = [name for name in own if name in state and state[name].shape != own[name].shape]
+    wrong = [name for name in own if name in state and _shape(state[name]) != _shape(own[name])]
     if wrong:
         # The last layer is the one whose size num_classes decides: named last, and named if others are left out.
-        shown = [f"{name} is {tuple(state[name].shape)} there and {tuple(own[name].shape)} here" for name in wrong[-2:]]
+        shown = [f"{name} is {_shape(state[name])} there and {_shape(own[name])} here" for name in wrong[-2:]]
         more = f" (and {len(wrong) - 2} more)" if len(wrong) > 2 else ""
         raise RuntimeError(
             f"weights: {path} does not fit {type(model).__name__}: {'; '.join(shown)}{more}; "

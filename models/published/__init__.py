@@ -245,8 +245,7 @@ def chosen(builder, weights, pretrained=None, called=("weights", "pretrained"), 
         TypeError: for a member of another network's enumeration.
         ValueError: if weights are asked for and none are published.
     """
-    # a quantizable network as it is built has numbers in floating point
-    enum = enumeration_of(builder.removeprefix("quantized_"))
+    enum = enumeration_of(builder)
     named = pretrained is not None
     if not named and isinstance(weights, bool):
         pretrained, weights = weights, None
@@ -277,6 +276,8 @@ def arguments_of(member, given):
     fixed = {}
     if member.meta.get("categories") is not None:
         fixed["num_classes"] = len(member.meta["categories"])
+    if "backend" in member.meta:
+        fixed["backend"] = member.meta["backend"]
     if "keypoint_names" in member.meta:
         fixed["num_keypoints"] = len(member.meta["keypoint_names"])
     if builder.startswith(("vit", "maxvit", "mvit")):
