@@ -186,6 +186,11 @@ _BEGINNINGS = {
     **_each("cudnn_ miopen_ mkldnn_ fbgemm_ batch_norm_ native_ sym_ import_ir parse_ Script Lite Logger", _INTERNAL),
     **_each("quantized_ fake_quantize_ fused_moving empty_quantized choose_qparams", _QUANTIZED),
 }
+_BEGINNINGS |= _each(
+    "ao.quantization. ao.nn. nn.quantized. nn.intrinsic.",
+    "eight-bit networks are made after training, of the layers and observers of minigrad.nn.quantized and "
+    "minigrad.ao.quantization: QConfig(default_observer, default_per_channel_weight_observer), prepare, convert",
+)
 _NARROW = re.compile(r"(uint|int|bits)[0-9x]+$")  # uint3, bits2x4
 
 

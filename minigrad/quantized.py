@@ -37,7 +37,8 @@ class QuantizedType(_dtype):
 
     @property
     def dtype(self):
-        raise RuntimeError(f"{self!r} is a dtype of quantized tensors only, which {_dtype.package}.quantize_per_tensor makes")
+        maker = f"{_dtype.package}.quantize_per_tensor"
+        raise RuntimeError(f"{self!r} is a dtype of quantized tensors only, which {maker} makes")
 
     @property
     def is_signed(self):
@@ -108,10 +109,11 @@ class QuantizedTensor(Tensor):
         method.__name__ = name
         return method
 
-    size, dim, ndimension, numel, nelement, __len__, element_size, stride, is_contiguous, storage_offset, get_device, data_ptr = map(
-        _same,
-        "size dim ndimension numel nelement __len__ element_size stride is_contiguous storage_offset get_device "
-        "data_ptr".split(),
+    size, dim, ndimension, numel, nelement, __len__ = map(
+        _same, "size dim ndimension numel nelement __len__".split()
+    )
+    element_size, stride, is_contiguous, storage_offset, get_device, data_ptr = map(
+        _same, "element_size stride is_contiguous storage_offset get_device data_ptr".split()
     )
 
     def is_floating_point(self):
@@ -342,6 +344,8 @@ def checked_channels(shape, scales, zero_points, axis):
         )
     if zero_points.is_floating_point():
         raise NotImplementedError("zero points of channels that are no integers are not supported: zero_points.long()")
+    if scales.is_complex() or zero_points.is_complex():
+        raise RuntimeError("scales and zero points of channels are real")
     for name, given in (("scales", scales), ("zero_points", zero_points)):
         if given.ndim != 1 or len(given) != shape[axis]:
             raise RuntimeError(f"length of {name} must equal to channel, expected {shape[axis]} got, {given.numel()}")
@@ -439,7 +443,8 @@ def linear(x, weight, bias, scale, zero_point, relu=False, engine=None):
 def check_weight(weight, engine=None):
     """Raise for weights that the layers can't use: RuntimeError, NotImplementedError."""
     if not isinstance(weight, QuantizedTensor) or weight._type is not qint8:
-        raise RuntimeError(f"the weight of a quantized layer is a qint8 tensor, but got {getattr(weight, 'dtype', weight)}")
+        found = getattr(weight, "dtype", type(weight).__name__)
+        raise RuntimeError(f"the weight of a quantized layer is a qint8 tensor, but got {found}")
     if weight._axis not in (None, 0):
         raise RuntimeError(f"the weight of a quantized layer has its channels along dimension 0, not {weight._axis}")
     zeros = weight._zero if weight._axis is None else weight._zero.array
@@ -537,7 +542,7 @@ def _centred(x, name):
 
 
 def avg_pool2d(x, kernel_size, stride=None, padding=0, ceil_mode=False, count_include_pad=True, divisor_override=None):
-    """Return the means of windows; arguments as of avg_pool2d of other tensors, where the last three are not supported."""
+    """Return the means of windows; arguments as of avg_pool2d of other tensors, the last three by default only."""
     kernel = spatial_ints(kernel_size, 2, "avg_pool2d", "kernel_size")
     if ceil_mode or divisor_override is not None or not (count_include_pad or padding in (0, (0, 0))):
         raise _unsupported("avg_pool2d with ceil_mode, count_include_pad or divisor_override")
@@ -565,7 +570,8 @@ def adaptive_avg_pool2d(x, output_size):
 
 def mean(x, dim=None, keepdim=False, *, dtype=None):
     """Return the means of (N, C, H, W) over H and W: those of the values, rounded again."""
-    if dtype is not None or not isinstance(dim, (tuple, list)) or sorted(d % x.ndim for d in dim) != [2, 3] or x.ndim != 4:
+    over = sorted(d % x.ndim for d in dim) if isinstance(dim, (tuple, list)) else None
+    if dtype is not None or x.ndim != 4 or over != [2, 3]:
         raise _unsupported("mean over other dimensions than H and W of (N, C, H, W)")
     _affine(x, "mean")
     n, channels, height, width = x.shape

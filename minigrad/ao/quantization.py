@@ -237,8 +237,8 @@ def fuse_modules(model, modules_to_fuse, inplace=False):
     ['ConvReLU2d', 'Identity', 'Identity']
     """
     model = model if inplace else copy.deepcopy(model)
-    groups = modules_to_fuse if all(isinstance(group, (list, tuple)) for group in modules_to_fuse) else [modules_to_fuse]
-    for names in groups:
+    several = all(isinstance(group, (list, tuple)) for group in modules_to_fuse)
+    for names in modules_to_fuse if several else [modules_to_fuse]:
         places = [name.rpartition(".")[::2] for name in names]
         made = _fused([model.get_submodule(name) for name in names])
         for index, (owner, name) in enumerate(places):
@@ -298,6 +298,8 @@ def convert(model, inplace=False):
     """
     model = model if inplace else copy.deepcopy(model)
     _convert(model, getattr(model, "qconfig", None))
+    for module in model.modules():
+        vars(module).pop("qconfig", None)
     return model
 
 

@@ -33,8 +33,3 @@ DIFFERENT = {
     "torch.distributions.Categorical": "draws other numbers of the same distribution",
     "torchvision.models.list_models": "lists minigrad's networks as well",
 }
-for _name in (
-    "googlenet inception_v3 mobilenet_v2 mobilenet_v3_large resnet18 resnet50 resnext101_32x8d resnext101_64x4d "
-    "shufflenet_v2_x0_5 shufflenet_v2_x1_0 shufflenet_v2_x1_5 shufflenet_v2_x2_0"
-).split():
-    DIFFERENT[f"torchvision.models.quantization.{_name}"] = "in floating point: quantize=True raises"

@@ -19,6 +19,16 @@ ALIASES = {
     "torch": "minigrad.compat.torch",
     "torch._tensor": "minigrad.tensor",
     "torch._utils": "minigrad.serialization.rebuild",
+    "torch.ao.nn": "minigrad.nn",
+    "torch.ao.nn.intrinsic.quantized.modules": "minigrad.nn.intrinsic.quantized",
+    "torch.ao.nn.quantized.modules": "minigrad.nn.quantized",
+    **dict.fromkeys(
+        [
+            f"torch.ao.quantization.{name}"
+            for name in "fuse_modules observer qconfig quantization_mappings quantize stubs".split()
+        ],
+        "minigrad.ao.quantization",
+    ),
     "torch.autograd.variable": "minigrad.variable",
     "torch.cuda.amp.autocast_mode": "minigrad.cuda.amp",
     "torch.cuda.amp.common": "minigrad.cuda.amp",
@@ -34,10 +44,13 @@ ALIASES = {
     ),
     "torch.jit.annotations": "minigrad.jit",
     "torch.nn.backends": None,
+    "torch.nn.intrinsic.modules": "minigrad.nn.intrinsic",
     "torch.nn.parallel.data_parallel": "minigrad.nn.parallel",
     "torch.nn.parallel.distributed": "minigrad.nn.parallel",
     "torch.nn.utils.weight_norm": "minigrad.nn.utils.norms",
     "torch.nn.utils.spectral_norm": "minigrad.nn.utils.norms",
+    "torch.nn.quantized.modules": "minigrad.nn.quantized",
+    "torch.quantization": "minigrad.ao.quantization",
     "torch.storage": "minigrad.ops.memory",
     "torch.tensor": None,
     "torch.torch_version": "minigrad.compat.versions",

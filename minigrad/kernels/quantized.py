@@ -1,4 +1,4 @@
-"""Whole numbers that stand for real ones, value = scale · (number - zero point): rounded as PyTorch's CPU kernels round.
+"""Whole numbers that stand for real ones, scale · (number - zero point), rounded as PyTorch's CPU kernels round.
 
 Every sum of products is exact: in float32 where no sum can reach 2^24, else in float64.
 Sources: https://github.com/pytorch/FBGEMM, https://github.com/pytorch/QNNPACK

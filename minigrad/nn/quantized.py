@@ -420,7 +420,7 @@ class QFunctional(_Functional, _Scaled):
         return self.activation_post_process(ops.add(x, y, self.scale, self.zero_point, relu=True))
 
     def add_scalar(self, x, y):
-        raise NotImplementedError("QFunctional: add, add_relu, mul and cat are supported; add_scalar and others are not")
+        raise NotImplementedError("QFunctional has add, add_relu, mul and cat; others are not supported")
 
     mul_scalar = matmul = add_scalar
 

@@ -27,7 +27,9 @@ UNTYPED = ("uint16", "uint32", "uint64")
 
 # Of quantized tensors: the dtype in a file -> the dtype of its numbers.
 QUANTIZED = {"qint8": "int8", "quint8": "uint8", "qint32": "int32"}
-QUANTIZED_NAMES = (*QUANTIZED, "per_tensor_affine", "per_channel_affine", "per_tensor_symmetric", "per_channel_symmetric")
+QUANTIZED_NAMES = (
+    *QUANTIZED, "per_tensor_affine", "per_channel_affine", "per_tensor_symmetric", "per_channel_symmetric",
+)  # fmt: skip
 
 REFUSED_STORAGES = ("QUInt4x2Storage", "QUInt2x4Storage")
 REFUSED_DTYPES = (

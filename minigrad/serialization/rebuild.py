@@ -119,7 +119,7 @@ def rebuild_qtensor(unpickler, storage, offset, shape, strides, parameters, requ
     scheme, *parameters = expect(parameters, tuple)
     kinds = {quantized.per_tensor_affine: (float, int), quantized.per_channel_affine: (None, None, int)}.get(scheme)
     if kinds is None or len(parameters) != len(kinds):
-        raise UnpicklingError(f"the checkpoint has a tensor quantized by {str(scheme)[:40]}, which minigrad does not have")
+        raise UnpicklingError(f"the checkpoint has a tensor quantized by the unknown scheme {str(scheme)[:40]}")
     for index, kind in enumerate(kinds):
         if kind is not None:
             expect(parameters[index], kind)
@@ -130,7 +130,7 @@ def rebuild_qtensor(unpickler, storage, offset, shape, strides, parameters, requ
             _expect_tensor(parameters[index])
     numbers = wrap(_view(storage, name, offset, shape, strides))
     if not isinstance(numbers.array, np.ndarray):
-        raise RuntimeError("the checkpoint has quantized tensors, which live on the CPU: load it with map_location='cpu'")
+        raise RuntimeError("the checkpoint has quantized tensors, which live on the CPU: use map_location='cpu'")
     try:  # in the older format the numbers come later, into the same memory
         return quantized.made_of(numbers, getattr(quantized, name), *parameters)
     except (RuntimeError, NotImplementedError) as error:

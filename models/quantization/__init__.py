@@ -1,7 +1,7 @@
-"""The networks that torchvision offers for eight-bit numbers, with floating-point ones: what ``quantize=False`` gives.
+"""The networks that torchvision offers with eight-bit numbers: ``quantize=True``, else in floating point.
 
-They have the names, arguments and weights of the other networks, and ReLU where these have ReLU6. There are no kernels
-for eight-bit numbers: ``quantize=True`` is a NotImplementedError that says so.
+They have the names, arguments and weights of the other networks, and ReLU where these have ReLU6. Eight-bit networks
+only infer, on the CPU; their published files load.
 Source: https://docs.pytorch.org/vision/stable/models.html#quantized-models
 """
 from models import published

@@ -73,8 +73,8 @@ def _fuse_modules(model, modules_to_fuse, is_qat, **kwargs):
     """torchvision's: quantization.fuse_modules, in eval mode only."""
     if model.training if is_qat is None else is_qat:
         raise NotImplementedError(
-            f"{type(model).__name__}: layers are fused in eval mode, is_qat=False; minigrad does not train networks with "
-            "quantization in mind"
+            f"{type(model).__name__}: layers are fused in eval mode, is_qat=False; minigrad does not train networks "
+            "with quantization in mind"
         )
     return quantization.fuse_modules(model, modules_to_fuse, **kwargs)
 
@@ -445,7 +445,8 @@ def _register(name, network, about, image_size=224, settings=dict, backend="fbge
 
     builder.__name__ = builder.__qualname__ = f"quantized_{name}"
     builder.__doc__ = (
-        f"{about} With quantize an eight-bit one, for inference on the CPU; backend: 'fbgemm' or 'qnnpack' ({backend!r})."
+        f"{about} With quantize an eight-bit one, for inference on the CPU; backend: 'fbgemm' or 'qnnpack', by "
+        f"default {backend!r}."
     )
     return register(builder)
 
@@ -483,7 +484,9 @@ inception_v3 = _register(
     image_size=299,
     aux_logits=False,
 )
-mobilenet_v2 = _register("mobilenet_v2", QuantizableMobileNetV2, "MobileNetV2 with ReLU: 3,504,872 parameters.", backend="qnnpack")
+mobilenet_v2 = _register(
+    "mobilenet_v2", QuantizableMobileNetV2, "MobileNetV2 with ReLU: 3,504,872 parameters.", backend="qnnpack"
+)
 mobilenet_v3_large = _register(
     "mobilenet_v3_large",
     QuantizableMobileNetV3,
@@ -493,8 +496,12 @@ mobilenet_v3_large = _register(
 )
 resnet18 = _resnet("resnet18", QuantizableBasicBlock, [2, 2, 2, 2], 11689512)
 resnet50 = _resnet("resnet50", QuantizableBottleneck, [3, 4, 6, 3], 25557032)
-resnext101_32x8d = _resnet("resnext101_32x8d", QuantizableBottleneck, [3, 4, 23, 3], 88791336, groups=32, width_per_group=8)
-resnext101_64x4d = _resnet("resnext101_64x4d", QuantizableBottleneck, [3, 4, 23, 3], 83455272, groups=64, width_per_group=4)
+resnext101_32x8d = _resnet(
+    "resnext101_32x8d", QuantizableBottleneck, [3, 4, 23, 3], 88791336, groups=32, width_per_group=8
+)
+resnext101_64x4d = _resnet(
+    "resnext101_64x4d", QuantizableBottleneck, [3, 4, 23, 3], 83455272, groups=64, width_per_group=4
+)
 shufflenet_v2_x0_5 = _shufflenet("shufflenet_v2_x0_5", [24, 48, 96, 192, 1024], 1366792)
 shufflenet_v2_x1_0 = _shufflenet("shufflenet_v2_x1_0", [24, 116, 232, 464, 1024], 2278604)
 shufflenet_v2_x1_5 = _shufflenet("shufflenet_v2_x1_5", [24, 176, 352, 704, 1024], 3503624)

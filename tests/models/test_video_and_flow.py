@@ -199,16 +199,18 @@ def test_relu6_is_relu():
     assert small.classifier[0].in_features == 6 * 24
 
 
-def test_eight_bits_are_refused(monkeypatch, undrawn):
+def test_published_eight_bit_networks(monkeypatch, undrawn):
     weights = models.quantization.ResNet50_QuantizedWeights
     assert weights.DEFAULT.meta["backend"] == "fbgemm"
     assert weights.DEFAULT.meta["unquantized"] is models.ResNet50_Weights.IMAGENET1K_V2
     assert models.get_model_weights("quantized_resnet50") is weights
-    with pytest.raises(NotImplementedError, match="quantize=True needs int8 kernels"):
-        models.quantization.resnet50(weights=weights.DEFAULT, quantize=True)
+    with pytest.raises(TypeError, match="expected ResNet50_QuantizedWeights but received ResNet50_Weights"):
+        models.quantization.resnet50(weights=models.ResNet50_Weights.DEFAULT, quantize=True)
+    with pytest.raises(ValueError, match="'backend' expected value fbgemm but got qnnpack"):
+        models.quantization.resnet50(weights=weights.DEFAULT, quantize=True, backend="qnnpack")
     with pytest.raises(TypeError, match="expected ResNet50_Weights but received ResNet50_QuantizedWeights"):
         models.quantization.resnet50(weights=weights.DEFAULT)
-    with pytest.raises(NotImplementedError, match="QuantizableResNet.fuse_model prepares for int8 kernels"):
+    with pytest.raises(NotImplementedError, match="QuantizableResNet: layers are fused in eval mode, is_qat=False"):
         models.quantization.resnet18().fuse_model()
     with pytest.raises(AttributeError, match="'models.quantization' has no attribute 'ResNet50_Weights'"):
         _ = models.quantization.ResNet50_Weights

@@ -22,7 +22,8 @@ MODULES = (
     "torch.nn.parallel torch.optim torch.optim.lr_scheduler torch.optim.swa_utils torch.autograd "
     "torch.autograd.functional torch.utils.data torch.utils.checkpoint torch.linalg torch.fft torch.special torch.func "
     "torch.distributions torch.amp torch.cuda torch.jit torch.compiler torch.hub torch.multiprocessing "
-    "torch.distributed torch.fx torch.profiler torch.onnx torch.random torch.testing"
+    "torch.distributed torch.fx torch.profiler torch.onnx torch.random torch.testing torch.ao.nn.quantized "
+    "torch.ao.nn.intrinsic torch.ao.nn.intrinsic.quantized torch.ao.quantization"
 ).split()
 # What modules without __all__ show by accident: helpers of their own files.
 NOISE = set(

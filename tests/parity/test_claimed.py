@@ -116,11 +116,19 @@ def shared_names():
 SPARSE = """dsmm sparse_coo_tensor spmm Tensor.coalesce Tensor.indices Tensor.is_coalesced Tensor.sparse_mask
     Tensor.to_sparse Tensor.to_sparse_coo Tensor.values""".split()
 
+QUANTIZED = set(
+    "dequantize int_repr per_channel_affine per_channel_symmetric per_tensor_affine per_tensor_symmetric qint32 qint8 "
+    "q_per_channel_axis q_per_channel_scales q_per_channel_zero_points q_scale q_zero_point qscheme "
+    "quantize_per_channel quantize_per_tensor quint8".split()
+)
+
 
 def is_covered(inner, name):
     full = f"{inner}.{name}" if inner else name
     if full in SPARSE:
         return name in identifiers("test_sparse")
+    if full.removeprefix("Tensor.") in QUANTIZED:
+        return name in identifiers("test_quantized")
     if full in CASES or full in LEFT_OUT or full in in_databases():
         return True
     return any(name in identifiers(filename) for filename in ELSEWHERE.get(inner, "").split())
