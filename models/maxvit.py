@@ -6,7 +6,7 @@ import minigrad
 from minigrad import nn
 from minigrad.vision.ops import Conv2dNormActivation, SqueezeExcitation, StochasticDepth
 from models.registry import variant
-from models.swin_transformer import relative_position_index, window_merge, window_partition
+from models.shifted_windows import relative_position_index, window_merge, window_partition
 
 __all__ = ["MaxVit", "maxvit_t"]
 
@@ -64,7 +64,7 @@ class RelativePositionalMultiHeadAttention(nn.Module):
         self.scale_factor = feat_dim**-0.5
         self.merge = nn.Linear(feat_dim, feat_dim)
         self.relative_position_bias_table = nn.Parameter(minigrad.empty((2 * self.size - 1) ** 2, self.n_heads))
-        self.register_buffer("relative_position_index", relative_position_index(self.size, self.size))
+        self.register_buffer("relative_position_index", relative_position_index([self.size, self.size]))
         nn.init.trunc_normal_(self.relative_position_bias_table, std=0.02)
 
     def forward(self, x):
@@ -144,7 +144,7 @@ class PartitionAttentionLayer(nn.Module):
         x = x + self.stochastic_dropout(self.mlp_layer(x))
         if self.partition_type == "grid":
             x = x.transpose(1, 2)
-        x = window_merge(x.reshape(-1, self.p**2, channels), window, height, width)
+        x = window_merge(x.reshape(-1, self.p**2, channels), window, (height, width))
         return x.permute(0, 3, 1, 2)
 
 

@@ -7,6 +7,7 @@ import minigrad
 from minigrad import nn
 from minigrad.vision.ops import MLP, Permute, StochasticDepth
 from models.registry import variant
+from models.shifted_windows import WindowAttention, initialize_linear, relative_position_index, stages
 from models.sizes import SMALL
 
 __all__ = ["SwinTransformer", "swin_b", "swin_s", "swin_t", "swin_v2_b", "swin_v2_s", "swin_v2_t"]
@@ -15,52 +16,7 @@ HIDDEN = 512  # of the network that gives version 2's position biases
 
 
 # ---------------------------------------------------------------- windows
-def relative_position_index(height, width):
-    """For each pair of positions of a window, which offset they have: (height·width, height·width) integers.
-
-    >>> relative_position_index(1, 2)
-    tensor([[1, 0],
-            [2, 1]])
-    """
-    rows = minigrad.arange(height).repeat_interleave(width)
-    columns = minigrad.arange(width).repeat(height)
-    down = rows.unsqueeze(1) - rows.unsqueeze(0) + height - 1
-    across = columns.unsqueeze(1) - columns.unsqueeze(0) + width - 1
-    return down * (2 * width - 1) + across
-
-
-def window_partition(x, window):
-    """(N, H, W, C) as (N·windows, positions of a window, C)."""
-    n, height, width, channels = x.shape
-    x = x.reshape(n, height // window[0], window[0], width // window[1], window[1], channels)
-    return x.permute(0, 1, 3, 2, 4, 5).reshape(-1, window[0] * window[1], channels)
-
-
-def window_merge(x, window, height, width):
-    """What window_partition undoes: (N, height, width, C)."""
-    channels = x.shape[-1]
-    x = x.reshape(-1, height // window[0], width // window[1], window[0], window[1], channels)
-    return x.permute(0, 1, 3, 2, 4, 5).reshape(-1, height, width, channels)
-
-
-def shift_mask(height, width, window, shift, like):
-    """0 where two positions of a shifted window were neighbours before, -100 where not: (windows, L, L)."""
-
-    def regions(size, window, shift):
-        labels = minigrad.zeros(size, dtype=like.dtype, device=like.device)
-        labels[size - window :] = 1
-        # without a shift of this axis torchvision's last slice is the whole axis: one region
-        labels[size - shift if shift else 0 :] = 2
-        return labels
-
-    rows = regions(height, window[0], shift[0])
-    columns = regions(width, window[1], shift[1])
-    labels = rows.unsqueeze(1) * 3 + columns  # (H, W)
-    labels = window_partition(labels.reshape(1, height, width, 1), window).squeeze(-1)  # (windows, L)
-    return (labels.unsqueeze(1) != labels.unsqueeze(2)).to(like.dtype) * -100.0
-
-
-class ShiftedWindowAttention(nn.Module):
+class ShiftedWindowAttention(WindowAttention):
     """Attention within windows, which are shifted by half in every other block, with learnt biases of the offsets.
 
     Args:
@@ -79,35 +35,11 @@ class ShiftedWindowAttention(nn.Module):
     (1, 5, 5, 8)
     """
 
-    def __init__(
-        self,
-        dim,
-        window_size,
-        shift_size,
-        num_heads,
-        qkv_bias=True,
-        proj_bias=True,
-        attention_dropout=0.0,
-        dropout=0.0,
-    ):
-        super().__init__()
-        if len(window_size) != 2 or len(shift_size) != 2:
-            raise ValueError("window_size and shift_size must be of length 2")
-        self.window_size = window_size
-        self.shift_size = shift_size
-        self.num_heads = num_heads
-        self.attention_dropout = attention_dropout
-        self.dropout = dropout
-        self.qkv = nn.Linear(dim, dim * 3, bias=qkv_bias)
-        self.proj = nn.Linear(dim, dim, bias=proj_bias)
-        self._define_table()
-        self.register_buffer("relative_position_index", relative_position_index(*window_size).flatten())
+    axes = 2
 
-    def _define_table(self):
-        height, width = self.window_size
-        table = minigrad.zeros((2 * height - 1) * (2 * width - 1), self.num_heads)
-        self.relative_position_bias_table = nn.Parameter(table)
-        nn.init.trunc_normal_(self.relative_position_bias_table, std=0.02)
+    def __init__(self, dim, window_size, *args, **kw):
+        super().__init__(dim, window_size, *args, **kw)
+        self.register_buffer("relative_position_index", relative_position_index(window_size).flatten())
 
     def _table(self):
         return self.relative_position_bias_table
@@ -118,39 +50,8 @@ class ShiftedWindowAttention(nn.Module):
         bias = self._table()[self.relative_position_index].reshape(length, length, -1)
         return bias.permute(2, 0, 1).unsqueeze(0)
 
-    def _projected(self, x):
-        return self.qkv(x)
-
-    def _similarity(self, q, k):
-        return (q * q.shape[-1] ** -0.5) @ k.transpose(-2, -1)
-
-    def forward(self, x):
-        n, height, width, channels = x.shape
-        window = self.window_size
-        below, right = -height % window[0], -width % window[1]
-        x = nn.functional.pad(x, (0, 0, 0, right, 0, below))
-        sides = height + below, width + right
-        # a window as large as the maps needs no shift
-        shift = [0 if size >= side else step for size, side, step in zip(window, sides, self.shift_size)]
-        shifted = sum(shift) > 0
-        if shifted:
-            x = minigrad.roll(x, shifts=(-shift[0], -shift[1]), dims=(1, 2))
-        x = window_partition(x, window)  # (N·windows, L, C)
-        rows, length, _ = x.shape
-        qkv = self._projected(x).reshape(rows, length, 3, self.num_heads, channels // self.num_heads)
-        q, k, v = qkv.permute(2, 0, 3, 1, 4).unbind(0)  # (N·windows, heads, L, C/heads)
-        attention = self._similarity(q, k) + self.get_relative_position_bias()
-        if shifted:
-            mask = shift_mask(*sides, window, shift, x)  # (windows, L, L)
-            attention = attention.reshape(n, -1, self.num_heads, length, length) + mask.unsqueeze(1)
-            attention = attention.reshape(rows, self.num_heads, length, length)
-        attention = nn.functional.dropout(attention.softmax(-1), p=self.attention_dropout, training=self.training)
-        x = (attention @ v).transpose(1, 2).reshape(rows, length, channels)
-        x = nn.functional.dropout(self.proj(x), p=self.dropout, training=self.training)
-        x = window_merge(x, window, *sides)
-        if shifted:
-            x = minigrad.roll(x, shifts=tuple(shift), dims=(1, 2))
-        return x[:, :height, :width, :]
+    def _bias(self, window):
+        return self.get_relative_position_bias()
 
 
 class ShiftedWindowAttentionV2(ShiftedWindowAttention):
@@ -162,18 +63,8 @@ class ShiftedWindowAttentionV2(ShiftedWindowAttention):
     (1, 5, 5, 8)
     """
 
-    def __init__(
-        self,
-        dim,
-        window_size,
-        shift_size,
-        num_heads,
-        qkv_bias=True,
-        proj_bias=True,
-        attention_dropout=0.0,
-        dropout=0.0,
-    ):
-        super().__init__(dim, window_size, shift_size, num_heads, qkv_bias, proj_bias, attention_dropout, dropout)
+    def __init__(self, dim, window_size, shift_size, num_heads, *args, **kw):
+        super().__init__(dim, window_size, shift_size, num_heads, *args, **kw)
         self.logit_scale = nn.Parameter(minigrad.full((num_heads, 1, 1), math.log(10.0)))
         self.cpb_mlp = nn.Sequential(
             nn.Linear(2, HIDDEN), nn.ReLU(inplace=True), nn.Linear(HIDDEN, num_heads, bias=False)
@@ -346,41 +237,18 @@ class SwinTransformer(nn.Module):
         patch = tuple(patch_size)
         first = nn.Conv2d(in_channels, embed_dim, kernel_size=patch, stride=patch)
         layers = [nn.Sequential(first, Permute([0, 2, 3, 1]), norm_layer(embed_dim))]
-        blocks = sum(depths)
-        count = 0
-        dim = embed_dim
-        for stage, (depth, heads) in enumerate(zip(depths, num_heads)):
-            if stage > 0:
-                layers.append(downsample_layer(dim, norm_layer))
-                dim *= 2
-            made = []
-            for index in range(depth):
-                made.append(
-                    block(
-                        dim,
-                        heads,
-                        window_size=window_size,
-                        shift_size=[0 if index % 2 == 0 else size // 2 for size in window_size],
-                        mlp_ratio=mlp_ratio,
-                        dropout=dropout,
-                        attention_dropout=attention_dropout,
-                        stochastic_depth_prob=stochastic_depth_prob * count / (blocks - 1),
-                        norm_layer=norm_layer,
-                    )
-                )
-                count += 1
-            layers.append(nn.Sequential(*made))
-        self.features = nn.Sequential(*layers)
+        blocks, dim = stages(
+            block, embed_dim, depths, num_heads, window_size, downsample_layer=downsample_layer, norm_layer=norm_layer,
+            stochastic_depth_prob=stochastic_depth_prob, mlp_ratio=mlp_ratio, dropout=dropout,
+            attention_dropout=attention_dropout,
+        )  # fmt: skip
+        self.features = nn.Sequential(*layers, *blocks)
         self.norm = norm_layer(dim)
         self.permute = Permute([0, 3, 1, 2])
         self.avgpool = nn.AdaptiveAvgPool2d(1)
         self.flatten = nn.Flatten(1)
         self.head = nn.Linear(dim, num_classes)
-        for module in self.modules():
-            if isinstance(module, nn.Linear):
-                nn.init.trunc_normal_(module.weight, std=0.02)
-                if module.bias is not None:
-                    nn.init.zeros_(module.bias)
+        initialize_linear(self)
 
     def forward(self, x):
         x = self.norm(self.features(x))  # (N, S/32, S/32, dim)

@@ -1,9 +1,9 @@
 """Video Swin Transformer (Liu et al., "Video Swin Transformer", 2021)."""
 from functools import partial
 
-import minigrad
 from minigrad import nn
 from models.registry import variant
+from models.shifted_windows import WindowAttention, initialize_linear, relative_position_index, stages
 from models.sizes import SMALL
 from models.swin_transformer import HEADS, PatchMerging, SwinTransformerBlock
 
@@ -11,53 +11,7 @@ __all__ = ["SwinTransformer3d", "swin3d_b", "swin3d_s", "swin3d_t"]
 
 
 # ---------------------------------------------------------------- windows
-def relative_position_index(window):
-    """For each pair of positions of a window [T, H, W], which offset they have: (T·H·W, T·H·W) integers.
-
-    >>> relative_position_index([1, 1, 2])
-    tensor([[1, 0],
-            [2, 1]])
-    """
-    axes = minigrad.meshgrid(*(minigrad.arange(size) for size in window), indexing="ij")
-    index = 0
-    for size, axis in zip(window, axes):
-        place = axis.flatten()
-        index = index * (2 * size - 1) + place.unsqueeze(1) - place.unsqueeze(0) + size - 1
-    return index
-
-
-def window_partition(x, window):
-    """(N, T, H, W, C) as (N·windows, positions of a window, C)."""
-    n, time, height, width, channels = x.shape
-    t, h, w = window
-    x = x.reshape(n, time // t, t, height // h, h, width // w, w, channels)
-    return x.permute(0, 1, 3, 5, 2, 4, 6, 7).reshape(-1, t * h * w, channels)
-
-
-def window_merge(x, window, size):
-    """What window_partition undoes: (N, *size, C)."""
-    (time, height, width), (t, h, w) = size, window
-    channels = x.shape[-1]
-    x = x.reshape(-1, time // t, height // h, width // w, t, h, w, channels)
-    return x.permute(0, 1, 4, 2, 5, 3, 6, 7).reshape(-1, time, height, width, channels)
-
-
-def shift_mask(size, window, shift, like):
-    """0 where two positions of a shifted window were neighbours before, -100 where not: (windows, L, L)."""
-    labels = minigrad.zeros(1, 1, 1, dtype=like.dtype, device=like.device)
-    for axis, (side, length, step) in enumerate(zip(size, window, shift)):
-        regions = minigrad.zeros(side, dtype=like.dtype, device=like.device)
-        if step:  # the last window has what came from the other end in it
-            regions[side - length :] = 1
-            regions[side - step :] = 2
-        shape = [1, 1, 1]
-        shape[axis] = side
-        labels = labels * 3 + regions.reshape(shape)
-    labels = window_partition(labels.reshape(1, *size, 1), window).squeeze(-1)  # (windows, L)
-    return (labels.unsqueeze(1) != labels.unsqueeze(2)).to(like.dtype) * -100.0
-
-
-class ShiftedWindowAttention3d(nn.Module):
+class ShiftedWindowAttention3d(WindowAttention):
     """Attention within windows of a video, shifted by half in every other block, with learnt biases of the offsets.
 
     A window is no longer than the video, along each axis by itself, and is not shifted where it is as long.
@@ -74,36 +28,19 @@ class ShiftedWindowAttention3d(nn.Module):
 
     Source: Liu et al. 2021, section 3.2
 
+    >>> import minigrad
     >>> tuple(ShiftedWindowAttention3d(8, [2, 2, 2], [1, 1, 1], 2)(minigrad.zeros(1, 3, 5, 5, 8)).shape)
     (1, 3, 5, 5, 8)
     """
 
-    def __init__(
-        self,
-        dim,
-        window_size,
-        shift_size,
-        num_heads,
-        qkv_bias=True,
-        proj_bias=True,
-        attention_dropout=0.0,
-        dropout=0.0,
-    ):
-        super().__init__()
-        if len(window_size) != 3 or len(shift_size) != 3:
-            raise ValueError("window_size and shift_size must be of length 3")
-        self.window_size = window_size
-        self.shift_size = shift_size
-        self.num_heads = num_heads
-        self.attention_dropout = attention_dropout
-        self.dropout = dropout
-        self.qkv = nn.Linear(dim, dim * 3, bias=qkv_bias)
-        self.proj = nn.Linear(dim, dim, bias=proj_bias)
-        time, height, width = window_size
-        offsets = (2 * time - 1) * (2 * height - 1) * (2 * width - 1)
-        self.relative_position_bias_table = nn.Parameter(minigrad.zeros(offsets, num_heads))
-        nn.init.trunc_normal_(self.relative_position_bias_table, std=0.02)
+    axes = 3
+
+    def __init__(self, dim, window_size, *args, **kw):
+        super().__init__(dim, window_size, *args, **kw)
         self.register_buffer("relative_position_index", relative_position_index(window_size))
+
+    def _window(self, sides):
+        return [min(side, length) for side, length in zip(sides, self.window_size)]
 
     def get_relative_position_bias(self, window_size):
         """The biases of all pairs of positions of a window of that size: (1, num_heads, L, L).
@@ -115,34 +52,8 @@ class ShiftedWindowAttention3d(nn.Module):
         bias = self.relative_position_bias_table[index].reshape(length, length, -1)
         return bias.permute(2, 0, 1).unsqueeze(0)
 
-    def forward(self, x):
-        n, time, height, width, channels = x.shape
-        window, shift = [], []
-        for side, length, step in zip((time, height, width), self.window_size, self.shift_size):
-            window.append(min(side, length))
-            shift.append(0 if side <= length else step)
-        pads = [-side % length for side, length in zip((time, height, width), window)]
-        x = nn.functional.pad(x, (0, 0, 0, pads[2], 0, pads[1], 0, pads[0]))
-        size = (time + pads[0], height + pads[1], width + pads[2])
-        shifted = sum(shift) > 0
-        if shifted:
-            x = minigrad.roll(x, shifts=tuple(-step for step in shift), dims=(1, 2, 3))
-        x = window_partition(x, window)  # (N·windows, L, C)
-        rows, length, _ = x.shape
-        qkv = self.qkv(x).reshape(rows, length, 3, self.num_heads, channels // self.num_heads)
-        q, k, v = qkv.permute(2, 0, 3, 1, 4).unbind(0)  # (N·windows, heads, L, C/heads)
-        attention = (q * q.shape[-1] ** -0.5) @ k.transpose(-2, -1) + self.get_relative_position_bias(window)
-        if shifted:
-            mask = shift_mask(size, window, shift, x)  # (windows, L, L)
-            attention = attention.reshape(n, -1, self.num_heads, length, length) + mask.unsqueeze(1)
-            attention = attention.reshape(rows, self.num_heads, length, length)
-        attention = nn.functional.dropout(attention.softmax(-1), p=self.attention_dropout, training=self.training)
-        x = (attention @ v).transpose(1, 2).reshape(rows, length, channels)
-        x = nn.functional.dropout(self.proj(x), p=self.dropout, training=self.training)
-        x = window_merge(x, window, size)
-        if shifted:
-            x = minigrad.roll(x, shifts=tuple(shift), dims=(1, 2, 3))
-        return x[:, :time, :height, :width, :]
+    def _bias(self, window):
+        return self.get_relative_position_bias(window)
 
 
 # ---------------------------------------------------------------- the network
@@ -155,6 +66,7 @@ class PatchEmbed3d(nn.Module):
         embed_dim: of the output.
         norm_layer: makes a normalisation of the last axis; None for none.
 
+    >>> import minigrad
     >>> tuple(PatchEmbed3d([2, 4, 4], embed_dim=8)(minigrad.zeros(1, 3, 3, 6, 8)).shape)
     (1, 2, 2, 2, 8)
     """
@@ -191,6 +103,7 @@ class SwinTransformer3d(nn.Module):
 
     Source: Liu et al. 2021; https://docs.pytorch.org/vision/stable/models/video_swin_transformer.html
 
+    >>> import minigrad
     >>> model = SwinTransformer3d([2, 2, 2], 8, [1, 1], [2, 2], [2, 4, 4], num_classes=5).eval()
     >>> tuple(model(minigrad.zeros(2, 3, 4, 16, 16)).shape)
     (2, 5)
@@ -224,42 +137,17 @@ class SwinTransformer3d(nn.Module):
         make_patches = patch_embed or PatchEmbed3d
         self.patch_embed = make_patches(patch_size=patch_size, embed_dim=embed_dim, norm_layer=norm_layer, **channels)
         self.pos_drop = nn.Dropout(p=dropout)
-        layers = []
-        blocks = sum(depths)
-        count = 0
-        dim = embed_dim
-        for stage, (depth, heads) in enumerate(zip(depths, num_heads)):
-            if stage > 0:
-                layers.append(downsample_layer(dim, norm_layer))
-                dim *= 2
-            made = []
-            for index in range(depth):
-                made.append(
-                    block(
-                        dim,
-                        heads,
-                        window_size=window_size,
-                        shift_size=[0 if index % 2 == 0 else size // 2 for size in window_size],
-                        mlp_ratio=mlp_ratio,
-                        dropout=dropout,
-                        attention_dropout=attention_dropout,
-                        stochastic_depth_prob=stochastic_depth_prob * count / (blocks - 1),
-                        norm_layer=norm_layer,
-                        attn_layer=ShiftedWindowAttention3d,
-                    )
-                )
-                count += 1
-            layers.append(nn.Sequential(*made))
+        layers, dim = stages(
+            block, embed_dim, depths, num_heads, window_size, downsample_layer=downsample_layer, norm_layer=norm_layer,
+            stochastic_depth_prob=stochastic_depth_prob, mlp_ratio=mlp_ratio, dropout=dropout,
+            attention_dropout=attention_dropout, attn_layer=ShiftedWindowAttention3d,
+        )  # fmt: skip
         self.features = nn.Sequential(*layers)
         self.num_features = dim
         self.norm = norm_layer(dim)
         self.avgpool = nn.AdaptiveAvgPool3d(1)
         self.head = nn.Linear(dim, num_classes)
-        for module in self.modules():
-            if isinstance(module, nn.Linear):
-                nn.init.trunc_normal_(module.weight, std=0.02)
-                if module.bias is not None:
-                    nn.init.zeros_(module.bias)
+        initialize_linear(self)
 
     def forward(self, x):
         x = self.features(self.pos_drop(self.patch_embed(x)))  # (N, T/2, S/32, S/32, dim)

@@ -7,6 +7,7 @@ import pytest
 import minigrad as mg
 import models
 from minigrad import nn
+from models import shifted_windows
 from models.optical_flow import raft
 from models.quantization import networks
 from models.video import mvit, swin_transformer
@@ -101,10 +102,10 @@ def test_windows_of_one_frame_are_those_of_images(undrawn):
 
 def test_parts_of_videos_come_back():
     x = mg.arange(2 * 4 * 6 * 6 * 1).reshape(2, 4, 6, 6, 1)
-    parts = swin_transformer.window_partition(x, [2, 3, 2])
+    parts = shifted_windows.window_partition(x, [2, 3, 2])
     assert tuple(parts.shape) == (2 * 12, 12, 1)
-    assert mg.equal(swin_transformer.window_merge(parts, [2, 3, 2], (4, 6, 6)), x)
-    mask = swin_transformer.shift_mask((4, 2, 2), [2, 2, 2], [1, 0, 0], mg.zeros(1))
+    assert mg.equal(shifted_windows.window_merge(parts, [2, 3, 2], (4, 6, 6)), x)
+    mask = shifted_windows.shift_mask((4, 2, 2), [2, 2, 2], [1, 0, 0], mg.zeros(1))
     assert not mask[0].any()
     assert mg.equal(mask[1, 0], mg.tensor([0.0] * 4 + [-100.0] * 4))  # two frames that were at the two ends
 
