@@ -183,6 +183,17 @@ _ERF_DENOMINATOR = (
     1.0, 0.4973374722694289, 0.11390459018608554, 0.015452724054649307, 0.0013068600626507298, 6.31790596050016e-05,
 )  # fmt: skip
 
+# erfinv(x) / x as polynomials of w = -log(1 - x^2), which is 16 at most for float32 below 1 (own fits): for w < 5 of
+# (w - 2.5) / 2.5, relative error 7e-9, for 5 <= w < 17.3 of (sqrt(w) - 3.197697423) / 0.961629445, relative error 2e-8.
+_ERFINV_MIDDLE = (
+    1.50140935983, 0.616600723474, -0.0261086859943, -0.0195741940071, 0.00852917635518, -0.000484349950762,
+    -0.00084554593883, 0.000284075152984, 3.55313789323e-05, -3.33398093666e-05,
+)  # fmt: skip
+_ERFINV_TAIL = (
+    3.03132317871, 0.966115302225, 0.00555343685272, -0.00384258352865, 0.0025236231851, -0.00165212028344,
+    0.000914679082993, -0.00027168623615, -8.25674159053e-05, 7.06392274487e-05,
+)  # fmt: skip
+
 
 def _blocked(function):
     """Run an elementwise function block by block, so that its many passes stay in the cache."""
@@ -316,8 +327,30 @@ def _inverse_erfc(q):
 
 
 @in_double
+def _erfinv_single(y):
+    """Return x with erf(x) = y, with a relative error of 2e-8: enough for float32 and what is shorter."""
+    module = xp(y)
+    inner = module.clip(y, -1 + 2e-8, 1 - 2e-8)
+    w = -module.log1p(-inner * inner)
+    x = y * _polynomial(_ERFINV_MIDDLE, (w - 2.5) / 2.5)
+    far = module.nonzero(~(w < 5))[0]  # a few in a thousand of what is uniform
+    edge, w = y[far], w[far]
+    tail = _polynomial(_ERFINV_TAIL, (module.sqrt(w) - 3.197697423) / 0.961629446) * edge
+    size = module.abs(edge)
+    ends = module.where(size == 1, module.copysign(np.inf, edge), np.nan)
+    x[far] = module.where(size < 1, tail, ends)
+    return x
+
+
 def erfinv(y):
     """Return x with erf(x) = y; inf at 1, -inf at -1, NaN outside."""
+    module = xp(y)  # the quick way waits for a GPU
+    return (_erfinv_double if module is not np or np.asarray(y).dtype.char == "d" else _erfinv_single)(y)
+
+
+@in_double
+def _erfinv_double(y):
+    """Return x with erf(x) = y to the precision of float64."""
     module = xp(y)
     size = module.abs(y)
     inside = module.clip(size, 0, 1 - 1e-16)
