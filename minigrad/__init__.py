@@ -113,6 +113,7 @@ _FUNCTIONS_ON_DEMAND = {
     "GradScaler": "amp", "compile": "compiler", "load": "serialization", "save": "serialization",
     "vmap": "func", **_ON_DEMAND,
 }  # fmt: skip
+_MODULES_ON_DEMAND += ("library",)
 
 
 def _dispatch_functions():

@@ -97,7 +97,14 @@ ABSENT = {
     ),
     **_each("cudart", "use cupy.cuda.runtime", "cuda."),
     **_each("set_sync_debug_mode get_sync_debug_mode", "what waits for the GPU is not watched; leave it out", "cuda."),
-    **_each("classes library cuda.nccl utils.cpp_extension", _LIBRARY),
+    **_each("classes cuda.nccl utils.cpp_extension", _LIBRARY),
+    **_each(
+        "fallthrough_kernel get_ctx get_kernel register_torch_dispatch triton_op wrap_triton autograd functools "
+        "RegistrationHandle impl_abstract",
+        "operators have kernels, a gradient and a fake; use register_kernel, register_autograd and register_fake",
+        "library.",
+    ),
+    "library.register_vmap": "vmap calls an operator once per slice, so that it needs no rule; leave it out",
     **_each(
         "Storage FloatStorage DoubleStorage HalfStorage BFloat16Storage LongStorage IntStorage ShortStorage "
         "CharStorage ByteStorage BoolStorage ComplexFloatStorage ComplexDoubleStorage",

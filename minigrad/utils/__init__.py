@@ -4,7 +4,9 @@ import importlib as _importlib
 
 from minigrad.absent import explain as _explain_absent
 
-__all__ = ["checkpoint", "data", "dlpack", "swap_tensors", "tensorboard"]
+__all__ = [
+    "benchmark", "checkpoint", "collect_env", "data", "dlpack", "flop_counter", "swap_tensors", "tensorboard",
+]  # fmt: skip
 
 
 def __getattr__(name):
