@@ -8,8 +8,7 @@ import platform
 import sys
 from importlib import metadata
 
-from minigrad import __config__
-from minigrad.backend import cuda_device_count, cuda_is_available, get_num_threads
+from minigrad.backend import cuda_device_count, cuda_is_available, get_num_threads, np
 from minigrad.version import __version__
 
 _LIBRARIES = "numpy cupy-cuda12x cupy-cuda13x ml_dtypes onnx onnxruntime pillow safetensors scipy threadpoolctl torch"
@@ -31,9 +30,9 @@ def get_env_info():
     """
     names = []
     if cuda_is_available():
-        from minigrad import cuda
-
-        names = [f"GPU {index}: {cuda.get_device_name(index)}" for index in range(cuda_device_count())]
+        name_of = sys.modules["minigrad"].cuda.get_device_name
+        names = [f"GPU {index}: {name_of(index)}" for index in range(cuda_device_count())]
+    blas = np.show_config(mode="dicts")["Build Dependencies"]["blas"]
     found = {name: _version_of(name) for name in _LIBRARIES.split()}
     return {
         "minigrad version": __version__,
@@ -43,7 +42,7 @@ def get_env_info():
         "Is CUDA available": str(cuda_is_available()),
         "GPU models and configuration": "\n".join(names) or "No CUDA",
         "CPU": f"{platform.processor() or platform.machine()}, {os.cpu_count()} cores, {get_num_threads()} threads",
-        "Configuration": __config__.show().strip(),
+        "BLAS": f"{blas.get('name')} {blas.get('version')}",
         "Versions of relevant libraries": "\n".join(f"[pip3] {k}=={v}" for k, v in found.items() if v is not None),
     }
 
