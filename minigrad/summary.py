@@ -155,6 +155,8 @@ def summary(
 def _check(model, depth, mode, columns):
     if not isinstance(model, Module):
         raise TypeError(f"summary: expected a Module, but got {type(model).__name__}")
+    if any("_engine" in vars(module) for module in model.modules()):  # a layer with a qint8 weight
+        raise NotImplementedError("summary: eight-bit networks are not counted; give it the one in floating point")
     if depth is not None and (isinstance(depth, bool) or not isinstance(depth, int) or depth < 0):
         raise ValueError(f"summary: depth must be None or a number of levels, but got {depth!r}")
     if mode not in MODES:

@@ -72,7 +72,9 @@ def _example(model, inputs):
             f"optimize_for_inference: {type(model).__name__} does not say what images it takes (in_channels, "
             "image_size); give example_inputs, a tensor or a tuple of arguments"
         )
-    like = next(model.parameters())
+    like = next(model.parameters(), None)
+    if like is None:
+        raise ValueError(f"optimize_for_inference: {type(model).__name__} has no parameters, as eight-bit networks")
     images = minigrad.randn(1, channels, size, size, generator=minigrad.Generator().manual_seed(0))
     return (images.to(like.device, like.dtype),)
 

@@ -366,7 +366,7 @@ def _is_state(value):
     """Whether a state_dict may have a value: a tensor, or what those of eight-bit networks have besides."""
     if isinstance(value, tuple):
         return all(isinstance(part, minigrad.Tensor) or part is None for part in value)
-    return value is None or isinstance(value, (minigrad.Tensor, minigrad.dtype))
+    return value is None or isinstance(value, (minigrad.Tensor, minigrad.dtype, int, float))
 
 
 def _shape(value):

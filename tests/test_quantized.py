@@ -526,6 +526,13 @@ def test_files_of_older_versions():
     scalars = {name: v.reshape(1) if v.numel() == 1 and not v.is_quantized else v for name, v in state.items()}
     registry.fit_state(other, {**scalars, "fc.weight": weight, "fc.bias": bias}, "file")
     assert other(x).equal(model(x))
+    numbers = {name: v.item() if v.numel() == 1 and not v.is_quantized else v for name, v in state.items()}
+    registry.fit_state(other, registry.state_of({**numbers, "fc.weight": weight, "fc.bias": bias}, "file"), "file")
+    assert other(x).equal(model(x))
+    with pytest.raises(NotImplementedError, match="summary: eight-bit networks"):
+        mg.summary(model, (1, 3, 32, 32))
+    with pytest.raises(ValueError, match="has no parameters, as eight-bit"):
+        models.optimize_for_inference(model)
     with pytest.raises(RuntimeError, match="does not fit QuantizableResNet"):
         registry.fit_state(other, {**state, "fc.weight": per_channel(3, (4,)), "fc.bias": bias}, "file")
 

@@ -25,10 +25,13 @@ def _scalar(value):
     return FUNCTIONS["tensor"](value)
 
 
-def _take(state_dict, prefix, names, missing_keys):
-    """Return the values of keys, which are taken out of a state; None where one is missing, which is noted."""
+def _take(state_dict, prefix, names, rest):
+    """Return the values of keys, which are taken out of a state; None where one is missing, which is noted.
+
+    rest: what _load_from_state_dict is given after these: metadata, strict, missing and unexpected keys, errors.
+    """
     lacking = [prefix + name for name in names if prefix + name not in state_dict]
-    missing_keys += lacking
+    rest[2].extend(lacking)
     return None if lacking else [state_dict.pop(prefix + name) for name in names]
 
 
@@ -44,13 +47,11 @@ class _Scaled(Module):
         for name in _SCALE:
             destination[prefix + name] = _scalar(getattr(self, name))
 
-    def _load_from_state_dict(self, state_dict, prefix, metadata, strict, missing_keys, unexpected_keys, error_msgs):
-        found = _take(state_dict, prefix, _SCALE, missing_keys)
+    def _load_from_state_dict(self, state_dict, prefix, *rest):
+        found = _take(state_dict, prefix, _SCALE, rest)
         if found is not None:
             self.scale, self.zero_point = float(found[0]), int(found[1])
-        super()._load_from_state_dict(
-            state_dict, prefix, metadata, strict, missing_keys, unexpected_keys, error_msgs
-        )  # fmt: skip
+        super()._load_from_state_dict(state_dict, prefix, *rest)
 
     def _observed(self, module):
         """Take scale and zero point from the observer of a module."""
@@ -133,14 +134,12 @@ class Conv2d(_Weights, _Scaled):
         self.kernel_size, self.stride = repeated(kernel_size, 2), repeated(stride, 2)
         self.padding, self.dilation = repeated(padding, 2), repeated(dilation, 2)
         self.padding_mode = padding_mode
-        self.set_weight_bias(_zeros(self._shape()), FUNCTIONS["zeros"](out_channels) if bias else None)
-
-    def _shape(self):
-        return self.out_channels, self.in_channels // self.groups, *self.kernel_size
+        self._shape = (out_channels, in_channels // groups, *self.kernel_size)
+        self.set_weight_bias(_zeros(self._shape), FUNCTIONS["zeros"](out_channels) if bias else None)
 
     def set_weight_bias(self, w, b):
         """Set the weight (O, C / groups, KH, KW), qint8, and the bias (O,) or None."""
-        self._pack(w, b, self._shape())
+        self._pack(w, b, self._shape)
 
     def _weight_bias(self):
         return self._weight, self._bias
@@ -155,12 +154,10 @@ class Conv2d(_Weights, _Scaled):
         destination[prefix + "weight"], destination[prefix + "bias"] = self._weight_bias()
         super()._save_to_state_dict(destination, prefix, keep_vars)
 
-    def _load_from_state_dict(self, state_dict, prefix, metadata, strict, missing_keys, unexpected_keys, error_msgs):
-        found = _take(state_dict, prefix, ("weight", "bias"), missing_keys)
-        _try(self.set_weight_bias, found, prefix, error_msgs)
-        super()._load_from_state_dict(
-            state_dict, prefix, metadata, strict, missing_keys, unexpected_keys, error_msgs
-        )  # fmt: skip
+    def _load_from_state_dict(self, state_dict, prefix, *rest):
+        found = _take(state_dict, prefix, ("weight", "bias"), rest)
+        _try(self.set_weight_bias, found, prefix, rest[4])
+        super()._load_from_state_dict(state_dict, prefix, *rest)
 
     @classmethod
     def from_float(cls, mod, use_precomputed_fake_quant=False):
@@ -220,25 +217,23 @@ class LinearPackedParams(_Weights, Module):
         destination[prefix + "dtype"] = self.dtype
         destination[prefix + "_packed_params"] = self._weight_bias()
 
-    def _load_from_state_dict(self, state_dict, prefix, metadata, strict, missing_keys, unexpected_keys, error_msgs):
+    def _load_from_state_dict(self, state_dict, prefix, *rest):
         kind = state_dict.pop(prefix + "dtype", self.dtype)  # since version 2
         if kind is not self.dtype:
-            error_msgs.append(f"While loading {prefix[:-1]}: weights are {self.dtype} here, and {kind} there")
+            rest[4].append(f"While loading {prefix[:-1]}: weights are {self.dtype} here, and {kind} there")
         if prefix + "weight" in state_dict:  # before version 3
-            found = _take(state_dict, prefix, ("weight", "bias"), missing_keys)
+            found = _take(state_dict, prefix, ("weight", "bias"), rest)
         else:
-            found = _take(state_dict, prefix, ("_packed_params",), missing_keys)
+            found = _take(state_dict, prefix, ("_packed_params",), rest)
             found = found and found[0]
         if found is not None and tuple(getattr(found[0], "shape", ())) != tuple(self._weight.shape):
-            error_msgs.append(
+            rest[4].append(
                 f"size mismatch for {prefix}weight: copying a param with shape {getattr(found[0], 'shape', None)} from "
                 f"checkpoint, the shape in current model is {self._weight.shape}."
             )
         else:
-            _try(self.set_weight_bias, found, prefix, error_msgs)
-        super()._load_from_state_dict(
-            state_dict, prefix, metadata, strict, missing_keys, unexpected_keys, error_msgs
-        )  # fmt: skip
+            _try(self.set_weight_bias, found, prefix, rest[4])
+        super()._load_from_state_dict(state_dict, prefix, *rest)
 
     def __repr__(self):
         return repr(self._weight_bias())
@@ -276,17 +271,14 @@ class Linear(_Scaled):
 
     def forward(self, x):
         packed = self._packed_params
-        return ops.linear(
-            x, packed._weight, packed._bias, self.scale, self.zero_point, self._relu, packed._engine
-        )  # fmt: skip
+        settings = self.scale, self.zero_point, self._relu, packed._engine
+        return ops.linear(x, packed._weight, packed._bias, *settings)
 
-    def _load_from_state_dict(self, state_dict, prefix, metadata, strict, missing_keys, unexpected_keys, error_msgs):
+    def _load_from_state_dict(self, state_dict, prefix, *rest):
         for name in ("weight", "bias"):  # version 1
             if prefix + name in state_dict:
                 state_dict[f"{prefix}_packed_params.{name}"] = state_dict.pop(prefix + name)
-        super()._load_from_state_dict(
-            state_dict, prefix, metadata, strict, missing_keys, unexpected_keys, error_msgs
-        )  # fmt: skip
+        super()._load_from_state_dict(state_dict, prefix, *rest)
 
     @classmethod
     def from_float(cls, mod, use_precomputed_fake_quant=False):

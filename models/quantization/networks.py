@@ -121,6 +121,8 @@ class _Quantizable:
         for name, value in own.items():  # one number may lie in one or in no dimension
             if isinstance(value, minigrad.Tensor) and value.numel() == 1 and not value.is_quantized:
                 found = made.get(name)
+                if isinstance(found, (int, float)):  # scales of old files
+                    found = minigrad.tensor(found)
                 if isinstance(found, minigrad.Tensor) and found.numel() == 1:
                     made[name] = found.reshape(value.shape)
         return made
