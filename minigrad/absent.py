@@ -25,7 +25,6 @@ def _each(names, reason, owner=""):
 # Name after "torch." -> why it is absent and what to do; a module's reason holds for all that would be in it.
 ABSENT = {
     **_each("_dynamo _inductor export while_loop package", _COMPILED),
-    "nn.attention.flex_attention": "use scaled_dot_product_attention with attn_mask",
     **_each(
         "sparse_csr sparse_csc sparse_bsr sparse_bsc sparse_csr_tensor "
         "sparse_csc_tensor sparse_bsr_tensor sparse_bsc_tensor sparse_compressed_tensor hspmm hsmm sspaddmm smm",

@@ -1,5 +1,6 @@
 """Run a PyTorch script on minigrad: python -m minigrad.compat script.py arguments… (or -m module arguments…)."""
 
+import importlib
 import os
 import runpy
 import sys
@@ -39,6 +40,8 @@ def _run_file(path):
     except OSError as error:
         print(f"python -m minigrad.compat: can't open file {path!r}: {error.strerror}", file=sys.stderr)
         return 2
+    if b"torch.nested" in source or b"torch.jagged" in source or b"torch import nested" in source:
+        importlib.import_module("minigrad.nested")  # before the program takes functions by name
     sys.path[0] = os.path.dirname(os.path.abspath(path))
     module = types.ModuleType("__main__")
     module.__file__ = os.path.abspath(path)

@@ -146,6 +146,7 @@ def difference(function, parameters):
 # ---------------------------------------------------------------------- every shared name, not only those in stubs
 # Python functions and classes of PyTorch whose parameters differ on purpose: name -> why.
 PYTHON_DIFFERENCES = {
+    "SymInt": "the length of a nested tensor's ragged dimension, made with that",
     "compile": "nothing is compiled: options for how are not taken",
     **dict.fromkeys(("enable_grad", "autograd.enable_grad"), "the function to wrap is given by calling it"),
     "Tensor.split": "one function for sizes by both of their names",

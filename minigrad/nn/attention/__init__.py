@@ -5,8 +5,9 @@ Source: https://docs.pytorch.org/docs/stable/nn.attention.html
 
 import contextlib
 import enum
+import importlib
 
-from minigrad.absent import getter
+from minigrad.absent import explain
 
 
 class SDPBackend(enum.Enum):
@@ -47,4 +48,7 @@ def sdpa_kernel(backends, set_priority=False):
     yield {}
 
 
-__getattr__ = getter(__name__)
+def __getattr__(name):
+    if name == "flex_attention":
+        return importlib.import_module(f"{__name__}.{name}")
+    raise AttributeError(explain(name, __name__))
