@@ -55,6 +55,7 @@ ABSENT = {
         "distributed.algorithms distributed.nn distributed.device_mesh distributed.init_device_mesh",
         _PROCESSES,
     ),
+    "distributed.launch": "use python -m minigrad.distributed.run, which is torchrun",
     **_each(
         "DeviceMesh shrink_group register_rendezvous_handler ProcessGroupGloo ProcessGroupNCCL "
         "Reducer GradBucket BuiltinCommHookType",

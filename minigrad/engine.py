@@ -61,12 +61,28 @@ def backward(tensors, grad_tensors=None, retain_graph=None, create_graph=False, 
         for leaf, gradient in leaves.items():
             if isinstance(leaf, Tensor):
                 _accumulate_into(leaf, gradient, seen)
+        if MODE.afterwards:
+            _finish()
         return
     targets = [_target(tensor) for tensor in inputs]
     found = _run(roots, create_graph, keep_graph, targets)
     for tensor, target in zip(inputs, targets, strict=True):
         if target in found:
             _accumulate_into(tensor, found[target], seen)
+    if MODE.afterwards:
+        _finish()
+
+
+def queue_callback(callback):
+    """Call a function without arguments at the end of the backward pass in which a hook calls this."""
+    MODE.afterwards = [*MODE.afterwards, callback]
+
+
+def _finish():
+    """Run what hooks have queued for the end of backward, unless this is a pass within another one."""
+    while MODE.afterwards and MODE.backward is None:
+        callback, *MODE.afterwards = MODE.afterwards
+        callback()
 
 
 @_keeping_gpu

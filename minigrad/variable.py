@@ -19,6 +19,7 @@ class Mode(threading.local):
     grad = True
     inference = False
     backward = None  # (roots with their gradients, what receives gradients or None) of the running backward pass
+    afterwards = ()  # functions to call at the end of the running backward pass
     autocast = None  # {device type: lower precision} while regions of minigrad.autocast are open in this thread
     on_record = None  # called with every node recorded and its result (anomaly detection, checkpointing)
     check_nan = False

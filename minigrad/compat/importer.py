@@ -46,7 +46,7 @@ ALIASES = {
     "torch.nn.backends": None,
     "torch.nn.intrinsic.modules": "minigrad.nn.intrinsic",
     "torch.nn.parallel.data_parallel": "minigrad.nn.parallel",
-    "torch.nn.parallel.distributed": "minigrad.nn.parallel",
+    "torch.nn.parallel.distributed": "minigrad.nn.ddp",
     "torch.nn.utils.weight_norm": "minigrad.nn.utils.norms",
     "torch.nn.utils.spectral_norm": "minigrad.nn.utils.norms",
     "torch.nn.quantized.modules": "minigrad.nn.quantized",
@@ -161,6 +161,10 @@ class _Loader(importlib.abc.Loader):
         if not hasattr(found, "__path__"):
             found.__path__ = []  # PyTorch may have a package where a module is enough here
         sys.modules[name] = found
+
+    def get_code(self, name):
+        """Return the module's code, to run it as a program: -m torch.distributed.run."""
+        return importlib.util.find_spec(self.target).loader.get_code(self.target)
 
 
 class Finder(importlib.abc.MetaPathFinder):

@@ -10,7 +10,7 @@ import enum
 from minigrad.backend import np
 from minigrad.backend.devices import to_numpy
 from minigrad.distributed.errors import DistBackendError
-from minigrad.distributed.process_group import GroupMember, ReduceOp, get_group_rank, participant
+from minigrad.distributed.process_group import ReduceOp, get_group_rank, participant
 from minigrad.tensor import Tensor, wrap
 from minigrad.variable import MODE
 
@@ -82,10 +82,7 @@ def rank_in(group, rank, group_rank, name, default=None):
             raise ValueError("Must specify global_rank or group_rank")
         group_rank = default
     if group_rank is None:
-        if group is GroupMember.WORLD:
-            group_rank = rank
-        else:
-            group_rank = get_group_rank(group, rank)
+        group_rank = get_group_rank(group, rank)
     if not isinstance(group_rank, int):
         raise TypeError(f"{name}: a rank must be an int, but got {type(group_rank).__name__}")
     if not 0 <= group_rank < group.size():

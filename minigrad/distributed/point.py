@@ -130,8 +130,10 @@ class P2POp:
 
 def batch_isend_irecv(p2p_op_list):
     """Begin the P2POps of a list, all of one group, and return their Works."""
-    if not isinstance(p2p_op_list, list) or not all(isinstance(op, P2POp) for op in p2p_op_list) or not p2p_op_list:
+    if not isinstance(p2p_op_list, list) or not all(isinstance(op, P2POp) for op in p2p_op_list):
         raise ValueError("Invalid ``p2p_op_list``. Each op is expected to to be of type ``torch.distributed.P2POp``.")
+    if not p2p_op_list:
+        raise IndexError("batch_isend_irecv: the list is empty")
     if any(op.group is not p2p_op_list[0].group for op in p2p_op_list):
         raise ValueError("All ops need to use the same group.")
     return [op.start() for op in p2p_op_list]

@@ -434,6 +434,8 @@ def get_node_local_rank(fallback_rank=None):
 def get_group_rank(group, global_rank):
     """Return the rank in a group of a process; ValueError where it is not in it."""
     group = member(group)
+    if group is GroupMember.WORLD:
+        return global_rank
     if group == GroupMember.NON_GROUP_MEMBER:
         raise ValueError(f"Group {group} is not registered, please create group with torch.distributed.new_group API")
     if global_rank not in group.ranks:
@@ -444,6 +446,8 @@ def get_group_rank(group, global_rank):
 def get_global_rank(group, group_rank):
     """Return the rank among all processes of a rank in a group; ValueError where there is none."""
     group = member(group)
+    if group is GroupMember.WORLD:
+        return group_rank
     if group == GroupMember.NON_GROUP_MEMBER:
         raise ValueError(f"Group {group} is not registered, please create group with torch.distributed.new_group API")
     if not 0 <= group_rank < group.size():

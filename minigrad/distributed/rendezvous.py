@@ -59,7 +59,8 @@ def _address(url):
 
 def _tcp_store(host, port, rank, world_size, timeout):
     """Return the store of rank 0, or of the launcher, at an address."""
-    by_launcher = os.environ.get("TORCHELASTIC_USE_AGENT_STORE") == "True"
+    launcher = os.environ.get("MASTER_ADDR"), os.environ.get("MASTER_PORT")
+    by_launcher = os.environ.get("TORCHELASTIC_USE_AGENT_STORE") == "True" and (host, str(port)) == launcher
     is_master = rank == 0 and not by_launcher
     if is_master and (host, port) not in _masters:
         _masters[host, port] = TCPStore(host, port, None, True, timeout, multi_tenant=True)

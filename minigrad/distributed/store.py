@@ -358,13 +358,6 @@ class TCPStore(Store):
     the store that this process keeps at that port already). The processes must know a common secret (see docs). Raises
     DistNetworkError where nobody listens in time, or the port is taken.
     Source: https://docs.pytorch.org/docs/stable/distributed.html#torch.distributed.TCPStore
-
-    >>> from minigrad.distributed import TCPStore
-    >>> store = TCPStore("localhost", 0, 1, is_master=True)
-    >>> store.set("key", "value")
-    >>> TCPStore("localhost", store.port, is_master=False).get("key")
-    b'value'
-    >>> store.close()
     """
 
     def __init__(

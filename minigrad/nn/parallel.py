@@ -1,6 +1,4 @@
-"""DataParallel and DistributedDataParallel, as far as one device and one process go."""
-
-import contextlib
+"""DataParallel, as far as one device goes; DistributedDataParallel is in minigrad/nn/ddp.py."""
 
 from minigrad.absent import getter
 from minigrad.nn.module import Module
@@ -43,58 +41,10 @@ class DataParallel(Module):
         return self.module(*inputs, **kwargs)
 
 
-class DistributedDataParallel(Module):
-    """Holds a module as ``module`` and calls it; with one process there are no gradients to average.
-
-    The process group must exist (ValueError: call distributed.init_process_group with world_size=1). The arguments
-    after ``dim`` say how PyTorch exchanges gradients between processes, and change nothing in one.
-    Source: https://docs.pytorch.org/docs/stable/generated/torch.nn.parallel.DistributedDataParallel.html
-    """
-
-    def __init__(
-        self, module, device_ids=None, output_device=None, dim=0, broadcast_buffers=True, init_sync=True,
-        process_group=None, bucket_cap_mb=None, find_unused_parameters=False, check_reduction=False,
-        gradient_as_bucket_view=False, static_graph=False, delay_all_reduce_named_params=None,
-        param_to_hook_all_reduce=None, mixed_precision=None, device_mesh=None, skip_all_reduce_unused_params=False,
-    ):  # fmt: skip
-        from minigrad.distributed import get_world_size
-
-        super().__init__()
-        get_world_size(process_group)
-        if not any(parameter.requires_grad for parameter in module.parameters()):
-            raise RuntimeError(
-                "DistributedDataParallel is not needed when a module doesn't have any parameter that "
-                "requires a gradient."
-            )
-        if device_ids is not None and len(device_ids) > 1:
-            raise ValueError("device_ids can only be None or contain a single element.")
-        if mixed_precision is not None or device_mesh is not None:
-            raise NotImplementedError("DistributedDataParallel: mixed_precision and device_mesh are not supported")
-        self.module = module
-        self.device_ids = device_ids
-        self.output_device = output_device
-        self.process_group = process_group
-        self.require_backward_grad_sync = True
-
-    def forward(self, *inputs, **kwargs):
-        """Return the module's result."""
-        return self.module(*inputs, **kwargs)
-
-    @contextlib.contextmanager
-    def no_sync(self):
-        """Gradients are not exchanged in the ``with`` block, as never in one process."""
-        before, self.require_backward_grad_sync = self.require_backward_grad_sync, False
-        try:
-            yield
-        finally:
-            self.require_backward_grad_sync = before
-
-
 def data_parallel(module, inputs, device_ids=None, output_device=None, dim=0, module_kwargs=None):
     """Return the module's result for inputs (a tensor or a tuple), as DataParallel does."""
     inputs = inputs if isinstance(inputs, tuple) else (inputs,)
     return DataParallel(module, device_ids, output_device, dim)(*inputs, **(module_kwargs or {}))
-
 
 
 def _one(devices):
@@ -148,4 +98,13 @@ def parallel_apply(modules, inputs, kwargs_tup=None, devices=None):
     return [net(*(given if isinstance(given, (tuple, list)) else (given,)), **named) for net, given, named in calls]
 
 
-__getattr__ = getter(__name__)
+_absent = getter(__name__)
+
+
+def __getattr__(name):
+    if name != "DistributedDataParallel":
+        return _absent(name)
+    from minigrad.nn.ddp import DistributedDataParallel
+
+    globals()[name] = DistributedDataParallel
+    return DistributedDataParallel

@@ -1,0 +1,553 @@
+"""torch.distributed with several processes: collectives, DistributedDataParallel, failures, and who may connect."""
+
+import functools
+import multiprocessing
+import os
+import signal
+import socket
+import stat
+import subprocess
+import sys
+import threading
+import time
+from datetime import timedelta
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import minigrad as mg
+from minigrad import distributed
+from minigrad.distributed import run, transport
+from minigrad.distributed import store as stores
+from minigrad.distributed.errors import DistTimeoutError
+from tests import distributed_programs as programs
+
+ROOT = Path(__file__).resolve().parent.parent
+
+
+@pytest.fixture(autouse=True)
+def own_key(tmp_path_factory, monkeypatch):
+    """No key file is made in the user's folder."""
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path_factory.mktemp("cache")))
+    monkeypatch.delenv(transport.KEY_VARIABLE, raising=False)
+
+
+@pytest.fixture(scope="module")
+def three(tmp_path_factory):
+    """What three ranks see; at last the third one dies."""
+    names = "reductions exchanges points groups data_parallel dying"
+    return programs.ranks(names, 3, tmp_path_factory.mktemp("three"))
+
+
+@pytest.fixture(scope="module")
+def two(tmp_path_factory):
+    """What two ranks see."""
+    names = "reductions exchanges errors data_parallel branches late mismatched"
+    return programs.ranks(names, 2, tmp_path_factory.mktemp("two"), seconds=20)
+
+
+@pytest.fixture(params=["two", "three"])
+def every(request):
+    """Of two and of three ranks."""
+    return request.getfixturevalue(request.param)
+
+
+# ---------------------------------------------------------------- collectives
+JOIN = {
+    "SUM": np.add, "AVG": np.add, "PRODUCT": np.multiply, "MIN": np.minimum, "MAX": np.maximum,
+    "BAND": np.bitwise_and, "BOR": np.bitwise_or, "BXOR": np.bitwise_xor,
+}  # fmt: skip
+
+
+def starts(count, length=4, dtype="float32"):
+    return [(np.arange(length) * (rank + 1) + rank).astype(dtype) for rank in range(count)]
+
+
+def test_reductions(every):
+    every = every["reductions"]
+    count = len(every)
+    for op, dtypes in programs.REDUCTIONS.items():
+        for dtype in dtypes.split():
+            expected = functools.reduce(JOIN[op], starts(count, 5, dtype))
+            expected = expected / count if op == "AVG" else expected
+            for seen in every:
+                assert np.allclose(seen[op, dtype], expected, rtol=1e-3), (op, dtype)
+            assert every[-1]["reduce", op, dtype] == every[0][op, dtype]
+    total = sum(starts(count, 4 * count))
+    for rank, seen in enumerate(every):
+        assert seen["big"] == sum(starts(count, 50_001, "float64")).tolist()
+        assert seen["strided"] == [[sum(range(count))] * 4] * 3
+        assert (seen["scalar"], seen["empty"]) == (sum(range(count)), [])
+        assert seen["parameter"] == sum(starts(count)).tolist()
+        assert seen["works"] == [(True, True)] * 5
+        assert seen["reduce_scatter"] == (sum(starts(count)) + rank * count).tolist()
+        assert seen["reduce_scatter_tensor"] == total[4 * rank : 4 * rank + 4].tolist()
+
+
+def test_exchanges(every):
+    every = every["exchanges"]
+    count = len(every)
+    own = [start.tolist() for start in starts(count)]
+    for rank, seen in enumerate(every):
+        for root in range(count):
+            assert seen["broadcast", root] == own[root]
+            assert seen["gather", root] == (own if rank == root else None)
+            assert seen["scatter", root] == [rank] * 4
+            assert seen["broadcast_object_list", root] == [root, {"rank": root}]
+            assert seen["scatter_object_list", root] == [("to", rank)]
+            assert seen["gather_object", root] == ([{"rank": r} for r in range(count)] if rank == root else None)
+        assert seen["all_gather"] == own and seen["all_gather_into_tensor"] == sum(own, [])
+        assert seen["all_gather_object"] == [(r, [r, r]) for r in range(count)]
+        inputs = [start[2 * rank : 2 * rank + 2].tolist() for start in starts(count, 2 * count)]
+        assert seen["all_to_all_single"] == sum(inputs, [])
+        size = sum(range(1, count + 1))
+        begin = sum(range(1, rank + 1))
+        parts = [start.reshape(-1, 2)[begin : begin + rank + 1].tolist() for start in starts(count, 2 * size)]
+        assert seen["all_to_all_single", "sizes"] == sum(parts, [])
+
+
+def test_points(three):
+    first, second, third = three["points"]
+    own = [start.tolist() for start in starts(3)]
+    for rank, seen in enumerate((first, second, third)):
+        before = (rank - 1) % 3
+        assert seen["ring"] == (before, own[before])
+        assert seen["batch"] == [value + 7 for value in own[before]]
+    assert second["tag", 6] == [6, 6, 6] and second["tag", 5] == [5, 5, 5]
+    assert first["objects"] == (1, ["text", {"key": 1}])
+    assert first["any"] == [(1, [1, 1]), (2, [2, 2])]
+
+
+def test_groups(three):
+    first, second, third = three["groups"]
+    total = starts(3)[0] + starts(3)[2]
+    for seen in (first, third):
+        assert seen["sum"] == total.tolist()
+        assert seen["broadcast"] == (total + 2).tolist() and seen["group_src"] == (total + 4).tolist()
+    assert first["numbers"] == (0, 2, [0, 2], 1, 2) and third["numbers"] == (1, 2, [0, 2], 1, 2)
+    assert second["outside"] == (-1, -1)
+    for rank, seen in enumerate((first, second, third)):
+        assert seen["subgroups"] == (3, starts(3)[rank].tolist())
+    assert first["enumerated"] == second["enumerated"] == (2, (starts(3)[0] + starts(3)[1]).tolist())
+    assert third["enumerated"] == (2, starts(3)[2].tolist())
+    assert first["two groups of the same ranks"] == second["two groups of the same ranks"] == 2
+
+
+def test_wrong_calls(two):
+    for seen in two["errors"]:
+        assert "nothing" not in seen.values(), seen
+
+
+def test_parts_that_do_not_fit(tmp_path):
+    """PyTorch's gloo takes some of these silently."""
+    distributed.init_process_group(init_method=f"file://{tmp_path}/store", rank=0, world_size=1)
+    try:
+        for sizes in ([], [1, 1]):
+            with pytest.raises(RuntimeError, match="all_to_all_single"):
+                distributed.all_to_all_single(mg.zeros(2), mg.zeros(3), sizes, sizes)
+        for wrong, error in (
+            (lambda: distributed.all_reduce(mg.ones(1), op="sum"), TypeError),
+            (lambda: distributed.all_reduce(mg.ones(1), group="world"), TypeError),
+            (lambda: distributed.send(mg.ones(1), 0, tag=-1), RuntimeError),
+            (lambda: distributed.recv(mg.ones(1)), RuntimeError),
+        ):
+            with pytest.raises(error):
+                wrong()
+        outside = distributed.new_group([])
+        with pytest.warns(UserWarning, match="does not belong"):
+            assert distributed.all_reduce(mg.ones(1), group=outside) is None
+    finally:
+        distributed.destroy_process_group()
+
+
+# ---------------------------------------------------------------- DistributedDataParallel
+def trained(count, variant="plain"):
+    """The parameters that one process gets from the batches of all ranks."""
+    model = programs.network(mg, 0, variant == "batch norm")
+    optimizer = mg.optim.SGD(model.parameters(), lr=0.1, momentum=0.9)
+    for step in range(4):
+        optimizer.zero_grad()
+        for rank in range(count):
+            inputs, classes = programs.batch(mg, rank, step)
+            (mg.nn.functional.cross_entropy(model(inputs), classes) / count).backward()
+        optimizer.step()
+    return [parameter.tolist() for parameter in model.parameters()]
+
+
+def same(first, second):
+    return all(np.allclose(a, b, atol=1e-5) for a, b in zip(first, second, strict=True))
+
+
+def test_training_on_all_ranks_is_training_on_all_batches(every):
+    every = every["data_parallel"]
+    count = len(every)
+    for name in programs.VARIANTS:
+        for seen in every:
+            assert seen[name][1] == every[0][name][1], "all ranks have the same bits"
+            assert same(seen[name][1], trained(count, name)), name
+    assert every[0]["plain"][3][0] == "module.0.weight"
+    assert every[0]["not synchronised"] != every[1]["not synchronised"]
+    assert every[0]["accumulated"] == every[1]["accumulated"]
+
+
+def test_branches(two):
+    first, second = two["branches"]
+    assert first["rank 0 uses less"] == second["rank 0 uses less"]
+    assert first["rank 0 uses less"][4:] == [None, None], "what no rank uses has no gradient"
+    assert first["rank 0 uses less"][2] == [[1.0, 1.0], [1.0, 1.0]], "half of rank 1's"
+    assert first["hook"] == second["hook"]
+    assert first["hook"][1] == [(0, 4, 4)]
+    assert {name: first[name] for name in WRONG} == WRONG
+    assert first["sampler"] == [0, 2, 4, 6] and second["sampler"] == [1, 3, 5, 0]
+
+
+WRONG = {
+    "device_ids": "ValueError", "two devices": "ValueError", "no parameters": "RuntimeError", "no hook": "TypeError",
+    "hook twice": "RuntimeError", "unfinished": "RuntimeError",
+}  # fmt: skip
+
+
+# ---------------------------------------------------------------- failures
+def test_a_dead_rank_is_an_error_on_the_others(three):
+    seen = three["dying"]
+    assert seen[2] is None
+    for text, seconds in [*seen[0], *seen[1]]:
+        assert "rank" in text and text != "nothing"
+        assert seconds < 10
+    assert any("connection to rank 2 is lost" in text for text, _ in seen[0])
+
+
+def test_timeouts(two):
+    first, second = two["late"]
+    for text, seconds in first:
+        assert "timed out after" in text or "failed to pass monitoredBarrier" in text
+        assert seconds < 3
+    assert "Ranks 1 failed to pass" in first[1][0]
+    assert all(text != "nothing" for text, _ in second)
+
+
+def test_ranks_that_do_not_agree(two):
+    for errors, after in two["mismatched"]:
+        assert all(text != "nothing" and seconds < 10 for text, seconds in errors), errors
+        assert after == 2
+        assert "expected" in errors[0][0] and "float64" in errors[1][0] and "another collective" in errors[2][0]
+
+
+# ---------------------------------------------------------------- meeting
+SECOND = timedelta(seconds=1)
+
+
+def store_of(kind, tmp_path):
+    if kind == "tcp":
+        return stores.TCPStore("localhost", 0, 1, True)
+    return stores.HashStore() if kind == "hash" else stores.FileStore(tmp_path / "store", 1)
+
+
+@pytest.mark.parametrize("kind", ["hash", "tcp", "file", "prefix"])
+def test_stores(kind, tmp_path):
+    store = stores.PrefixStore("p", stores.HashStore()) if kind == "prefix" else store_of(kind, tmp_path)
+    before = store.num_keys()
+    store.set("a", "1")
+    assert (store.get("a"), store.add("n", 3), store.add("n", 4), store.get("n")) == (b"1", 3, 7, b"7")
+    store.set("b", b"\0x")
+    assert store.get("b") == b"\0x" and store.num_keys() == before + 3
+    assert (store.delete_key("a"), store.delete_key("a")) == (True, False)
+    tried = [store.compare_set("k", "", "x"), store.compare_set("k", "q", "y"), store.compare_set("k", "x", "y")]
+    assert tried == [b"x", b"x", b"y"]
+    assert store.compare_set("z", "q", "y") == b"q" and not store.check(["z"]) and store.check(["k", "n"])
+    store.append("t", "1")
+    store.append("t", "2")
+    store.multi_set(["u", "v"], ["3", "4"])
+    assert store.multi_get(["t", "u", "v"]) == [b"12", b"3", b"4"] and store.has_extended_api()
+    store.queue_push("q", "first")
+    store.queue_push("q", "second")
+    assert (store.queue_len("q"), store.queue_pop("q"), store.queue_pop("q", False)) == (2, b"first", b"second")
+    store.set_timeout(SECOND / 10)
+    assert store.timeout == SECOND / 10
+    for call, error in (
+        (lambda: store.get("missing"), distributed.DistStoreError),
+        (lambda: store.wait(["missing", "k"], SECOND / 20), distributed.DistStoreError),
+        (lambda: store.queue_pop("q", False), distributed.QueueEmptyError),
+        (lambda: store.set("c", 5), TypeError),
+        (lambda: store.set(5, "c"), TypeError),
+        (lambda: store.add("k", 1), ValueError),
+        (lambda: store.multi_set(["u"], []), ValueError),
+        (lambda: store.set_timeout(5), TypeError),
+    ):
+        with pytest.raises(error):
+            call()
+    store.set_timeout(10 * SECOND)
+    later = threading.Timer(0.1, lambda: store.set("late", "here"))
+    later.start()
+    assert store.get("late") == b"here"
+    store.wait(["late"])
+    later.join()
+    store.close()
+    assert not (tmp_path / "store").exists()
+
+
+def test_tcp_store_of_several():
+    master = stores.TCPStore("localhost", 0, None, True)
+    other = stores.TCPStore("localhost", master.port)
+    master.set("key", "value")
+    assert other.get("key") == b"value" and other.clone().add("n", 1) == 1 and "key" in other.list_keys()
+    with pytest.raises(distributed.DistNetworkError, match="failed to listen"):
+        stores.TCPStore("localhost", master.port, 1, True)
+    with pytest.raises(distributed.DistStoreError, match="1/2 clients"):
+        stores.TCPStore("localhost", 0, 2, True, timeout=SECOND / 5)
+    master.close()
+    with pytest.raises(distributed.DistNetworkError):
+        stores.TCPStore("localhost", master.port, timeout=SECOND / 5)
+    other.close()
+    with pytest.raises(distributed.DistNetworkError, match="closed"):
+        other.get("key")
+    for wrong in (-1, 70_000, "29500"):
+        with pytest.raises(ValueError, match="port"):
+            stores.TCPStore("localhost", wrong, 1, True)
+
+
+def test_wrong_meetings(monkeypatch):
+    for name in ("RANK", "WORLD_SIZE", "MASTER_ADDR", "MASTER_PORT"):
+        monkeypatch.delenv(name, raising=False)
+    start = functools.partial(distributed.init_process_group, "gloo")
+    for call, error, text in (
+        (lambda: start(init_method="env://", store=stores.HashStore()), AssertionError, "both"),
+        (lambda: start(store=stores.HashStore()), AssertionError, "world_size"),
+        (lambda: start(store=stores.HashStore(), world_size=2), AssertionError, "rank"),
+        (lambda: start(store=stores.HashStore(), world_size=2, rank=2), ValueError, "rank must be"),
+        (lambda: start(store={}, world_size=1, rank=0), TypeError, "Store"),
+        (lambda: start(init_method="tcp://localhost:1"), ValueError, "rank parameter missing"),
+        (lambda: start(init_method="tcp://localhost", rank=0, world_size=2), ValueError, "port number missing"),
+        (lambda: start(init_method="file://", rank=0, world_size=2), ValueError, "path missing"),
+        (lambda: start(init_method="http://x", rank=0, world_size=2), RuntimeError, "No rendezvous handler"),
+        (lambda: start(rank=0, world_size=2), ValueError, "MASTER_ADDR expected"),
+        (lambda: start(rank=2, world_size=2), ValueError, "rank must be"),
+        (lambda: start(timeout=3), TypeError, "timedelta"),
+    ):
+        with pytest.raises(error, match=text):
+            call()
+    with pytest.raises(distributed.DistBackendError, match=r"missing: \[1\]"):
+        start(store=stores.HashStore(), rank=0, world_size=2, timeout=SECOND / 5)
+    assert not distributed.is_initialized()
+
+
+def test_rendezvous(tmp_path):
+    store, rank, size = next(distributed.rendezvous(f"file://{tmp_path}/store?rank=0&world_size=1"))
+    store.set("key", "value")
+    assert (store.get("key"), rank, size) == (b"value", 0, 1)
+    store.close()
+    assert not [*tmp_path.iterdir()]
+
+
+# ---------------------------------------------------------------- who may connect
+def channels():
+    """A listener, and both ends of a channel to it."""
+    listener = transport.listen()
+    got = []
+    thread = threading.Thread(target=lambda: got.append(listener.accept(5)))
+    thread.start()
+    dialled = transport.dial(listener.address, 5)
+    thread.join()
+    return listener, dialled, got[0]
+
+
+def test_messages():
+    listener, first, second = channels()
+    with listener_closed(listener), first, second:
+        for parts in ([b""], [b"abc"], [b"a", bytearray(b"b"), memoryview(b"c")], [bytes(200_000), b"end"]):
+            first.send(*parts, timeout=5)
+            assert second.receive(5) == b"".join(parts)
+        second.send(b"back")
+        assert first.receive(5) == b"back"
+        with pytest.raises(DistTimeoutError):
+            first.receive(0.05)
+        second.send(b"after the timeout")
+        assert first.receive(5) == b"after the timeout"
+        first.send(bytes(100))
+        with pytest.raises(distributed.DistNetworkError, match="more than the limit"):
+            second.receive(5, limit=99)
+        with pytest.raises((EOFError, distributed.DistNetworkError)):
+            first.receive(5)
+
+
+class listener_closed:
+    def __init__(self, listener):
+        self.listener = listener
+
+    def __enter__(self):
+        return self.listener
+
+    def __exit__(self, *error):
+        self.listener.close()
+        with pytest.raises(distributed.DistNetworkError):
+            self.listener.accept(1)
+
+
+@pytest.mark.parametrize("change", ["tag", "length", "body", "repeat"])
+def test_changed_messages_are_refused(change):
+    """Whoever is between the two can't change, shorten or repeat what is sent."""
+    listener, first, second = channels()
+    with listener_closed(listener), first, second:
+        sent = bytearray(40 + 4)
+        sent[:8] = (4).to_bytes(8, "big")
+        sent[8:40] = first._tag(first._keys[0], 0, 4, [b"good"])
+        sent[40:] = b"good"
+        if change == "repeat":
+            first._socket.send(bytes(sent))
+            assert second.receive(5) == b"good"
+        else:
+            sent[{"tag": 8, "length": 7, "body": 41}[change]] ^= 1 if change != "length" else 7
+        first._socket.send(bytes(sent))
+        with pytest.raises(distributed.DistNetworkError, match="not authentic"):
+            second.receive(5)
+        assert second.closed
+
+
+def test_who_does_not_know_the_secret_is_refused(monkeypatch):
+    store = stores.TCPStore("localhost", 0, None, True)
+    store.set("key", "value")
+    keys = transport.known_keys()
+    monkeypatch.setattr(transport, "known_keys", lambda: [b"x" * 32])
+    kept = store._server.listener
+    monkeypatch.setattr(transport, "known_keys", lambda: keys if threading.current_thread().name.startswith("store")
+                        else [b"x" * 32])  # fmt: skip
+    with pytest.raises(distributed.DistNetworkError, match=transport.KEY_VARIABLE):
+        transport.dial(kept.address, 5)
+    for greeting in (b"GET / HTTP/1.1\r\n\r\n" * 20, b"minigrad channel 1" + bytes(96), b"minigrad channel 1"):
+        with socket.create_connection(kept.address, timeout=5) as stranger:
+            stranger.sendall(greeting)
+            stranger.shutdown(socket.SHUT_WR)
+            try:
+                answer = b"".join(iter(lambda stranger=stranger: stranger.recv(100), b""))
+            except ConnectionResetError:
+                answer = b""
+            assert answer == b"" or answer.endswith(bytes(16)), "no proof is given to a stranger"
+    assert store.get("key") == b"value"
+    store.close()
+
+
+def test_a_listener_that_does_not_know_the_secret_is_refused():
+    """It names the key as known, but can't prove it."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        def answer():
+            sock, _ = server.accept()
+            with sock:
+                greeting = sock.recv(200)
+                sock.sendall(greeting[:18] + bytes(32) + greeting[50:66])
+                proof = sock.recv(100)
+                sock.sendall(proof)  # its own proof back
+
+        thread = threading.Thread(target=answer)
+        thread.start()
+        with pytest.raises(distributed.DistNetworkError, match="could not prove"):
+            transport.dial(server.getsockname(), 5)
+        thread.join()
+
+
+def test_key_file(monkeypatch):
+    first = transport.known_keys()
+    path = Path(transport.key_file())
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600 and len(path.read_text()) == 64
+    assert transport.known_keys() == first and [*path.parent.iterdir()] == [path]
+    path.chmod(0o644)
+    with pytest.raises(RuntimeError, match="chmod 600"):
+        transport.known_keys()
+    path.chmod(0o600)
+    path.write_text("short")
+    with pytest.raises(RuntimeError, match="damaged"):
+        transport.known_keys()
+    monkeypatch.setenv(transport.KEY_VARIABLE, "fifteen letters")
+    with pytest.raises(RuntimeError, match="16 characters"):
+        transport.known_keys()
+    monkeypatch.setenv(transport.KEY_VARIABLE, "sixteen letters.")
+    assert transport.known_keys() == [b"sixteen letters."]
+    assert bytes(multiprocessing.current_process().authkey) not in transport.known_keys()
+
+
+# ---------------------------------------------------------------- the launcher
+PROGRAM = """
+import os, sys, time
+import {name} as torch
+dist = torch.distributed
+dist.init_process_group("gloo")
+x = torch.ones(1)
+dist.all_reduce(x)
+names = "RANK LOCAL_RANK WORLD_SIZE LOCAL_WORLD_SIZE GROUP_RANK".split()
+sys.stdout.write(f"sum {{x.item()}} " + " ".join(os.environ[name] for name in names) + f" {{sys.argv[1:]}}\\n")
+sys.stdout.flush()
+if "fail" in sys.argv and dist.get_rank() == 1 and os.environ["TORCHELASTIC_RESTART_COUNT"] == "0":
+    sys.exit(3)
+if "fail" in sys.argv or "sleep" in sys.argv:
+    time.sleep(60 if os.environ["TORCHELASTIC_RESTART_COUNT"] == "0" else 0)
+dist.destroy_process_group()
+"""
+
+
+def launch(tmp_path, *arguments, name="minigrad", module=("minigrad.distributed.run",)):
+    (tmp_path / "program.py").write_text(PROGRAM.format(name=name))
+    command = [sys.executable, "-W", "error", "-m", *module, *arguments]
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    return subprocess.Popen(
+        command, cwd=tmp_path, env=environment, text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE
+    )
+
+
+def ended(process):
+    try:
+        output, errors = process.communicate(timeout=60)
+    finally:
+        process.kill()
+    return process.returncode, output, errors
+
+
+def test_launcher(tmp_path):
+    process = launch(tmp_path, "--standalone", "--nproc_per_node=2", "program.py", "--a", "b")
+    status, output, errors = ended(process)
+    assert status == 0, errors
+    assert sorted(output.splitlines()) == [f"sum 2.0 {r} {r} 2 2 0 ['--a', 'b']" for r in range(2)]
+
+
+def test_launcher_under_pytorch_names(tmp_path):
+    module = "minigrad.compat", "-m", "torch.distributed.run"
+    process = launch(tmp_path, "--standalone", "--nproc-per-node", "2", "program.py", name="torch", module=module)
+    status, output, errors = ended(process)
+    assert status == 0, errors
+    assert output.count("sum 2.0") == 2
+
+
+def test_launcher_ends_all_processes_when_one_fails(tmp_path):
+    began = time.monotonic()
+    status, output, errors = ended(launch(tmp_path, "--standalone", "--nproc_per_node=2", "program.py", "fail"))
+    assert status == 1 and "local rank 1" in errors and "exit code 3" in errors
+    assert time.monotonic() - began < 40
+    again = ["--standalone", "--nproc_per_node=2", "--max_restarts=1", "program.py", "fail"]
+    status, output, errors = ended(launch(tmp_path, *again))
+    assert status == 0 and "started again (1 of 1)" in errors and output.count("sum 2.0") == 4
+
+
+def test_launcher_is_interrupted(tmp_path):
+    process = launch(tmp_path, "--standalone", "--nproc_per_node=1", "program.py", "sleep")
+    assert process.stdout.readline().startswith("sum 1.0")
+    process.send_signal(signal.SIGTERM)
+    status, _, _ = ended(process)
+    assert status == 128 + signal.SIGTERM
+
+
+@pytest.mark.parametrize(
+    ("arguments", "text"),
+    [
+        (["--nproc_per_node=0", "x.py"], "positive number"),
+        (["--nnodes=1:2", "x.py"], "ranges"),
+        (["--nnodes=2", "--master_addr=a", "x.py"], "--node_rank"),
+        (["--nnodes=2", "--node_rank=2", "--master_addr=a", "x.py"], "0 to 1"),
+        (["--nnodes=2", "--node_rank=1", "x.py"], "--master_addr"),
+        (["--nnodes=2", "--node_rank=1", "--rdzv_endpoint=a:1", "x.py"], transport.KEY_VARIABLE),
+        (["--log-dir=x", "x.py"], "log-dir"),
+        ([], "program"),
+    ],
+)
+def test_launcher_arguments(arguments, text, capsys):
+    with pytest.raises(SystemExit):
+        run.main(arguments)
+    assert text in capsys.readouterr().err
