@@ -3,6 +3,7 @@
 ``ranks`` starts one in new processes and returns the results of all ranks.
 """
 
+import importlib.util
 import multiprocessing
 import pickle
 import sys
@@ -11,6 +12,7 @@ import warnings
 from datetime import timedelta
 
 LONGEST = 90  # seconds that programs may take
+FUTURES = importlib.util.find_spec("minigrad.futures") is not None
 DEATH = 66  # exit status of the rank that dies on purpose
 
 
@@ -45,7 +47,7 @@ def ranks(programs, count, folder, library="minigrad", seconds=30.0):
     The result of a rank that died is None. AssertionError when a process hangs or fails.
     """
     context = multiprocessing.get_context("spawn")
-    programs = programs.split()
+    programs = [name for name in programs.split() if name != "branches" or FUTURES]
     processes = [
         context.Process(target=_rank, args=(programs, rank, count, library, str(folder), seconds))
         for rank in range(count)
