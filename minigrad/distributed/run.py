@@ -13,6 +13,7 @@ import subprocess
 import sys
 import time
 
+from minigrad.backend import cuda_device_count
 from minigrad.distributed.store import TCPStore
 from minigrad.distributed.transport import KEY_VARIABLE
 
@@ -53,10 +54,9 @@ def _processes(text):
     if text.isdigit() and int(text) > 0:
         return int(text)
     if text in ("gpu", "auto"):
-        from minigrad import cuda
-
-        if cuda.is_available():
-            return cuda.device_count()
+        count = cuda_device_count()
+        if count:
+            return count
         if text == "gpu":
             raise ValueError("--nproc_per_node=gpu: there is no GPU")
     if text in ("cpu", "auto"):
