@@ -35,6 +35,10 @@ class SparseTensor(Tensor):
     def array(self):
         raise NotImplementedError("this function does not take sparse tensors: give it tensor.to_dense()")
 
+    @property
+    def node(self):
+        raise NotImplementedError("a Function has no gradient for a sparse tensor: give it the values and the indices")
+
     shape = property(lambda self: self._size, doc="Size of the tensor.")
     ndim = property(lambda self: len(self._size), doc="Number of dimensions.")
     dtype = property(lambda self: self._v.dtype, doc="Type of the values.")
@@ -44,6 +48,7 @@ class SparseTensor(Tensor):
     is_sparse = property(lambda self: True, doc="Whether the tensor is sparse: always.")
     layout = property(lambda self: sparse_coo, doc="How the elements are stored: sparse_coo.")
     requires_grad = property(lambda self: self._v.requires_grad, lambda self, on: self._v.requires_grad_(on))
+    _requires_grad = property(lambda self: self._v.requires_grad)
     is_leaf = property(lambda self: self._v.is_leaf)
     grad_fn = property(lambda self: self._v.grad_fn)
     retains_grad = property(lambda self: False)

@@ -94,6 +94,8 @@ class FunctionCtx:
             array = array.unpack()
         if changed_since(array, node.number):
             raise overwritten(node, array)
+        if isinstance(source, Tensor) and source.is_sparse:
+            return source
         if isinstance(source, int):  # one of the outputs
             return make_variable(array, node) if source < 0 else output_of(node, source, array)
         if source is None:
@@ -108,6 +110,9 @@ class FunctionCtx:
         for tensor in self._to_save:
             if tensor is None:
                 self._saved.append(None)
+                continue
+            if tensor.is_sparse:
+                self._saved.append((tensor._v.array, tensor))
                 continue
             position = next((i for i, out in enumerate(outputs) if out is tensor), None)
             if position is not None and not any(tensor is other for other in self._non_differentiable):
