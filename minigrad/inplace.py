@@ -100,10 +100,15 @@ def check_writable(tensor, name):
             )
 
 
+# What joins tensors has an error of another class in PyTorch where out= can't hold the result.
+_JOINING = frozenset("cat concat concatenate stack hstack vstack row_stack dstack column_stack".split())
+
+
 def check_result_type(value, tensor, name):
     """RuntimeError if a result's dtype is of a higher category than the tensor it is written into."""
     if value.array.dtype != tensor.array.dtype and not can_cast(value.dtype, tensor.dtype):
-        raise RuntimeError(f"{name}: result type {value.dtype} can't be cast to the desired output type {tensor.dtype}")
+        error = TypeError if name in _JOINING else RuntimeError
+        raise error(f"{name}: result type {value.dtype} can't be cast to the desired output type {tensor.dtype}")
 
 
 def assign(tensor, value, name="assign"):

@@ -4,6 +4,7 @@ import functools
 import sys
 import warnings
 
+from minigrad.backend import np
 from minigrad.tensor import Tensor, normalize_dim
 
 
@@ -57,6 +58,28 @@ def check_tensors(tensors, name):
                 f"expected Tensor as element {position} in argument 0 of {name}(), but got {type(tensor).__name__}"
             )
     return tuple(tensors)
+
+
+# ---------------------------------------------------------------------- precision
+def rounds_once(implementation):
+    """Make a function of several ops compute in float32 and round once where all its tensors are of one half precision.
+
+    As PyTorch's kernels for the CPU do; tensors on a GPU are left to the ops, whose sums are of float32 there.
+    """
+
+    @functools.wraps(implementation)
+    def computed(*args, **kwargs):
+        array = args[0].array if args and isinstance(args[0], Tensor) else None
+        if type(array) is not np.ndarray or array.dtype.char not in "eE":
+            return implementation(*args, **kwargs)
+        kind = array.dtype
+        if any(isinstance(value, Tensor) and value.array.dtype != kind for value in (*args, *kwargs.values())):
+            return implementation(*args, **kwargs)
+        wide = [value.float() if isinstance(value, Tensor) else value for value in args]
+        words = {word: value.float() if isinstance(value, Tensor) else value for word, value in kwargs.items()}
+        return implementation(*wide, **words).to(args[0].dtype)
+
+    return computed
 
 
 # ---------------------------------------------------------------------- PyTorch's oldest order: numbers before tensors

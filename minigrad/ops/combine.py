@@ -1,8 +1,8 @@
 """Functions of two or three tensors beyond arithmetic: atan2, hypot, copysign, xlogy, logaddexp, lerp, addcmul, …"""
 
-from minigrad.backend import FLOAT_CODES, asarray_like, np, xp
+from minigrad.backend import FLOAT_CODES, asarray_like, np, result_dtype, xp
 from minigrad.op import Op
-from minigrad.ops.arguments import scales_first
+from minigrad.ops.arguments import rounds_once, scales_first
 from minigrad.ops.define import alias, binary_function, require_tensor
 from minigrad.ops.masked import keep_where, zeroed
 from minigrad.ops.power import log_of
@@ -28,6 +28,19 @@ def _xlog1py(x, y):
     y = y if hasattr(y, "dtype") else asarray_like(y, x)
     out = module.multiply(x, module.log1p(y))
     return module.where(module.equal(x, 0) & ~module.isnan(y), out.dtype.type(0), out)
+
+
+def _logaddexp(a, b):
+    """Return log(exp(a) + exp(b)), of complex numbers from the one of the larger real part."""
+    module = _module(a, b)
+    if a.dtype.kind != "c":
+        return module.logaddexp(a, b)
+    lower = a.real < b.real
+    high = module.where(lower, b, a)
+    both_infinite = module.isinf(high.real) & (a.real == b.real)
+    difference = module.where(both_infinite, 0, module.where(lower, a, b) - high)
+    sum_of_infinite = module.where(high.real < 0, high, module.log(module.exp(a) + module.exp(b)))
+    return module.where(both_infinite, sum_of_infinite, high + module.log1p(module.exp(difference)))
 
 
 def _heaviside(x, values):
@@ -57,8 +70,10 @@ xlog1py_op = Op(
     promote="float", broadcast=True,
 )  # fmt: skip
 logaddexp_op = Op(
-    "logaddexp", [lambda g, a, b: g / (exp_op(b - a) + 1), lambda g, a, b: g / (exp_op(a - b) + 1)], promote="same"
-)
+    _logaddexp,
+    [lambda g, a, b: g / (exp_op(b - a) + 1), lambda g, a, b: g / (exp_op(a - b) + 1)],
+    name="logaddexp", promote="same", broadcast=True,
+)  # fmt: skip
 logaddexp2_op = Op(
     "logaddexp2", [lambda g, a, b: g / (exp2_op(b - a) + 1), lambda g, a, b: g / (exp2_op(a - b) + 1)], promote="same"
 )
@@ -175,6 +190,7 @@ lerp_op = Op(
 
 
 @function(method=True, inplace=True, out=True)
+@rounds_once
 def lerp(input, end, weight):
     """Return input + weight * (end - input).
 
@@ -199,6 +215,7 @@ def lerp(input, end, weight):
 
 @function(method=True, inplace=True, out=True)
 @scales_first("value")
+@rounds_once
 def addcmul(input, tensor1, tensor2, *, value=1):
     """Return input + value * tensor1 * tensor2; shapes broadcast.
 
@@ -211,7 +228,8 @@ def addcmul(input, tensor1, tensor2, *, value=1):
     require_tensor("addcmul", input)
     require_tensor("addcmul", tensor1, "tensor1", 2)
     require_tensor("addcmul", tensor2, "tensor2", 3)
-    if isinstance(value, float) and input.array.dtype.char not in FLOAT_CODES:
+    common = result_dtype([input.array, tensor1.array, tensor2.array])
+    if isinstance(value, float) and common.char not in FLOAT_CODES:
         raise RuntimeError("For integral input tensors, argument value must not be a floating point number.")
     product = tensor1 * tensor2
     return input + (product if value == 1 else product * value)
@@ -219,6 +237,7 @@ def addcmul(input, tensor1, tensor2, *, value=1):
 
 @function(method=True, inplace=True, out=True)
 @scales_first("value")
+@rounds_once
 def addcdiv(input, tensor1, tensor2, *, value=1):
     """Return input + value * tensor1 / tensor2; shapes broadcast. RuntimeError for integers.
 

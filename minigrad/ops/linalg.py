@@ -7,7 +7,7 @@ from minigrad.backend.placement import on_different_devices
 from minigrad.kernels import matmul as kernels
 from minigrad.op import Op
 from minigrad.operands import CENTRAL, is_operand
-from minigrad.ops.arguments import scales_first
+from minigrad.ops.arguments import rounds_once, scales_first
 from minigrad.ops.core import cast
 from minigrad.precision import in_region
 from minigrad.registry import function
@@ -326,6 +326,7 @@ def addmv(input, mat, vec, *, beta=1, alpha=1):
 
 @function(method=True, inplace=True, out=True)
 @scales_first("beta", "alpha")
+@rounds_once
 def addr(input, vec1, vec2, *, beta=1, alpha=1):
     """Return beta * input + alpha * outer(vec1, vec2).
 
@@ -345,6 +346,7 @@ def addr(input, vec1, vec2, *, beta=1, alpha=1):
 
 @function(method=True, inplace=True, out=True)
 @scales_first("beta", "alpha")
+@rounds_once
 def baddbmm(input, batch1, batch2, *, beta=1, alpha=1):
     """Return beta * input + alpha * bmm(batch1, batch2).
 
@@ -359,6 +361,7 @@ def baddbmm(input, batch1, batch2, *, beta=1, alpha=1):
 
 @function(method=True, inplace=True, out=True)
 @scales_first("beta", "alpha")
+@rounds_once
 def addbmm(input, batch1, batch2, *, beta=1, alpha=1):
     """Return beta * input + alpha * the sum over the batch of bmm(batch1, batch2).
 

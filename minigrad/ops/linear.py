@@ -4,6 +4,7 @@ from minigrad.backend import PRECISION
 from minigrad.inplace import write_out
 from minigrad.kernels import matmul as kernels
 from minigrad.op import Op
+from minigrad.ops.arguments import rounds_once
 from minigrad.ops.core import sum_to
 from minigrad.ops.define import require_tensor
 from minigrad.precision import in_region
@@ -121,6 +122,7 @@ def _check_bias(input, weight, bias):
 
 
 @function()
+@rounds_once
 def bilinear(input1, input2, weight, bias=None):
     """Return y[…, o] = Σᵢⱼ input1[…, i] weight[o, i, j] input2[…, j] + bias[o].
 

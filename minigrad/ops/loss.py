@@ -5,7 +5,7 @@ import warnings
 
 from minigrad.backend import np, xp
 from minigrad.op import Op
-from minigrad.ops.arguments import as_number
+from minigrad.ops.arguments import as_number, rounds_once
 from minigrad.ops.core import broadcast_to
 from minigrad.ops.cross_entropy import reduction_name
 from minigrad.ops.define import require_tensor
@@ -271,6 +271,7 @@ def binary_cross_entropy(input, target, weight=None, size_average=None, reduce=N
 
 
 @autocasting
+@rounds_once
 def binary_cross_entropy_with_logits(
     input, target, weight=None, size_average=None, reduce=None, reduction="mean", pos_weight=None
 ):

@@ -356,7 +356,8 @@ def _normalized_view(name, input, normalized_shape, **parameters):
             "Expected normalized_shape to be at least 1-dimensional, i.e., containing at least one element, "
             f"but got normalized_shape = {list(shape)}"
         )
-    _check_float(name, input)
+    if name != "rms_norm" or x.dtype.kind != "c":
+        _check_float(name, input)
     for what, tensor in parameters.items():
         if tensor is not None and tensor.array.shape != shape:
             raise RuntimeError(
@@ -401,6 +402,11 @@ def rms_norm(input, normalized_shape, weight=None, eps=None):
     tensor([3., 4.])
     """
     view, affine = _normalized_view("rms_norm", input, normalized_shape, weight=weight)
+    if input.array.dtype.kind == "c":  # the squares are those of complex numbers, as in PyTorch
+        dims = tuple(range(-(1 if isinstance(normalized_shape, int) else len(normalized_shape)), 0))
+        eps = float(float_limits(input.array.real.dtype).eps) if eps is None else eps
+        normalized = input * ((input * input).mean(dims, keepdim=True) + eps).rsqrt()
+        return normalized if weight is None else normalized * weight
     eps = float(float_limits(input.array.dtype).eps) if eps is None else eps
     return _normalized(input, weight, None, view, affine, (1,), eps, centred=False)
 

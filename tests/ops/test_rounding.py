@@ -48,3 +48,49 @@ def test_contiguous_format_alone_copies_only_channels_last():
     assert transposed.to(mg.float32, copy=True, memory_format=mg.contiguous_format).is_contiguous()
     image = mg.ones(2, 3, 4, 5).contiguous(memory_format=mg.channels_last)
     assert image.float(memory_format=mg.contiguous_format).is_contiguous()
+
+
+OF_SEVERAL_STEPS = {
+    "addcmul": (lambda a, b, c: mg.addcmul(a, b, c, value=3.14), (5, 5), (5, 1), (1, 5)),
+    "addcdiv": (lambda a, b, c: mg.addcdiv(a, b, c, value=3.14), (5, 5), (5, 1), (1, 5)),
+    "lerp": (lambda a, b: mg.lerp(a, b, 0.4), (5, 5), ()),
+    "lerp of weights": (lambda a, b, w: a.lerp(b, w), (5, 5), (5,), (5, 1)),
+    "addr": (lambda a, b, c: mg.addr(a, b, c, beta=0.6, alpha=0.2), (5, 9), (5,), (9,)),
+    "baddbmm": (lambda a, b, c: mg.baddbmm(a, b, c, beta=0.6, alpha=0.2), (3, 5, 9), (3, 5, 4), (3, 4, 9)),
+    "addbmm": (lambda a, b, c: mg.addbmm(a, b, c), (5, 9), (30, 5, 4), (30, 4, 9)),
+    "bilinear": (lambda a, b, w, c: F.bilinear(a, b, w, c), (8, 8), (8, 8), (8, 8, 8), (8,)),
+    "positive weights": (
+        lambda a, b, w: F.binary_cross_entropy_with_logits(a, b, pos_weight=w, reduction="none"), (5, 5), (5, 5), (5,),
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("dtype", [mg.float16, mg.bfloat16], ids=str)
+@pytest.mark.parametrize("name", OF_SEVERAL_STEPS)
+def test_formulas_of_several_steps_round_half_precision_once(name, dtype):
+    if dtype == mg.bfloat16:
+        pytest.importorskip("ml_dtypes")
+    function, *shapes = OF_SEVERAL_STEPS[name]
+    mg.manual_seed(0)
+    halves = [mg.randn(shape).to(dtype) for shape in shapes]
+    wide = function(*[half.float() for half in halves])
+    narrow = function(*halves)
+    assert narrow.dtype == dtype and narrow.float().tolist() == wide.to(dtype).float().tolist()
+    leaves = [half.clone().requires_grad_() for half in halves]
+    function(*leaves).sum().backward()
+    assert all(leaf.grad.dtype == dtype for leaf in leaves)
+
+
+def test_addcmul_of_integers_beside_floats_takes_a_float_factor():
+    result = mg.addcmul(mg.ones(2, dtype=mg.int64), mg.ones(2), mg.ones(2), value=0.5)
+    assert result.dtype == mg.float32 and result.tolist() == [1.5, 1.5]
+    with pytest.raises(RuntimeError, match="integral"):
+        mg.addcmul(*[mg.ones(2, dtype=mg.int64)] * 3, value=0.5)
+
+
+@pytest.mark.parametrize("name", ["cat", "concat", "stack", "hstack", "vstack", "dstack", "column_stack"])
+def test_joining_into_an_out_of_integers_is_a_type_error(name):
+    out = mg.zeros(0, dtype=mg.int32)
+    with pytest.raises(TypeError, match="can't be cast"):
+        getattr(mg, name)((mg.ones(2), mg.ones(2)), out=out)
+    assert out.shape == (0,)
