@@ -11,7 +11,7 @@ import functools
 
 from minigrad import autograd
 from minigrad.absent import getter
-from minigrad.nested import functions
+from minigrad.nested import functions, layers, shapes  # noqa: F401 - these say what functions do
 from minigrad.nested.tensors import Jagged, NestedTensor, Strided, as_strided_parts, packed, plain
 from minigrad.ops.layout import jagged, strided
 from minigrad.tensor import Tensor

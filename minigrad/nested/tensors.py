@@ -243,10 +243,6 @@ class NestedTensor(Tensor):
     def is_pinned(self, device=None):
         return self._values.is_pinned()
 
-    def dense_parts(self):
-        """Return the parts as a list."""
-        return list(self.unbind())
-
 
 for _name in "float double half bfloat16 long int short char byte bool cfloat cdouble".split():
     setattr(
@@ -352,7 +348,7 @@ class Jagged(NestedTensor):
             return self
         if self._lengths is None:
             return self._with(self._values.contiguous())
-        return packed(self.dense_parts(), self._ragged_idx)
+        return packed(self.unbind(), self._ragged_idx)
 
     def unbind(self, dim=0):
         """Return the parts, as views where nothing is recorded."""
