@@ -11,26 +11,27 @@ from minigrad.tensor import Tensor, normalize_dim
 
 ELEMENTWISE = frozenset(SPECIAL) - {"log_softmax", "logsumexp", "softmax"}
 ELEMENTWISE |= frozenset(
-    """gammainc gammaincc abs absolute acos acosh angle arccos arccosh arcsin arcsinh arctan arctanh asin asinh atan atanh bernoulli
-    bitwise_not ceil clamp clamp_max clamp_min clip conj conj_physical cos cosh deg2rad digamma empty_like erf
-    erfc erfinv exp exp2 expm1 fix floor frac frexp full_like i0 isfinite isinf isnan isneginf isposinf isreal
-    lgamma log log10 log1p log2 logical_not logit mvlgamma nan_to_num neg negative ones_like polygamma positive
-    pos rad2deg rand_like randint_like randn_like reciprocal resolve_conj resolve_neg round rsqrt sgn sigmoid sign
-    signbit sin sinc sinh special_airy_ai sqrt square tan tanh trunc zeros_like invert bessel_j0 bessel_j1
+    """
+    gammainc gammaincc abs absolute acos acosh angle arccos arccosh arcsin arcsinh arctan arctanh asin asinh atan
+    atanh bernoulli bitwise_not ceil clamp clamp_max clamp_min clip conj conj_physical cos cosh deg2rad digamma
+    empty_like erf erfc erfinv exp exp2 expm1 fix floor frac frexp full_like i0 isfinite isinf isnan isneginf
+    isposinf isreal lgamma log log10 log1p log2 logical_not logit mvlgamma nan_to_num neg negative ones_like
+    polygamma positive pos rad2deg rand_like randint_like randn_like reciprocal resolve_conj resolve_neg round rsqrt
+    sgn sigmoid sign signbit sin sinc sinh sqrt square tan tanh trunc zeros_like invert bessel_j0 bessel_j1
     bessel_y0 bessel_y1 expit gammaln modified_bessel_i0 modified_bessel_i1 modified_bessel_k0 modified_bessel_k1
     multigammaln psi scaled_modified_bessel_k0 scaled_modified_bessel_k1 spherical_bessel_j0 alpha_dropout celu
-    dropout elu feature_alpha_dropout gelu hardshrink hardsigmoid hardswish hardtanh leaky_relu logsigmoid mish
-    relu relu6 rrelu selu silu softplus softshrink softsign tanhshrink threshold add addcdiv addcmul arctan2 atan2
-    bitwise_and bitwise_left_shift bitwise_or bitwise_right_shift bitwise_xor copysign div divide eq equal_nan
-    float_power floor_divide floordiv fmax fmin fmod gcd ge greater greater_equal gt heaviside hypot igamma
-    igammac isclose lcm ldexp le lerp less less_equal logaddexp logaddexp2 logical_and logical_or logical_xor
-    lshift lt masked_fill maximum minimum mul multiply ne nextafter not_equal pow remainder rdiv rfloordiv rlshift
-    rmod rpow rrshift rshift rsub rtruediv sub subtract true_divide truediv where xlogy and or xor rand ror rxor
-    copy fill normal uniform zero exponential random cauchy log_normal geometric log_sigmoid real imag airy_ai
-    chebyshev_polynomial_t chebyshev_polynomial_u chebyshev_polynomial_v chebyshev_polynomial_w
-    hermite_polynomial_h hermite_polynomial_he laguerre_polynomial_l legendre_polynomial_p
-    shifted_chebyshev_polynomial_t shifted_chebyshev_polynomial_u shifted_chebyshev_polynomial_v
-    shifted_chebyshev_polynomial_w""".split()
+    dropout elu feature_alpha_dropout gelu hardshrink hardsigmoid hardswish hardtanh leaky_relu logsigmoid mish relu
+    relu6 rrelu selu silu softplus softshrink softsign tanhshrink threshold add addcdiv addcmul arctan2 atan2
+    bitwise_and bitwise_left_shift bitwise_or bitwise_right_shift bitwise_xor copysign div divide eq float_power
+    floor_divide floordiv fmax fmin fmod gcd ge greater greater_equal gt heaviside hypot igamma igammac isclose lcm
+    ldexp le lerp less less_equal logaddexp logaddexp2 logical_and logical_or logical_xor lshift lt masked_fill
+    maximum minimum mul multiply ne nextafter not_equal pow remainder rdiv rfloordiv rlshift rmod rpow rrshift
+    rshift rsub rtruediv sub subtract true_divide truediv where xlogy and or xor rand ror rxor copy fill normal
+    uniform zero exponential random cauchy log_normal geometric real imag airy_ai chebyshev_polynomial_t
+    chebyshev_polynomial_u chebyshev_polynomial_v chebyshev_polynomial_w hermite_polynomial_h hermite_polynomial_he
+    laguerre_polynomial_l legendre_polynomial_p shifted_chebyshev_polynomial_t shifted_chebyshev_polynomial_u
+    shifted_chebyshev_polynomial_v shifted_chebyshev_polynomial_w
+    """.split()
 )
 LOSSES = frozenset(
     "mse_loss l1_loss smooth_l1_loss huber_loss binary_cross_entropy binary_cross_entropy_with_logits kl_div "
