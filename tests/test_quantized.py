@@ -583,3 +583,13 @@ def test_nothing_is_warned_of():
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         nn.quantized.Conv2d(1, 1, 1)(per_tensor((1, 1, 2, 2)))
+
+
+def test_networks_without_quantized_tensors_pay_nothing():
+    """Quantized tensors are a subclass of Tensor, from which on functions ask for their arguments' classes."""
+    import subprocess
+    import sys
+
+    code = "import models, minigrad; models.resnet18(num_classes=2); print('__torch_function__' in vars(minigrad.Tensor))"
+    found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
+    assert found.strip() == "False"

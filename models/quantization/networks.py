@@ -1,7 +1,6 @@
 """Networks whose layers can be made eight-bit ones: with modules for their sums, and ReLU where others have ReLU6."""
 import minigrad
 from minigrad import nn
-from minigrad.ao import quantization
 from minigrad.vision.ops import Conv2dNormActivation, SqueezeExcitation
 from models import googlenet as googlenet_parts
 from models import inception as inception_parts
@@ -52,7 +51,7 @@ def quantize_model(model, backend):
     """
     _prepare(model, backend)
     model(minigrad.rand(1, model.in_channels, model.image_size, model.image_size))
-    quantization.convert(model, inplace=True)
+    minigrad.ao.quantization.convert(model, inplace=True)
 
 
 def _prepare(model, backend):
@@ -60,6 +59,7 @@ def _prepare(model, backend):
     if backend not in ("fbgemm", "qnnpack"):
         raise RuntimeError(f"Quantized backend not supported: it is 'fbgemm' or 'qnnpack', but got {backend!r}")
     minigrad.backends.quantized.engine = backend
+    quantization = minigrad.ao.quantization  # imported at first use, as functions dispatch from then on
     weight = quantization.default_weight_observer
     if backend == "fbgemm":
         weight = quantization.default_per_channel_weight_observer
@@ -70,13 +70,13 @@ def _prepare(model, backend):
 
 
 def _fuse_modules(model, modules_to_fuse, is_qat, **kwargs):
-    """torchvision's: quantization.fuse_modules, in eval mode only."""
+    """torchvision's: minigrad.ao.quantization.fuse_modules, in eval mode only."""
     if model.training if is_qat is None else is_qat:
         raise NotImplementedError(
             f"{type(model).__name__}: layers are fused in eval mode, is_qat=False; minigrad does not train networks "
             "with quantization in mind"
         )
-    return quantization.fuse_modules(model, modules_to_fuse, **kwargs)
+    return minigrad.ao.quantization.fuse_modules(model, modules_to_fuse, **kwargs)
 
 
 class _Quantizable:
@@ -84,8 +84,8 @@ class _Quantizable:
 
     def __init__(self, *args, **kw):
         super().__init__(*args, **kw)
-        self.quant = quantization.QuantStub()
-        self.dequant = quantization.DeQuantStub()
+        self.quant = minigrad.ao.quantization.QuantStub()
+        self.dequant = minigrad.ao.quantization.DeQuantStub()
 
     def forward(self, x):
         return self.dequant(super().forward(self.quant(x)))
@@ -139,7 +139,7 @@ def _trained_state(model, state):
                 norm = [state[f"{prefix}bn.{part}"] for part in ("running_mean", "running_var", "weight", "bias")]
                 weight, bias = nn.utils.fuse_conv_bn_weights(weight, bias, *norm[:2], NORM_EPS, *norm[2:])
             looked = f"{prefix}weight_fake_quant."
-            observer = quantization.MovingAverageMinMaxObserver(
+            observer = minigrad.ao.quantization.MovingAverageMinMaxObserver(
                 dtype=minigrad.qint8, qscheme=minigrad.per_tensor_symmetric
             )
             _set_range(observer, state, f"{looked}activation_post_process.")
@@ -153,7 +153,7 @@ def _trained_state(model, state):
                 made[f"{prefix}_packed_params.dtype"] = minigrad.qint8
                 made[f"{prefix}_packed_params._packed_params"] = weight, bias
         if hasattr(module, "scale"):
-            observer = quantization.MinMaxObserver()
+            observer = minigrad.ao.quantization.MinMaxObserver()
             _set_range(observer, state, seen)
             scale, zero_point = observer.calculate_qparams()
             one = isinstance(module, nn.quantized.Quantize)
@@ -442,7 +442,7 @@ def _register(name, network, about, image_size=224, settings=dict, backend="fbge
             for parameter in model.parameters():
                 parameter.detach().zero_()  # they have not been drawn
             _prepare(model, backend)
-            quantization.convert(model, inplace=True)
+            minigrad.ao.quantization.convert(model, inplace=True)
         return model
 
     builder.__name__ = builder.__qualname__ = f"quantized_{name}"
