@@ -424,6 +424,12 @@ def conv2d(x, weight, bias, stride, padding, dilation, groups, scale, zero_point
             f"quantized conv2d: the weight of size {list(weight.shape)} with groups={groups} expects an input (N, "
             f"{weight.shape[1] * groups}, H, W), but got {list(x.shape)}"
         )
+    reach = [d * (k - 1) + 1 - 2 * p for d, k, p in zip(dilation, weight.shape[2:], padding)]
+    if any(length < least for length, least in zip(x.shape[2:], reach)):
+        raise RuntimeError(
+            f"quantized conv2d: Kernel size can't be greater than actual input size: it needs {reach}, but the input is "
+            f"{list(x.shape)}"
+        )
     sums = kernels.convolution(x._q.array, x._zero, weight._q.array, stride, padding, dilation, groups)
     return _finished(sums, x, weight, bias, (scale, zero_point), relu, engine, 1)
 
@@ -480,6 +486,8 @@ def _values(x, name):
 
 def cat(tensors, dim=0, scale=None, zero_point=None):
     """Return quint8 tensors one after the other, at another scale (that of the first)."""
+    if not tensors:
+        raise ValueError("cat(): expected a non-empty list of Tensors")
     first = _affine(tensors[0], "cat")
     scale, zero_point = (first._scale, first._zero) if scale is None else (scale, zero_point)
     parts = []
@@ -578,7 +586,7 @@ def mean(x, dim=None, keepdim=False, *, dtype=None):
     if QUANTIZED.engine == "qnnpack":
         found = _means(x, _centred(x, "mean").sum(axis=(2, 3)), height * width, True)
     else:
-        rows = kernels.dequantize(x._q.array, x._scale, x._zero).reshape(n, channels, -1).transpose(0, 2, 1)
+        rows = kernels.dequantize(x._q.array, x._scale, x._zero).reshape(n, channels, height * width).transpose(0, 2, 1)
         found = kernels.quantize(kernels.column_means(np.ascontiguousarray(rows)), x._scale, x._zero, np.uint8)
     return x._with(wrap(found.reshape(n, channels, 1, 1) if keepdim else found))
 

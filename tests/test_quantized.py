@@ -289,6 +289,13 @@ def test_sums_beyond_the_digits_of_float32_are_exact():
     ] * 3
 
 
+def test_empty_batches():
+    x = per_tensor((0, 3, 4, 5))
+    assert nn.quantized.Conv2d(3, 4, 3)(x).shape == (0, 4, 2, 3) and nn.quantized.Linear(5, 2)(x).shape == (0, 3, 4, 2)
+    assert x.mean([2, 3]).shape == (0, 3) and nn.functional.adaptive_avg_pool2d(x, 1).shape == (0, 3, 1, 1)
+    assert "size=(0, 3, 4, 5)" in repr(x)
+
+
 def test_winograd_is_not_used(monkeypatch):
     from minigrad.kernels import conv
 
@@ -359,6 +366,8 @@ def test_states_that_do_not_fit(change, match):
         (ValueError, lambda: nn.quantized.Conv2d(3, 4, 1, groups=2), "divisible by groups"),
         (RuntimeError, lambda: nn.quantized.Conv2d(3, 4, 1)(per_tensor((2, 4, 3, 3))), r"\(N, 3, H, W\)"),
         (RuntimeError, lambda: nn.quantized.Linear(3, 4)(per_tensor((2, 4))), r"\(…, 3\)"),
+        (RuntimeError, lambda: nn.quantized.Conv2d(3, 4, 3)(per_tensor((1, 3, 2, 5))), "Kernel size can't be greater"),
+        (ValueError, lambda: nn.quantized.QFunctional().cat([]), "non-empty list"),
         (NotImplementedError, lambda: nn.quantized.Linear(3, 4)(mg.ones(2, 3)), "expected a quantized tensor"),
         (NotImplementedError, lambda: nn.quantized.QFunctional().add_scalar(per_tensor(), 1.0), "not supported"),
         (RuntimeError, lambda: nn.quantized.FloatFunctional()(mg.ones(1)), "has no forward"),
