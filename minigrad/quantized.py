@@ -427,8 +427,8 @@ def conv2d(x, weight, bias, stride, padding, dilation, groups, scale, zero_point
     reach = [d * (k - 1) + 1 - 2 * p for d, k, p in zip(dilation, weight.shape[2:], padding)]
     if any(length < least for length, least in zip(x.shape[2:], reach)):
         raise RuntimeError(
-            f"quantized conv2d: Kernel size can't be greater than actual input size: it needs {reach}, but the input is "
-            f"{list(x.shape)}"
+            f"quantized conv2d: Kernel size can't be greater than actual input size: it needs {reach}, but the input "
+            f"is {list(x.shape)}"
         )
     sums = kernels.convolution(x._q.array, x._zero, weight._q.array, stride, padding, dilation, groups)
     return _finished(sums, x, weight, bias, (scale, zero_point), relu, engine, 1)
