@@ -85,8 +85,8 @@ globals().update(_FUNCTIONS)  # every public function registered in ops/
 
 # What is imported when it is first asked for, so that `import minigrad` is quick: submodules, and functions of theirs.
 _MODULES_ON_DEMAND = (
-    "_C", "__config__", "amp", "ao", "compiler", "cpu", "distributed", "distributions", "fft", "func", "fx", "hub",
-    "jit", "mps", "mtia", "multiprocessing", "nested", "onnx", "overrides", "profiler", "quantized", "recipes",
+    "_C", "__config__", "amp", "ao", "compiler", "cpu", "distributed", "distributions", "fft", "func", "futures", "fx",
+    "hub", "jit", "mps", "mtia", "multiprocessing", "nested", "onnx", "overrides", "profiler", "quantized", "recipes",
     "serialization", "signal", "sparse", "testing", "types", "version", "vision", "xpu",
 )  # fmt: skip
 _SETTINGS = (

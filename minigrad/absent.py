@@ -50,9 +50,8 @@ ABSENT = {
     "nn.LinearCrossEntropyOptions": "logits are computed in one piece; leave out options=",
     "nn.Container": "use Sequential, or a Module of your own",
     **_each(
-        "distributed.rpc distributed.pipeline distributed.tensor distributed.fsdp distributed.optim "
-        "distributed.autograd distributed.elastic distributed.checkpoint "
-        "distributed.algorithms distributed.nn distributed.device_mesh distributed.init_device_mesh",
+        "distributed.pipeline distributed.tensor distributed.fsdp distributed.elastic distributed.checkpoint "
+        "distributed.algorithms distributed.device_mesh distributed.init_device_mesh",
         _PROCESSES,
     ),
     "distributed.launch": "use python -m minigrad.distributed.run, which is torchrun",
@@ -147,7 +146,7 @@ ABSENT = {
         "PyTorch removed it; use the function of that meaning in torch.linalg",
     ),
     **_each("_six utils.ffi legacy", "PyTorch removed it; programs of that age need a line changed"),
-    **_each("masked futures monitor testing._internal", "it is not supported"),
+    **_each("masked monitor testing._internal", "it is not supported"),
     "nn.parallel.comm": "there is one device to work on; call the module itself",
     **_each(
         "CompilationUnit Error interface_script strict_fusion set_fusion_strategy last_executed_optimized_graph "

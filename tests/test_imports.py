@@ -35,6 +35,7 @@ LAYERS = (
     ("distributed",),
     ("nn",),
     ("optim",),
+    ("distributed.nn",),
     ("utils",),
     ("vision",),
     ("recipes",),
@@ -101,7 +102,9 @@ def imports(path):
 
 def layer(module):
     """The layer that minigrad.x.y belongs to, as (name, rank)."""
-    name = module.split(".")[1]
+    name = ".".join(module.split(".")[1:3])
+    if name not in RANK:
+        name = module.split(".")[1]
     return name, RANK.get(name, TOP + (name in ABOVE_ALL))
 
 

@@ -5,6 +5,8 @@ with ``world_size=1``, as a group of one rank.
 Source: https://docs.pytorch.org/docs/stable/distributed.html
 """
 
+import importlib as _importlib
+
 from minigrad.absent import getter
 from minigrad.distributed.collectives import (
     all_gather,
@@ -68,4 +70,9 @@ from minigrad.distributed.process_group import (
 from minigrad.distributed.rendezvous import rendezvous
 from minigrad.distributed.store import FileStore, HashStore, PrefixStore, Store, TCPStore
 
-__getattr__ = getter(__name__)
+_ON_DEMAND = ("autograd", "nn", "optim", "rpc")
+_absent = getter(__name__)
+
+
+def __getattr__(name):
+    return _importlib.import_module(f"{__name__}.{name}") if name in _ON_DEMAND else _absent(name)

@@ -1,0 +1,1 @@
+"""The package PyTorch has RemoteModule in."""
