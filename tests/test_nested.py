@@ -1,6 +1,8 @@
 """Nested tensors: finite differences of what is not an elementwise function, and properties that hold for any parts."""
 
+import contextlib
 import copy
+import inspect
 import pickle
 import subprocess
 import sys
@@ -12,6 +14,7 @@ from hypothesis import strategies as st
 
 import minigrad as mg
 import minigrad.nested  # noqa: F401 - functions taken by name see nested tensors from here on
+from tests import fake_cupy
 
 F = mg.nn.functional
 PARTS = [np.sin(np.arange(6.0)).reshape(2, 3), np.cos(np.arange(9.0)).reshape(3, 3), np.ones((1, 3)) / 3]
@@ -150,6 +153,24 @@ def test_holes(lengths, data):
     closed = nested.contiguous()
     assert closed.numel() == nested.numel() == 2 * sum(kept)
     assert mg.equal(closed, nested)
+
+
+@pytest.mark.parametrize("layout", ["jagged", "strided"])
+def test_on_a_gpu(layout):
+    """What moves to a GPU, or its stand-in, stays there: values, offsets and results; the ragged length is the same."""
+    plain = [name for name in CASES if "tensor(" not in inspect.getsource(CASES[name][0]) and name != "narrowed"]
+    outer = contextlib.nullcontext() if mg.cuda.is_available() else fake_cupy.installed()
+    with outer:
+        x = built(layout, *[mg.tensor(part) for part in PARTS])
+        there = x.to("cuda")
+        assert there.is_cuda and all(part.is_cuda for part in there.unbind())
+        if layout == "jagged":
+            assert there.offsets().is_cuda and there.size(1) == x.size(1) and there.cpu().size(1) == x.size(1)
+        for name in plain:
+            if layout in CASES[name][1].split():
+                for one, other in zip(dense(CASES[name][0](there)), dense(CASES[name][0](x))):
+                    assert one.is_cuda
+                    np.testing.assert_allclose(one.cpu().numpy(), other.numpy(), rtol=1e-7, atol=1e-9)
 
 
 @pytest.mark.parametrize("layout", ["jagged", "strided"])

@@ -271,6 +271,13 @@ class Jagged(NestedTensor):
         """Return a tensor of the same structure with other values, and the ragged dimension elsewhere."""
         return Jagged(values, self._offsets, self._lengths, ragged or self._ragged_idx, self._bounds)
 
+    def _moved(self, values):
+        if values.device == self._offsets.device:
+            return super()._moved(values)
+        offsets, lengths = (one if one is None else one.to(values.device) for one in (self._offsets, self._lengths))
+        (offsets if lengths is None else lengths)._nested_int = self._symbol()
+        return Jagged(values, offsets, lengths, self._ragged_idx, self._bounds)
+
     def _symbol(self):
         """Return the ragged length: the same for all tensors of the same offsets (with holes, of the same lengths)."""
         source = self._offsets if self._lengths is None else self._lengths
