@@ -4,7 +4,7 @@ from minigrad.inplace import write_out
 from minigrad.kernels import bessel as kernels
 from minigrad.op import Op
 from minigrad.ops.define import require_tensor
-from minigrad.ops.special_functions import i0_op, i1_op, one_at_zero
+from minigrad.ops.special_functions import i0_op, i1_op, over_x
 from minigrad.tensor import Tensor
 
 
@@ -14,8 +14,7 @@ def _op(name, rule):
 
 
 j0 = _op("bessel_j0", lambda g, x: -g * j1(x))
-# The quotient J_1(x) / x is 1/2 at zero, where it is taken of the denominator's stand-in 1.
-j1 = _op("bessel_j1", lambda g, x, out: g * (j0(x) - out / (x + one_at_zero(x)) - one_at_zero(x) * 0.5))
+j1 = _op("bessel_j1", lambda g, x, out: g * (j0(x) - over_x(x, out, 1 / 2, -1 / 16)))
 y0 = _op("bessel_y0", lambda g, x: -g * y1(x))
 y1 = _op("bessel_y1", lambda g, x, out: g * (y0(x) - out / x))
 k0 = _op("modified_bessel_k0", lambda g, x: -g * k1(x))
@@ -26,7 +25,7 @@ spherical_j0 = _op("spherical_bessel_j0", lambda g, x: g * spherical_slope(x))
 # j_0'' = -j_0 - 2 j_0' / x, and -1/3 at zero.
 spherical_slope = _op(
     "spherical_slope",
-    lambda g, x, out: -g * (spherical_j0(x) + out * 2 / (x + one_at_zero(x)) - one_at_zero(x) * (2 / 3)),
+    lambda g, x, out: -g * (spherical_j0(x) + over_x(x, out * 2, -2 / 3, 1 / 15)),
 )
 airy = _op("airy_ai", lambda g, x: g * airy_slope(x))
 airy_slope = _op("airy_slope", lambda g, x: g * x * airy(x))  # Ai'' = x Ai

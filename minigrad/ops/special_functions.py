@@ -9,6 +9,7 @@ from minigrad.kernels import special as kernels
 from minigrad.op import Op
 from minigrad.ops.combine import xlog1py_op
 from minigrad.ops.define import binary_function, require_tensor, unary_function
+from minigrad.ops.masked import keep_where
 from minigrad.ops.power import log_op
 from minigrad.ops.unary import exp_op
 from minigrad.registry import function
@@ -105,20 +106,23 @@ igammac_op = Op(
     promote="same",
     broadcast=True,
 )
-# The quotient I_1(x) / x is 1/2 at zero: there the quotient is taken of the denominator's stand-in 1.
 one_at_zero = Op(lambda x: (x == 0).astype(x.dtype), [None], name="one_at_zero")
+
+
+def over_x(x, value, first=0.5, second=0.0625):
+    """Return value / x, at zero by its series first + second x², so that its derivatives are right there too: I_1's."""
+    zero = keep_where(x, x == 0)
+    return keep_where(value / (x + one_at_zero(x)), x != 0) + one_at_zero(x) * first + zero * zero * second
 
 
 def _i1_slope(x):
     """Return the derivative I_0(x) - I_1(x) / x."""
-    quotient = i1_op(x) / (x + one_at_zero(x))
-    return i0_op(x) - quotient - one_at_zero(x) * 0.5
+    return i0_op(x) - over_x(x, i1_op(x))
 
 
 def _i1e_slope(x, out):
     """Return the derivative of exp(-|x|) I_1(x)."""
-    quotient = out / (x + one_at_zero(x))
-    return i0e_op(x) - out * sign_of(x) - quotient - one_at_zero(x) * 0.5
+    return i0e_op(x) - out * sign_of(x) - over_x(x, out)
 
 
 for _name, _op, _summary, _input, _result in [
