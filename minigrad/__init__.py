@@ -126,6 +126,8 @@ _variable.saved_module = lambda: _importlib.import_module("minigrad.autograd.sav
 
 
 def __getattr__(name):
+    if name == "_VF":  # PyTorch's functions as its C++ library has them
+        return _importlib.import_module(__name__)
     if name in _MODULES_ON_DEMAND:
         return _importlib.import_module(f"{__name__}.{name}")
     if name in _FUNCTIONS_ON_DEMAND:

@@ -9,6 +9,8 @@ import multiprocessing as _python
 from multiprocessing import connection
 from multiprocessing.connection import wait as _wait
 
+from minigrad.absent import getter
+
 globals().update({name: getattr(_python, name) for name in _python.__all__})  # Process, Queue, Pool, …
 _STRATEGIES = {"file_descriptor", "file_system"}
 _strategy = ["file_descriptor"]
@@ -162,3 +164,6 @@ __all__ = [
     "SpawnContext", "connection", "get_all_sharing_strategies", "get_sharing_strategy", "set_sharing_strategy", "spawn",
     "start_processes",
 ]  # fmt: skip
+
+
+__getattr__ = getter(__name__)

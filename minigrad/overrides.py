@@ -18,6 +18,7 @@ import sys
 import threading
 import types as _types
 
+from minigrad.absent import getter
 from minigrad.registry import FUNCTIONS, METHODS
 from minigrad.tensor import Tensor
 from minigrad.variable import Parameter, Variable, View, promote
@@ -365,3 +366,6 @@ def resolve_name(f):
 def is_tensor_method_or_property(func):
     """Return whether a function is a method or property of Tensor."""
     return isinstance(func, _Public) and func._where.startswith("minigrad.Tensor")
+
+
+__getattr__ = getter(__name__)

@@ -2,6 +2,7 @@
 
 import contextlib
 
+from minigrad.absent import getter
 from minigrad.backend import default_generator, initial_seed, manual_seed, seed
 from minigrad.ops.random import get_rng_state, set_rng_state
 
@@ -31,3 +32,6 @@ def fork_rng(devices=None, enabled=True, device_type=None):
     finally:
         if enabled:
             set_rng_state(state)
+
+
+__getattr__ = getter(__name__)

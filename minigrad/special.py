@@ -7,6 +7,7 @@ Source: https://docs.pytorch.org/docs/stable/special.html
 tensor([0.5000])
 """
 
+from minigrad.absent import explain
 from minigrad.ops.special_functions import SPECIAL
 from minigrad.registry import FUNCTIONS
 
@@ -34,7 +35,7 @@ shifted_chebyshev_polynomial_w hermite_polynomial_h hermite_polynomial_he laguer
 
 def __getattr__(name):
     if name not in _ON_DEMAND:
-        raise AttributeError(f"module 'minigrad.special' has no attribute '{name}'")
+        raise AttributeError(explain(name, __name__))
     from minigrad.ops.bessel import FUNCTIONS as MORE
 
     globals().update(MORE)

@@ -2,6 +2,7 @@
 
 import importlib as _importlib
 
+from minigrad.absent import explain as _explain_absent
 from minigrad.autograd import batched, functional, tensor_methods  # noqa: F401 - these complete engine and Tensor
 from minigrad.autograd.anomaly_mode import (
     detect_anomaly,
@@ -61,7 +62,7 @@ def __getattr__(name):
     """Import a submodule when it is first asked for, so that `import minigrad` is quick."""
     if name in _ON_DEMAND:
         return _importlib.import_module(f"{__name__}.{name}")
-    raise AttributeError(f"module '{__name__}' has no attribute '{name}'")
+    raise AttributeError(_explain_absent(name, __name__))
 
 
 def __dir__():

@@ -4,6 +4,7 @@ import functools
 import inspect
 import weakref
 
+from minigrad.absent import getter
 from minigrad.backend import FLOAT_CODES, xp
 from minigrad.inplace import check_writable, rewrite_base
 from minigrad.ops.core import sum_to
@@ -384,3 +385,6 @@ class NestedIOFunction(Function):
 
     def __init_subclass__(cls, **kwargs):
         raise NotImplementedError("NestedIOFunction is not supported: pass the tensors one by one to a Function")
+
+
+__getattr__ = getter(__name__)

@@ -3,6 +3,7 @@
 import functools
 import inspect
 
+from minigrad.absent import getter
 from minigrad.variable import MODE
 
 
@@ -175,3 +176,6 @@ def is_grad_enabled():
 def is_inference_mode_enabled():
     """Return whether inference mode is on."""
     return MODE.inference
+
+
+__getattr__ = getter(__name__)

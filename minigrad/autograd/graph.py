@@ -7,6 +7,7 @@ import contextlib
 import threading
 import weakref
 
+from minigrad.absent import getter
 from minigrad.autograd.function import PackedArray
 from minigrad.autograd.grad_mode import no_grad
 from minigrad.backend import memory_root
@@ -317,3 +318,6 @@ def leads_out(tensor, own, visited):
             visited.add(place)
             stack.extend([edge for edge in place.edges if edge is not None])
     return False
+
+
+__getattr__ = getter(__name__)

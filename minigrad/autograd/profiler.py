@@ -16,6 +16,7 @@ import traceback
 import tracemalloc
 import warnings
 
+from minigrad.absent import getter
 from minigrad.autograd.function import _FunctionOp
 from minigrad.backend import cuda_is_available, cupy_module
 from minigrad.calls import view_result
@@ -523,3 +524,6 @@ class record_function:  # noqa: N801 - PyTorch's name
                 return function(*args, **kwargs)
 
         return recorded
+
+
+__getattr__ = getter(__name__)

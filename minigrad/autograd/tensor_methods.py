@@ -259,6 +259,7 @@ for _cls in (Tensor, Variable):
     _cls.requires_grad = _cls.requires_grad.setter(set_requires_grad)
     _cls.grad = _cls.grad.setter(set_grad)
     _cls.grad = _cls.grad.deleter(lambda self: set_grad(self, None))
+Tensor._is_view = lambda self: self._base is not None
 Tensor._version = property(get_version, doc=get_version.__doc__)
 Tensor.data = property(get_data, set_data, doc=get_data.__doc__)
 for _method in (

@@ -1,10 +1,12 @@
 """Which kernels and libraries compute: PyTorch's torch.backends, and the switches of minigrad's own convolutions."""
 
+from minigrad.absent import getter
 from minigrad.backends import (
     cpu,
     cuda,
     cudnn,
     im2col,
+    mha,
     mkl,
     mkldnn,
     mps,
@@ -20,6 +22,7 @@ __all__ = [
     "cuda",
     "cudnn",
     "im2col",
+    "mha",
     "mkl",
     "mkldnn",
     "mps",
@@ -29,3 +32,6 @@ __all__ = [
     "quantized",
     "winograd",
 ]
+
+
+__getattr__ = getter(__name__)

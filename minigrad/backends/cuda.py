@@ -16,6 +16,7 @@ computes in full precision.
 import contextlib
 import warnings
 
+from minigrad.absent import getter
 from minigrad.backend import PRODUCTS
 
 
@@ -82,8 +83,44 @@ def sdp_kernel(enable_flash=True, enable_math=True, enable_mem_efficient=True, e
         yield context
 
 
+_ATTENTION = {"flash": True, "math": True, "mem_efficient": True, "cudnn": True}
+
+
+def _switches(kind):
+    """Return PyTorch's two functions of one implementation of attention."""
+
+    def enable(enabled):
+        if not enabled and kind in ("flash", "math") and not _ATTENTION["flash" if kind == "math" else "math"]:
+            raise RuntimeError(
+                f"enable_{kind}_sdp: no implementation of attention would be left; minigrad's stands for flash and math"
+            )
+        _ATTENTION[kind] = bool(enabled)
+
+    def enabled():
+        return _ATTENTION[kind]
+
+    enable.__name__, enabled.__name__ = f"enable_{kind}_sdp", f"{kind}_sdp_enabled"
+    enable.__doc__ = f"Allow the implementation {kind} of attention; RuntimeError where none would be left."
+    enabled.__doc__ = f"Return whether the implementation {kind} of attention is allowed; all give the same results."
+    return enable, enabled
+
+
+enable_flash_sdp, flash_sdp_enabled = _switches("flash")
+enable_math_sdp, math_sdp_enabled = _switches("math")
+enable_mem_efficient_sdp, mem_efficient_sdp_enabled = _switches("mem_efficient")
+enable_cudnn_sdp, cudnn_sdp_enabled = _switches("cudnn")
+
+
+def is_flash_attention_available():
+    """Return False: attention is computed in one way."""
+    return False
+
+
 def is_built():
     """Return whether CuPy, through which GPUs are used, is installed."""
     import importlib.util
 
     return importlib.util.find_spec("cupy") is not None
+
+
+__getattr__ = getter(__name__)

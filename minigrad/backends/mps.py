@@ -1,5 +1,7 @@
 """GPUs of Apple computers: not supported."""
 
+from minigrad.absent import getter
+
 
 def is_available():
     """Return whether tensors can live on an Apple GPU: no."""
@@ -9,3 +11,6 @@ def is_available():
 def is_built():
     """Return whether minigrad can use Apple GPUs: no."""
     return False
+
+
+__getattr__ = getter(__name__)

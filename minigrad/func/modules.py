@@ -1,5 +1,8 @@
 """Modules as functions of their parameters and buffers."""
 
+import functools
+
+from minigrad.nn.normalization import _BatchNorm
 from minigrad.nn.utils import stateless
 from minigrad.ops.join import stack
 
@@ -65,3 +68,43 @@ def _stacked(tensors):
     if len(wants) > 1:
         raise RuntimeError("Expected entries to either all require grad or all not require grad")
     return stack([tensor.detach() for tensor in tensors]).requires_grad_(wants.pop())
+
+
+def functionalize(func, *, remove="mutations"):
+    """Return the function: its in-place operations, which PyTorch rewrites for compilers, give the same results.
+
+    RuntimeError unless remove is "mutations" or "mutations_and_views".
+    Source: https://docs.pytorch.org/docs/stable/generated/torch.func.functionalize.html
+
+    >>> import minigrad as mg
+    >>> mg.func.functionalize(lambda x: x.clone().add_(1))(mg.ones(2))
+    tensor([2., 2.])
+    """
+    if remove not in ("mutations", "mutations_and_views"):
+        raise RuntimeError(
+            "functionalize(f, remove='mutations'): received invalid argument for remove=. Valid options are:\n"
+            "     remove='mutations': all inplace and out= operators will be removed from the program\n"
+            "     remove='mutations_and_views': as well as views"
+        )
+
+    @functools.wraps(func)
+    def functional(*args, **kwargs):
+        return func(*args, **kwargs)
+
+    return functional
+
+
+def replace_all_batch_norm_modules_(root):
+    """Let every batch norm of a module use the statistics of its batch only, in place; returns the module.
+
+    Source: https://docs.pytorch.org/docs/stable/generated/torch.func.replace_all_batch_norm_modules_.html
+
+    >>> import minigrad as mg
+    >>> mg.func.replace_all_batch_norm_modules_(mg.nn.Sequential(mg.nn.BatchNorm1d(2)))[0].running_mean is None
+    True
+    """
+    for module in root.modules():
+        if isinstance(module, _BatchNorm) and module.track_running_stats:
+            module.running_mean = module.running_var = module.num_batches_tracked = None
+            module.track_running_stats = False
+    return root

@@ -3,6 +3,7 @@
 Source: https://docs.pytorch.org/docs/stable/nn.functional.html
 """
 
+from minigrad.absent import getter
 from minigrad.nn import _reduction as _Reduction  # noqa: F401, N812 - losses outside import it
 from minigrad.ops.activation import (
     celu,
@@ -132,3 +133,6 @@ from minigrad.registry import FUNCTIONS
 
 sigmoid = FUNCTIONS["sigmoid"]
 tanh = FUNCTIONS["tanh"]
+
+
+__getattr__ = getter(__name__)

@@ -2,6 +2,7 @@
 
 from collections import OrderedDict
 
+from minigrad.absent import getter
 from minigrad.op import Op
 from minigrad.tensor import Tensor, wrap
 from minigrad.variable import MODE, RemovableHandle, is_tracked
@@ -399,3 +400,6 @@ def registered(kind, module, name, value):
         if changed is not None:
             value = changed
     return value
+
+
+__getattr__ = getter(__name__)

@@ -1,5 +1,6 @@
 """Parameter, Buffer, and the parameters that do not know their shape yet."""
 
+from minigrad.absent import getter
 from minigrad.backend import as_dtype, default_float, get_default_device, move, np
 from minigrad.tensor import Tensor, as_device
 from minigrad.variable import Parameter, Variable, check_can_require_grad
@@ -149,3 +150,6 @@ class UninitializedBuffer(_Uninitialized, Variable):
         buffer = _make(cls, requires_grad, device, dtype)
         buffer.persistent = persistent
         return buffer
+
+
+__getattr__ = getter(__name__)

@@ -1,5 +1,6 @@
 """Memory: its order, what PyTorch calls storage, and functions of a tensor's single elements."""
 
+from minigrad.absent import getter
 from minigrad.backend import array_device, dtype, memory_root, np, xp
 from minigrad.ops.arguments import ints_of
 from minigrad.ops.creation import empty
@@ -341,3 +342,6 @@ def is_inference(input):
     False
     """
     return False
+
+
+__getattr__ = getter(__name__)

@@ -1,5 +1,6 @@
 """Optimization methods and learning-rate schedules, under PyTorch's names."""
 
+from minigrad.absent import getter
 from minigrad.optim import lr_scheduler, swa_utils
 from minigrad.optim.adadelta import Adadelta
 from minigrad.optim.adafactor import Adafactor
@@ -42,3 +43,6 @@ __all__ = [
     "lr_scheduler",
     "swa_utils",
 ]
+
+
+__getattr__ = getter(__name__)

@@ -4,6 +4,7 @@ import itertools
 import math
 from copy import deepcopy
 
+from minigrad.absent import getter
 from minigrad.autograd.grad_mode import no_grad
 from minigrad.backend import np
 from minigrad.nn import Module
@@ -253,3 +254,6 @@ class SWALR(LRScheduler):
             start = swa_lr if before == 1 else (group["lr"] - before * swa_lr) / (1 - before)
             rates.append(swa_lr * now + start * (1 - now))
         return rates
+
+
+__getattr__ = getter(__name__)

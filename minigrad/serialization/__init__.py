@@ -2,6 +2,7 @@
 
 import importlib
 
+from minigrad.absent import explain
 from minigrad.serialization.contents import get_unsafe_globals_in_checkpoint
 from minigrad.serialization.files import load, save
 from minigrad.serialization.options import (
@@ -39,5 +40,6 @@ _ABSENT = {
 def __getattr__(name):
     if name == "safetensors":
         return importlib.import_module("minigrad.serialization.safetensors")
-    reason = f": {_ABSENT[name]}." if name in _ABSENT else ""
-    raise AttributeError(f"module 'minigrad.serialization' has no attribute {name!r}{reason}")
+    if name not in _ABSENT:
+        raise AttributeError(explain(name, __name__))
+    raise AttributeError(f"module 'minigrad.serialization' has no attribute {name!r}: {_ABSENT[name]}.")

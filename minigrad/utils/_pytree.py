@@ -12,6 +12,8 @@ Source: PyTorch's torch.utils._pytree, whose names these are.
 
 from collections import OrderedDict, defaultdict, deque
 
+from minigrad.absent import getter
+
 _REGISTERED = {}  # class -> (function of a node: (children, context), function of (children, context): the node)
 
 
@@ -238,3 +240,6 @@ def _broadcast_to_and_flatten(tree, treespec, is_leaf=None):
             return None
         result += part
     return result
+
+
+__getattr__ = getter(__name__)

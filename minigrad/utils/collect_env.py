@@ -8,6 +8,7 @@ import platform
 import sys
 from importlib import metadata
 
+from minigrad.absent import getter
 from minigrad.backend import cuda_device_count, cuda_is_available, get_num_threads, np
 from minigrad.version import __version__
 
@@ -63,6 +64,8 @@ def main():
     print("Collecting environment information...")
     print(get_pretty_env_info())
 
+
+__getattr__ = getter(__name__)
 
 if __name__ == "__main__":
     main()

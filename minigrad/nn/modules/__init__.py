@@ -3,6 +3,7 @@
 import importlib
 import sys
 
+from minigrad.absent import getter
 from minigrad.nn.module import Module
 
 # PyTorch's module -> the module here; several of PyTorch's can be one here.
@@ -36,3 +37,6 @@ for _name, _target in _PATHS.items():
     _module = importlib.import_module(f"minigrad.nn.{_target}")
     sys.modules[f"{__name__}.{_name}"] = globals()[_name] = _module
     globals().update({_layer: getattr(_module, _layer) for _layer in getattr(_module, "__all__", ())})
+
+
+__getattr__ = getter(__name__)

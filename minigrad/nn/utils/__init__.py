@@ -5,6 +5,7 @@ Source: https://docs.pytorch.org/docs/stable/nn.html#utilities
 
 import importlib as _importlib
 
+from minigrad.absent import explain
 from minigrad.nn.utils import fusion, parametrizations, parametrize, rnn
 from minigrad.nn.utils.clip_grad import (
     clip_grad_norm,
@@ -35,4 +36,4 @@ def __getattr__(name):
         import importlib
 
         return importlib.import_module(f"{__name__}.{name}")
-    raise AttributeError(f"module '{__name__}' has no attribute '{name}'")
+    raise AttributeError(explain(name, __name__))

@@ -6,6 +6,7 @@ In evaluation batch norm multiplies each channel by a constant and adds one, and
 
 import copy
 
+from minigrad.absent import getter
 from minigrad.autograd.grad_mode import no_grad
 from minigrad.nn.pairs import call_pair
 from minigrad.ops.creation import ones_like, zeros_like
@@ -135,3 +136,6 @@ def _parameters(weight, fused_weight, bias, fused_bias):
     fused_weight = fused_weight.to(dtype=weight.dtype)
     fused_bias = fused_bias.to(dtype=weight.dtype if bias is None else bias.dtype)
     return Parameter(fused_weight, weight.requires_grad), Parameter(fused_bias, bias is not None and bias.requires_grad)
+
+
+__getattr__ = getter(__name__)

@@ -3,6 +3,7 @@
 Source: https://docs.pytorch.org/docs/stable/nn.html#utilities
 """
 
+from minigrad.absent import explain
 from minigrad.nn.utils.norms import parametrized_spectral_norm as spectral_norm
 from minigrad.nn.utils.norms import parametrized_weight_norm as weight_norm
 
@@ -14,4 +15,4 @@ def __getattr__(name):
         from minigrad.nn.utils.orthogonal import orthogonal
 
         return orthogonal
-    raise AttributeError(f"module '{__name__}' has no attribute '{name}'")
+    raise AttributeError(explain(name, __name__))

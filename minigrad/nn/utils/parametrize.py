@@ -7,6 +7,7 @@ import contextlib
 import copy
 from collections.abc import Sequence
 
+from minigrad.absent import getter
 from minigrad.autograd.grad_mode import no_grad
 from minigrad.nn.container import ModuleDict, ModuleList
 from minigrad.nn.parameter import Parameter
@@ -295,3 +296,6 @@ def transfer_parametrizations_and_params(from_module, to_module, tensor_name=Non
         for mine, theirs in zip(target, from_module.parametrizations[name]._originals(), strict=True):
             mine.data = theirs.detach().clone()
     return to_module
+
+
+__getattr__ = getter(__name__)

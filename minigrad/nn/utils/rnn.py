@@ -5,6 +5,7 @@ Source: https://docs.pytorch.org/docs/stable/generated/torch.nn.utils.rnn.Packed
 
 from collections import namedtuple
 
+from minigrad.absent import getter
 from minigrad.backend import as_dtype, np, to_numpy
 from minigrad.ops.join import cat
 from minigrad.tensor import Tensor, wrap
@@ -261,3 +262,6 @@ def unpack_sequence(packed_sequences):
     [tensor([2, 3]), tensor([1])]
     """
     return unpad_sequence(*pad_packed_sequence(packed_sequences, batch_first=True), batch_first=True)
+
+
+__getattr__ = getter(__name__)

@@ -2,6 +2,7 @@
 
 import contextlib
 
+from minigrad.absent import getter
 from minigrad.tensor import Tensor
 
 __all__ = ["functional_call"]
@@ -80,3 +81,6 @@ def _with_tied(places, values):
         for name in group if given else ():
             result[name] = values[given[0]]
     return result
+
+
+__getattr__ = getter(__name__)

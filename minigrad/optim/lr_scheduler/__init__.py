@@ -1,5 +1,6 @@
 """Learning-rate schedules: each sets the `lr` of an optimizer's groups, once when made and once per `step()`."""
 
+from minigrad.absent import getter
 from minigrad.optim.lr_scheduler.composite import ChainedScheduler, SequentialLR
 from minigrad.optim.lr_scheduler.cosine import CosineAnnealingLR, CosineAnnealingWarmRestarts
 from minigrad.optim.lr_scheduler.cyclic import CyclicLR, OneCycleLR
@@ -39,3 +40,6 @@ __all__ = [
     "SequentialLR",
     "StepLR",
 ]
+
+
+__getattr__ = getter(__name__)
