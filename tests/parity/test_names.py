@@ -30,7 +30,7 @@ torch.backends.quantized
 
 def shown(module):
     """The names of a module that are its own or a part of PyTorch, but for modules."""
-    names = {name for name in getattr(module, "__all__", ()) if type(getattr(module, name)) is not types.ModuleType}
+    names = {name for name in getattr(module, "__all__", ()) if not isinstance(getattr(module, name, 0), types.ModuleType)}
     for name, value in vars(module).items():
         if name.startswith("_") or isinstance(value, types.ModuleType):
             continue
