@@ -1,7 +1,7 @@
 """torch.fx: a module's forward recorded as a graph of nodes, which can be looked at, changed and run again.
 
 Tracing calls forward() with proxies. Layers of minigrad.nn become one node each; branches on values raise TraceError.
-Graphs run by interpretation: there is no generated code, so ``graph_module.code`` is the graph as text.
+Graphs run by interpretation; ``graph_module.code`` is the same as Python, to be read.
 Source: https://docs.pytorch.org/docs/stable/fx.html
 
 >>> import minigrad as mg
@@ -16,12 +16,15 @@ import functools
 import inspect
 import operator
 import sys
+import typing
 
 from minigrad.absent import getter
+from minigrad.backend import dtype
 from minigrad.nn.container import ModuleDict, ModuleList, Sequential
 from minigrad.nn.module import Module
-from minigrad.overrides import TorchFunctionMode
+from minigrad.overrides import TorchFunctionMode, install
 from minigrad.tensor import Tensor
+from minigrad.variable import Parameter
 
 __all__ = [
     "Graph", "GraphModule", "Interpreter", "Node", "Proxy", "TraceError", "Tracer", "map_arg", "symbolic_trace", "wrap",
@@ -34,18 +37,21 @@ class TraceError(ValueError):
 
 def map_arg(value, fn):
     """Return nested tuples, lists, dicts and slices with ``fn(node)`` for every Node in them."""
-    if isinstance(value, Node):
-        return fn(value)
+    return map_aggregate(value, lambda leaf: fn(leaf) if isinstance(leaf, Node) else leaf)
+
+
+def map_aggregate(value, fn):
+    """Return nested tuples, lists, dicts and slices with ``fn(leaf)`` for everything else in them."""
     if isinstance(value, tuple):
-        parts = [map_arg(part, fn) for part in value]
+        parts = [map_aggregate(part, fn) for part in value]
         return type(value)(*parts) if hasattr(value, "_fields") else tuple(parts)
     if isinstance(value, list):
-        return [map_arg(part, fn) for part in value]
+        return [map_aggregate(part, fn) for part in value]
     if isinstance(value, dict):
-        return {key: map_arg(part, fn) for key, part in value.items()}
+        return {key: map_aggregate(part, fn) for key, part in value.items()}
     if isinstance(value, slice):
-        return slice(*(map_arg(part, fn) for part in (value.start, value.stop, value.step)))
-    return value
+        return slice(*(map_aggregate(part, fn) for part in (value.start, value.stop, value.step)))
+    return fn(value)
 
 
 class Node:
@@ -118,13 +124,14 @@ class Node:
         """Return the Node as a line of text."""
         shown = map_arg((self._args, self._kwargs), lambda node: _Shown(f"%{node.name}"))
         if self.op == "output":
-            return f"return {shown[0][0]}"
+            return f"return {self._args[0]!r}"
         where = _name_of(self.target)
         if self.op == "placeholder":
             default = f"(default={shown[0][0]})" if shown[0] else ""
             return f"%{self.name} : [num_users={len(self.users)}] = placeholder[target={where}]{default}"
         head = f"%{self.name} : [num_users={len(self.users)}] = {self.op}[target={where}]"
-        return head if self.op == "get_attr" else f"{head}(args = {shown[0]}, kwargs = {shown[1]})"
+        named = ", ".join(f"{key}: {value!r}" for key, value in shown[1].items())
+        return head if self.op == "get_attr" else f"{head}(args = {shown[0]}, kwargs = {{{named}}})"
 
     def __repr__(self):
         return self.name
@@ -135,10 +142,80 @@ class _Shown(str):
 
 
 def _name_of(target):
+    """Return a target as text: a function's name where programs find it, such as torch.nn.functional.relu."""
     if not callable(target):
         return str(target)
-    module = getattr(target, "__module__", None) or "minigrad"
-    return f"{module.replace('_operator', 'operator')}.{getattr(target, '__name__', target)}"
+    module, name = getattr(target, "__module__", None) or "minigrad", getattr(target, "__name__", str(target))
+    if module.partition(".")[0] == "minigrad":
+        name = name.removeprefix("_torch_")
+        for path in ("minigrad", "minigrad.nn.functional"):
+            found = getattr(sys.modules.get(path), name, None)
+            if target in (found, getattr(found, "__wrapped__", None)):
+                return f"{dtype.package}{path[8:]}.{name}"
+    return name if module == "builtins" else f"{module}.{name}"
+
+
+_SIGNS = {
+    "add": "+", "sub": "-", "mul": "*", "truediv": "/", "floordiv": "//", "mod": "%", "pow": "**", "matmul": "@",
+    "and_": "&", "or_": "|", "xor": "^", "lshift": "<<", "rshift": ">>", "eq": "==", "ne": "!=", "lt": "<", "le": "<=",
+    "gt": ">", "ge": ">=",
+}  # fmt: skip
+
+
+def _attribute(path):
+    """Return the Python of a submodule or parameter by its path."""
+    code = "self"
+    for part in path.split("."):
+        code = f"{code}.{part}" if part.isidentifier() else f'getattr({code}, "{part}")'
+    return code
+
+
+def _expression(node):
+    """Return the Python of what a Node computes."""
+    args, name = [repr(part) for part in node.args], getattr(node.target, "__name__", "")
+    if node.op == "get_attr":
+        return _attribute(node.target)
+    if node.op == "call_function" and not node.kwargs:
+        if node.target is operator.getitem:
+            return f"{args[0]}[{args[1]}]"
+        if node.target is getattr and len(args) == 2:
+            return f"{args[0]}.{node.args[1]}"
+        if getattr(operator, name, None) is node.target and name in _SIGNS:
+            return f"{args[0]} {_SIGNS[name]} {args[1]}"
+        if node.target is operator.neg or node.target is operator.invert:
+            return f"{'-' if name == 'neg' else '~'}{args[0]}"
+    named = [f"{key} = {value!r}" for key, value in node.kwargs.items()]
+    shown = ", ".join([*args[node.op == "call_method" :], *named])
+    if node.op == "call_method":
+        return f"{args[0]}.{node.target}({shown})"
+    if node.op == "call_module":
+        return f"{_attribute(node.target)}({shown})"
+    called = _name_of(node.target)
+    return f"{called if called.startswith(dtype.package + '.') else called.replace('.', '_')}({shown})"
+
+
+def _code(graph):
+    """Return a graph as the Python of a method forward(); names are set to None after their last use, as in PyTorch."""
+    arguments, lines, wrapped, last = ["self"], [], {}, {}
+    for node in reversed(graph.nodes):
+        for used in node.all_input_nodes:
+            last.setdefault(used, node)
+    for node in graph.nodes:
+        if node.op == "placeholder":
+            arguments.append(node.target + (f" = {node.args[0]!r}" if node.args else ""))
+            if node.name != node.target:
+                lines.append(f"{node.name} = {node.target};  {node.target} = None")
+            continue
+        if node.op == "output":
+            lines.append(f"return {node.args[0]!r}")
+            continue
+        if node.op == "call_function" and any(names.get(name) is node.target for (_, name), names in _WRAPPED.items()):
+            wrapped[_name_of(node.target).replace(".", "_")] = None
+        gone = [used.name for used in node.all_input_nodes if last[used] is node]
+        gone += [] if node.users else [node.name]
+        lines.append(f"{node.name} = {_expression(node)}" + (f";  {' = '.join([*gone, 'None'])}" if gone else ""))
+    top = "\n".join(f'{dtype.package}.fx._symbolic_trace.wrap("{name}")' for name in wrapped)
+    return f"\n{top}\n\ndef forward({', '.join(arguments)}):\n" + "".join(f"    {line}\n" for line in lines) + "    "
 
 
 class Graph:
@@ -269,7 +346,7 @@ class Proxy:
     """Stands for a Node's value while forward() is traced: what is done with it becomes a Node."""
 
     def __init__(self, node, tracer=None):
-        self.node, self.tracer = node, tracer
+        self.node, self.tracer = node, tracer if tracer is not None else _appending(node.graph)
 
     @classmethod
     def __torch_function__(cls, function, types, args=(), kwargs=None):
@@ -298,6 +375,14 @@ class Proxy:
         return f"Proxy({self.node.name})"
 
     __hash__ = object.__hash__
+
+
+def _appending(graph):
+    """Return a tracer for Proxies outside tracing: what is done with them becomes Nodes of their graph."""
+    install()  # functions ask a Proxy from here on
+    tracer = Tracer()
+    tracer.graph, tracer.root, tracer._held = graph, Module(), {}
+    return tracer
 
 
 class _Attribute(Proxy):
@@ -426,7 +511,7 @@ class Tracer:
             for name, held in self._held.items():
                 if held is a:
                     made = self.graph.find_nodes(op="get_attr", target=name)
-                    return made[0] if made else self.graph.get_attr(name)
+                    return made[0] if made else self.create_node("get_attr", name, (), {})
         if isinstance(a, (tuple, list)):
             parts = [self.create_arg(part) for part in a]
             return parts if isinstance(a, list) else tuple(parts)
@@ -436,10 +521,21 @@ class Tracer:
             return slice(*(self.create_arg(part) for part in (a.start, a.stop, a.step)))
         return a
 
+    def create_node(self, kind, target, args, kwargs, name=None, type_expr=None):
+        """Return a new Node of the graph: every Node is made here, so that a subclass may change or mark it."""
+        return self.graph.create_node(kind, target, args, kwargs, name, type_expr)
+
     def create_proxy(self, kind, target, args, kwargs, name=None, type_expr=None):
         """Return the Proxy of a new Node."""
         args, kwargs = self.create_arg(tuple(args)), self.create_arg(kwargs)
-        return Proxy(self.graph.create_node(kind, target, args, kwargs, name, type_expr), self)
+        return Proxy(self.create_node(kind, target, args, kwargs, name, type_expr), self)
+
+    def path_of_module(self, mod):
+        """Return the path of a submodule of what is traced; NameError for another module."""
+        for name, module in self.root.named_modules():
+            if module is mod:
+                return name
+        raise NameError("module is not installed as a submodule")
 
     def call_module(self, m, forward, args, kwargs):
         """Return what calling a module gives: a Node for a leaf, else what its forward does."""
@@ -464,7 +560,8 @@ class Tracer:
             elif parameter.kind is parameter.VAR_POSITIONAL or parameter.kind is parameter.VAR_KEYWORD:
                 continue
             else:
-                proxy = Proxy(self.graph.placeholder(name, default_value=parameter.default), self)
+                default = () if parameter.default is parameter.empty else (parameter.default,)
+                proxy = self.create_proxy("placeholder", name, default, {})
                 if parameter.kind is parameter.POSITIONAL_ONLY:
                     args.append(proxy)
                 else:
@@ -477,13 +574,23 @@ class Tracer:
                 return before(module, *args, **kwargs)
             return tracer.call_module(module, module.forward, args, kwargs)
 
-        Module.__call__ = call
+        attribute, proxies = Module.__getattr__, {}
+
+        def parameter_or_attribute(module, name):
+            value = attribute(module, name)
+            if not isinstance(value, Parameter):
+                return value
+            if id(value) not in proxies and any(held is value for held in tracer._held.values()):
+                proxies[id(value)] = Proxy(tracer.create_arg(value), tracer)
+            return proxies.get(id(value), value)
+
+        Module.__call__, Module.__getattr__ = call, parameter_or_attribute
         try:
             with _Dispatching(), _recording_wrapped():
                 result = function(*args, **kwargs)
         finally:
-            Module.__call__ = before
-        self.graph.output(self.create_arg(result))
+            Module.__call__, Module.__getattr__ = before, attribute
+        self.create_node("output", "output", (self.create_arg(result),), {})
         return self.graph
 
 
@@ -574,8 +681,6 @@ class GraphModule(Module):
                 home.add_module(part, Module())
             home = home._modules[part]
         if isinstance(value, Tensor) and last not in home._parameters and not hasattr(value, "_is_buffer"):
-            from minigrad.variable import Parameter
-
             (home.register_parameter if isinstance(value, Parameter) else home.register_buffer)(last, value)
         else:
             setattr(home, last, value)
@@ -608,11 +713,11 @@ class GraphModule(Module):
 
     @property
     def code(self):
-        """The graph as text."""
-        return str(self.graph)
+        """The graph as Python."""
+        return _code(self.graph)
 
     def print_readable(self, print_output=True):
-        """Print and return the graph as text."""
+        """Print and return the graph as Python."""
         if print_output:
             print(self.code)
         return self.code
@@ -635,4 +740,13 @@ def symbolic_trace(root, concrete_args=None):
     return GraphModule(tracer.root, graph, name)
 
 
-__getattr__ = getter(__name__)
+_getter = getter(__name__)
+Target = typing.Callable | str
+Argument = typing.Any
+
+
+def __getattr__(name):
+    """PyTorch's modules below torch.fx: their classes and functions are all here."""
+    if name in ("node", "proxy", "graph", "graph_module", "interpreter", "_symbolic_trace"):
+        return sys.modules[__name__]
+    return _getter(name)

@@ -100,7 +100,7 @@ def test_graphs_by_hand_and_as_text(capsys):
     assert fx.GraphModule(nn.Module(), graph)(mg.ones(2)).tolist() == [-1, -1]
     graph.print_tabular()
     assert "call_function" in capsys.readouterr().out
-    assert "%x : [num_users=1] = placeholder[target=x]" in str(graph) and "return %neg" in str(graph)
+    assert "%x : [num_users=1] = placeholder[target=x]" in str(graph) and "return neg" in str(graph)
     traced = fx.symbolic_trace(lambda x, flag: x + 1 if flag else x, concrete_args={"flag": True})
     assert [node.name for node in traced.graph.nodes] == ["x", "add", "output"]
 
@@ -129,3 +129,94 @@ def test_wrapped_functions_are_nodes_and_stay_as_they_were():
         fx.wrap("abs")
     with pytest.raises(RuntimeError, match="callable or string"):
         fx.wrap(3)
+
+
+@fx.wrap
+def halved(x):
+    return x / 2
+
+
+CODE = '''
+{package}.fx._symbolic_trace.wrap("{here}_halved")
+
+def forward(self, x, power = 2):
+    conv_0 = getattr(self.conv, "0")(x);  x = None
+    getattr_1 = conv_0.shape
+    getitem = getattr_1[0];  getattr_1 = None
+    view = conv_0.view(getitem, -1);  conv_0 = getitem = None
+    softmax = {package}.softmax(view, dim = -1);  view = None
+    scale = self.scale
+    mul = 2 * scale;  scale = None
+    matmul = softmax @ mul;  softmax = mul = None
+    halved = {here}_halved(matmul);  matmul = None
+    pow_1 = halved ** power;  power = None
+    neg = -halved;  halved = neg = None
+    return {{'y': pow_1}}
+    '''
+
+
+def test_code_is_python():
+    """As PyTorch writes it: names are None after their last use, wrapped functions have names of their own."""
+
+    class Coded(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.conv = nn.Sequential(nn.Conv1d(1, 2, 2))
+            self.scale = nn.Parameter(mg.ones(6))
+
+        def forward(self, x, power=2):
+            y = self.conv(x)
+            y = halved(mg.softmax(y.view(y.shape[0], -1), dim=-1) @ (2 * self.scale))
+            z = y**power
+            _ = -y
+            return {"y": z}
+
+    expected = CODE.format(package=mg.dtype.package, here=__name__.replace(".", "_"))
+    traced = fx.symbolic_trace(Coded())
+    assert traced.code == expected
+    y = traced(mg.ones(2, 1, 4))["y"]
+    with mg.no_grad():
+        traced.scale.mul_(3)  # what is computed of parameters alone is computed anew in every call
+    assert y.shape == (2,) and mg.allclose(traced(mg.ones(2, 1, 4))["y"], 9 * y)
+
+
+def test_every_node_is_made_by_create_node():
+    class Marking(fx.Tracer):
+        def create_node(self, kind, target, args, kwargs, name=None, type_expr=None):
+            node = super().create_node(kind, target, args, kwargs, name, type_expr)
+            node.mark = kind
+            return node
+
+    net = Net()
+    tracer = Marking()
+    graph = tracer.trace(net)
+    assert all(node.mark == node.op for node in graph.nodes)
+    assert tracer.path_of_module(net.body[1]) == "body.1"
+    with pytest.raises(NameError, match="not installed as a submodule"):
+        tracer.path_of_module(nn.ReLU())
+
+
+def test_proxies_of_nodes_add_to_their_graph():
+    """A function is written out in a graph by calling it with Proxies of the graph's nodes."""
+
+    def scaled(a, b):
+        return mg.relu(a) + b.exp()
+
+    traced = fx.symbolic_trace(lambda x: mg.sub(x, 1))
+    node = next(node for node in traced.graph.nodes if node.op == "call_function")
+    with traced.graph.inserting_before(node):
+        new = scaled(*fx.node.map_arg((node.args[0], node.args[0]), fx.Proxy))
+    node.replace_all_uses_with(new.node)
+    traced.graph.erase_node(node)
+    traced.recompile()
+    assert [node.name for node in traced.graph.nodes] == ["x", "relu", "exp", "add", "output"]
+    x = mg.tensor([-1.0, 2.0])
+    assert mg.equal(traced(x), mg.relu(x) + x.exp())
+    assert str(traced.graph).endswith("return add")
+
+
+def test_modules_below_fx():
+    assert fx.node.Node is fx.Node and fx.graph_module.GraphModule is fx.GraphModule and fx.node.Target
+    assert fx.node.map_aggregate([1, (2, {"a": 3})], lambda leaf: leaf + 1) == [2, (3, {"a": 4})]
+    with pytest.raises(AttributeError, match="no attribute 'passes'"):
+        _ = fx.passes
