@@ -403,6 +403,30 @@ def branches(torch, rank, count):
     return seen
 
 
+def synchronised_norm(torch, rank, count):
+    """SyncBatchNorm of unequal batches: outputs, gradients, running statistics."""
+    layer = torch.nn.SyncBatchNorm.convert_sync_batchnorm(torch.nn.BatchNorm2d(3))
+    model = torch.nn.parallel.DistributedDataParallel(layer)
+    x = norm_batch(torch, rank).requires_grad_()
+    output = model(x)
+    (output * norm_weights(torch, rank)).sum().backward()
+    return (
+        output.tolist(), x.grad.tolist(), [parameter.grad.tolist() for parameter in model.parameters()],
+        layer.running_mean.tolist(), layer.running_var.tolist(), type(layer).__name__,
+    )  # fmt: skip
+
+
+def norm_batch(torch, rank):
+    """A rank's images (2 + rank, 3, 2, 2)."""
+    count = (2 + rank) * 12
+    return ((torch.arange(count) * 7 + rank) % 10).to(torch.float32).reshape(-1, 3, 2, 2)
+
+
+def norm_weights(torch, rank):
+    """What a rank's outputs are multiplied by."""
+    return (norm_batch(torch, rank) * 3 + rank) % 5 / 5
+
+
 # ---------------------------------------------------------------- what goes wrong
 def _message(call):
     began = time.monotonic()

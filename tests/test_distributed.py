@@ -36,7 +36,7 @@ def own_key(tmp_path_factory, monkeypatch):
 @pytest.fixture(scope="module")
 def three(tmp_path_factory):
     """What three ranks see; at last the third one dies."""
-    names = "reductions exchanges points groups data_parallel dying"
+    names = "reductions exchanges points groups data_parallel synchronised_norm dying"
     return programs.ranks(names, 3, tmp_path_factory.mktemp("three"))
 
 
@@ -189,6 +189,25 @@ def test_training_on_all_ranks_is_training_on_all_batches(every):
     assert every[0]["plain"][3][0] == "module.0.weight"
     assert every[0]["not synchronised"] != every[1]["not synchronised"]
     assert every[0]["accumulated"] == every[1]["accumulated"]
+
+
+def test_synchronised_batch_norm_is_that_of_all_batches(three):
+    """Outputs, gradients and statistics are those of one process with the batches of all ranks."""
+    layer = mg.nn.BatchNorm2d(3)
+    xs = [programs.norm_batch(mg, rank) for rank in range(3)]
+    x = mg.cat(xs).requires_grad_()
+    output = layer(x)
+    (output * mg.cat([programs.norm_weights(mg, rank) for rank in range(3)])).sum().backward()
+    begin = 0
+    for seen, part in zip(three["synchronised_norm"], xs, strict=True):
+        end = begin + len(part)
+        assert np.allclose(seen[0], output[begin:end].tolist(), atol=1e-5)
+        assert np.allclose(seen[1], x.grad[begin:end].tolist(), atol=1e-5)
+        for got, parameter in zip(seen[2], layer.parameters(), strict=True):
+            assert np.allclose(got, (parameter.grad / 3).tolist(), atol=1e-4), "DistributedDataParallel's average"
+        assert np.allclose(seen[3], layer.running_mean.tolist()) and np.allclose(seen[4], layer.running_var.tolist())
+        assert seen[5] == "SyncBatchNorm"
+        begin = end
 
 
 @pytest.mark.skipif(not programs.FUTURES, reason="hooks return futures")

@@ -268,15 +268,16 @@ class LazyBatchNorm3d(_LazyBatchNorm, BatchNorm3d):
 
 
 class SyncBatchNorm(_BatchNorm):
-    """Batch normalisation over several processes: minigrad runs one, so construction raises NotImplementedError.
+    """Batch normalisation in any number of dimensions whose statistics are those of the batches of all ranks.
 
-    ``convert_sync_batchnorm`` leaves a model as it is, which is right for one process.
+    Arguments: as for BatchNorm1d, and process_group (None: all ranks). In evaluation, in one process, and without a
+    process group it is batch normalisation. Shape: (N, C, *); ValueError for fewer dimensions.
     Source: https://docs.pytorch.org/docs/stable/generated/torch.nn.SyncBatchNorm.html
 
     >>> import minigrad as mg
     >>> model = mg.nn.Sequential(mg.nn.Linear(2, 3), mg.nn.BatchNorm1d(3))
     >>> type(mg.nn.SyncBatchNorm.convert_sync_batchnorm(model)[1]).__name__
-    'BatchNorm1d'
+    'SyncBatchNorm'
     """
 
     def __init__(
@@ -292,12 +293,40 @@ class SyncBatchNorm(_BatchNorm):
         *,
         bias=True,
     ):
-        raise NotImplementedError("SyncBatchNorm needs several processes, which minigrad has not: use BatchNorm2d")
+        super().__init__(num_features, eps, momentum, affine, track_running_stats, device, dtype, bias=bias)
+        self.process_group = process_group
+
+    def _check_input_dim(self, input):
+        if input.array.ndim < 2:
+            raise ValueError(f"expected at least 2D input (got {input.array.ndim}D input)")
+
+    def forward(self, input):
+        """Return the normalised input."""
+        self._check_input_dim(input)
+        if self.training or self.running_mean is None:
+            from minigrad.distributed import get_world_size, is_initialized
+
+            if is_initialized() and get_world_size(self.process_group) > 1:
+                from minigrad.nn.sync_norm import normalise
+
+                return normalise(self, input)
+        return super().forward(input)
 
     @classmethod
     def convert_sync_batchnorm(cls, module, process_group=None):
-        """Return the module itself: with one process its batch norms need no synchronisation."""
-        return module
+        """Return the module with every batch norm in it replaced by a SyncBatchNorm of the same parameters."""
+        result = module
+        if isinstance(module, _BatchNorm):
+            result = cls(
+                module.num_features, module.eps, module.momentum, module.affine, module.track_running_stats,
+                process_group,
+            )  # fmt: skip
+            for name in ("weight", "bias", "running_mean", "running_var", "num_batches_tracked"):
+                setattr(result, name, getattr(module, name))
+            result.training = module.training
+        for name, child in module.named_children():
+            result.add_module(name, cls.convert_sync_batchnorm(child, process_group))
+        return result
 
 
 # ---------------------------------------------------------------------- instance norm

@@ -97,7 +97,7 @@ def test_embedding_padding_max_norm_and_errors():
         (lambda: nn.Dropout(1.5), ValueError, "between 0 and 1"),
         (lambda: nn.Linear(2, 3)(mg.ones(4, 5)), RuntimeError, "4x5 and 2x3"),
         (lambda: nn.Linear(2, 3)(mg.ones(4, 2, dtype=mg.float64)), RuntimeError, "same dtype"),
-        (lambda: nn.SyncBatchNorm(3), NotImplementedError, "several processes"),
+        (lambda: nn.SyncBatchNorm(3)(mg.ones(3)), ValueError, "at least 2D"),
         (lambda: nn.MultiheadAttention(5, 2), AssertionError, "divisible by num_heads"),
     ],
 )

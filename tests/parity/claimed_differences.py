@@ -61,7 +61,6 @@ DIFFERENT = {
     "nn.functional.fractional_max_pool2d_with_indices": [("has no len", "one ratio for both dimensions is taken")],
     "nn.functional.fractional_max_pool3d_with_indices": [("output_ratio must be", CLASS)],
     **dict.fromkeys(("nn.MaxUnpool2d", "nn.MaxUnpool3d"), [("tuple index out of range", CLASS)]),
-    "nn.SyncBatchNorm": [("needs several processes", "there are no process groups of several")],
     "nn.Parameter": [("has no attribute 'detach'", FREE), ("got 'Variable'", "results in a graph are Variables")],
     "nn.UninitializedParameter": [("Attempted to use", "an uninitialised parameter is an empty tensor until then")],
     "nn.utils.rnn.pack_padded_sequence": [("exceeds the input's|Expected `len", REFUSED)],
