@@ -32,7 +32,7 @@ FIRST = [
 INTERNAL = {
     f"minigrad.{name}"
     for name in (
-        "absent backend compat engine inplace kernels op operands ops precision printing registry rules summary tensor "
+        "absent backend calls compat engine inplace interception kernels op operands ops precision printing registry rules summary tensor "
         "typeinfo variable version"
     ).split()
 }

@@ -86,8 +86,8 @@ globals().update(_FUNCTIONS)  # every public function registered in ops/
 # What is imported when it is first asked for, so that `import minigrad` is quick: submodules, and functions of theirs.
 _MODULES_ON_DEMAND = (
     "_C", "__config__", "amp", "ao", "compiler", "cpu", "distributed", "distributions", "fft", "func", "futures", "fx",
-    "hub", "jit", "mps", "mtia", "multiprocessing", "nested", "onnx", "overrides", "profiler", "quantized", "recipes",
-    "serialization", "signal", "sparse", "testing", "types", "version", "vision", "xpu",
+    "hub", "jit", "library", "mps", "mtia", "multiprocessing", "nested", "onnx", "overrides", "profiler", "quantized",
+    "recipes", "serialization", "signal", "sparse", "testing", "types", "version", "vision", "xpu",
 )  # fmt: skip
 _SETTINGS = (
     "_assert", "are_deterministic_algorithms_enabled", "compiled_with_cxx11_abi", "get_deterministic_debug_mode",
@@ -113,7 +113,6 @@ _FUNCTIONS_ON_DEMAND = {
     "GradScaler": "amp", "compile": "compiler", "load": "serialization", "save": "serialization",
     "vmap": "func", **_ON_DEMAND,
 }  # fmt: skip
-_MODULES_ON_DEMAND += ("library",)
 
 
 def _dispatch_functions():
