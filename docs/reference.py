@@ -32,8 +32,8 @@ FIRST = [
 INTERNAL = {
     f"minigrad.{name}"
     for name in (
-        "absent backend calls compat engine inplace interception kernels op operands ops precision printing registry rules summary tensor "
-        "typeinfo variable version"
+        "absent backend calls compat engine inplace interception kernels op operands ops precision printing registry "
+        "rules summary tensor typeinfo variable version"
     ).split()
 }
 
