@@ -7,7 +7,7 @@ import importlib.util
 import os
 import sys
 
-from minigrad.absent import reason_of
+from minigrad.absent import getter, reason_of
 from minigrad.backend import dtype
 
 PACKAGES = ("torch", "torchvision")
@@ -229,7 +229,23 @@ def install():
     sys.meta_path.insert(0, Finder())
     sys.meta_path.append(AliasFinder())
     dtype.package = "torch"
+    for theirs, here in ALIASES.items():
+        package, _, last = theirs.rpartition(".")
+        if here and package.startswith("torch."):
+            _offer(sys.modules.get(target_of(package)), last, theirs)
     _prepare_spawned_processes()
+
+
+def _offer(module, last, theirs):
+    """Make a module of PyTorch that is elsewhere here an attribute of the one above it, if that is imported."""
+    if module is None or last in vars(module):
+        return
+    before = vars(module).get("__getattr__") or getter(module.__name__)
+
+    def __getattr__(name):
+        return importlib.import_module(theirs) if name == last else before(name)
+
+    module.__getattr__ = __getattr__
 
 
 class _Install:

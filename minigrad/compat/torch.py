@@ -5,10 +5,11 @@ follows, with minigrad's own behind the plus sign.
 Raises ImportError where PyTorch itself is imported already.
 """
 
+import importlib
 import sys
 
 import minigrad
-from minigrad.compat.importer import install
+from minigrad.compat.importer import ALIASES, install
 from minigrad.compat.versions import __version__  # noqa: F401 - what programs ask torch for
 
 install()
@@ -18,6 +19,8 @@ __path__ = []  # a package: torch.nn and the like are found by the importer
 
 
 def __getattr__(name):
+    if ALIASES.get(f"torch.{name}"):
+        return importlib.import_module(f"torch.{name}")
     return getattr(minigrad, name)
 
 

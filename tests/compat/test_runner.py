@@ -72,6 +72,22 @@ def test_every_form_of_import(tmp_path):
     ]
 
 
+ATTRIBUTES = """
+import torch
+for path in ("utils.hooks.RemovableHandle", "functional.einsum", "storage", "_utils", "_tensor.Tensor", "cuda.random"):
+    found = torch
+    for part in path.split("."):
+        found = getattr(found, part)
+assert torch.utils.hooks is torch.utils.hooks
+assert not hasattr(torch.utils, "no_such_name") and not hasattr(torch, "no_such_name")
+"""
+
+
+def test_modules_that_torch_imports_itself_are_attributes(tmp_path):
+    result = run(tmp_path, ATTRIBUTES)
+    assert result.returncode == 0, result.stderr
+
+
 def test_a_program_may_have_models_and_spawned_processes_of_its_own(tmp_path):
     (tmp_path / "models.py").write_text("import torch\nNAME = torch.float32\n")
     source = """
