@@ -7,6 +7,7 @@ Source: https://docs.pytorch.org/docs/stable/quantization.html
 """
 
 import sys
+from collections.abc import Callable
 
 from minigrad.backend import DTYPES, QUANTIZED, np
 from minigrad.backend import dtype as _dtype
@@ -71,6 +72,16 @@ per_tensor_affine, per_channel_affine = qscheme("per_tensor_affine"), qscheme("p
 per_tensor_symmetric, per_channel_symmetric = qscheme("per_tensor_symmetric"), qscheme("per_channel_symmetric")
 
 
+def _of_integers(name: str) -> Callable:
+    """A method that answers for the integers, `_q`."""
+
+    def method(self, *args, **kwargs):
+        return getattr(self._q, name)(*args, **kwargs)
+
+    method.__name__ = name
+    return method
+
+
 class QuantizedTensor(Tensor):
     """Integers (a plain tensor) with a scale (float) and a zero point (int), or with tensors of these along an axis."""
 
@@ -102,18 +113,11 @@ class QuantizedTensor(Tensor):
     itemsize = property(lambda self: self._q.itemsize)
     nbytes = property(lambda self: self._q.nbytes)
 
-    def _same(name):
-        def method(self, *args, **kwargs):
-            return getattr(self._q, name)(*args, **kwargs)
-
-        method.__name__ = name
-        return method
-
     size, dim, ndimension, numel, nelement, __len__ = map(
-        _same, "size dim ndimension numel nelement __len__".split()
+        _of_integers, "size dim ndimension numel nelement __len__".split()
     )
     element_size, stride, is_contiguous, storage_offset, get_device, data_ptr = map(
-        _same, "element_size stride is_contiguous storage_offset get_device data_ptr".split()
+        _of_integers, "element_size stride is_contiguous storage_offset get_device data_ptr".split()
     )
 
     def is_floating_point(self):

@@ -226,7 +226,7 @@ _MAKERS = {
     "numpy.core.multiarray._reconstruct": _make_numpy_array,
     "numpy._core.multiarray._reconstruct": _make_numpy_array,
 }
-GLOBALS = {name: Name(name, make) for name, make in _MAKERS.items()}
+GLOBALS: dict[str, object] = {name: Name(name, make) for name, make in _MAKERS.items()}
 GLOBALS["uuid.UUID"] = Name("uuid.UUID", _make_uuid, new=True)
 GLOBALS["torch.nn.utils.rnn.PackedSequence"] = Name("torch.nn.utils.rnn.PackedSequence", _make_packed, new=True)
 GLOBALS["numpy.ndarray"] = Name("numpy.ndarray")
