@@ -355,11 +355,19 @@ def state_of(content, path):
     """
     for key in (None, *NESTED):
         state = content if key is None else content.get(key) if isinstance(content, dict) else None
-        if isinstance(state, dict) and state and all(_is_state(value) for value in state.values()):
+        if isinstance(state, dict) and _has_tensors(state.values()) and all(map(_is_state, state.values())):
             if all(name.startswith("module.") for name in state):
                 state = {name.removeprefix("module."): value for name, value in state.items()}
             return state
     raise RuntimeError(f"weights: {path} holds no state_dict, neither alone nor under {', '.join(NESTED)}")
+
+
+def _has_tensors(values):
+    """Whether any value is a tensor, or a tuple that has one."""
+    for value in values:
+        if _has_tensors(value) if isinstance(value, tuple) else isinstance(value, minigrad.Tensor):
+            return True
+    return False
 
 
 def _is_state(value):

@@ -89,7 +89,7 @@ def operations(output):
     >>> from models.data.sentences import parse
     >>> network = TreeNetwork()
     >>> operations(network([parse("a cat ate a rat")])), operations(network([parse("the cat ate a big rat")]))
-    (22, 26)
+    (21, 25)
     """
     known, waiting = set(), [output.grad_fn]
     while waiting:

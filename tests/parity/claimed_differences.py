@@ -40,7 +40,6 @@ DIFFERENT = {
         ("bytes", "frombuffer takes bytes"),
         ("got False, want True", "a copy of a tracked tensor is out of its graph"),
     ],
-    "Tensor.data": [("modified by an inplace", "writes through .data are noticed")],
     "Tensor.cuda": [("needs CuPy", "the error says what to install")],
     "Tensor.bernoulli_": [("not imple", CLASS)],
     "Tensor.requires_grad_": [("must be bool, not int", FREE)],

@@ -12,7 +12,6 @@ import torch.distributed.rpc as rpc
 import torch.multiprocessing as mp
 from torch import nn
 from torch.distributed.nn import RemoteModule
-from torch.distributed.optim import DistributedOptimizer
 from torch.distributed.rpc import RRef
 
 TOKENS, WIDTH, STEPS = 7, 4, 4
@@ -124,6 +123,8 @@ def train(server_reference):
 
 def model_over_workers():
     model, generator = Model(), np.random.RandomState(0)
+    from torch.distributed.optim import DistributedOptimizer  # warns, in PyTorch
+
     optimizer = DistributedOptimizer(torch.optim.SGD, model.references(), lr=0.5, momentum=0.9)
     losses = []
     for _ in range(STEPS):

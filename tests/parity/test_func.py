@@ -46,6 +46,18 @@ def twice(pull, x):
     return pull(x), pull(x)
 
 
+def writes_a_view(x):
+    y = x * 1
+    y.view(-1)[1:].mul_(x.sum())
+    return y
+
+
+def without_statistics(d, f, module):
+    module = f.replace_all_batch_norm_modules_(module)
+    x = d.t.arange(6.0).reshape(2, 3) ** 2
+    return module(x), module.eval()(x), list(module.state_dict())
+
+
 # Each a function of the data and of torch.func or minigrad.func; what it returns or raises is compared.
 PROGRAMS = {
     "grad": lambda d, f: f.grad(lambda x: (x**3).sum())(d.x),
@@ -179,6 +191,19 @@ PROGRAMS = {
     "stack nothing": lambda d, f: f.stack_module_state([]),
     "stack classes": lambda d, f: f.stack_module_state([d.m, d.t.nn.ReLU()]),
     "stack modes": lambda d, f: f.stack_module_state([d.m, d.t.nn.Linear(2, 2).eval()]),
+    "functionalize": lambda d, f: f.functionalize(lambda x: x.clone().mul_(2)[0])(d.x),
+    "functionalize views": lambda d, f: f.functionalize(writes_a_view, remove="mutations_and_views")(d.x),
+    "functionalize of an argument": lambda d, f: (f.functionalize(lambda x: x.add_(1))(d.x), d.x),
+    "functionalize grad": lambda d, f: f.grad(f.functionalize(lambda x: writes_a_view(x).sum()))(d.x),
+    "functionalize remove": lambda d, f: f.functionalize(lambda x: x, remove="views")(d.x),
+    "functionalize remove of a wrong class": lambda d, f: f.functionalize(lambda x: x, remove=1)(d.x),
+    "replace_all_batch_norm_modules_": lambda d, f: without_statistics(d, f, d.t.nn.BatchNorm1d(3)),
+    "replace_all_batch_norm_modules_ inside": lambda d, f: without_statistics(
+        d, f, d.t.nn.Sequential(d.t.nn.Sequential(d.t.nn.BatchNorm1d(3, affine=False)), d.t.nn.ReLU())
+    ),
+    "replace_all_batch_norm_modules_ of instances": lambda d, f: without_statistics(
+        d, f, d.t.nn.InstanceNorm1d(3, track_running_stats=True)
+    ),
 }
 
 

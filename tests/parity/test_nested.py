@@ -301,6 +301,16 @@ def test_layouts(layout, name, case):
     assert_same(want, gradients(mg, found, [ours]))
 
 
+def test_lengths_of_ragged_dimensions_are_symint():
+    for t in (torch, mg):
+        one, other = made(t, "jagged"), made(t, "jagged")
+        j = one.size(1)
+        assert isinstance(j, t.SymInt) and not isinstance(j, int)
+        assert j == (one * 2).size(1)
+        assert j != other.size(1)
+        assert not isinstance(one.size(0), t.SymInt)
+
+
 ERRORS = {
     "no parts": lambda t: t.nested.nested_tensor([], layout=t.jagged),
     "no list": lambda t: t.nested.nested_tensor(3),
