@@ -3,7 +3,7 @@
 ``ranks`` starts one in new processes and returns the results of all ranks.
 """
 
-import importlib.util
+import copy
 import multiprocessing
 import pickle
 import sys
@@ -12,7 +12,6 @@ import warnings
 from datetime import timedelta
 
 LONGEST = 90  # seconds that programs may take
-FUTURES = importlib.util.find_spec("minigrad.futures") is not None
 DEATH = 66  # exit status of the rank that dies on purpose
 
 
@@ -47,7 +46,7 @@ def ranks(programs, count, folder, library="minigrad", seconds=30.0):
     The result of a rank that died is None. AssertionError when a process hangs or fails.
     """
     context = multiprocessing.get_context("spawn")
-    programs = [name for name in programs.split() if name != "branches" or FUTURES]
+    programs = programs.split()
     processes = [
         context.Process(target=_rank, args=(programs, rank, count, library, str(folder), seconds))
         for rank in range(count)
@@ -346,6 +345,50 @@ def data_parallel(torch, rank, count):
     return seen
 
 
+UNEVEN = {
+    "divided by all": {}, "divided by the active": {"divide_by_initial_world_size": False},
+    "unused": {}, "batch norm": {"divide_by_initial_world_size": False},
+}  # fmt: skip
+
+
+def uneven(torch, rank, count):
+    """Ranks with different numbers of batches, in join(); copies of models."""
+    wrap, cross_entropy = torch.nn.parallel.DistributedDataParallel, torch.nn.functional.cross_entropy
+
+    def train(model, batches, **options):
+        optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
+        with model.join(**options):
+            for step in range(batches):
+                inputs, classes = batch(torch, rank, step)
+                with model.no_sync() if step == 1 and model.find_unused_parameters else warnings.catch_warnings():
+                    cross_entropy(model(inputs), classes).backward()
+                optimizer.step()
+                optimizer.zero_grad()
+        return [tensor.tolist() for tensor in model.state_dict().values()]
+
+    seen = {}
+    for name, options in UNEVEN.items():
+        model = wrap(network(torch, rank, name == "batch norm"), find_unused_parameters=name == "unused")
+        for turn, batches in enumerate((2 + rank, 1 + count - rank, 0)):
+            seen[name, turn] = train(model, batches, **options)
+    try:
+        seen["early end"] = train(wrap(network(torch, rank)), 1 + rank, throw_on_early_termination=True)
+    except RuntimeError as error:
+        seen["early end"] = str(error)
+    model = wrap(network(torch, rank), broadcast_buffers=False)
+    for name, twin in {"deepcopy": copy.deepcopy(model), "pickle": pickle.loads(pickle.dumps(model))}.items():
+        for each, step in ((model, 1), (twin, 11)):
+            inputs, classes = batch(torch, rank, step)
+            cross_entropy(each(inputs), classes).backward()
+        seen[name] = [[parameter.grad.tolist() for parameter in each.parameters()] for each in (model, twin)]
+    for name, call in {"deepcopy": copy.deepcopy, "pickle": pickle.dumps}.items():
+        try:
+            call(wrap(network(torch, rank), process_group=torch.distributed.new_group()))
+        except Exception as error:
+            seen[name, "of a group"] = type(error).__name__
+    return seen
+
+
 def branches(torch, rank, count):
     """DistributedDataParallel where ranks use other parameters, hooks, and wrong arguments."""
     nn, dist, seen = torch.nn, torch.distributed, {}
@@ -382,6 +425,13 @@ def branches(torch, rank, count):
     inputs, classes = batch(torch, rank, 0)
     nn.functional.cross_entropy(model(inputs), classes).backward()
     seen["hook"] = gradients(model), state
+    for name in ("forward_sync_buffers", "broadcast_buffers"):
+        norm = nn.BatchNorm1d(2)
+        norm.running_mean.fill_(rank + 1)
+        model_with_buffers = wrap(norm, **{name: False})
+        seen[name] = norm.running_mean.tolist(), norm.running_var.tolist(), model_with_buffers.broadcast_buffers
+        model_with_buffers(torch.ones(3, 2) * rank)
+        seen[name, "later"] = norm.running_mean.tolist()
     unfinished = wrap(Branches())
     unfinished(torch.ones(1, 2), True).sum().backward()
     calls = {
@@ -459,7 +509,9 @@ def late(torch, rank, count):
     if rank == 1:
         time.sleep(1.2)
     seen.append(_message(lambda: torch.distributed.monitored_barrier(watched, timedelta(seconds=0.5), rank == 0)))
-    seen.append(_message(lambda: torch.distributed.irecv(torch.ones(1), 1 - rank).wait(timedelta(seconds=0.3))))
+    late_work = torch.distributed.irecv(torch.ones(1), 1 - rank)
+    for _ in range(2):  # waiting again is no hang
+        seen.append(_message(lambda: late_work.wait(timedelta(seconds=0.3))))
     return seen
 
 

@@ -3,6 +3,7 @@
 import functools
 import multiprocessing
 import os
+import queue
 import signal
 import socket
 import stat
@@ -10,6 +11,7 @@ import subprocess
 import sys
 import threading
 import time
+import warnings
 from datetime import timedelta
 from pathlib import Path
 
@@ -21,6 +23,7 @@ from minigrad import distributed
 from minigrad.distributed import run, transport
 from minigrad.distributed import store as stores
 from minigrad.distributed.errors import DistTimeoutError
+from minigrad.distributed.mesh import Mesh
 from tests import distributed_programs as programs
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -36,7 +39,7 @@ def own_key(tmp_path_factory, monkeypatch):
 @pytest.fixture(scope="module")
 def three(tmp_path_factory):
     """What three ranks see; at last the third one dies."""
-    names = "reductions exchanges points groups data_parallel synchronised_norm dying"
+    names = "reductions exchanges points groups data_parallel synchronised_norm uneven dying"
     return programs.ranks(names, 3, tmp_path_factory.mktemp("three"))
 
 
@@ -210,7 +213,30 @@ def test_synchronised_batch_norm_is_that_of_all_batches(three):
         begin = end
 
 
-@pytest.mark.skipif(not programs.FUTURES, reason="hooks return futures")
+def test_uneven_batches(three):
+    """The last averages are those that the program of one process makes, see tests/parity; all ranks end alike."""
+    for name in programs.UNEVEN:
+        for turn in range(3):
+            first, *others = [seen[name, turn] for seen in three["uneven"]]
+            assert all(other == first for other in others), name
+        assert seen_before_and_after_differ(three["uneven"][0], name)
+    assert three["uneven"][0]["divided by all", 0] != three["uneven"][0]["divided by the active", 0]
+    texts = [seen["early end"] for seen in three["uneven"]]
+    assert texts[0] == "Rank 0 exhausted all inputs." and "Throwing across all ranks" in texts[1] == texts[2]
+
+
+def seen_before_and_after_differ(seen, name):
+    return seen[name, 0] != seen[name, 1] == seen[name, 2]
+
+
+def test_copies_average_as_well(three):
+    first, *others = three["uneven"]
+    for name in ("deepcopy", "pickle"):
+        assert all(other[name] == first[name] for other in others)
+        assert first[name][0] != first[name][1]
+        assert first[name, "of a group"] == "RuntimeError"
+
+
 def test_branches(two):
     first, second = two["branches"]
     assert first["rank 0 uses less"] == second["rank 0 uses less"]
@@ -327,6 +353,15 @@ def test_tcp_store_of_several():
             stores.TCPStore("localhost", wrong, 1, True)
 
 
+def test_a_name_with_an_address_that_is_switched_off(monkeypatch):
+    find = socket.getaddrinfo
+    off = (socket.AF_INET, socket.SOCK_STREAM, 6, "", ("203.0.113.1", 0))
+    monkeypatch.setattr(socket, "getaddrinfo", lambda *args, **options: [off, *find(*args, **options)])
+    listener = transport.listen()
+    assert listener.address[0] == "127.0.0.1"
+    listener.close()
+
+
 def test_wrong_meetings(monkeypatch):
     for name in ("RANK", "WORLD_SIZE", "MASTER_ADDR", "MASTER_PORT"):
         monkeypatch.delenv(name, raising=False)
@@ -347,6 +382,10 @@ def test_wrong_meetings(monkeypatch):
     ):
         with pytest.raises(error, match=text):
             call()
+    monkeypatch.setenv("MASTER_ADDR", "localhost")
+    monkeypatch.setenv("MASTER_PORT", "0")
+    with pytest.raises(ValueError, match="port must be in 1 to 65535"):
+        start(rank=0, world_size=2)
     with pytest.raises(distributed.DistBackendError, match=r"missing: \[1\]"):
         start(store=stores.HashStore(), rank=0, world_size=2, timeout=SECOND / 5)
     assert not distributed.is_initialized()
@@ -364,12 +403,10 @@ def test_rendezvous(tmp_path):
 def channels():
     """A listener, and both ends of a channel to it."""
     listener = transport.listen()
-    got = []
-    thread = threading.Thread(target=lambda: got.append(listener.accept(5)))
-    thread.start()
+    got = queue.SimpleQueue()
+    listener.serve(got.put)
     dialled = transport.dial(listener.address, 5)
-    thread.join()
-    return listener, dialled, got[0]
+    return listener, dialled, got.get(timeout=5)
 
 
 def test_messages():
@@ -401,23 +438,20 @@ class listener_closed:
     def __exit__(self, *error):
         self.listener.close()
         with pytest.raises(distributed.DistNetworkError):
-            self.listener.accept(1)
+            transport.dial(self.listener.address, 0.1)
 
 
-@pytest.mark.parametrize("change", ["tag", "length", "body", "repeat"])
+@pytest.mark.parametrize("change", ["head", "code", "length", "body", "repeat"])
 def test_changed_messages_are_refused(change):
     """Whoever is between the two can't change, shorten or repeat what is sent."""
     listener, first, second = channels()
     with listener_closed(listener), first, second:
-        sent = bytearray(40 + 4)
-        sent[:8] = (4).to_bytes(8, "big")
-        sent[8:40] = first._tag(first._keys[0], 0, 4, [b"good"])
-        sent[40:] = b"good"
+        sent = bytearray(first._head(first._keys[0], 0, [b"good"]) + b"good")
         if change == "repeat":
             first._socket.send(bytes(sent))
             assert second.receive(5) == b"good"
         else:
-            sent[{"tag": 8, "length": 7, "body": 41}[change]] ^= 1 if change != "length" else 7
+            sent[{"head": 8, "code": 40, "length": 4, "body": 73}[change]] ^= 1  # a length of 16 MB is not waited for
         first._socket.send(bytes(sent))
         with pytest.raises(distributed.DistNetworkError, match="not authentic"):
             second.receive(5)
@@ -427,11 +461,8 @@ def test_changed_messages_are_refused(change):
 def test_who_does_not_know_the_secret_is_refused(monkeypatch):
     store = stores.TCPStore("localhost", 0, None, True)
     store.set("key", "value")
-    keys = transport.known_keys()
     monkeypatch.setattr(transport, "known_keys", lambda: [b"x" * 32])
     kept = store._server.listener
-    monkeypatch.setattr(transport, "known_keys", lambda: keys if threading.current_thread().name.startswith("store")
-                        else [b"x" * 32])  # fmt: skip
     with pytest.raises(distributed.DistNetworkError, match=transport.KEY_VARIABLE):
         transport.dial(kept.address, 5)
     for greeting in (b"GET / HTTP/1.1\r\n\r\n" * 20, b"minigrad channel 1" + bytes(96), b"minigrad channel 1"):
@@ -445,6 +476,68 @@ def test_who_does_not_know_the_secret_is_refused(monkeypatch):
             assert answer == b"" or answer.endswith(bytes(16)), "no proof is given to a stranger"
     assert store.get("key") == b"value"
     store.close()
+
+
+def test_strangers_who_say_nothing_keep_nobody_out():
+    store = stores.TCPStore("localhost", 0, None, True)
+    began = time.monotonic()
+    strangers = [socket.create_connection(("localhost", store.port), 5) for _ in range(transport._UNPROVEN + 40)]
+    other = stores.TCPStore("localhost", store.port, timeout=5 * SECOND)
+    assert other.add("n", 1) == 1 and time.monotonic() - began < 5
+    for each in (*strangers, other, store):
+        each.close()
+
+
+def test_a_stranger_does_not_hold_up_the_meeting(tmp_path):
+    """One connects to a rank's port, which the store names, and says nothing."""
+    store = stores.HashStore()
+    found = []
+
+    def second():
+        store.wait(["group/address/0"])
+        host, port = store.get("group/address/0").decode().split()
+        with socket.create_connection((host, int(port)), 5):
+            time.sleep(0.1)
+            found.append(Mesh(stores.PrefixStore("group", store), 1, 2, 10 * SECOND))
+
+    thread = threading.Thread(target=second)
+    thread.start()
+    began = time.monotonic()
+    found.append(Mesh(stores.PrefixStore("group", store), 0, 2, 10 * SECOND))
+    thread.join()
+    assert time.monotonic() - began < 5
+    for mesh in found:
+        mesh.close()
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="there is no fork")
+def test_forked_processes_do_not_keep_connections():
+    """The death of a process is noticed though a worker it forked lives on."""
+    listener, first, second = channels()
+    reader, writer = os.pipe()
+    closed, telling = os.pipe()
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)
+        child = os.fork()
+    if not child:
+        os.close(writer)
+        first.close()  # has no effect on the parent's
+        os.write(telling, b".")
+        os.read(reader, 1)
+        os._exit(0)
+    try:
+        with listener_closed(listener), first, second:
+            assert os.read(closed, 1) == b"."
+            first.send(b"still open")
+            assert second.receive(5) == b"still open"
+            first._socket.close()  # as at the parent's death
+            with pytest.raises((EOFError, distributed.DistNetworkError)):
+                second.receive(5)
+    finally:
+        os.close(writer)
+        os.waitpid(child, 0)
+        for number in (reader, closed, telling):
+            os.close(number)
 
 
 def test_a_listener_that_does_not_know_the_secret_is_refused():
@@ -485,6 +578,15 @@ def test_key_file(monkeypatch):
     assert bytes(multiprocessing.current_process().authkey) not in transport.known_keys()
 
 
+def test_no_place_for_a_key_file(monkeypatch, tmp_path):
+    """Where none can be made, processes that multiprocessing starts need none."""
+    (tmp_path / "file").write_text("")
+    for cache in (str(tmp_path / "file"), "~nobody-there/cache"):
+        monkeypatch.setenv("XDG_CACHE_HOME", cache)
+        assert transport.known_keys() == [bytes(multiprocessing.current_process().authkey)]
+    assert not Path("~nobody-there").exists()
+
+
 # ---------------------------------------------------------------- the launcher
 PROGRAM = """
 import os, sys, time
@@ -496,6 +598,18 @@ dist.all_reduce(x)
 names = "RANK LOCAL_RANK WORLD_SIZE LOCAL_WORLD_SIZE GROUP_RANK".split()
 sys.stdout.write(f"sum {{x.item()}} " + " ".join(os.environ[name] for name in names) + f" {{sys.argv[1:]}}\\n")
 sys.stdout.flush()
+if "worker" in sys.argv:
+    import signal, subprocess
+    worker = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)"])
+    if "deaf" in sys.argv:
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    try:
+        sys.stdout.write(f"worker {{worker.pid}}\\n")
+        sys.stdout.flush()
+        time.sleep(60)
+    except KeyboardInterrupt:
+        sys.stdout.write("interrupted\\n")
+        sys.exit(5)
 if "fail" in sys.argv and dist.get_rank() == 1 and os.environ["TORCHELASTIC_RESTART_COUNT"] == "0":
     sys.exit(3)
 if "fail" in sys.argv or "sleep" in sys.argv:
@@ -504,9 +618,12 @@ dist.destroy_process_group()
 """
 
 
-def launch(tmp_path, *arguments, name="minigrad", module=("minigrad.distributed.run",)):
+IMPATIENT = "import sys; from minigrad.distributed import run; run._GRACE = 1.0; sys.exit(run.main())"
+
+
+def launch(tmp_path, *arguments, name="minigrad", module=("-m", "minigrad.distributed.run")):
     (tmp_path / "program.py").write_text(PROGRAM.format(name=name))
-    command = [sys.executable, "-W", "error", "-m", *module, *arguments]
+    command = [sys.executable, "-W", "error", *module, *arguments]
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}
     return subprocess.Popen(
         command, cwd=tmp_path, env=environment, text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE
@@ -529,7 +646,7 @@ def test_launcher(tmp_path):
 
 
 def test_launcher_under_pytorch_names(tmp_path):
-    module = "minigrad.compat", "-m", "torch.distributed.run"
+    module = "-m", "minigrad.compat", "-m", "torch.distributed.run"
     process = launch(tmp_path, "--standalone", "--nproc-per-node", "2", "program.py", name="torch", module=module)
     status, output, errors = ended(process)
     assert status == 0, errors
@@ -546,12 +663,47 @@ def test_launcher_ends_all_processes_when_one_fails(tmp_path):
     assert status == 0 and "started again (1 of 1)" in errors and output.count("sum 2.0") == 4
 
 
-def test_launcher_is_interrupted(tmp_path):
-    process = launch(tmp_path, "--standalone", "--nproc_per_node=1", "program.py", "sleep")
+def is_there(pid):
+    """Whether a process that nobody has waited for yet runs."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except FileNotFoundError:
+        return False
+
+
+@pytest.mark.skipif(not Path("/proc").exists(), reason="processes are looked for in /proc")
+@pytest.mark.parametrize(("number", "how"), [("SIGINT", "polite"), ("SIGTERM", "deaf"), ("SIGHUP", "polite")])
+def test_launcher_is_interrupted(tmp_path, number, how):
+    """Nothing is left, not even what the processes started, though the signal comes twice and a process is deaf."""
+    arguments = ["--standalone", "--nproc_per_node=1", "--monitor-interval=30"]
+    process = launch(tmp_path, *arguments, "program.py", "worker", how, module=("-c", IMPATIENT))
+    began = time.monotonic()
     assert process.stdout.readline().startswith("sum 1.0")
-    process.send_signal(signal.SIGTERM)
-    status, _, _ = ended(process)
-    assert status == 128 + signal.SIGTERM
+    worker = int(process.stdout.readline().split()[1])
+    number = getattr(signal, number)
+    process.send_signal(number)
+    time.sleep(0.3)
+    if process.poll() is None:
+        process.send_signal(number)
+    status, output, errors = ended(process)
+    assert status == 128 + number, errors
+    assert ("interrupted" in output) == (number == signal.SIGINT)
+    assert not is_there(worker) and time.monotonic() - began < 30
+
+
+def test_launcher_leaves_a_program_that_calls_it_as_it_was(monkeypatch, capfd):
+    handlers = [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)]
+    assert run.main(["--standalone", "--no-python", sys.executable, "-c", "print('ran')"]) == 0
+    assert capfd.readouterr().out == "ran\n" and transport.KEY_VARIABLE not in os.environ
+    assert handlers == [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)]
+    monkeypatch.setenv(transport.KEY_VARIABLE, "short")
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = f"--master-port={taken.getsockname()[1]}"
+        for text in ("16 characters", "failed to listen"):
+            with pytest.raises(SystemExit):
+                run.main([port, "--no-python", "true"])
+            assert text in capfd.readouterr().err
+            monkeypatch.setenv(transport.KEY_VARIABLE, "sixteen letters.")
 
 
 @pytest.mark.parametrize(

@@ -5,33 +5,14 @@ all ranks have the same bits. Tensors on GPUs are exchanged through the CPU's me
 Source: https://docs.pytorch.org/docs/stable/distributed.html#collective-functions
 """
 
-import enum
-
+from minigrad.autograd import no_grad
 from minigrad.backend import np
 from minigrad.backend.devices import to_numpy
 from minigrad.distributed.errors import DistBackendError
 from minigrad.distributed.process_group import ReduceOp, get_group_rank, participant
 from minigrad.tensor import Tensor, wrap
-from minigrad.variable import MODE
 
 _SMALL = 1 << 14  # bytes up to which all ranks send all to all, and each joins them for itself
-
-
-class _Number(enum.IntEnum):
-    """The collectives' numbers in messages."""
-
-    all_reduce, broadcast, reduce, all_gather, gather, scatter, reduce_scatter, all_to_all, barrier = range(9)
-    monitored_barrier, broadcast_objects, gather_objects, scatter_objects = range(9, 13)
-
-
-class Operation:
-    """A collective's name and number."""
-
-    def __init__(self, name):
-        self.name, self.number = name, int(_Number[name])
-
-
-OPERATIONS = {number.name: Operation(number.name) for number in _Number}
 
 
 # ---------------------------------------------------------------- checks
@@ -53,11 +34,7 @@ def _check_list(values, name, size=None, shape=None):
         )
     if size is not None and len(values) != size:
         raise RuntimeError(f"invalid {name}: one tensor for each rank (expected length {size}, got {len(values)})")
-    for value in values:
-        if value.dtype != values[0].dtype:
-            raise ValueError(
-                f"Invalid usage of tensors with different dtypesFound {values[0].dtype} and  {value.dtype}"
-            )
+    _check_dtypes(*values)
     for index, value in enumerate(values):
         if shape is not None and tuple(value.shape) != tuple(shape):
             raise RuntimeError(
@@ -110,11 +87,8 @@ def host(tensor):
 
 def write(tensor, array):
     """Write values into a tensor, unrecorded."""
-    before, MODE.grad = MODE.grad, False
-    try:
+    with no_grad():
         tensor.copy_(wrap(array.reshape(tensor.shape)))
-    finally:
-        MODE.grad = before
 
 
 _JOIN = {
@@ -139,15 +113,10 @@ def _join(op, arrays, count):
     return total.astype(dtype, copy=False)
 
 
-def _in_order(exchange, own, receive):
+def in_order(exchange, own, receive):
     """Give the arrays of all ranks, in their order."""
     for rank in range(exchange.size):
         yield own if rank == exchange.rank else receive(rank)
-
-
-def _collective(name, group, step, async_op, tensors):
-    """Run a step in the group; a Work for async_op."""
-    return group.run(OPERATIONS[name], step, async_op, tensors)
 
 
 # ---------------------------------------------------------------- the collectives
@@ -158,13 +127,13 @@ def _all_reduce_flat(exchange, flat, op):
         for rank in exchange.others():
             exchange.send(rank, flat)
         return _join(
-            op, _in_order(exchange, flat, lambda rank: exchange.receive(rank).array(flat.dtype, flat.shape)), size
+            op, in_order(exchange, flat, lambda rank: exchange.receive(rank).array(flat.dtype, flat.shape)), size
         )
     parts = np.array_split(flat, size)
     for rank in exchange.others():
         exchange.send(rank, parts[rank])
     mine = parts[exchange.rank]
-    mine = _join(op, _in_order(exchange, mine, lambda rank: exchange.receive(rank).array(flat.dtype, mine.shape)), size)
+    mine = _join(op, in_order(exchange, mine, lambda rank: exchange.receive(rank).array(flat.dtype, mine.shape)), size)
     for rank in exchange.others():
         exchange.send(rank, mine)
     result = [
@@ -189,7 +158,7 @@ def all_reduce(tensor, op=ReduceOp.SUM, group=None, async_op=False):
         if exchange.size > 1:
             write(tensor, _all_reduce_flat(exchange, host(tensor).reshape(-1), op))
 
-    return _collective("all_reduce", group, step, async_op, [tensor])
+    return group.run("all_reduce", step, async_op, [tensor])
 
 
 def all_reduce_coalesced(tensors, op=ReduceOp.SUM, group=None, async_op=False):
@@ -235,7 +204,7 @@ def broadcast(tensor, src=None, group=None, async_op=False, group_src=None):
         if parent is not None:
             write(tensor, array)
 
-    return _collective("broadcast", group, step, async_op, [tensor])
+    return group.run("broadcast", step, async_op, [tensor])
 
 
 def reduce(tensor, dst=None, op=ReduceOp.SUM, group=None, async_op=False, group_dst=None):
@@ -252,17 +221,17 @@ def reduce(tensor, dst=None, op=ReduceOp.SUM, group=None, async_op=False, group_
         if exchange.rank != root:
             exchange.send(root, array)
         elif exchange.size > 1:
-            arrays = _in_order(exchange, array, lambda rank: exchange.receive(rank).array(array.dtype, array.shape))
+            arrays = in_order(exchange, array, lambda rank: exchange.receive(rank).array(array.dtype, array.shape))
             write(tensor, _join(op, arrays, exchange.size))
 
-    return _collective("reduce", group, step, async_op, [tensor])
+    return group.run("reduce", step, async_op, [tensor])
 
 
 def _share_all(exchange, array):
     """Return the arrays of all ranks, of one shape and dtype, in their order."""
     for rank in exchange.others():
         exchange.send(rank, array)
-    return list(_in_order(exchange, array, lambda rank: exchange.receive(rank).array(array.dtype, array.shape)))
+    return list(in_order(exchange, array, lambda rank: exchange.receive(rank).array(array.dtype, array.shape)))
 
 
 def all_gather(tensor_list, tensor, group=None, async_op=False):
@@ -279,7 +248,7 @@ def all_gather(tensor_list, tensor, group=None, async_op=False):
         for target, array in zip(tensor_list, _share_all(exchange, host(tensor)), strict=True):
             write(target, array)
 
-    return _collective("all_gather", group, step, async_op, tensor_list)
+    return group.run("all_gather", step, async_op, tensor_list)
 
 
 def all_gather_into_tensor(output_tensor, input_tensor, group=None, async_op=False):
@@ -295,7 +264,7 @@ def all_gather_into_tensor(output_tensor, input_tensor, group=None, async_op=Fal
     def step(exchange):
         write(output_tensor, np.stack(_share_all(exchange, host(input_tensor))))
 
-    return _collective("all_gather", group, step, async_op, [output_tensor])
+    return group.run("all_gather", step, async_op, [output_tensor])
 
 
 def _check_multiple(name, whole, part, size):
@@ -316,7 +285,7 @@ def gather(tensor, gather_list=None, dst=None, group=None, async_op=False, group
     if group is None:
         return None
     root = rank_in(group, dst, group_dst, "gather", 0)
-    _check_given("gather_list", gather_list, group.rank() == root, "destination")
+    check_given("gather_list", gather_list, group.rank() == root, "destination")
     if group.rank() == root:
         _check_list(gather_list, "gather_list", group.size(), tensor.shape)
 
@@ -325,14 +294,14 @@ def gather(tensor, gather_list=None, dst=None, group=None, async_op=False, group
         if exchange.rank != root:
             exchange.send(root, array)
             return
-        arrays = _in_order(exchange, array, lambda rank: exchange.receive(rank).array(array.dtype, array.shape))
+        arrays = in_order(exchange, array, lambda rank: exchange.receive(rank).array(array.dtype, array.shape))
         for target, array in zip(gather_list, list(arrays), strict=True):
             write(target, array)
 
-    return _collective("gather", group, step, async_op, gather_list or [])
+    return group.run("gather", step, async_op, gather_list or [])
 
 
-def _check_given(name, value, wanted, which):
+def check_given(name, value, wanted, which):
     """ValueError for a list that the one rank must, and the others must not give."""
     if wanted and not value:
         raise ValueError(f"Argument ``{name}`` must be specified on {which} rank.")
@@ -350,7 +319,7 @@ def scatter(tensor, scatter_list=None, src=None, group=None, async_op=False, gro
     if group is None:
         return None
     root = rank_in(group, src, group_src, "scatter", 0)
-    _check_given("scatter_list", scatter_list, group.rank() == root, "source")
+    check_given("scatter_list", scatter_list, group.rank() == root, "source")
     if group.rank() == root:
         _check_list(scatter_list, "scatter_list", group.size(), tensor.shape)
 
@@ -362,7 +331,7 @@ def scatter(tensor, scatter_list=None, src=None, group=None, async_op=False, gro
             exchange.send(rank, host(scatter_list[rank]))
         write(tensor, host(scatter_list[root]))
 
-    return _collective("scatter", group, step, async_op, [tensor])
+    return group.run("scatter", step, async_op, [tensor])
 
 
 def _exchange_parts(exchange, parts, shapes):
@@ -370,7 +339,7 @@ def _exchange_parts(exchange, parts, shapes):
     for rank in exchange.others():
         exchange.send(rank, parts[rank])
     own, dtype = parts[exchange.rank], parts[0].dtype
-    return list(_in_order(exchange, own, lambda rank: exchange.receive(rank).array(dtype, shapes[rank])))
+    return list(in_order(exchange, own, lambda rank: exchange.receive(rank).array(dtype, shapes[rank])))
 
 
 def reduce_scatter(output, input_list, op=ReduceOp.SUM, group=None, async_op=False):
@@ -389,7 +358,7 @@ def reduce_scatter(output, input_list, op=ReduceOp.SUM, group=None, async_op=Fal
         arrays = _exchange_parts(exchange, parts, [parts[exchange.rank].shape] * exchange.size)
         write(output, _join(op, arrays, exchange.size))
 
-    return _collective("reduce_scatter", group, step, async_op, [output])
+    return group.run("reduce_scatter", step, async_op, [output])
 
 
 def reduce_scatter_tensor(output, input, op=ReduceOp.SUM, group=None, async_op=False):  # noqa: A002
@@ -408,7 +377,7 @@ def reduce_scatter_tensor(output, input, op=ReduceOp.SUM, group=None, async_op=F
         arrays = _exchange_parts(exchange, parts, [parts[0].shape] * exchange.size)
         write(output, _join(op, arrays, exchange.size))
 
-    return _collective("reduce_scatter", group, step, async_op, [output])
+    return group.run("reduce_scatter", step, async_op, [output])
 
 
 def all_to_all(output_tensor_list, input_tensor_list, group=None, async_op=False):
@@ -431,7 +400,7 @@ def all_to_all(output_tensor_list, input_tensor_list, group=None, async_op=False
         for target, array in zip(output_tensor_list, arrays, strict=True):
             write(target, array)
 
-    return _collective("all_to_all", group, step, async_op, output_tensor_list)
+    return group.run("all_to_all", step, async_op, output_tensor_list)
 
 
 def _splits(sizes, tensor, size, name):
@@ -468,7 +437,7 @@ def all_to_all_single(output, input, output_split_sizes=None, input_split_sizes=
         shapes = [(length, *array.shape[1:]) for length in theirs]
         write(output, np.concatenate(_exchange_parts(exchange, parts, shapes)))
 
-    return _collective("all_to_all", group, step, async_op, [output])
+    return group.run("all_to_all", step, async_op, [output])
 
 
 def barrier(group=None, async_op=False, device_ids=None):
@@ -483,7 +452,7 @@ def barrier(group=None, async_op=False, device_ids=None):
         for rank in exchange.others():
             exchange.receive(rank)
 
-    return _collective("barrier", group, step, async_op, [])
+    return group.run("barrier", step, async_op, [])
 
 
 def monitored_barrier(group=None, timeout=None, wait_all_ranks=False):
@@ -506,7 +475,7 @@ def monitored_barrier(group=None, timeout=None, wait_all_ranks=False):
         for rank in exchange.others():
             exchange.send(rank, b"")
 
-    _collective("monitored_barrier", group, step, False, [])
+    group.run("monitored_barrier", step, False, [])
 
 
 def _hear_all(exchange, seconds, wait_all_ranks):

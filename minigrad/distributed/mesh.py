@@ -111,20 +111,28 @@ class Mesh:
 
     # ------------------------------------------------------------ connecting
     def _connect(self, store, deadline, seconds):
-        """Dial the ranks before this one, accept those after it."""
+        """Dial the ranks before this one, accept those after it.
+
+        Rank 0, which may keep the store, is dialed last: when all are connected to it, nobody needs the store any more.
+        """
         listener = transport.listen(_own_host(store))
+        arrived = queue.SimpleQueue()
+        listener.serve(arrived.put, f"rank {self.rank}")
         try:
             store.set(f"address/{self.rank}", "{} {}".format(*listener.address))
             store.set(f"rank/{self.rank}/{listener.address[1]}", "")
             if store.add("ranks", 1) > self.size:
-                raise ValueError(f"distributed: more than world_size {self.size} processes came, or two of one rank")
-            for peer in range(self.rank):
+                raise ValueError(
+                    f"distributed: more than world_size {self.size} processes came, or two of one rank, or the store's "
+                    "file is that of an earlier run"
+                )
+            for peer in reversed(range(self.rank)):
                 host, port = store.get(f"address/{peer}").decode().rsplit(" ", 1)
                 channel = transport.dial((host, int(port)), transport.remaining(deadline))
                 channel.send(struct.pack(">II", self.rank, self.size), timeout=seconds)
                 self.channels[peer] = channel
             while len(self.channels) < self.size - 1:
-                self._accept(listener, deadline)
+                self._accept(arrived, deadline)
         except DistTimeoutError:
             missing = sorted({*range(self.size)} - {*self.channels, self.rank})
             self.close()
@@ -137,8 +145,11 @@ class Mesh:
         finally:
             listener.close()
 
-    def _accept(self, listener, deadline):
-        channel = listener.accept(transport.remaining(deadline))
+    def _accept(self, arrived, deadline):
+        try:
+            channel = arrived.get(timeout=transport.remaining(deadline))
+        except queue.Empty:
+            raise DistTimeoutError("nobody connected in time") from None
         try:
             hello = channel.receive(transport.remaining(deadline), limit=8)
             peer, size = struct.unpack(">II", hello)
@@ -173,6 +184,8 @@ class Mesh:
             return
         key = message.group, message.kind, message.tag
         with self._lock:
+            if message.group in self._failed:
+                return  # nobody will ask for it
             posts = self._posts.get(key, ())
             post = next((post for post in posts if message.source in post.sources), None)
             if post is None:
@@ -227,7 +240,9 @@ class Mesh:
                     self._forget(key, post)
             if waiting:
                 names = ", ".join(map(str, post.sources))
-                raise DistTimeoutError(f"timed out after {round(timeout * 1000)} ms waiting for rank {names}")
+                late = f"timed out after {round(timeout * 1000)} ms waiting for rank {names}"
+                post.finish(error=late)
+                raise DistTimeoutError(late)
             post.ready.wait()
         if post.error is not None:
             raise DistBackendError(post.error)

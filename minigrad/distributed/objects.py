@@ -1,24 +1,13 @@
 """Collectives of Python objects, which are pickled: only processes that know the secret can send any."""
 
-import io
 import pickle
 
 from minigrad.backend import np
-from minigrad.distributed.collectives import OPERATIONS, rank_in
+from minigrad.distributed.collectives import check_given, in_order, rank_in
 from minigrad.distributed.errors import DistBackendError
 from minigrad.distributed.point import irecv, isend
 from minigrad.distributed.process_group import get_group_rank, participant
 from minigrad.tensor import wrap
-
-
-def _pack(value):
-    buffer = io.BytesIO()
-    pickle.Pickler(buffer, protocol=5).dump(value)
-    return buffer.getvalue()
-
-
-def _unpack(message):
-    return pickle.loads(message.body)
 
 
 def _checked_list(values, name, size):
@@ -35,15 +24,15 @@ def all_gather_object(object_list, obj, group=None):
     if group is None:
         return
     _checked_list(object_list, "object_list", group.size())
-    own = _pack(obj)
+    own = pickle.dumps(obj)
 
     def step(exchange):
         for rank in exchange.others():
             exchange.send(rank, own)
-        for rank in range(exchange.size):
-            object_list[rank] = pickle.loads(own) if rank == exchange.rank else _unpack(exchange.receive(rank))
+        for rank, data in enumerate(in_order(exchange, own, lambda rank: exchange.receive(rank).body)):
+            object_list[rank] = pickle.loads(data)
 
-    group.run(OPERATIONS["gather_objects"], step)
+    group.run("gather_objects", step)
 
 
 def gather_object(obj, object_gather_list=None, dst=None, group=None, group_dst=None):
@@ -52,22 +41,19 @@ def gather_object(obj, object_gather_list=None, dst=None, group=None, group_dst=
     if group is None:
         return
     root = rank_in(group, dst, group_dst, "gather_object", 0)
+    check_given("object_gather_list", object_gather_list, group.rank() == root, "destination")
     if group.rank() == root:
-        if not object_gather_list:
-            raise ValueError("Argument ``object_gather_list`` must be specified on destination rank.")
         _checked_list(object_gather_list, "object_gather_list", group.size())
-    elif object_gather_list:
-        raise ValueError("Argument ``object_gather_list`` must NOT be specified on non-destination ranks.")
-    own = _pack(obj)
+    own = pickle.dumps(obj)
 
     def step(exchange):
         if exchange.rank != root:
             exchange.send(root, own)
             return
-        for rank in range(exchange.size):
-            object_gather_list[rank] = pickle.loads(own) if rank == root else _unpack(exchange.receive(rank))
+        for rank, data in enumerate(in_order(exchange, own, lambda rank: exchange.receive(rank).body)):
+            object_gather_list[rank] = pickle.loads(data)
 
-    group.run(OPERATIONS["gather_objects"], step)
+    group.run("gather_objects", step)
 
 
 def broadcast_object_list(object_list, src=None, group=None, device=None, group_src=None):
@@ -78,21 +64,21 @@ def broadcast_object_list(object_list, src=None, group=None, device=None, group_
     root = rank_in(group, src, group_src, "broadcast_object_list", 0)
     if not isinstance(object_list, list):
         raise TypeError(f"broadcast_object_list: expected a list, but got {type(object_list).__name__}")
-    own = _pack(object_list) if group.rank() == root else None
+    own = pickle.dumps(object_list) if group.rank() == root else None
 
     def step(exchange):
         if exchange.rank == root:
             for rank in exchange.others():
                 exchange.send(rank, own)
             return
-        values = _unpack(exchange.receive(root))
+        values = pickle.loads(exchange.receive(root).body)
         if len(values) != len(object_list):
             raise DistBackendError(
                 f"broadcast_object_list: {len(values)} objects came, but the list has {len(object_list)}"
             )
         object_list[:] = values
 
-    group.run(OPERATIONS["broadcast_objects"], step)
+    group.run("broadcast_objects", step)
 
 
 def scatter_object_list(
@@ -113,22 +99,22 @@ def scatter_object_list(
                 f"scatter_object_list: expected {group.size()} objects, one for each rank, but got "
                 f"{len(scatter_object_input_list)}"
             )
-        packed = [_pack(value) for value in scatter_object_input_list]
+        packed = [pickle.dumps(value) for value in scatter_object_input_list]
 
     def step(exchange):
         if exchange.rank != root:
-            scatter_object_output_list[0] = _unpack(exchange.receive(root))
+            scatter_object_output_list[0] = pickle.loads(exchange.receive(root).body)
             return
         for rank in exchange.others():
             exchange.send(rank, packed[rank])
         scatter_object_output_list[0] = pickle.loads(packed[root])
 
-    group.run(OPERATIONS["scatter_objects"], step)
+    group.run("scatter_objects", step)
 
 
 def send_object_list(object_list, dst=None, group=None, device=None, group_dst=None, use_batch=False):
     """Send the objects of a list to rank ``dst``, whose recv_object_list() takes them."""
-    data = np.frombuffer(_pack(object_list), np.uint8).copy()
+    data = np.frombuffer(pickle.dumps(object_list), np.uint8).copy()
     works = [
         isend(wrap(array), dst, group, _OBJECT_TAG, group_dst) for array in (np.array([data.size], np.int64), data)
     ]

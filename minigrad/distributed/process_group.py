@@ -20,6 +20,12 @@ from minigrad.variable import MODE
 _BACKENDS = ("gloo", "nccl", "mpi", "ucc", "cpu:gloo", "cuda:nccl", "cpu:gloo,cuda:nccl")
 
 
+_NUMBERS = {name: number for number, name in enumerate((
+    "all_reduce", "broadcast", "reduce", "all_gather", "gather", "scatter", "reduce_scatter", "all_to_all", "barrier",
+    "monitored_barrier", "broadcast_objects", "gather_objects", "scatter_objects",
+))}  # of the collectives in messages  # fmt: skip
+
+
 class ReduceOp(enum.Enum):
     """How a reduction joins the tensors of all ranks, in the order of the ranks."""
 
@@ -174,22 +180,23 @@ class ProcessGroup:
     def __reduce__(self):
         raise TypeError("a ProcessGroup can't be pickled: it is a process's own; make one by new_group() in each")
 
-    def run(self, operation, step, async_op=False, tensors=()):
+    def run(self, name, step, async_op=False, tensors=()):
         """Do a collective: call step(exchange), here or for async_op in the group's thread, and return its Work.
 
-        Collectives run in the order of the calls. One that fails makes the group fail, on all its ranks.
+        The name is one of _NUMBERS. Collectives run in the order of the calls. One that fails makes the group fail, on
+        all its ranks.
         """
         with self._order:
-            exchange = Exchange(self, self._number, operation.number)
+            exchange = Exchange(self, self._number, _NUMBERS[name])
             self._number += 1
             if self._jobs is None and not async_op:
-                self._do(operation.name, step, exchange)
+                self._do(name, step, exchange)
                 return None
             if self._jobs is None:
                 self._jobs = queue.SimpleQueue()
                 threading.Thread(target=self._work, args=(self._jobs,), name=self.group_name, daemon=True).start()
             work = Work(tensors)
-            self._jobs.put((operation.name, step, exchange, work))
+            self._jobs.put((name, step, exchange, work))
         if async_op:
             return work
         work.wait()
@@ -204,8 +211,8 @@ class ProcessGroup:
             raise DistBackendError(f"[rank {self._rank}] {name}: the group failed before: {failure}")
         try:
             step(exchange)
-        except Exception as error:
-            reason = f"[rank {self._rank}] {name}: {error}"
+        except BaseException as error:  # KeyboardInterrupt too leaves the others with half of a collective
+            reason = f"[rank {self._rank}] {name}: {error or repr(error)}"
             told = self._mesh.failure(self._id)
             if told is None:
                 self._mesh.fail(self._id, reason)

@@ -62,8 +62,11 @@ def _tcp_store(host, port, rank, world_size, timeout):
     launcher = os.environ.get("MASTER_ADDR"), os.environ.get("MASTER_PORT")
     by_launcher = os.environ.get("TORCHELASTIC_USE_AGENT_STORE") == "True" and (host, str(port)) == launcher
     is_master = rank == 0 and not by_launcher
+    if not 0 < port < 65536 and (world_size > 1 or port):
+        raise ValueError(f"distributed: the port must be in 1 to 65535, but got {port}")
     if is_master and (host, port) not in _masters:
         _masters[host, port] = TCPStore(host, port, None, True, timeout, multi_tenant=True)
+    port = port or _masters[host, port].port
     return TCPStore(host, port, world_size, False, timeout, wait_for_workers=False)
 
 

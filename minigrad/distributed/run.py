@@ -1,11 +1,13 @@
 """Start a program in several processes: python -m minigrad.distributed.run --nproc_per_node=2 program.py arguments…
 
 It takes torchrun's arguments and gives each process RANK, LOCAL_RANK, WORLD_SIZE, MASTER_ADDR, MASTER_PORT and a key,
-by which init_process_group() finds and knows the others. When one process fails, or on Ctrl-C, all are ended.
+by which init_process_group() finds and knows the others. When one process fails, or on Ctrl-C, all are ended, with the
+processes they started.
 Source: https://docs.pytorch.org/docs/stable/elastic/run.html
 """
 
 import argparse
+import contextlib
 import os
 import secrets
 import signal
@@ -15,7 +17,7 @@ import time
 
 from minigrad.backend import cuda_device_count
 from minigrad.distributed.store import TCPStore
-from minigrad.distributed.transport import KEY_VARIABLE
+from minigrad.distributed.transport import KEY_VARIABLE, known_keys
 
 _GRACE = 10.0  # seconds between asking processes to end and killing them
 
@@ -113,90 +115,135 @@ def _environment(given, local, count, nodes, node, address, attempt):
     return environment
 
 
-def _end(processes):
-    """End processes, first by asking."""
-    for process in processes:
-        if process.poll() is None:
+def _signal(process, number):
+    """Send a signal to a process and those it started; they are a session of their own where there are sessions."""
+    with contextlib.suppress(ProcessLookupError, PermissionError):
+        if os.name == "posix":
+            os.killpg(process.pid, number)
+        else:
             process.terminate()
+
+
+def _end(processes, number):
+    """End processes, first by asking, with a signal."""
+    running = [process for process in processes if process.poll() != 0]
+    for process in running:
+        _signal(process, number)
     deadline = time.monotonic() + _GRACE
-    for process in processes:
+    for process in running:
         try:
             process.wait(max(0.0, deadline - time.monotonic()))
         except subprocess.TimeoutExpired:
             process.kill()
-            process.wait()
+        if os.name == "posix":
+            _signal(process, signal.SIGKILL)  # what it started may still be there
+        process.wait()
 
 
-def _watch(processes, interval):
-    """Wait until all processes have ended well; return the first that did not, with its number, or None."""
-    while True:
+def _watch(processes, interval, stopped):
+    """Wait until all processes have ended well, or a signal is to stop them; return the first that failed, or None.
+
+    Of that, its number and exit status.
+    """
+    while not stopped:
         states = [process.poll() for process in processes]
         for local, state in enumerate(states):
             if state not in (None, 0):
                 return local, state
         if None not in states:
             return None
-        time.sleep(interval)
+        until = time.monotonic() + interval
+        while not stopped and time.monotonic() < until:
+            time.sleep(min(interval, 0.1))
+    return None
 
 
 def _how(state):
     return f"by signal {signal.Signals(-state).name}" if state < 0 else f"with exit code {state}"
 
 
-def _stop(number, frame):
-    raise SystemExit(128 + number)
+@contextlib.contextmanager
+def _noting_signals():
+    """Give a list to which SIGINT, SIGTERM and SIGHUP, where they are not ignored, are added and nothing else done."""
+    stopped = []
+    known = [getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name)]
+    before = {number: signal.getsignal(number) for number in known if signal.getsignal(number) != signal.SIG_IGN}
+    for number in before:
+        signal.signal(number, lambda number, frame: stopped.append(number))
+    try:
+        yield stopped
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler or signal.SIG_DFL)
+
+
+def _checked(given):
+    """Return the number of processes here, of machines, this machine's number, machine 0's address, and the secret."""
+    if not given.nnodes.isdigit() or int(given.nnodes) < 1:
+        raise ValueError(f"--nnodes must be a positive number (ranges are not supported), but got {given.nnodes!r}")
+    nodes = 1 if given.standalone else int(given.nnodes)
+    count = _processes(given.nproc_per_node)
+    if nodes > 1 and given.node_rank is None:
+        raise ValueError("several machines need --node_rank, this machine's number")
+    node = given.node_rank or 0
+    if not 0 <= node < nodes:
+        raise ValueError(f"--node_rank must be in 0 to {nodes - 1}, but got {node}")
+    return count, nodes, node, _address(given, nodes), _key(nodes)
 
 
 def main(arguments=None):
     """Run the launcher and return its exit status."""
     parser = _parser()
     given = parser.parse_args(arguments)
+    before = os.environ.get(KEY_VARIABLE)
     try:
-        if not given.nnodes.isdigit() or int(given.nnodes) < 1:
-            raise ValueError(f"--nnodes must be a positive number (ranges are not supported), but got {given.nnodes!r}")
-        nodes = 1 if given.standalone else int(given.nnodes)
-        count = _processes(given.nproc_per_node)
-        if nodes > 1 and given.node_rank is None:
-            raise ValueError("several machines need --node_rank, this machine's number")
-        node = given.node_rank or 0
-        if not 0 <= node < nodes:
-            raise ValueError(f"--node_rank must be in 0 to {nodes - 1}, but got {node}")
-        host, port = _address(given, nodes)
-        os.environ[KEY_VARIABLE] = _key(nodes)
-    except ValueError as error:
+        count, nodes, node, address, os.environ[KEY_VARIABLE] = _checked(given)
+        known_keys()
+        store = TCPStore(*address, is_master=True) if node == 0 else None
+    except (ValueError, RuntimeError) as error:
+        _restore(before)
         parser.error(str(error))
-    store = TCPStore(host, port, is_master=True) if node == 0 else None
-    address = host, store.port if store else port
-    processes = []
-    for number in (signal.SIGTERM, getattr(signal, "SIGHUP", signal.SIGTERM)):
-        signal.signal(number, _stop)
     try:
-        for attempt in range(given.max_restarts + 1):
-            environments = [
-                _environment(given, local, count, nodes, node, address, attempt) for local in range(count)
-            ]
-            for environment in environments:
-                processes.append(subprocess.Popen(_command(given), env=environment))
-            failed = _watch(processes, given.monitor_interval)
-            if failed is None:
-                return 0
-            _end(processes)
-            local, state = failed
-            print(
-                f"{parser.prog}: {given.program}: local rank {local} (rank {node * count + local}, process "
-                f"{processes[local].pid}) ended {_how(state)}; all processes were ended"
-                + (f", and are started again ({attempt + 1} of {given.max_restarts})"
-                   if attempt < given.max_restarts else ""),
-                file=sys.stderr,
-            )  # fmt: skip
-            processes.clear()
-        return 1
-    except KeyboardInterrupt:
-        return 130
+        with _noting_signals() as stopped:
+            address = address[0], store.port if store else address[1]
+            return _run(given, parser.prog, count, nodes, node, address, stopped)
     finally:
-        _end(processes)
+        _restore(before)
         if store is not None:
             store.close()
+
+
+def _restore(key):
+    """Put the environment of a program that calls main() back as it was."""
+    os.environ.pop(KEY_VARIABLE, None)
+    if key is not None:
+        os.environ[KEY_VARIABLE] = key
+
+
+def _run(given, name, count, nodes, node, address, stopped):
+    """Run the processes, again after a failure where that is asked for, and return the exit status."""
+    for attempt in range(given.max_restarts + 1):
+        processes = []
+        try:
+            for local in range(count):
+                environment = _environment(given, local, count, nodes, node, address, attempt)
+                processes.append(subprocess.Popen(_command(given), env=environment, start_new_session=True))
+            failed = _watch(processes, given.monitor_interval, stopped)
+        finally:
+            _end(processes, stopped[0] if stopped else signal.SIGTERM)
+        if stopped:
+            return 128 + stopped[0]
+        if failed is None:
+            return 0
+        local, state = failed
+        again = f", and are started again ({attempt + 1} of {given.max_restarts})"
+        print(
+            f"{name}: {given.program}: local rank {local} (rank {node * count + local}, process "
+            f"{processes[local].pid}) ended {_how(state)}; all processes were ended"
+            + (again if attempt < given.max_restarts else ""),
+            file=sys.stderr,
+        )
+    return 1
 
 
 if __name__ == "__main__":

@@ -323,12 +323,9 @@ class _Server:
         self.listener.serve(self.answer, "store")
 
     def answer(self, channel):
-        while True:
-            try:
-                request = channel.receive(limit=_LARGEST_REQUEST)
-                channel.send(*self.reply(request))
-            except (EOFError, DistNetworkError, struct.error, IndexError):
-                return  # the process is gone, or says nothing sensible
+        with channel, contextlib.suppress(EOFError, DistNetworkError, struct.error, IndexError):
+            while True:  # until the process is gone, or says nothing sensible
+                channel.send(*self.reply(channel.receive(limit=_LARGEST_REQUEST)))
 
     def reply(self, request):
         number, timeout = _REQUEST.unpack_from(request)
@@ -406,8 +403,10 @@ class TCPStore(Store):
         with self._lock:
             if self._closed:
                 raise DistNetworkError("the store is closed")
-            if self._free:
-                return self._free.pop()
+            while self._free:
+                channel = self._free.pop()
+                if not channel.closed:  # as those of a parent process are
+                    return channel
         return self._dial(_seconds(self._timeout))
 
     def _give_back(self, channel):

@@ -1,14 +1,16 @@
 """Channels between processes: messages of bytes over TCP, between processes that know the same secret.
 
 Before anything else both sides prove by HMAC-SHA256 over fresh random numbers that they know the secret; from then on
-every message bears an HMAC with a key made for this connection and direction, and its number, so that none can be
-changed, repeated or put in. What travels is not encrypted. Nothing here is ever unpickled.
+every message's head and body bear HMACs with a key made for this connection and direction, and its number, so that none
+can be changed, repeated or put in, and no false length is believed. What travels is not encrypted. Nothing here is ever
+unpickled.
 
 The secret is, in this order: MINIGRAD_DISTRIBUTED_KEY of the environment (the launcher makes one); the authkey that
 processes started by multiprocessing inherit; a key file only the user may read, in the user's cache folder.
 """
 
 import contextlib
+import errno
 import hmac
 import multiprocessing
 import os
@@ -18,20 +20,22 @@ import socket
 import struct
 import threading
 import time
+import weakref
 
 from minigrad.distributed.errors import DistNetworkError, DistTimeoutError
 
 KEY_VARIABLE = "MINIGRAD_DISTRIBUTED_KEY"
 SMALLEST_KEY = 16  # characters
-LARGEST_MESSAGE = 1 << 35  # bytes: a false length is not believed
-_GREETING = b"minigrad channel 1"
+LARGEST_MESSAGE = 1 << 35  # bytes
+_GREETING = b"minigrad channel 2"
 _NONCE = 32
 _TAG = 32
 _FINGERPRINT = 16
 _MOST_KEYS = 4
 _HANDSHAKE = 20.0  # seconds that a handshake may take
 _UNPROVEN = 64  # connections of a listener that may be in their handshake at once
-_LENGTH = struct.Struct(">Q")
+_HEAD = struct.Struct(">Q32s32s")  # length of the body, codes of head and body
+_NUMBERS = struct.Struct(">QQ")
 
 
 # ---------------------------------------------------------------- secrets
@@ -55,16 +59,21 @@ def _make_key_file(path):
 
 
 def _read_key_file(make):
-    """Return the key in the key file; RuntimeError where others than the user may read it."""
+    """Return the key in the key file, None without one; RuntimeError where others than the user may read it."""
     path = key_file()
+    if not os.path.isabs(path):
+        return None  # the user has no home
     if make and not os.path.exists(path):
-        _make_key_file(path)
+        with contextlib.suppress(OSError):  # the folder can't be written to: who needs a key is told so
+            _make_key_file(path)
     try:
         with open(path, "rb") as file:
             status = os.fstat(file.fileno())
             key = file.read(1024).strip()
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):
         return None
+    except OSError as error:
+        raise RuntimeError(f"distributed: the key file {path} can't be read: {error}") from None
     if hasattr(os, "getuid") and (status.st_uid != os.getuid() or status.st_mode & 0o077):
         raise RuntimeError(f"distributed: the key file {path} may be read by others; run chmod 600 on it or delete it")
     if len(key) < SMALLEST_KEY:
@@ -161,12 +170,17 @@ class Channel:
         self._send_lock, self._receive_lock = threading.Lock(), threading.Lock()
         self.address, self.peer = sock.getsockname()[:2], sock.getpeername()[:2]
         self.closed = False
+        _OPEN.add(self)
 
-    def _tag(self, key, number, length, parts):
-        tag = hmac.new(key, struct.pack(">QQ", number, length), "sha256")
+    @staticmethod
+    def _head(key, number, parts):
+        """Return the head of the message of some number, whose body the parts are."""
+        length = sum(len(part) for part in parts)
+        place = _NUMBERS.pack(number, length)
+        code = hmac.new(key, b"body" + place, "sha256")
         for part in parts:
-            tag.update(part)
-        return tag.digest()
+            code.update(part)
+        return _HEAD.pack(length, hmac.digest(key, b"head" + place, "sha256"), code.digest())
 
     def send(self, *parts, timeout=None):
         """Send one message, the parts (bytes or contiguous buffers) one after another.
@@ -181,8 +195,7 @@ class Channel:
         deadline = deadline_of(timeout)
         with self._send_lock:
             self._check_open()
-            tag = self._tag(self._keys[0], self._sent, length, views)
-            head = _LENGTH.pack(length) + tag
+            head = self._head(self._keys[0], self._sent, views)
             self._sent += 1
             small = length < 1 << 16
             try:
@@ -202,21 +215,24 @@ class Channel:
         deadline = deadline_of(timeout)
         with self._receive_lock, self._closing():
             self._check_open()
-            head = bytearray(_LENGTH.size + _TAG)
+            head = bytearray(_HEAD.size)
             view = memoryview(head)
             if not self._first_byte(view, deadline):
                 self.close()
                 raise EOFError("the other process closed the channel")
             try:
-                _read(self._socket, view[1:], deadline)
-                (length,) = _LENGTH.unpack_from(head)
+                if _read(self._socket, view[1:], deadline):
+                    raise DistNetworkError("the connection was closed within a message")
+                length, *_ = _HEAD.unpack(head)
+                place = _NUMBERS.pack(self._received, length)
+                if not hmac.compare_digest(hmac.digest(self._keys[1], b"head" + place, "sha256"), head[8:40]):
+                    raise DistNetworkError("a message is not authentic")
                 if length > limit:
                     raise DistNetworkError(f"a message of {length} bytes is announced, more than the limit {limit}")
                 body = bytearray(length)
                 if length and _read(self._socket, memoryview(body), deadline):
                     raise DistNetworkError("the connection was closed within a message")
-                expected = self._tag(self._keys[1], self._received, length, [body])
-                if not hmac.compare_digest(expected, bytes(view[_LENGTH.size :])):
+                if not hmac.compare_digest(self._head(self._keys[1], self._received, [body]), head):
                     raise DistNetworkError("a message is not authentic")
             except BaseException:
                 self.close()
@@ -253,8 +269,7 @@ class Channel:
         """Close the channel; whoever waits in it is woken with an error."""
         if not self.closed:
             self.closed = True
-            with contextlib.suppress(OSError):
-                self._socket.shutdown(socket.SHUT_RDWR)
+            _shut(self._socket)
             # not closed while another thread may wait in it, so that its number is not given to another socket
             if self._receive_lock.acquire(blocking=False):
                 self._receive_lock.release()
@@ -321,6 +336,12 @@ class _Refused(DistNetworkError):
     """The handshake failed for a reason that trying again does not mend."""
 
 
+def _shut(sock):
+    """End a connection and wake whoever waits for it, without giving its number to another one."""
+    with contextlib.suppress(OSError):
+        sock.shutdown(socket.SHUT_RDWR)
+
+
 def _prepare(sock):
     sock.setblocking(False)
     with contextlib.suppress(OSError):
@@ -335,6 +356,7 @@ def dial(address, timeout=300.0, give_up=None):
     secrets differ.
     """
     host, port = address
+    keys = known_keys()
     deadline = deadline_of(timeout)
     pause = 0.01
     while True:
@@ -346,7 +368,7 @@ def dial(address, timeout=300.0, give_up=None):
             if sock.getsockname() == sock.getpeername():  # TCP's self-connection, where nobody listens yet
                 raise ConnectionRefusedError("nobody listens there")
             limit = deadline_of(_HANDSHAKE) if deadline is None else min(deadline, deadline_of(_HANDSHAKE))
-            return Channel(sock, *_as_dialer(sock, known_keys(), limit))
+            return Channel(sock, *_as_dialer(sock, keys, limit))
         except _Refused as error:
             sock.close()
             raise DistNetworkError(f"distributed: {host}:{port}: {error}") from None
@@ -365,95 +387,102 @@ def dial(address, timeout=300.0, give_up=None):
 
 
 class Listener:
-    """Accepts channels at ``address``; made by listen()."""
+    """Accepts channels at ``address``, from those who know a secret that this process knew at its making: see listen().
 
-    def __init__(self, sock):
-        self._socket = sock
+    Handshakes run in threads of their own, and when too many connections prove nothing, the oldest of them are dropped:
+    so strangers who connect and say nothing don't keep others out.
+    """
+
+    def __init__(self, sock, keys):
+        self._socket, self._keys = sock, keys
         self.address = sock.getsockname()[:2]
         self.closed = False
-        self._unproven = threading.BoundedSemaphore(_UNPROVEN)
-
-    def accept(self, timeout=None):
-        """Return the next Channel; connections that don't prove to know the secret are dropped.
-
-        Raises DistTimeoutError when none comes in timeout seconds, DistNetworkError when the listener is closed.
-        """
-        deadline = deadline_of(timeout)
-        while True:
-            sock = self._accept(deadline)
-            channel = self._channel(sock, deadline)
-            if channel is not None:
-                return channel
+        self._unproven, self._lock = [], threading.Lock()
+        _OPEN.add(self)
 
     def serve(self, handler, name="distributed"):
         """Call handler(channel) in a daemon thread of its own for each channel, until the listener is closed."""
+        threading.Thread(target=self._serve, args=(handler, name), name=name, daemon=True).start()
 
-        def handle(sock):
-            try:
-                channel = self._channel(sock, None)
-            finally:
-                self._unproven.release()
-            if channel is not None:
-                with channel:
-                    handler(channel)
-
-        def accept():
-            while not self.closed:
-                try:
-                    sock = self._accept(None)
-                except DistNetworkError:
-                    return
-                self._unproven.acquire()
-                threading.Thread(target=handle, args=(sock,), name=f"{name}-channel", daemon=True).start()
-
-        threading.Thread(target=accept, name=name, daemon=True).start()
-
-    def _accept(self, deadline):
+    def _serve(self, handler, name):
         while not self.closed:
             try:
-                return self._socket.accept()[0]
+                sock = self._socket.accept()[0]
             except (BlockingIOError, InterruptedError, ConnectionAbortedError):
-                step = deadline_of(0.5)  # a closed listener is noticed
-                with contextlib.suppress(DistTimeoutError):
-                    _wait(self._socket, selectors.EVENT_READ, step if deadline is None else min(step, deadline))
-                if deadline is not None and time.monotonic() >= deadline:
-                    raise DistTimeoutError("nobody connected in time") from None
-            except OSError:
-                break
-        raise DistNetworkError("the listener is closed")
+                with contextlib.suppress(DistTimeoutError, DistNetworkError):  # a closed listener is noticed
+                    _wait(self._socket, selectors.EVENT_READ, deadline_of(0.5))
+                continue
+            except OSError as error:
+                if error.errno not in _PASSING:
+                    return
+                time.sleep(0.05)
+                continue
+            with self._lock:
+                self._unproven.append(sock)
+                abandoned = self._unproven.pop(0) if len(self._unproven) > _UNPROVEN else None
+            if abandoned is not None:
+                _shut(abandoned)  # its own thread closes it
+            threading.Thread(target=self._greet, args=(sock, handler), name=f"{name}-channel", daemon=True).start()
 
-    def _channel(self, sock, deadline):
-        limit = deadline_of(_HANDSHAKE) if deadline is None else min(deadline, deadline_of(_HANDSHAKE))
+    def _greet(self, sock, handler):
         try:
             _prepare(sock)
-            return Channel(sock, *_as_listener(sock, known_keys(), limit))
+            channel = Channel(sock, *_as_listener(sock, self._keys, deadline_of(_HANDSHAKE)))
         except (OSError, DistNetworkError):
+            channel = None
+        with self._lock:
+            if sock in self._unproven:
+                self._unproven.remove(sock)
+        if channel is None:
             sock.close()
-            return None
+        else:
+            handler(channel)
 
     def close(self):
         """Accept no more channels; those made stay."""
         self.closed = True
+        _shut(self._socket)  # wakes the thread that accepts
         self._socket.close()
+
+
+_PASSING = (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM, errno.EPROTO)  # trouble of accept() that may end
 
 
 def listen(host="127.0.0.1", port=0):
     """Return a Listener at a host's port (0: a free one); DistNetworkError where that can't be had."""
+    keys = known_keys()
     try:
-        family, *_, where = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)[0]
-        sock = socket.socket(family, socket.SOCK_STREAM)
+        found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
     except OSError as error:
         raise DistNetworkError(f"distributed: can't listen at {host}: {error}") from None
-    try:
-        if os.name == "posix":
-            sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        sock.bind(where)
-        sock.listen(256)
-        sock.setblocking(False)
-    except OSError as error:
-        sock.close()
-        raise DistNetworkError(
-            "The server socket has failed to listen on any local network address. "
-            f"port: {port}, host: {host}, error: {error}"
-        ) from None
-    return Listener(sock)
+    problems = []
+    for family, *_, where in found:  # a name may have addresses that this machine has switched off, as ::1
+        sock = None
+        try:
+            sock = socket.socket(family, socket.SOCK_STREAM)
+            if os.name == "posix":
+                sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            sock.bind(where)
+            sock.listen(256)
+            sock.setblocking(False)
+            return Listener(sock, keys)
+        except OSError as error:
+            problems.append(error)
+            if sock is not None:
+                sock.close()
+    raise DistNetworkError(
+        "The server socket has failed to listen on any local network address. "
+        f"port: {port}, host: {host}, error: {problems[0]}"
+    )
+
+
+def _close_copies():
+    """Close, in a process that fork made, what belongs to its parent: the parent's end is to be noticed by others."""
+    for copied in [*_OPEN]:
+        copied.closed = True
+        copied._socket.close()
+
+
+_OPEN = weakref.WeakSet()  # channels and listeners of this process
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_close_copies)

@@ -3,6 +3,7 @@
 import contextlib
 import inspect
 
+from minigrad.autograd import no_grad
 from minigrad.backend import np
 from minigrad.distributed.collectives import all_reduce, broadcast
 from minigrad.distributed.objects import all_gather_object
@@ -67,29 +68,20 @@ def _parts(flat, tensors):
     return parts
 
 
-@contextlib.contextmanager
-def _unrecorded():
-    before, MODE.grad = MODE.grad, False
-    try:
-        yield
-    finally:
-        MODE.grad = before
-
-
 def _flat(tensors):
     return cat([tensor.detach().reshape(-1) for tensor in tensors])
 
 
-def _broadcast_all(tensors, group):
-    """Write the tensors of the group's rank 0 into those of all ranks, together for each dtype and device."""
+def _broadcast_all(tensors, group, source=0):
+    """Write the tensors of a rank of the group into those of all ranks, together for each dtype and device."""
     kinds = {}
     for tensor in tensors:
         kinds.setdefault((tensor.dtype, str(tensor.device)), []).append(tensor)
-    with _unrecorded():
+    with no_grad():
         for alike in kinds.values():
             flat = _flat(alike)
-            broadcast(flat, group=group, group_src=0)
-            if group.rank():
+            broadcast(flat, group=group, group_src=source)
+            if group.rank() != source:
                 for tensor, part in zip(alike, _parts(flat, alike), strict=True):
                     tensor.copy_(part)
 
@@ -97,9 +89,10 @@ def _broadcast_all(tensors, group):
 class DistributedDataParallel(Module):
     """Holds a module as ``module``, in each process of a group, and averages the gradients over them after backward.
 
-    All ranks begin with rank 0's parameters and buffers; with ``broadcast_buffers`` each forward pass begins with its
-    buffers, too. At the end of a backward pass that follows a forward pass of this object, every parameter's ``grad``
-    becomes the average over the ranks, in flat buckets of at most ``bucket_cap_mb`` (25).
+    All ranks begin with rank 0's parameters and buffers, and each forward pass begins with its buffers: not with
+    ``forward_sync_buffers=False``, and with ``broadcast_buffers=False`` buffers are never sent. At the end of a
+    backward pass that follows a forward pass of this object, every parameter's ``grad`` becomes the average over the
+    ranks, in flat buckets of at most ``bucket_cap_mb`` (25).
     ``find_unused_parameters`` allows passes in which some parameters get no gradient, as does ``static_graph``;
     otherwise the next forward pass raises RuntimeError. device_ids and output_device name a GPU module's one device, as
     in PyTorch; ``gradient_as_bucket_view`` saves memory there and changes no result.
@@ -108,10 +101,11 @@ class DistributedDataParallel(Module):
     """
 
     def __init__(
-        self, module, device_ids=None, output_device=None, dim=0, broadcast_buffers=True, init_sync=True,
+        self, module, device_ids=None, output_device=None, dim=0, broadcast_buffers=None, init_sync=True,
         process_group=None, bucket_cap_mb=None, find_unused_parameters=False, check_reduction=False,
         gradient_as_bucket_view=False, static_graph=False, delay_all_reduce_named_params=None,
         param_to_hook_all_reduce=None, mixed_precision=None, device_mesh=None, skip_all_reduce_unused_params=False,
+        bucket_cap_mb_list=None, batched_grad_copy=False, forward_sync_buffers=None,
     ):  # fmt: skip
         super().__init__()
         group = member(process_group)
@@ -126,29 +120,33 @@ class DistributedDataParallel(Module):
             )
         if device_ids is not None and len(device_ids) > 1:
             raise ValueError("device_ids can only be None or contain a single element.")
-        if mixed_precision is not None or device_mesh is not None or delay_all_reduce_named_params is not None:
-            raise NotImplementedError(
-                "DistributedDataParallel: mixed_precision, device_mesh, delay_all_reduce_named_params are not supported"
-            )
+        refused = {
+            "mixed_precision": mixed_precision, "device_mesh": device_mesh, "bucket_cap_mb_list": bucket_cap_mb_list,
+            "delay_all_reduce_named_params": delay_all_reduce_named_params,
+            "param_to_hook_all_reduce": param_to_hook_all_reduce,
+        }  # fmt: skip
+        for name, value in refused.items():
+            if value is not None:
+                raise NotImplementedError(f"DistributedDataParallel: {name} is not supported")
         _check_devices(parameters, device_ids, output_device)
         self.module = module
         self.device_ids, self.output_device, self.dim = device_ids, output_device, dim
         self.device = parameters[0].device
         self.process_group = group
-        self.broadcast_buffers = broadcast_buffers
+        broadcast_buffers = True if broadcast_buffers is None else broadcast_buffers
+        self.broadcast_buffers = broadcast_buffers if forward_sync_buffers is None else forward_sync_buffers
         self.find_unused_parameters, self.static_graph = find_unused_parameters, static_graph
         self.gradient_as_bucket_view = gradient_as_bucket_view
         self.parameters_to_ignore = ignored
         self.require_backward_grad_sync = self.require_forward_param_sync = True
         self.bucket_bytes_cap = int((25 if bucket_cap_mb is None else bucket_cap_mb) * _MEGABYTE)
         self._parameters_to_learn = tuple(parameters)
-        self._hook = None
+        self._hook = self._joining = None
         self._reset()
         if group.size() > 1:
             self._check_same(parameters)
             if init_sync:
-                everything = [p for name, p in module.named_parameters() if name not in ignored]
-                _broadcast_all([*everything, *self._buffers_to_send()], group)
+                self._send_everything(0, self.broadcast_buffers or forward_sync_buffers is not None)
         self._watch()
 
     def _reset(self):
@@ -157,6 +155,15 @@ class DistributedDataParallel(Module):
 
     def _buffers_to_send(self):
         return [b for name, b in self.module.named_buffers() if name not in self.parameters_to_ignore]
+
+    def _send_everything(self, source, with_buffers):
+        every = [p for name, p in self.module.named_parameters() if name not in self.parameters_to_ignore]
+        buffers = self._buffers_to_send() if with_buffers else []
+        _broadcast_all([*every, *buffers], self.process_group, source)
+
+    def _send_buffers(self, source):
+        if self.will_sync_module_buffers() and self.process_group.size() > 1:
+            _broadcast_all(self._buffers_to_send(), self.process_group, source)
 
     def _check_same(self, parameters):
         """RuntimeError where the ranks' parameters differ in number, shape or dtype."""
@@ -193,7 +200,18 @@ class DistributedDataParallel(Module):
             parameter.register_post_accumulate_grad_hook(noticing(number))
 
     def __getstate__(self):
-        raise TypeError("DistributedDataParallel can't be copied or pickled: take its module, or its state_dict()")
+        if self.process_group is not GroupMember.WORLD:
+            raise RuntimeError(
+                "DDP Pickling/Unpickling are only supported when using DDP with the default process group. That is, "
+                "when you have called init_process_group and have not passed process_group argument to DDP constructor"
+            )
+        return {name: value for name, value in self.__dict__.items() if name != "process_group"}
+
+    def __setstate__(self, state):
+        super().__setstate__(state)
+        self.process_group = member()
+        self._reset()
+        self._watch()
 
     # ------------------------------------------------------------ forward
     def forward(self, *inputs, **kwargs):
@@ -202,15 +220,19 @@ class DistributedDataParallel(Module):
         if synchronise and self._ready:
             missing = [n for n in range(len(self._parameters_to_learn)) if n not in self._ready]
             raise RuntimeError(_UNFINISHED.format(missing))
-        if self.require_forward_param_sync and self.broadcast_buffers and self.process_group.size() > 1:
-            buffers = self._buffers_to_send()
-            if buffers:
-                _broadcast_all(buffers, self.process_group)
+        if self._joining is not None:
+            self._take_turn(2 if self.require_backward_grad_sync else 1)
+        self._send_buffers(0 if self._joining is None else self._active[-1])
         result = self.module(*inputs, **kwargs)
         self._expecting = synchronise and (self.process_group.size() > 1 or self._hook is not None)
         if MODE.grad:
             self.require_forward_param_sync = self.require_backward_grad_sync
         return result
+
+    @property
+    def forward_sync_buffers(self):
+        """Whether each forward pass begins with rank 0's buffers."""
+        return self.broadcast_buffers
 
     @contextlib.contextmanager
     def no_sync(self):
@@ -227,13 +249,15 @@ class DistributedDataParallel(Module):
     # ------------------------------------------------------------ backward
     def _end_of_backward(self):
         """Average the gradients, where all parameters that must have one have it."""
-        may_be_unused = self.find_unused_parameters or self.static_graph
-        if len(self._ready) < len(self._parameters_to_learn) and not may_be_unused:
-            return  # the next forward pass says so
-        used = self._used() if may_be_unused else None
+        if self.find_unused_parameters or self.static_graph or len(self._ready) == len(self._parameters_to_learn):
+            self._combine()  # otherwise the next forward pass says so
+
+    def _combine(self, idle=False):
+        """Average the gradients with those of the other ranks; an idle rank gives zeros and keeps its own."""
+        used = self._used() if self.find_unused_parameters or self.static_graph else None
         self._reset()
-        with _unrecorded():
-            self._average([p for n, p in enumerate(self._parameters_to_learn) if used is None or used[n]])
+        with no_grad():
+            self._average([p for n, p in enumerate(self._parameters_to_learn) if used is None or used[n]], idle)
 
     def _used(self):
         """Return for each parameter whether it got a gradient on any rank."""
@@ -256,13 +280,14 @@ class DistributedDataParallel(Module):
             sizes[kind] = index, filled + size
         return buckets
 
-    def _average(self, parameters):
+    def _average(self, parameters, idle):
         """Replace the gradients of parameters by the averages over the ranks, or what the hook makes of them."""
         buckets = self._buckets(parameters)
-        count = self.process_group.size()
+        divide_by_all = self._joining is None or self._joining[0]
+        count = self.process_group.size() if divide_by_all else len(self._active)
         waiting = []
         for index, members in enumerate(buckets):
-            flat = _flat([zeros_like(p) if p.grad is None else p.grad for p in members])
+            flat = _flat([zeros_like(p) if idle or p.grad is None else p.grad for p in members])
             if self._hook is None:
                 flat /= count
                 waiting.append((members, flat, all_reduce(flat, group=self.process_group, async_op=True)))
@@ -275,6 +300,8 @@ class DistributedDataParallel(Module):
             if flat is None:
                 flat = result[0] if isinstance(result, (list, tuple)) else result
             for parameter, part in zip(members, _parts(flat, members), strict=True):
+                if idle:
+                    continue
                 if parameter.grad is None:
                     parameter.grad = part.clone()
                 else:
@@ -300,11 +327,47 @@ class DistributedDataParallel(Module):
         """Return whether the next forward pass begins with rank 0's buffers."""
         return self.require_forward_param_sync and self.broadcast_buffers and bool(self._buffers_to_send())
 
+    # ------------------------------------------------------------ different numbers of batches
+    @contextlib.contextmanager
     def join(self, divide_by_initial_world_size=True, enable=True, throw_on_early_termination=False):
-        """Refuse with NotImplementedError: all ranks must have equally many batches."""
-        raise NotImplementedError(
-            "DistributedDataParallel.join is not supported: give all ranks equally many batches (DistributedSampler)"
-        )
+        """Let ranks have different numbers of batches in the block: who has no more gives zeros to the averages.
+
+        Gradients are divided by the number of all ranks, or of those that still have batches. At the end all ranks have
+        the parameters and buffers of one that had the most batches. With ``throw_on_early_termination``, RuntimeError
+        on all ranks as soon as one has no more.
+        Source: https://docs.pytorch.org/docs/stable/generated/torch.nn.parallel.DistributedDataParallel.html
+        """
+        if not enable:
+            yield
+            return
+        self._joining = divide_by_initial_world_size, throw_on_early_termination
+        self._active = list(range(self.process_group.size()))
+        try:
+            yield
+            while max(states := self._take_turn(0)):
+                self._send_buffers(self._active[-1])
+                self.require_forward_param_sync = max(states) == 2
+                if self.require_forward_param_sync:
+                    self._combine(idle=True)
+            self._send_everything(self._active[-1], self.broadcast_buffers)
+        finally:
+            self._joining = None
+
+    def _take_turn(self, state):
+        """Tell the others that this rank has a batch (1, or 2: whose gradients are averaged), and hear who has."""
+        group = self.process_group
+        states = wrap(np.zeros(group.size(), np.int32))
+        states.array[group.rank()] = state
+        all_reduce(states, group=group)
+        states = states.tolist()
+        active = [rank for rank, other in enumerate(states) if other]
+        if self._joining[1] and 0 < len(active) < len(states):
+            raise RuntimeError(
+                "Detected at least one rank that exhausted inputs. Throwing across all ranks." if state
+                else f"Rank {group.rank()} exhausted all inputs."
+            )  # fmt: skip
+        self._active = active or self._active
+        return states
 
 
 def _check_devices(parameters, device_ids, output_device):

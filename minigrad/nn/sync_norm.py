@@ -1,8 +1,7 @@
 """Batch normalisation over the batches of all ranks."""
 
-from minigrad.autograd import Function
+from minigrad.autograd import Function, no_grad
 from minigrad.distributed import all_reduce
-from minigrad.variable import MODE
 
 
 class _SumOfRanks(Function):
@@ -40,12 +39,9 @@ def normalise(layer, x):
     return result if layer.bias is None else result + layer.bias.reshape(shape)
 
 
+@no_grad()
 def _update(layer, mean, variance):
-    before, MODE.grad = MODE.grad, False
-    try:
-        layer.num_batches_tracked += 1
-        rate = 1.0 / float(layer.num_batches_tracked) if layer.momentum is None else layer.momentum
-        layer.running_mean.copy_((1 - rate) * layer.running_mean + rate * mean)
-        layer.running_var.copy_((1 - rate) * layer.running_var + rate * variance)
-    finally:
-        MODE.grad = before
+    layer.num_batches_tracked += 1
+    rate = 1.0 / float(layer.num_batches_tracked) if layer.momentum is None else layer.momentum
+    layer.running_mean.copy_((1 - rate) * layer.running_mean + rate * mean)
+    layer.running_var.copy_((1 - rate) * layer.running_var + rate * variance)

@@ -11,7 +11,7 @@ pytestmark = pytest.mark.skipif(not torch.distributed.is_gloo_available(), reaso
 
 PROGRAMS = {
     2: "reductions exchanges points errors data_parallel branches",
-    3: "reductions exchanges points groups data_parallel",
+    3: "reductions exchanges points groups data_parallel uneven",
 }
 
 

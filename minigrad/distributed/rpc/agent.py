@@ -286,14 +286,15 @@ class Agent:
     # ------------------------------------------------------------ reading
     def _serve(self, channel):
         """Read the requests of a worker that dialed."""
-        try:
-            sender = int(channel.receive(timeout=_PARTING * 4, limit=20))
-        except (DistError, EOFError, ValueError):
-            return
-        if sender in self.peers:
-            with self._lock:
-                self._incoming[channel] = sender
-            self._read(channel, sender)
+        with channel:
+            try:
+                sender = int(channel.receive(timeout=_PARTING * 4, limit=20))
+            except (DistError, EOFError, ValueError):
+                return
+            if sender in self.peers:
+                with self._lock:
+                    self._incoming[channel] = sender
+                self._read(channel, sender)
 
     def _read(self, channel, peer):
         reason = "the connection was closed"
