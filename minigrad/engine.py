@@ -424,6 +424,8 @@ def _accumulate_into(tensor, gradient, seen):
     gradient = _as_result(gradient, tensor.array, seen) if previous is None else _as_tensor(gradient)
     if previous is None:
         tensor._grad = gradient
+    elif previous.is_sparse:  # one that was assigned
+        tensor._grad = gradient + previous
     elif is_tracked(previous) or is_tracked(gradient):
         tensor._grad = previous + gradient
     else:

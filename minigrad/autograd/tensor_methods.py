@@ -197,7 +197,7 @@ def register_post_accumulate_grad_hook(self, hook):
 
 
 def set_grad(self, value):
-    """Set ``.grad``: None or a Tensor of this shape, dtype and device."""
+    """Set ``.grad``: None or a Tensor of this shape, dtype and device, dense or sparse."""
     if value is not None:
         if not isinstance(value, Tensor):
             raise TypeError(
@@ -205,13 +205,14 @@ def set_grad(self, value):
             )
         if value is self:
             raise RuntimeError("can't assign Variable as its own grad")
-        if value.array.shape != self.array.shape:
+        sparse = value.is_sparse
+        if tuple(value.shape) != self.array.shape:
             raise RuntimeError(
                 f"assigned grad has data of a different size: {list(value.shape)} for a tensor of {list(self.shape)}"
             )
-        if value.array.dtype != self.array.dtype:
+        if (value._values() if sparse else value).array.dtype != self.array.dtype:
             raise RuntimeError(f"assigned grad has data of a different type: {value.dtype} for {self.dtype}")
-        if type(value.array) is not type(self.array) or value.device != self.device:
+        if value.device != self.device or not (sparse or type(value.array) is type(self.array)):
             raise RuntimeError(
                 f"assigned grad has data located on a different device: {value.device}, not {self.device}"
             )

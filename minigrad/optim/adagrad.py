@@ -27,7 +27,7 @@ class Adagrad(PointwiseOptimizer):
         maximize (bool): ascend instead.
         differentiable (bool): let gradients flow through the step (parameters are then not leaves).
 
-    Raises ValueError for options out of range.
+    Gradients may be sparse without weight_decay. Raises ValueError for options out of range.
 
     Source: Duchi et al. 2011; https://docs.pytorch.org/docs/stable/generated/torch.optim.Adagrad.html
 
@@ -41,6 +41,7 @@ class Adagrad(PointwiseOptimizer):
     """
 
     formula = staticmethod(adagrad)
+    takes_sparse = True
 
     def __init__(
         self,

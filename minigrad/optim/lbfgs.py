@@ -24,7 +24,7 @@ class LBFGS(Optimizer):
         history_size (int): number of steps remembered; the memory is 2 · history_size times the parameters'.
         line_search_fn (str, optional): "strong_wolfe", or None for steps of fixed size.
 
-    Raises ValueError for a second group; RuntimeError for another line search or sparse gradients.
+    Raises ValueError for a second group; RuntimeError for another line search.
 
     Source: Nocedal and Wright, Numerical Optimization, 2nd ed., algorithm 7.4;
     https://docs.pytorch.org/docs/stable/generated/torch.optim.LBFGS.html
@@ -80,10 +80,8 @@ class LBFGS(Optimizer):
         for parameter in self._params:
             if parameter.grad is None:
                 parts.append(_flat_real(module.zeros_like(parameter.array)))
-            elif getattr(parameter.grad, "is_sparse", False):
-                raise RuntimeError("LBFGS does not support sparse gradients; convert them with to_dense()")
             else:
-                parts.append(_flat_real(parameter.grad.array))
+                parts.append(_flat_real(parameter.grad.to_dense().array))
         return module.concatenate(parts)
 
     def _move(self, t, direction):

@@ -29,6 +29,7 @@ class PointwiseOptimizer(Optimizer):
 
     formula: Any = None
     counts_on_gpu = False
+    takes_sparse = False  # whether gradients may be sparse: the formula then runs on the entries that they keep
 
     def __init_subclass__(cls, **kwargs):
         super().__init_subclass__(**kwargs)
@@ -126,6 +127,11 @@ class PointwiseOptimizer(Optimizer):
                 options, own_before = {**group_options, **own}, own
             if state:  # plain SGD has none
                 self.state[parameter] = state
+            if gradient.is_sparse:
+                if not (differentiable or self.moves_everything(group)):
+                    _update_kept(self.formula, parameter, gradient, [state.get(name) for name in names], options)
+                    continue
+                gradient = gradient.to_dense()
             if differentiable:  # the step before may have recorded the tensors of the state: keep them
                 state.update({name: state[name].clone() for name in names if name in state})
                 self.formula(parameter, gradient, *[state.get(name) for name in names], **options)
@@ -135,8 +141,14 @@ class PointwiseOptimizer(Optimizer):
                 work.append(((parameter.array, gradient.array, *arrays), options))
         return work
 
+    def moves_everything(self, group):
+        """Whether even a sparse gradient moves all of a parameter."""
+        return False
+
     def _check_step(self, group, parameter):
         """Refuse what no formula can do, before anything has changed."""
+        if parameter.grad.is_sparse:
+            self._check_sparse(group)
         code = parameter.array.dtype.char
         if code not in REAL_CODES and (code not in FLOAT_CODES or group.get("differentiable")):
             raise RuntimeError(
@@ -148,6 +160,30 @@ class PointwiseOptimizer(Optimizer):
                 "If capturable=True, params and state_steps must be on supported devices: ['cuda']. "
                 "Leave capturable at False on the CPU."
             )
+
+
+    def _check_sparse(self, group):
+        if not self.takes_sparse:
+            instead = ", please consider SparseAdam instead" if type(self).__name__ in ("Adam", "AdamW") else ""
+            raise RuntimeError(f"{type(self).__name__} does not support sparse gradients{instead}")
+        if group["fused"]:
+            raise RuntimeError(f"{type(self).__name__}: `fused` does not support sparse gradients")
+        if group["weight_decay"] != 0:
+            raise RuntimeError("weight_decay option is not compatible with sparse gradients")
+
+
+def _update_kept(formula, parameter, gradient, states, options):
+    """Run a formula where a sparse gradient has entries; elsewhere the parameter and its state stay as they are."""
+    gradient = gradient.coalesce()
+    kept = tuple(gradient.indices().array)
+    whole = [parameter, *states]
+    arrays = [None if tensor is None else tensor.array for tensor in whole]
+    parts = [None if array is None else array[kept] for array in arrays]
+    update_in_place(formula, [((parts[0], gradient.values().array, *parts[1:]), options)])
+    for array, part in zip(arrays, parts):
+        if array is not None:
+            array[kept] = part
+            touch(array)
 
 
 def _keep_tracked(value):

@@ -40,7 +40,7 @@ class SGD(PointwiseOptimizer):
         foreach, fused (bool, optional): accepted; one implementation serves all, with the same results.
         differentiable (bool): let gradients flow through the step (parameters are then not leaves).
 
-    Raises ValueError for options out of range.
+    Gradients may be sparse without weight_decay. Raises ValueError for options out of range.
 
     Source: Sutskever et al. 2013; https://docs.pytorch.org/docs/stable/generated/torch.optim.SGD.html
 
@@ -56,6 +56,7 @@ class SGD(PointwiseOptimizer):
     """
 
     formula = staticmethod(sgd)
+    takes_sparse = True
 
     def __init__(
         self,
@@ -89,6 +90,9 @@ class SGD(PointwiseOptimizer):
             "fused": fused,
         }
         super().__init__(params, defaults)
+
+    def moves_everything(self, group):
+        return group["momentum"] != 0  # past gradients go on moving entries that this one does not have
 
     def prepare(self, parameter, state, group):
         if group["momentum"] == 0 or state.get("momentum_buffer") is not None:

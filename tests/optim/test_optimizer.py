@@ -371,6 +371,22 @@ def test_sparse_adam_refuses_dense_gradients():
         optimizer.step()
 
 
+@pytest.mark.parametrize("name", ["SGD", "Adagrad", "SparseAdam"])
+def test_sparse_gradients_move_their_entries_only(name):
+    """Entries of the same index are added first; each kept row moves as it would by itself."""
+    weight, twin = parameter(5, 2), parameter(2, 2)
+    start = weight.detach().clone()
+    twin.data.copy_(weight[[3, 1]])
+    optimizers = [getattr(optim, name)([one], lr=0.1) for one in (weight, twin)]
+    for _ in range(3):
+        weight.grad = mg.sparse_coo_tensor([[3, 1, 3]], [[1.0, 2.0], [3.0, -4.0], [5.0, 6.0]], (5, 2), dtype=mg.float64)
+        twin.grad = mg.sparse_coo_tensor([[0, 1]], [[6.0, 8.0], [3.0, -4.0]], (2, 2), dtype=mg.float64)
+        for optimizer in optimizers:
+            optimizer.step()
+    assert weight[[3, 1]].tolist() == twin.tolist() != start[[3, 1]].tolist()
+    assert weight[[0, 2, 4]].tolist() == start[[0, 2, 4]].tolist()
+
+
 # ---------------------------------------------------------------- gradients, closures, hooks
 def test_zero_grad():
     weight = parameter(2)

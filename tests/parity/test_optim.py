@@ -422,6 +422,8 @@ def converted(value):
     """PyTorch tensors, wherever they are in a value, as this package's."""
     if isinstance(value, torch.nn.Parameter):
         return mg.Parameter(mg.tensor(value.detach().numpy()))
+    if isinstance(value, torch.Tensor) and value.is_sparse:
+        return mg.sparse_coo_tensor(converted(value._indices()), converted(value._values()), tuple(value.shape))
     if isinstance(value, torch.Tensor):
         result = mg.tensor(value.detach().numpy())
         if value.grad is not None:
@@ -470,6 +472,77 @@ def test_optim_db(info, options):
         np.testing.assert_allclose(ours, theirs, rtol=tolerance, atol=tolerance)
 
 
+UNCHECKED = pytest.mark.filterwarnings("ignore:.*(Sparse|sparse):UserWarning")
+SPARSE = {
+    "SGD": [{}, {"momentum": 0.9, "dampening": 0.5}, {"momentum": 0.9, "nesterov": True}, {"maximize": True}],
+    "Adagrad": [{}, {"initial_accumulator_value": 0.1, "lr_decay": 0.5}, {"maximize": True}, {"eps": 0.0}],
+    "SparseAdam": [{}, {"lr": 0.5, "betas": (0.5, 0.8)}, {"maximize": True}, {"eps": 0.1}],
+    "LBFGS": [{}],
+}
+REFUSED = [
+    ("SGD", {"fused": True}), ("Adagrad", {"fused": True}), ("SGD", {"weight_decay": 0.1}),
+    ("Adagrad", {"weight_decay": 0.1}), *[(info.optim_cls.__name__, {}) for info in DATABASE
+    if not (info.supports_sparse or info.only_supports_sparse_grads or info.optim_cls.__name__ == "LBFGS")],
+]  # fmt: skip
+
+
+def sparse_gradient(module, step, shape):
+    rng = np.random.default_rng(step)
+    indices = module.tensor([[0, 2, 2, 5 - step]])
+    return module.sparse_coo_tensor(indices, module.tensor(rng.standard_normal((4, *shape[1:]))), shape)
+
+
+@UNCHECKED
+@pytest.mark.parametrize(("name", "options"), [(name, options) for name in SPARSE for options in SPARSE[name]])
+def test_sparse_gradients(name, options):
+    results = []
+    for module in (torch, mg):
+        weight = module.nn.Parameter(module.tensor(np.random.default_rng(9).standard_normal((6, 3))))
+        optimizer = getattr(module.optim, name)([weight], **options)
+        results.append([])
+        for step in range(5):
+            weight.grad = sparse_gradient(module, step, (6, 3))
+            optimizer.step(lambda weight=weight: (weight**2).sum())
+            results[-1].append(weight.detach().numpy().copy())
+            if step == 2:  # the state goes on from where it was saved
+                saved = optimizer.state_dict()
+                optimizer = getattr(module.optim, name)([weight], **options)
+                optimizer.load_state_dict(saved)
+        count = optimizer.state_dict()["state"].get(0, {}).get("step")
+        results[-1].append(None if count is None else (type(count).__name__, float(count)))
+    for theirs, ours in zip(results[0][:-1], results[1][:-1]):
+        np.testing.assert_allclose(ours, theirs, rtol=1e-10, atol=1e-12)
+    assert results[0][-1] == results[1][-1]
+
+
+@UNCHECKED
+@pytest.mark.parametrize(("name", "options"), REFUSED)
+def test_sparse_gradients_are_refused(name, options):
+    for module in (torch, mg):
+        weight = module.nn.Parameter(module.ones(6, 3, dtype=module.float64))
+        weight.grad = sparse_gradient(module, 0, (6, 3))
+        with pytest.raises(RuntimeError, match="sparse"):
+            getattr(module.optim, name)([weight], **options).step()
+        assert bool((weight == 1).all())
+
+
+@UNCHECKED
+def test_assigned_sparse_gradient():
+    for module in (torch, mg):
+        weight = module.nn.Parameter(module.ones(6, 3, dtype=module.float64))
+        weight.grad = sparse_gradient(module, 0, (6, 3))
+        assert weight.grad.is_sparse
+        dense = weight.grad.to_dense()
+        (2 * weight).sum().backward()
+        assert not weight.grad.is_sparse and weight.grad.tolist() == (dense + 2).tolist()
+        for shape, dtype in (((7, 3), module.float64), ((6, 3), module.float32)):
+            with pytest.raises(RuntimeError):
+                weight.grad = sparse_gradient(module, 0, shape).to(dtype)
+        weight.grad = sparse_gradient(module, 0, (6, 3))
+        module.optim.SGD([weight]).zero_grad(set_to_none=False)
+        assert weight.grad.is_sparse and not weight.grad.to_dense().any()
+
+
 def database_errors():
     for info in DATABASE:
         for case in info.optim_error_inputs_func(device="cpu", dtype=torch.float64):
@@ -480,8 +553,6 @@ def database_errors():
 @pytest.mark.parametrize(("info", "case"), list(database_errors()))
 def test_optim_db_errors(info, case):
     sample = case.optimizer_error_input
-    if "dense params required" in sample.desc:
-        pytest.skip("minigrad has no sparse tensors")
     make = getattr(optim, info.optim_cls.__name__)
     parameters = [mg.Parameter(mg.zeros(3))] if sample.params is None else same_identity(sample.params)
     at_construction = case.error_on.name == "CONSTRUCTION_ERROR"
