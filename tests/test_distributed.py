@@ -378,6 +378,8 @@ def test_wrong_meetings(monkeypatch):
         (lambda: start(init_method="http://x", rank=0, world_size=2), RuntimeError, "No rendezvous handler"),
         (lambda: start(rank=0, world_size=2), ValueError, "MASTER_ADDR expected"),
         (lambda: start(rank=2, world_size=2), ValueError, "rank must be"),
+        (lambda: start(rank=0, world_size=0), ValueError, "world_size must be positive"),
+        (lambda: start(init_method="tcp://localhost:1?rank=a&world_size=1"), ValueError, "rank must be an integer"),
         (lambda: start(timeout=3), TypeError, "timedelta"),
     ):
         with pytest.raises(error, match=text):

@@ -212,7 +212,7 @@ class ProcessGroup:
         try:
             step(exchange)
         except BaseException as error:  # KeyboardInterrupt too leaves the others with half of a collective
-            reason = f"[rank {self._rank}] {name}: {error or repr(error)}"
+            reason = f"[rank {self._rank}] {name}: {str(error) or repr(error)}"
             told = self._mesh.failure(self._id)
             if told is None:
                 self._mesh.fail(self._id, reason)

@@ -25,25 +25,33 @@ def from_environment(name, url="env://"):
     return os.environ[name]
 
 
-def _number(name, given, query):
-    """Return the rank or the world size: the argument, else that of the URL's query."""
-    if given >= 0:
-        return given
+def _number(name, text):
+    try:
+        return int(text)
+    except ValueError:
+        raise ValueError(f"distributed: {name} must be an integer, but is {text!r}") from None
+
+
+def _given(name, query):
+    """Return a value of a URL's query; ValueError where it is not there."""
     if name not in query:
         raise ValueError(f"Error initializing torch.distributed using tcp:// rendezvous: {name} parameter missing")
-    return int(query[name][0])
+    return query[name][0]
 
 
 def who(init_method, rank=-1, world_size=-1):
     """Return the rank and the number of processes that arguments, the URL's query or the environment say."""
     if init_method in (None, "env://"):
-        rank = int(from_environment("RANK")) if rank < 0 else rank
-        world_size = int(from_environment("WORLD_SIZE")) if world_size < 0 else world_size
+        names, find = ("RANK", "WORLD_SIZE"), from_environment
     else:
         if urlsplit(init_method).scheme not in ("env", "tcp", "file"):
             raise RuntimeError(f"No rendezvous handler for {init_method} (there are env://, tcp:// and file://)")
         query = parse_qs(urlsplit(init_method).query)
-        rank, world_size = _number("rank", rank, query), _number("world_size", world_size, query)
+        names, find = ("rank", "world_size"), lambda name: _given(name, query)
+    rank = _number(names[0], find(names[0])) if rank < 0 else rank
+    world_size = _number(names[1], find(names[1])) if world_size < 0 else world_size
+    if world_size < 1:
+        raise ValueError(f"distributed: world_size must be positive, but got {world_size}")
     if not 0 <= rank < world_size:
         raise ValueError(f"distributed: rank must be in 0 to {world_size - 1}, but got {rank}")
     return rank, world_size
@@ -79,7 +87,7 @@ def meet(init_method, rank, world_size, timeout, purpose="group"):
     url = init_method or "env://"
     scheme = urlsplit(url).scheme
     if scheme == "env":
-        address = from_environment("MASTER_ADDR"), int(from_environment("MASTER_PORT"))
+        address = from_environment("MASTER_ADDR"), _number("MASTER_PORT", from_environment("MASTER_PORT"))
         store = _tcp_store(*address, rank, world_size, timeout)
     elif scheme == "tcp":
         store = _tcp_store(*_address(url), rank, world_size, timeout)
