@@ -16,37 +16,41 @@ _SMALL = 1 << 14  # bytes up to which all ranks send all to all, and each joins 
 
 
 # ---------------------------------------------------------------- checks
-def check_tensor(value, name):
-    """TypeError for what is no tensor."""
-    if not isinstance(value, Tensor):
-        raise TypeError(
-            f"Invalid function argument. Expected parameter `{name}` of type torch.Tensor but got {type(value)} "
-            "instead."
-        )
-
-
-def _check_list(values, name, size=None, shape=None):
-    """TypeError for what is no list of tensors, ValueError for several dtypes, RuntimeError for wrong sizes."""
-    if not isinstance(values, (list, tuple)) or not all(isinstance(value, Tensor) for value in values):
-        raise TypeError(
-            f"Invalid function argument. Expected parameter `{name}` of type List[torch.Tensor] but got "
-            f"{type(values)} instead."
-        )
-    if size is not None and len(values) != size:
-        raise RuntimeError(f"invalid {name}: one tensor for each rank (expected length {size}, got {len(values)})")
-    _check_dtypes(*values)
-    for index, value in enumerate(values):
-        if shape is not None and tuple(value.shape) != tuple(shape):
-            raise RuntimeError(
-                f"invalid tensor size in {name} at index {index} (expected {tuple(shape)}, got {tuple(value.shape)})"
+def check_tensors(**values):
+    """TypeError for what is no tensor, or by the parameter's name no list of tensors; ValueError for several dtypes."""
+    tensors = []
+    for name, value in values.items():
+        is_list = name.endswith(("list", "tensors"))
+        if is_list and isinstance(value, (list, tuple)) and all(isinstance(each, Tensor) for each in value):
+            tensors += value
+        elif not is_list and isinstance(value, Tensor):
+            tensors.append(value)
+        else:
+            raise TypeError(
+                f"Invalid function argument. Expected parameter `{name}` of type "
+                f"{'List[torch.Tensor]' if is_list else 'torch.Tensor'} but got {type(value)} instead."
             )
-
-
-def _check_dtypes(*tensors):
     for tensor in tensors:
         if tensor.dtype != tensors[0].dtype:
             raise ValueError(
                 f"Invalid usage of tensors with different dtypesFound {tensors[0].dtype} and  {tensor.dtype}"
+            )
+
+
+def begin(name, group, **values):
+    """Check a collective's tensors and return its group; outside of it None, with a warning."""
+    check_tensors(**values)
+    return participant(name, group)
+
+
+def _check_sizes(values, name, size, shape=None):
+    """RuntimeError where a list has not one tensor, of the shape, for each rank."""
+    if len(values) != size:
+        raise RuntimeError(f"invalid {name}: one tensor for each rank (expected length {size}, got {len(values)})")
+    for index, value in enumerate(values):
+        if shape is not None and tuple(value.shape) != tuple(shape):
+            raise RuntimeError(
+                f"invalid tensor size in {name} at index {index} (expected {tuple(shape)}, got {tuple(value.shape)})"
             )
 
 
@@ -148,8 +152,7 @@ def all_reduce(tensor, op=ReduceOp.SUM, group=None, async_op=False):
 
     Source: https://docs.pytorch.org/docs/stable/distributed.html#torch.distributed.all_reduce
     """
-    check_tensor(tensor, "tensor")
-    group = participant("all_reduce", group)
+    group = begin("all_reduce", group, tensor=tensor)
     if group is None:
         return None
     _check_reduction(op, tensor)
@@ -163,7 +166,7 @@ def all_reduce(tensor, op=ReduceOp.SUM, group=None, async_op=False):
 
 def all_reduce_coalesced(tensors, op=ReduceOp.SUM, group=None, async_op=False):
     """Reduce each of several tensors over all ranks, in place."""
-    _check_list(tensors, "tensors")
+    check_tensors(tensors=tensors)
     works = [all_reduce(tensor, op, group, async_op) for tensor in tensors]
     return works[-1] if works else None
 
@@ -188,8 +191,7 @@ def _tree(exchange, root):
 
 def broadcast(tensor, src=None, group=None, async_op=False, group_src=None):
     """Write the tensor of rank ``src`` into those of all ranks."""
-    check_tensor(tensor, "tensor")
-    group = participant("broadcast", group)
+    group = begin("broadcast", group, tensor=tensor)
     if group is None:
         return None
     root = rank_in(group, src, group_src, "broadcast")
@@ -209,8 +211,7 @@ def broadcast(tensor, src=None, group=None, async_op=False, group_src=None):
 
 def reduce(tensor, dst=None, op=ReduceOp.SUM, group=None, async_op=False, group_dst=None):
     """Reduce over all ranks into the tensor of rank ``dst``; those of the others stay."""
-    check_tensor(tensor, "tensor")
-    group = participant("reduce", group)
+    group = begin("reduce", group, tensor=tensor)
     if group is None:
         return None
     root = rank_in(group, dst, group_dst, "reduce")
@@ -227,22 +228,25 @@ def reduce(tensor, dst=None, op=ReduceOp.SUM, group=None, async_op=False, group_
     return group.run("reduce", step, async_op, [tensor])
 
 
+def _exchange_parts(exchange, parts, shapes):
+    """Send part r to rank r, and return what the ranks send to this one, of these shapes, in their order."""
+    for rank in exchange.others():
+        exchange.send(rank, parts[rank])
+    own, dtype = parts[exchange.rank], parts[0].dtype
+    return list(in_order(exchange, own, lambda rank: exchange.receive(rank).array(dtype, shapes[rank])))
+
+
 def _share_all(exchange, array):
     """Return the arrays of all ranks, of one shape and dtype, in their order."""
-    for rank in exchange.others():
-        exchange.send(rank, array)
-    return list(in_order(exchange, array, lambda rank: exchange.receive(rank).array(array.dtype, array.shape)))
+    return _exchange_parts(exchange, [array] * exchange.size, [array.shape] * exchange.size)
 
 
 def all_gather(tensor_list, tensor, group=None, async_op=False):
     """Write the tensors of all ranks into the list's, one for each rank."""
-    _check_list(tensor_list, "tensor_list")
-    check_tensor(tensor, "tensor")
-    _check_dtypes(*tensor_list, tensor)
-    group = participant("all_gather", group)
+    group = begin("all_gather", group, tensor_list=tensor_list, tensor=tensor)
     if group is None:
         return None
-    _check_list(tensor_list, "tensor_list", group.size(), tensor.shape)
+    _check_sizes(tensor_list, "tensor_list", group.size(), tensor.shape)
 
     def step(exchange):
         for target, array in zip(tensor_list, _share_all(exchange, host(tensor)), strict=True):
@@ -253,10 +257,7 @@ def all_gather(tensor_list, tensor, group=None, async_op=False):
 
 def all_gather_into_tensor(output_tensor, input_tensor, group=None, async_op=False):
     """Write the tensors of all ranks, one after another along the first dimension or stacked, into one tensor."""
-    check_tensor(output_tensor, "output_tensor")
-    check_tensor(input_tensor, "input_tensor")
-    _check_dtypes(output_tensor, input_tensor)
-    group = participant("all_gather_into_tensor", group)
+    group = begin("all_gather_into_tensor", group, output_tensor=output_tensor, input_tensor=input_tensor)
     if group is None:
         return None
     _check_multiple("all_gather_into_tensor", output_tensor, input_tensor, group.size())
@@ -277,17 +278,13 @@ def _check_multiple(name, whole, part, size):
 
 def gather(tensor, gather_list=None, dst=None, group=None, async_op=False, group_dst=None):
     """Write the tensors of all ranks into the list that rank ``dst``, by default 0, gives."""
-    check_tensor(tensor, "tensor")
-    if gather_list:
-        _check_list(gather_list, "gather_list")
-        _check_dtypes(tensor, *gather_list)
-    group = participant("gather", group)
+    group = begin("gather", group, tensor=tensor, gather_list=gather_list or [])
     if group is None:
         return None
     root = rank_in(group, dst, group_dst, "gather", 0)
     check_given("gather_list", gather_list, group.rank() == root, "destination")
     if group.rank() == root:
-        _check_list(gather_list, "gather_list", group.size(), tensor.shape)
+        _check_sizes(gather_list, "gather_list", group.size(), tensor.shape)
 
     def step(exchange):
         array = host(tensor)
@@ -311,17 +308,13 @@ def check_given(name, value, wanted, which):
 
 def scatter(tensor, scatter_list=None, src=None, group=None, async_op=False, group_src=None):
     """Write into each rank's tensor its one of the list that rank ``src``, by default 0, gives."""
-    check_tensor(tensor, "tensor")
-    if scatter_list:
-        _check_list(scatter_list, "scatter_list")
-        _check_dtypes(tensor, *scatter_list)
-    group = participant("scatter", group)
+    group = begin("scatter", group, tensor=tensor, scatter_list=scatter_list or [])
     if group is None:
         return None
     root = rank_in(group, src, group_src, "scatter", 0)
     check_given("scatter_list", scatter_list, group.rank() == root, "source")
     if group.rank() == root:
-        _check_list(scatter_list, "scatter_list", group.size(), tensor.shape)
+        _check_sizes(scatter_list, "scatter_list", group.size(), tensor.shape)
 
     def step(exchange):
         if exchange.rank != root:
@@ -334,23 +327,12 @@ def scatter(tensor, scatter_list=None, src=None, group=None, async_op=False, gro
     return group.run("scatter", step, async_op, [tensor])
 
 
-def _exchange_parts(exchange, parts, shapes):
-    """Send part r to rank r, and return what the ranks send to this one, of these shapes, in their order."""
-    for rank in exchange.others():
-        exchange.send(rank, parts[rank])
-    own, dtype = parts[exchange.rank], parts[0].dtype
-    return list(in_order(exchange, own, lambda rank: exchange.receive(rank).array(dtype, shapes[rank])))
-
-
 def reduce_scatter(output, input_list, op=ReduceOp.SUM, group=None, async_op=False):
     """Reduce lists of a tensor for each rank over all ranks; each rank gets its one."""
-    check_tensor(output, "output")
-    _check_list(input_list, "input_list")
-    _check_dtypes(output, *input_list)
-    group = participant("reduce_scatter", group)
+    group = begin("reduce_scatter", group, output=output, input_list=input_list)
     if group is None:
         return None
-    _check_list(input_list, "input_list", group.size(), output.shape)
+    _check_sizes(input_list, "input_list", group.size(), output.shape)
     _check_reduction(op, output)
 
     def step(exchange):
@@ -363,10 +345,7 @@ def reduce_scatter(output, input_list, op=ReduceOp.SUM, group=None, async_op=Fal
 
 def reduce_scatter_tensor(output, input, op=ReduceOp.SUM, group=None, async_op=False):  # noqa: A002
     """Reduce a tensor over all ranks; each rank gets its part of the first dimension, or its one of those stacked."""
-    check_tensor(output, "output")
-    check_tensor(input, "input")
-    _check_dtypes(output, input)
-    group = participant("reduce_scatter_tensor", group)
+    group = begin("reduce_scatter_tensor", group, output=output, input=input)
     if group is None:
         return None
     _check_multiple("reduce_scatter_tensor", input, output, group.size())
@@ -382,14 +361,11 @@ def reduce_scatter_tensor(output, input, op=ReduceOp.SUM, group=None, async_op=F
 
 def all_to_all(output_tensor_list, input_tensor_list, group=None, async_op=False):
     """Send the list's tensor r to rank r, and write what rank r sends into the other list's tensor r."""
-    _check_list(output_tensor_list, "output_tensor_list")
-    _check_list(input_tensor_list, "input_tensor_list")
-    _check_dtypes(*output_tensor_list, *input_tensor_list)
-    group = participant("all_to_all", group)
+    group = begin("all_to_all", group, output_tensor_list=output_tensor_list, input_tensor_list=input_tensor_list)
     if group is None:
         return None
-    _check_list(output_tensor_list, "output_tensor_list", group.size())
-    _check_list(input_tensor_list, "input_tensor_list", group.size())
+    _check_sizes(output_tensor_list, "output_tensor_list", group.size())
+    _check_sizes(input_tensor_list, "input_tensor_list", group.size())
     own = group.rank()
     if output_tensor_list[own].shape != input_tensor_list[own].shape:
         raise RuntimeError("all_to_all: the tensors from this rank to itself must have one shape")
@@ -419,10 +395,7 @@ def _splits(sizes, tensor, size, name):
 
 def all_to_all_single(output, input, output_split_sizes=None, input_split_sizes=None, group=None, async_op=False):  # noqa: A002
     """Send parts of a tensor's first dimension, equal ones or of the sizes given, one to each rank."""
-    check_tensor(output, "output")
-    check_tensor(input, "input")
-    _check_dtypes(output, input)
-    group = participant("all_to_all_single", group)
+    group = begin("all_to_all_single", group, output=output, input=input)
     if group is None:
         return None
     size = group.size()
@@ -442,7 +415,7 @@ def all_to_all_single(output, input, output_split_sizes=None, input_split_sizes=
 
 def barrier(group=None, async_op=False, device_ids=None):
     """Wait for all ranks."""
-    group = participant("barrier", group)
+    group = begin("barrier", group)
     if group is None:
         return None
 
@@ -461,7 +434,7 @@ def monitored_barrier(group=None, timeout=None, wait_all_ranks=False):
     With ``wait_all_ranks`` it names all. The group can't be used after that.
     Source: https://docs.pytorch.org/docs/stable/distributed.html#torch.distributed.monitored_barrier
     """
-    group = participant("monitored_barrier", group)
+    group = begin("monitored_barrier", group)
     if group is None:
         return
     seconds = group.seconds if timeout is None else timeout.total_seconds()

@@ -115,7 +115,7 @@ class Mesh:
 
         Rank 0, which may keep the store, is dialed last: when all are connected to it, nobody needs the store any more.
         """
-        listener = transport.listen(_own_host(store))
+        listener = transport.listen(own_host(store))
         arrived = queue.SimpleQueue()
         listener.serve(arrived.put, f"rank {self.rank}")
         try:
@@ -329,7 +329,7 @@ class Mesh:
             channel.close()
 
 
-def _own_host(store):
+def own_host(store):
     """Return the address of this machine by which the others reach it: that by which it reaches the store."""
     while isinstance(store, PrefixStore):
         store = store.underlying_store

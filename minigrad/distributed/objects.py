@@ -3,10 +3,10 @@
 import pickle
 
 from minigrad.backend import np
-from minigrad.distributed.collectives import check_given, in_order, rank_in
+from minigrad.distributed.collectives import begin, check_given, in_order, rank_in
 from minigrad.distributed.errors import DistBackendError
 from minigrad.distributed.point import irecv, isend
-from minigrad.distributed.process_group import get_group_rank, participant
+from minigrad.distributed.process_group import get_group_rank
 from minigrad.tensor import wrap
 
 
@@ -20,7 +20,7 @@ def all_gather_object(object_list, obj, group=None):
 
     Source: https://docs.pytorch.org/docs/stable/distributed.html#torch.distributed.all_gather_object
     """
-    group = participant("all_gather_object", group)
+    group = begin("all_gather_object", group)
     if group is None:
         return
     _checked_list(object_list, "object_list", group.size())
@@ -37,7 +37,7 @@ def all_gather_object(object_list, obj, group=None):
 
 def gather_object(obj, object_gather_list=None, dst=None, group=None, group_dst=None):
     """Put the objects of all ranks into the list that rank ``dst``, by default 0, gives."""
-    group = participant("gather_object", group)
+    group = begin("gather_object", group)
     if group is None:
         return
     root = rank_in(group, dst, group_dst, "gather_object", 0)
@@ -58,7 +58,7 @@ def gather_object(obj, object_gather_list=None, dst=None, group=None, group_dst=
 
 def broadcast_object_list(object_list, src=None, group=None, device=None, group_src=None):
     """Put the objects of rank ``src``'s list, by default rank 0's, into the lists of all ranks."""
-    group = participant("broadcast_object_list", group)
+    group = begin("broadcast_object_list", group)
     if group is None:
         return
     root = rank_in(group, src, group_src, "broadcast_object_list", 0)
@@ -85,7 +85,7 @@ def scatter_object_list(
     scatter_object_output_list, scatter_object_input_list=None, src=None, group=None, group_src=None
 ):
     """Put into each rank's list, at 0, its one of the objects that rank ``src``, by default 0, gives."""
-    group = participant("scatter_object_list", group)
+    group = begin("scatter_object_list", group)
     if group is None:
         return
     root = rank_in(group, src, group_src, "scatter_object_list", 0)

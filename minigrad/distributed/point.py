@@ -1,15 +1,14 @@
 """Sending tensors from one rank to another."""
 
 from minigrad.distributed import mesh as _mesh
-from minigrad.distributed.collectives import check_tensor, host, rank_in, write
+from minigrad.distributed.collectives import begin, check_tensors, host, rank_in, write
 from minigrad.distributed.errors import DistBackendError
-from minigrad.distributed.process_group import Work, member, participant
+from minigrad.distributed.process_group import Work, member
 
 
 def _point(name, tensor, group, rank, group_rank, tag):
     """Check send's and receive's arguments; return the group and the other's rank in it."""
-    check_tensor(tensor, "tensor")
-    group = participant(name, group)
+    group = begin(name, group, tensor=tensor)
     if group is None:
         return None, None
     if tag < 0:
@@ -84,8 +83,7 @@ def irecv(tensor, src=None, group=None, tag=0, group_src=None):
     Source: https://docs.pytorch.org/docs/stable/distributed.html#torch.distributed.irecv
     """
     if src is None and group_src is None:
-        check_tensor(tensor, "tensor")
-        group = participant("irecv", group)
+        group = begin("irecv", group, tensor=tensor)
         if group is None:
             return None
         if group.size() == 1:
@@ -117,7 +115,7 @@ class P2POp:
                 "Invalid ``op``. Expected ``op`` to be of type ``torch.distributed.isend`` or "
                 "``torch.distributed.irecv``."
             )
-        check_tensor(tensor, "tensor")
+        check_tensors(tensor=tensor)
         self.op, self.tensor, self.tag = op, tensor, tag
         self.group = member(group)
         self.group_peer = rank_in(self.group, peer, group_peer, "P2POp")

@@ -6,6 +6,7 @@ import time
 from datetime import timedelta
 
 from minigrad.distributed import autograd, transport
+from minigrad.distributed.mesh import own_host
 from minigrad.distributed.rendezvous import meet, who
 from minigrad.distributed.rpc.agent import WHOLE, Agent
 from minigrad.distributed.rpc.options import (
@@ -79,10 +80,7 @@ def _met(me, world_size, options):
     """Return the agent of a worker that has met the others."""
     timeout = timedelta(seconds=options.rpc_timeout or 1e6)
     store = meet(options.init_method, me.id, world_size, timeout, "rpc")
-    own = store
-    while hasattr(own, "underlying_store"):
-        own = own.underlying_store
-    listener = transport.listen(getattr(own, "local_address", "127.0.0.1"))
+    listener = transport.listen(own_host(store))
     try:
         store.set(f"worker/{me.id}", "\n".join([me.name, listener.address[0], str(listener.address[1])]))
         found = [bytes(store.get(f"worker/{rank}")).decode().split("\n") for rank in range(world_size)]
