@@ -5,6 +5,7 @@ A :class:`Tensor` executes, a :class:`Variable` also remembers, a :class:`Module
 
 import importlib as _importlib
 import math as _math
+import sys as _sys
 import warnings
 
 # NumPy warns of log(0) or 1/0; here these give -inf and inf silently, as in PyTorch. Only minigrad's own calls are
@@ -113,6 +114,19 @@ _FUNCTIONS_ON_DEMAND = {
     "GradScaler": "amp", "compile": "compiler", "load": "serialization", "save": "serialization",
     "vmap": "func", **_ON_DEMAND,
 }  # fmt: skip
+
+
+class _Elsewhere:
+    """Finds what PyTorch has below torch and minigrad elsewhere (minigrad.quantization), when all others have not."""
+
+    @staticmethod
+    def find_spec(name, path=None, target=None):
+        if not name.startswith("minigrad."):
+            return None
+        return _importlib.import_module("minigrad.compat.importer").AliasFinder().find_spec(name)
+
+
+_sys.meta_path.append(_Elsewhere)
 
 
 def _dispatch_functions():

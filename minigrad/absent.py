@@ -1,6 +1,7 @@
 """What PyTorch has and minigrad has not, and what to use instead."""
 
 import re
+import sys
 
 _SPARSE = "sparse tensors are of the layout sparse_coo; use sparse_coo_tensor or to_sparse()"
 _COMPILED = "there is nothing to compile; call the function or module itself"
@@ -54,7 +55,6 @@ ABSENT = {
         "distributed.algorithms distributed.device_mesh distributed.init_device_mesh",
         _PROCESSES,
     ),
-    "distributed.launch": "use python -m minigrad.distributed.run, which is torchrun",
     **_each(
         "DeviceMesh shrink_group register_rendezvous_handler ProcessGroupGloo ProcessGroupNCCL "
         "Reducer GradBucket BuiltinCommHookType",
@@ -391,8 +391,18 @@ def reason_of(path):
 
 def explain(name, owner="minigrad"):
     """Return the message of the AttributeError for a name that a module of minigrad does not have."""
+    message = f"module '{owner}' has no attribute '{name}'"
     reason = reason_of(f"{owner}.{name}".partition(".")[2])
-    return f"module '{owner}' has no attribute '{name}'" + (f": {reason}." if reason else "")
+    near = names = []
+    if (not reason or reason is _INTERNAL) and owner in sys.modules and not name.startswith("_"):
+        from difflib import get_close_matches
+
+        names = {each.lower(): each for each in dir(sys.modules[owner])}
+        near = get_close_matches(name.lower(), names, 1, 0.82 if len(name) > 4 else 0.6)
+    if reason and (reason is not _INTERNAL or not near):
+        return f"{message}: {reason}"
+    # Python's own traceback suggests names too, but none of more than 750
+    return f"{message}. Did you mean: {names[near[0]]!r}?" if near and len(names) > 700 else message
 
 
 def getter(owner):
@@ -412,5 +422,5 @@ class AbsentAttribute:
 
     def __get__(self, instance, owner):
         raise AttributeError(
-            f"'{owner.__name__}' object has no attribute '{self.name}': {reason_of(f'Tensor.{self.name}')}."
+            f"'{owner.__name__}' object has no attribute '{self.name}': {reason_of(f'Tensor.{self.name}')}"
         )

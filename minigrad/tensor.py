@@ -489,9 +489,9 @@ def _nested_array(data, dtype=None):
     except OverflowError as error:
         raise ValueError(f"Overflow when unpacking long long: {error}") from None
     except ValueError as error:
-        if str(error).startswith("only one element tensors"):
+        if "inhomogeneous" not in str(error):
             raise
-        raise ValueError(f"expected sequences of equal length at every depth: {error}") from None
+        raise _ragged(plain) from None
     if array.dtype.kind in "OUSMm":
         if array.dtype.kind == "O" and not _culprit(data):
             raise ValueError("Overflow when unpacking long long: a value does not fit int64")
@@ -520,6 +520,18 @@ def _nested_array(data, dtype=None):
     if array.dtype.kind == "u" and array.dtype.itemsize == 8:
         raise ValueError("Overflow when unpacking long long: a value does not fit int64")
     return array
+
+
+def _ragged(data):
+    """Return the error for nested sequences that are not as long as the first ones of their depth."""
+    level, depth = [data], 0
+    while level and all(hasattr(each, "__len__") and not isinstance(each, (str, bytes)) for each in level):
+        for each in level:
+            if len(each) != len(level[0]):
+                return ValueError(f"expected sequence of length {len(level[0])} at dim {depth} (got {len(each)})")
+        level, depth = [item for each in level for item in each], depth + 1
+    kind = next((type(each).__name__ for each in level if not hasattr(each, "__len__")), "str")
+    return TypeError(f"{kind} is not a sequence, as other items at dim {depth} are")
 
 
 def _first_of(data):

@@ -27,3 +27,20 @@ def test_unknown_names():
         mg.interpolation  # noqa: B018
     with pytest.raises(AttributeError, match="use int8 or uint8"):
         mg.uint3  # noqa: B018
+
+
+@pytest.mark.parametrize(
+    ("module", "name", "end"),
+    [
+        (mg, "sofmax", "no attribute 'sofmax'. Did you mean: 'softmax'?"),
+        (mg, "longtensor", "no attribute 'longtensor'. Did you mean: 'LongTensor'?"),
+        (mg.optim, "ADAM", "no attribute 'ADAM'"),  # Python's own traceback adds: Did you mean: 'Adam'?
+        (mg.optim, "SDG", "no attribute 'SDG'"),
+        (mg.nn.functional, "RELU", "no attribute 'RELU'"),
+        (mg, "AVG", "it is a part of PyTorch's inside; use the public function of that meaning"),
+    ],
+)
+def test_misspelt_names_are_not_called_absent(module, name, end):
+    with pytest.raises(AttributeError) as caught:
+        getattr(module, name)
+    assert str(caught.value).endswith(end)

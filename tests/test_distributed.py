@@ -655,6 +655,16 @@ def test_launcher_under_pytorch_names(tmp_path):
     assert output.count("sum 2.0") == 2
 
 
+@pytest.mark.parametrize("option", ["--use_env", "--use-env", None])
+def test_older_launcher_gives_the_local_rank(tmp_path, option):
+    options = ["--nproc_per_node=2", *([option] if option else [])]
+    process = launch(tmp_path, "--master_port=0", *options, "program.py", "--a", module=("minigrad.distributed.launch",))
+    status, output, errors = ended(process)
+    assert status == 0, errors
+    given = [["--a"] if option else [f"--local-rank={rank}", "--a"] for rank in range(2)]
+    assert sorted(output.splitlines()) == [f"sum 2.0 {r} {r} 2 2 0 {given[r]}" for r in range(2)]
+
+
 def test_launcher_ends_all_processes_when_one_fails(tmp_path):
     began = time.monotonic()
     status, output, errors = ended(launch(tmp_path, "--standalone", "--nproc_per_node=2", "program.py", "fail"))

@@ -62,6 +62,31 @@ def test_data_that_is_none(data, error):
         mg.tensor(data)
 
 
+@pytest.mark.parametrize(
+    "data, error, message",
+    [
+        ([[1, 2], [3]], ValueError, r"expected sequence of length 2 at dim 1 \(got 1\)"),
+        ([[[1], [2]], [[3], [4, 5]]], ValueError, r"expected sequence of length 1 at dim 2 \(got 2\)"),
+        ([mg.ones(2, 3).numpy(), mg.ones(1, 3).numpy()], ValueError, r"expected sequence of length 2 at dim 1 \(got 1\)"),
+        ([[1, 2], 3], TypeError, "int is not a sequence, as other items at dim 1 are"),
+    ],
+)
+def test_ragged_data(data, error, message):
+    with pytest.raises(error, match=f"^{message}$"):
+        mg.tensor(data)
+
+
+@pytest.mark.parametrize("tracked", [False, True])
+@pytest.mark.parametrize("index", [4, -3, (0, 4), ([4],), ..., (slice(None), [-5, 1])])
+def test_an_index_out_of_bounds(index, tracked):
+    x = mg.ones(2, 4, requires_grad=tracked) * 1
+    index = (1, -5) if index is ... else index
+    actions = [lambda: x[index], lambda: x.__setitem__(index, 1.0)]
+    for action in actions:
+        with pytest.raises(IndexError, match=r"^index -?\d is out of bounds for dimension [01] with size [24](\n|$)"):
+            action()
+
+
 def test_copying_a_tensor_warns():
     with pytest.warns(UserWarning, match="detach"):
         mg.tensor(mg.ones(2))

@@ -184,7 +184,7 @@ class Finder(importlib.abc.MetaPathFinder):
 
 
 class AliasFinder(importlib.abc.MetaPathFinder):
-    """Finds what PyTorch has below a module that is here, and minigrad elsewhere; asked when all others found nothing.
+    """Finds what PyTorch has below a module that is here, and minigrad elsewhere; minigrad/__init__.py asks it.
 
     `from torch.utils.data import _utils` looks for minigrad.utils.data._utils, as that is the module's own name.
     """
@@ -227,7 +227,6 @@ def install():
                 name=name,
             )
     sys.meta_path.insert(0, Finder())
-    sys.meta_path.append(AliasFinder())
     dtype.package = "torch"
     for theirs, here in ALIASES.items():
         package, _, last = theirs.rpartition(".")

@@ -22,15 +22,15 @@ from minigrad.distributed.transport import KEY_VARIABLE, known_keys
 _GRACE = 10.0  # seconds between asking processes to end and killing them
 
 
-def _parser():
+def _parser(name):
     parser = argparse.ArgumentParser(
-        prog="python -m minigrad.distributed.run", description="Start a program in several processes.",
+        prog=f"python -m minigrad.distributed.{name}", description="Start a program in several processes.",
         allow_abbrev=False,
     )  # fmt: skip
     add = parser.add_argument
 
     def option(name, **settings):
-        add(f"--{name}", f"--{name.replace('-', '_')}", **settings)
+        add(*dict.fromkeys((f"--{name}", f"--{name.replace('-', '_')}")), **settings)
 
     option("nproc-per-node", default="1", help="processes on this machine: a number, or cpu, gpu, auto")
     option("nnodes", default="1", help="number of machines")
@@ -46,6 +46,8 @@ def _parser():
     option("role", default="default", help="name given to the processes as ROLE_NAME")
     add("-m", "--module", action="store_true", help="the program is a module's name")
     option("no-python", action="store_true", help="the program is no Python program")
+    if name == "launch":
+        option("use-env", action="store_true", help="do not give the program --local-rank=N: it reads LOCAL_RANK")
     add("program")
     add("arguments", nargs=argparse.REMAINDER)
     return parser
@@ -91,13 +93,14 @@ def _key(nodes):
     return secrets.token_hex(32)
 
 
-def _command(given):
+def _command(given, local):
+    arguments = given.arguments if vars(given).get("use_env", True) else [f"--local-rank={local}", *given.arguments]
     if given.no_python:
-        return [given.program, *given.arguments]
+        return [given.program, *arguments]
     python = [sys.executable, "-u"]
     if "minigrad.compat.torch" in sys.modules:  # run under PyTorch's names, the program is to have them as well
         python += ["-m", "minigrad.compat"]
-    return [*python, *(["-m"] if given.module else []), given.program, *given.arguments]
+    return [*python, *(["-m"] if given.module else []), given.program, *arguments]
 
 
 def _environment(given, local, count, nodes, node, address, attempt):
@@ -191,9 +194,9 @@ def _checked(given):
     return count, nodes, node, _address(given, nodes), _key(nodes)
 
 
-def main(arguments=None):
-    """Run the launcher and return its exit status."""
-    parser = _parser()
+def main(arguments=None, name="run"):
+    """Run the launcher, or the older one by the name "launch", and return its exit status."""
+    parser = _parser(name)
     given = parser.parse_args(arguments)
     before = os.environ.get(KEY_VARIABLE)
     try:
@@ -227,7 +230,7 @@ def _run(given, name, count, nodes, node, address, stopped):
         try:
             for local in range(count):
                 environment = _environment(given, local, count, nodes, node, address, attempt)
-                processes.append(subprocess.Popen(_command(given), env=environment, start_new_session=True))
+                processes.append(subprocess.Popen(_command(given, local), env=environment, start_new_session=True))
             failed = _watch(processes, given.monitor_interval, stopped)
         finally:
             _end(processes, stopped[0] if stopped else signal.SIGTERM)

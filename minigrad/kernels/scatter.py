@@ -22,9 +22,12 @@ def scatter_add_flat(out, index, values):
 
 def take(x, index, dim):
     """Return x at the indices along a dimension, which index's dimensions replace; negative ones count from the end."""
-    if dim == 0 or not x.flags.c_contiguous or xp(x) is not np:
-        return x[index] if dim == 0 else x[(slice(None),) * dim + (index,)]
-    return x.take(index, axis=dim)
+    try:
+        if dim == 0 or not x.flags.c_contiguous or xp(x) is not np:
+            return x[index] if dim == 0 else x[(slice(None),) * dim + (index,)]
+        return x.take(index, axis=dim)
+    except IndexError as error:
+        raise IndexError(str(error).replace("axis", "dimension")) from None
 
 
 def take_add(g, index, shape, dim):

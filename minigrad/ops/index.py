@@ -32,7 +32,7 @@ def _place(g, *, shape, index):
 
 def _overwrite_slice(x, value, *, index):
     out = x.copy()
-    out[index] = value
+    _store(out, index, (), value)
     return out
 
 
@@ -313,8 +313,8 @@ def _read_arrays(x, arrays):
     return take_op(merged, wrap(positions), dim=first)
 
 
-def _explain_excess(items, ndim):
-    """Raise PyTorch's IndexError if an index of ints and slices has too many of them."""
+def _explain(error, items, ndim):
+    """Raise PyTorch's IndexError for NumPy's: an index of ints and slices has too many of them or is out of bounds."""
     used = sum(item is not None and item is not Ellipsis for item in items)
     if ndim == 0 and len(items) == used == 1:
         if isinstance(items[0], slice):
@@ -322,6 +322,7 @@ def _explain_excess(items, ndim):
         raise IndexError("invalid index of a 0-dim tensor. Use `tensor.item()` to convert a 0-dim tensor to a number")
     if used > ndim:
         raise IndexError(f"too many indices for tensor of dimension {ndim}")
+    raise IndexError(str(error).replace("axis", "dimension")) from None
 
 
 def getitem(self, index):
@@ -345,9 +346,8 @@ def getitem(self, index):
     array = self.array
     try:
         out = array[index]
-    except IndexError:
-        _explain_excess(index if kind is tuple else index[:1] if kind is int else (index,), array.ndim)
-        return getitem_op(self, index=index)  # which explains it
+    except IndexError as error:
+        _explain(error, index if kind is tuple else index[:1] if kind is int else (index,), array.ndim)
     return view_result(getitem_op, self, array, out, {"index": index})
 
 
@@ -423,9 +423,9 @@ def _store(array, basic, arrays, value):
                 if index.dtype.kind != "b":
                     _check_bounds(index, target.shape[dim], dim)
             target[numpy_index(arrays, target.ndim)] = value
+    except IndexError as error:
+        _explain(error, [item for item in basic if item is not Ellipsis], array.ndim)
     except (ValueError, OverflowError, TypeError) as error:
-        if isinstance(error, IndexError):
-            raise
         raise _assignment_error(array, value, error) from None
 
 

@@ -30,12 +30,14 @@ def _values(data):
 
 
 def _number(value, what):
-    """Return a number of a number, or of a tensor or array of one element; ValueError for more of them."""
+    """Return a number of a number, or of a tensor or array of one element; ValueError for more of them, TypeError for text."""
     if isinstance(value, Tensor) or hasattr(value, "item"):
         count = value.numel() if isinstance(value, Tensor) else value.size
         if count != 1:
             raise ValueError(f"{what} must be a single number, but got {count} values of shape {tuple(value.shape)}")
         return value.item()
+    if isinstance(value, str) and what == "scalar_value":
+        raise TypeError(f"{what} must be a number, but got {value!r}")
     return value
 
 

@@ -224,6 +224,27 @@ def test_modules_that_are_elsewhere_here(tmp_path):
     assert result.stdout == "{'a': 1} True\n"
 
 
+def test_pytorchs_paths_are_found_below_minigrad(tmp_path):
+    program = """
+import sys
+import minigrad as torch
+assert not [name for name in sys.modules if name.startswith("minigrad.compat")]
+import minigrad.quantization as quantization
+from minigrad.distributions.normal import Normal
+from minigrad.utils.hooks import RemovableHandle
+from minigrad.utils.model_zoo import load_url
+assert quantization is torch.quantization and Normal is torch.distributions.Normal
+try:
+    import minigrad.no_such_module
+except ModuleNotFoundError as error:
+    assert str(error) == "No module named 'minigrad.no_such_module'"
+assert "torch" not in sys.modules and torch.float32.__repr__() == "minigrad.float32"
+print("done")
+"""
+    result = run(tmp_path, program, options=("-W", "error"))
+    assert (result.stdout, result.stderr) == ("done\n", "")
+
+
 def test_help_says_what_the_runner_does(tmp_path):
     command = [sys.executable, "-m", "minigrad.compat", "--help"]
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}

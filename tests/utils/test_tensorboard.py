@@ -55,6 +55,8 @@ def test_scalars_of_every_kind(written, value):
 def test_a_scalar_is_one_number(written):
     with pytest.raises(ValueError, match="single number, but got 2 values"):
         written(lambda writer: writer.add_scalar("loss", mg.ones(2)))
+    with pytest.raises(TypeError, match="scalar_value must be a number, but got 'low'"):
+        written(lambda writer: writer.add_scalar("loss", "low"))
 
 
 def test_several_curves(written):
