@@ -67,7 +67,7 @@ def test_data_that_is_none(data, error):
     [
         ([[1, 2], [3]], ValueError, r"expected sequence of length 2 at dim 1 \(got 1\)"),
         ([[[1], [2]], [[3], [4, 5]]], ValueError, r"expected sequence of length 1 at dim 2 \(got 2\)"),
-        ([mg.ones(2, 3).numpy(), mg.ones(1, 3).numpy()], ValueError, r"expected sequence of length 2 at dim 1 \(got 1\)"),
+        ([np.ones((2, 3)), np.ones((1, 3))], ValueError, r"expected sequence of length 2 at dim 1 \(got 1\)"),
         ([[1, 2], 3], TypeError, "int is not a sequence, as other items at dim 1 are"),
     ],
 )

@@ -32,7 +32,7 @@ def _place(g, *, shape, index):
 
 def _overwrite_slice(x, value, *, index):
     out = x.copy()
-    _store(out, index, (), value)
+    out[index] = value
     return out
 
 
@@ -403,7 +403,10 @@ def setitem(self, index, value):
         is_tracked(self) or (type(value) is not Tensor and isinstance(value, Tensor) and value._requires_grad)
         or (base is not None and is_tracked(base))
     ):  # fmt: skip
-        _write_tracked(self, basic, arrays, value)
+        try:
+            _write_tracked(self, basic, arrays, value)
+        except IndexError as error:
+            _explain(error, [item for item in basic if item is not Ellipsis], self.array.ndim)
         return
     _store(self.array, basic, arrays, stored)
     touch(self.array)

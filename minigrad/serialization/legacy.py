@@ -41,7 +41,7 @@ def load(file, place, settings):
         magic = unpickled()
     except (UnpicklingError, EOFError, RuntimeError) as error:
         raise UnpicklingError(
-            "the file is no checkpoint, or a damaged one: it is neither in PyTorch's zip format nor in the one before it"
+            "the file is no checkpoint, or a damaged one: neither in PyTorch's zip format nor in the one before it"
         ) from error
     if type(magic) is not int or magic != MAGIC:
         raise UnpicklingError("the file is no checkpoint: it is a pickle, but not one that torch.save wrote")

@@ -30,7 +30,7 @@ def _values(data):
 
 
 def _number(value, what):
-    """Return a number of a number, or of a tensor or array of one element; ValueError for more of them, TypeError for text."""
+    """Return the number in a number, tensor or array; ValueError for several of them, TypeError for text."""
     if isinstance(value, Tensor) or hasattr(value, "item"):
         count = value.numel() if isinstance(value, Tensor) else value.size
         if count != 1:
