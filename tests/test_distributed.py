@@ -658,7 +658,7 @@ def test_launcher_under_pytorch_names(tmp_path):
 @pytest.mark.parametrize("option", ["--use_env", "--use-env", None])
 def test_older_launcher_gives_the_local_rank(tmp_path, option):
     options = ["--nproc_per_node=2", *([option] if option else [])]
-    module = ("minigrad.distributed.launch",)
+    module = "-m", "minigrad.distributed.launch"
     process = launch(tmp_path, "--master_port=0", *options, "program.py", "--a", module=module)
     status, output, errors = ended(process)
     assert status == 0, errors
