@@ -393,13 +393,14 @@ def explain(name, owner="minigrad"):
     """Return the message of the AttributeError for a name that a module of minigrad does not have."""
     message = f"module '{owner}' has no attribute '{name}'"
     reason = reason_of(f"{owner}.{name}".partition(".")[2])
+    guessed = reason is _INTERNAL and name not in _INSIDE and _CONSTANT.fullmatch(name)
     near = names = []
-    if (not reason or reason is _INTERNAL) and owner in sys.modules and not name.startswith("_"):
+    if (guessed or not reason) and owner in sys.modules and not name.startswith("_"):
         from difflib import get_close_matches
 
-        names = {each.lower(): each for each in dir(sys.modules[owner])}
+        names = {each.lower(): each for each in dir(sys.modules[owner]) if not each.startswith("_")}
         near = get_close_matches(name.lower(), names, 1, 0.82 if len(name) > 4 else 0.6)
-    if reason and (reason is not _INTERNAL or not near):
+    if reason and not (guessed and near):
         return f"{message}: {reason}"
     # Python's own traceback suggests names too, but none of more than 750
     return f"{message}. Did you mean: {names[near[0]]!r}?" if near and len(names) > 700 else message
