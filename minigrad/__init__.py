@@ -135,6 +135,7 @@ def _dispatch_functions():
 
 
 _variable.on_subclass = _dispatch_functions
+_variable.names_module = lambda: _importlib.import_module("minigrad.autograd.names")
 _variable.saved_module = lambda: _importlib.import_module("minigrad.autograd.saved")
 
 

@@ -36,7 +36,7 @@ def test_operations_forward_and_backward_are_seen():
     with profile(activities=CPU, record_shapes=True) as prof:
         train()
     counts = {event.key: event.count for event in prof.key_averages()}
-    assert counts["linear"] >= 2 and counts["LinearBackward0"] == 2 and counts["relu"] >= 1
+    assert counts["linear"] >= 2 and counts["AddmmBackward0"] == 2 and counts["relu"] >= 1
     assert counts["Optimizer.step#SGD.step"] == 1
     by_shape = prof.key_averages(group_by_input_shape=True)
     shapes = [event.input_shapes for event in by_shape if event.key == "linear"]
