@@ -15,7 +15,7 @@ x.sort()[0]; x.topk(2)[0]; x.median(); x @ x.t(); torch.mm(x, x.t()); torch.mv(x
 im @ im; torch.rand(2, 3, 6) @ x.t(); torch.atan2(x, x); torch.linalg.cholesky(x @ x.t() + torch.eye(4))
 torch.det(x[:, :4]); torch.linalg.solve(x[:, :4], x); torch.inverse(x[:, :4] + torch.eye(4))
 x.scatter(1, y[:, None], 1.0)
-F.linear(x, w); F.linear(x, w, w[:, 0]); F.linear(im[..., :6], w); F.linear(im[..., :6].contiguous(), w, w[:, 0]);
+F.linear(x, w); F.linear(x, w, w[:, 0]); F.linear(im[..., :6], w); F.linear(im[..., :6].contiguous(), w, torch.ones(3));
 F.linear(x[0], w)
 F.cross_entropy(x, y); F.cross_entropy(im, z); F.nll_loss(x, y); F.nll_loss(im, z); F.cross_entropy(x[0], y[0])
 F.cross_entropy(x, y, label_smoothing=0.1); F.cross_entropy(x, y, reduction="none"); F.smooth_l1_loss(x, x * 2)
