@@ -260,8 +260,8 @@ def check_out(out, result, arguments, name, exact):
         return
     if not isinstance(out, Tensor):
         return  # write_out says so
-    if exact and out.array.dtype != result.array.dtype:
-        raise RuntimeError(f"{name}: Expected out tensor to have dtype {result.dtype}, but got {out.dtype} instead")
+    if exact:
+        _check_same_dtype(result, out, name)
     check_no_overlap(out.array)
     for argument in arguments:
         for tensor in argument if isinstance(argument, (list, tuple)) else (argument,):
@@ -272,6 +272,11 @@ def check_out(out, result, arguments, name, exact):
                     f"{name}: unsupported operation: some elements of the input tensor and the written-to tensor refer "
                     "to a single memory location. Please clone() the tensor before performing the operation."
                 )
+
+
+def _check_same_dtype(result, out, name):
+    if out.array.dtype != result.array.dtype:
+        raise RuntimeError(f"{name}: Expected out tensor to have dtype {result.dtype}, but got {out.dtype} instead")
 
 
 def _is_dense(array):
@@ -286,12 +291,37 @@ def _share(one, other):
     return start < end + other.nbytes and end < start + one.nbytes
 
 
+# Functions whose out= must have the dtype of the result, as in PyTorch; the others convert to a wider one.
+_CREATION = frozenset("zeros ones empty full arange linspace logspace eye rand randn".split())
+_OF_LINALG = (
+    "cholesky cholesky_ex cross det eigh eigvalsh inv inv_ex ldl_factor ldl_factor_ex ldl_solve lu lu_factor "
+    "lu_factor_ex lu_solve matmul matrix_norm multi_dot norm qr slogdet solve solve_ex solve_triangular svd "
+    "svdvals vecdot vector_norm"
+)
+_SAME_DTYPE = _CREATION.union([f"linalg.{name}" for name in _OF_LINALG.split()]).union(
+    (
+        "addbmm addmm addmv alias_copy amax amin argmax argmin as_strided_copy avg_pool2d avg_pool3d baddbmm "
+        "bitwise_not bmm bucketize ceil conj_physical cross cummax cummin det diag diagonal_copy dot expand_copy "
+        "floor frac frexp gelu hardshrink heaviside histc histogram index_add index_copy index_reduce inverse "
+        "isin isneginf isposinf linear log_softmax logcumsumexp logsigmoid lu_solve lu_unpack matmul mm mode "
+        "msort mv nan_to_num nanquantile narrow_copy native_batch_norm neg nonzero norm ormqr permute_copy qr "
+        "quantile renorm round scatter scatter_add scatter_reduce searchsorted sgn sign signbit slice_scatter "
+        "slogdet softmax softplus softshrink sort split_with_sizes_copy squeeze_copy svd t_copy take_along_dim "
+        "tensordot topk transpose_copy triangular_solve tril triu trunc unbind_copy unfold_copy unsqueeze_copy "
+        "vdot view_copy where"
+    ).split()
+)
+_RESIZE_SILENTLY = _CREATION.union("addbmm logsigmoid lu narrow_copy".split()).difference(["arange"])
+
+
 def write_out(out, result, name):
     """Write a function's result (a Tensor or tuple of them) into out=, and return out."""
     if isinstance(result, tuple):
         if not isinstance(out, (tuple, list)) or len(out) != len(result):
             raise TypeError(f"{name}(): argument 'out' must be a tuple of {len(result)} Tensors")
         for target, value in zip(out, result, strict=True):
+            if name in ("max", "min") and isinstance(target, Tensor):
+                _check_same_dtype(value, target, name)
             write_out(target, value, name)
         return type(result)(*out) if hasattr(result, "_fields") else tuple(out)
     if not isinstance(out, Tensor):
@@ -301,11 +331,13 @@ def write_out(out, result, name):
             f"{name}(): functions with out=... arguments don't support automatic differentiation, "
             "but one of the arguments requires grad."
         )
+    if name in _SAME_DTYPE:
+        _check_same_dtype(result, out, name)
     check_result_type(result, out, name)
     if GPUS and array_device(out.array) != array_device(result.array):
         raise on_different_devices(name, [result.array, out.array])
     if out.array.shape != result.array.shape:
-        if out.array.size:
+        if out.array.size and name not in _RESIZE_SILENTLY:
             import warnings
 
             warnings.warn(

@@ -188,7 +188,7 @@ def _into(out, result, name):
         return result
     from minigrad.inplace import write_out
 
-    return write_out(out, result, f"linalg.{name}")
+    return write_out(out, result, name if "." in name else f"linalg.{name}")
 
 
 def _with_info(compute, A):
@@ -296,7 +296,8 @@ def _torch_cholesky(input, upper=False, *, out=None):
     tensor([[2., 0.],
             [1., 2.]])
     """
-    return cholesky(input, upper=upper, out=out)
+    result = cholesky(input, upper=upper)
+    return _into(out, result, "torch.cholesky")  # whose out= may be wider
 
 
 def cholesky_ex(A, *, upper=False, check_errors=False, out=None):

@@ -1,10 +1,11 @@
 """Embeddings: rows of a matrix by index, alone or in bags."""
 
-from minigrad.backend import REAL_CODES, xp
+from minigrad.backend import REAL_CODES, np, xp
 from minigrad.inplace import read_positions
 from minigrad.kernels import embedding as kernels
 from minigrad.kernels.scatter import take
 from minigrad.op import Op
+from minigrad.ops.core import cast
 from minigrad.ops.define import require_tensor
 from minigrad.ops.index import take_add, take_op
 from minigrad.registry import function
@@ -58,9 +59,9 @@ def _checked_padding(padding_idx, rows):
 
 
 def _renormalise(name, weight, index, max_norm, norm_type):
+    """Scale the rows about to be used to at most max_norm, in place."""
     if index.dtype.kind not in "iu":
         raise RuntimeError(f"{name}: Expected tensor for argument 'indices' to have one of the scalar types Long, Int")
-    """Scale the rows about to be used to at most max_norm, in place."""
     if max_norm is not None:
         kernels.renormalise_rows(weight.array, index, max_norm, norm_type)
         touch(weight.array)
@@ -168,8 +169,12 @@ def embedding_bag(
     if mode == "max":
         return _largest(chosen, bag, count)
     if per_sample_weights is not None:
+        if chosen.array.dtype.itemsize == 2:  # products and sums of half precision are rounded once, at the end
+            chosen, per_sample_weights = (cast(x, dtype=np.dtype("float32")) for x in (chosen, per_sample_weights))
         chosen = chosen * per_sample_weights.unsqueeze(1)
     total = take_add(chosen, wrap(bag), shape=(count, chosen.array.shape[1]), dim=0)
+    if total.array.dtype != weight.array.dtype:
+        total = cast(total, dtype=weight.array.dtype)
     if mode == "sum":
         return total
     sizes = xp(bag).bincount(bag, minlength=count)

@@ -5,7 +5,6 @@ import warnings
 from minigrad.backend import np
 from minigrad.ops.arguments import check_tensor, check_tensors
 from minigrad.ops.core import broadcast_to as broadcast_op
-from minigrad.ops.core import cast
 from minigrad.ops.pieces import cat_op, stack_op
 from minigrad.ops.shape import reshape_op
 from minigrad.registry import function
@@ -58,13 +57,8 @@ def _careful_cat(tensors, dim):
                     "tensor "
                     f"number {position} in the list."
                 )
-    result = cat_op(*filled, dim=dim)
-    dtypes = {tensor.array.dtype for tensor in tensors}
-    if len(dtypes) > 1 and len(filled) < len(tensors):
-        from minigrad.backend import result_dtype
-
-        result = cast(result, dtype=result_dtype([tensor.array for tensor in tensors]))
-    return result
+    empty = (*shape[:dim], 0, *shape[dim + 1 :])  # what is skipped counts for the dtype, and has an empty gradient
+    return cat_op(*[t if t.array.shape != (0,) else reshape_op(t, shape=empty) for t in tensors], dim=dim)
 
 
 @function(out=True)

@@ -207,6 +207,9 @@ def nonzero(input, *, as_tuple=False, out=None):
     array = input.array
     module = xp(array)
     if as_tuple:
+        if out is not None:
+            error = RuntimeError if isinstance(out, Tensor) else TypeError
+            raise error("nonzero(): out= is one Tensor, which as_tuple=True does not make")
         return tuple([wrap(index) for index in module.nonzero(module.atleast_1d(array))])
     if array.ndim == 0:
         result = wrap(module.empty((int(bool(array)), 0), "int64"))

@@ -171,6 +171,40 @@ def test_out_is_written_and_returned():
         mg.div(ones(F32), 2, out=mg.empty(2, dtype=I64))
 
 
+def test_out_of_a_wider_dtype():
+    """Elementwise arithmetic converts its result; matrix products, copies and constructors do not, as in PyTorch."""
+    wide = mg.zeros(2, 2, dtype=mg.float64)
+    assert mg.add(mg.eye(2), 1, out=wide).tolist() == [[2, 1], [1, 2]]
+    refused = {
+        "mm": lambda: mg.mm(mg.eye(2), mg.eye(2), out=wide),
+        "matmul": lambda: mg.linalg.matmul(mg.eye(2), mg.eye(2), out=wide),
+        "eye": lambda: mg.eye(2, dtype=mg.float32, out=wide),
+        "tril": lambda: mg.tril(mg.eye(2), out=wide),
+        "max": lambda: mg.max(mg.ones(2, 2, 2), 0, out=(wide, mg.zeros(2, 2, dtype=mg.int64))),
+    }
+    for call in refused.values():
+        with pytest.raises(RuntimeError, match="Expected out tensor to have dtype minigrad.float32"):
+            call()
+    assert mg.max(mg.eye(2), mg.ones(2), out=wide) is wide and mg.eye(2, out=wide).tolist() == [[1, 0], [0, 1]]
+    with pytest.raises(RuntimeError, match="as_tuple"):
+        mg.nonzero(wide, as_tuple=True, out=wide.long())
+
+
+def test_constructors_resize_their_out_without_a_warning():
+    out = mg.zeros(5)
+    assert mg.linspace(0, 1, 3, out=out).shape == (3,) and mg.full((2, 2), 1.0, out=out).shape == (2, 2)
+    with pytest.warns(UserWarning, match="resized"):
+        mg.mul(mg.ones(3), 2, out=out)
+
+
+def test_cat_skips_empty_vectors_but_gives_them_a_gradient():
+    empty, matrix = mg.zeros(0, requires_grad=True), mg.ones(2, 3, requires_grad=True)
+    joined = mg.cat((empty, matrix), 1)
+    joined.sum().backward()
+    assert joined.shape == (2, 3) and empty.grad.shape == (0,) and matrix.grad.sum() == 6
+    assert mg.cat((mg.zeros(0, dtype=mg.float64), matrix)).dtype == mg.float64
+
+
 NAN = float("nan")
 
 

@@ -50,6 +50,7 @@ def test_contiguous_format_alone_copies_only_channels_last():
     assert image.float(memory_format=mg.contiguous_format).is_contiguous()
 
 
+BAGS = mg.tensor([[0, 2, 4, 9, 2, 1], [1, 1, 1, 3, 0, 0], [5, 6, 7, 8, 9, 3], [0, 1, 2, 3, 4, 5]])
 OF_SEVERAL_STEPS = {
     "addcmul": (lambda a, b, c: mg.addcmul(a, b, c, value=3.14), (5, 5), (5, 1), (1, 5)),
     "addcdiv": (lambda a, b, c: mg.addcdiv(a, b, c, value=3.14), (5, 5), (5, 1), (1, 5)),
@@ -58,6 +59,9 @@ OF_SEVERAL_STEPS = {
     "addr": (lambda a, b, c: mg.addr(a, b, c, beta=0.6, alpha=0.2), (5, 9), (5,), (9,)),
     "baddbmm": (lambda a, b, c: mg.baddbmm(a, b, c, beta=0.6, alpha=0.2), (3, 5, 9), (3, 5, 4), (3, 4, 9)),
     "addbmm": (lambda a, b, c: mg.addbmm(a, b, c), (5, 9), (30, 5, 4), (30, 4, 9)),
+    "embedding_bag": (
+        lambda w, a: F.embedding_bag(BAGS, w, per_sample_weights=a, mode="sum"), (10, 5), (4, 6),
+    ),
     "bilinear": (lambda a, b, w, c: F.bilinear(a, b, w, c), (8, 8), (8, 8), (8, 8, 8), (8,)),
     "positive weights": (
         lambda a, b, w: F.binary_cross_entropy_with_logits(a, b, pos_weight=w, reduction="none"), (5, 5), (5, 5), (5,),

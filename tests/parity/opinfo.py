@@ -95,6 +95,10 @@ NEVER = set(
     """.split()
 )
 
+# Which dtypes besides their own their out= takes depends on the arguments; here it takes every wider one.
+WIDER_OUT = set("abs cumsum diff inner lerp linalg.matrix_power".split())
+WIDER = {torch.float32: torch.float64, torch.int64: torch.float32, torch.bool: torch.uint8}
+
 FAMILIES = {
     "conv": ("nn.functional.conv* nn.functional.unfold nn.functional.fold nn.functional.linear nn.functional.bilinear"),
     "pool": "*pool* *unpool*",
@@ -483,7 +487,7 @@ class Checker:
             self.add(label, dtype, where, "the changed tensor: " + difference[1])
 
     def check_out(self, sample, expected, dtype, where):
-        """out= of the right shape, transposed strides, empty (resized) and of a dtype that cannot hold the result."""
+        """out= of the right shape, transposed, empty (resized), of a dtype that can hold more, or not the result."""
         outs = flatten(expected, torch)
         if (
             not outs
@@ -496,6 +500,7 @@ class Checker:
             "out= transposed": scattered_like,
             "out= empty": lambda t: torch.empty(0, dtype=t.dtype),
             "out= int": lambda t: torch.zeros(t.shape, dtype=torch.int32),
+            "out= wider": lambda t: torch.zeros(t.shape, dtype=WIDER.get(t.dtype, t.dtype)),
         }
         comparison = self.comparison(sample, loose_indices=self.loose(sample))
         for label, make in kinds.items():
@@ -506,6 +511,10 @@ class Checker:
             ours = Converter(self.module)(given)
             result = self.call(torch, with_out(self.reference, given, torch), sample)
             actual = self.call(self.module, with_out(self.function, ours, self.module), sample)
+            if label == "out= wider":  # a function takes it or not; what it then computes in differs
+                if (actual.error is None) != (result.error is None) and self.op.name not in WIDER_OUT:
+                    self.add("out=", dtype, f"{label} {where}", f"got {actual.error!r}, want {result.error!r}")
+                continue
             if label != "out= int" and result.error is not None:
                 continue  # PyTorch has no out= for this form
             if label == "out= int" and (result.error is None or actual.error is not None):
