@@ -12,6 +12,7 @@ from minigrad.absent import explain
 _directory = [None]
 _CODE = "it runs code from a repository; build the model from its class and load_state_dict() its weights"
 _HASH = re.compile(r"-([0-9a-f]{8,64})\.[^.]*$")
+_HASH_OF_QUANTIZED = re.compile(r"_([0-9a-f]{8})\.pth$")  # as the older of torchvision's eight-bit networks are named
 HASH_REGEX = re.compile(r"-([a-f0-9]*)\.")  # PyTorch's looser form, which libraries import
 _ELSEWHERE = {"tqdm": "tqdm", "urlparse": "urllib.parse", "urlopen": "urllib.request", "Request": "urllib.request"}
 
@@ -89,6 +90,8 @@ def load_state_dict_from_url(
     folder = os.path.join(get_dir(), "checkpoints") if model_dir is None else model_dir
     path = os.path.join(folder, file_name or os.path.basename(urlparse(url).path))
     found = _HASH.search(os.path.basename(urlparse(url).path))
+    if found is None and url.startswith("https://download.pytorch.org/models/quantized/"):
+        found = _HASH_OF_QUANTIZED.search(url)
     expected = found and found.group(1)
     if not os.path.exists(path):
         download_url_to_file(url, path, expected, progress)

@@ -41,9 +41,21 @@ class Parser(argparse.ArgumentParser):
         self.exit(2, f"error: {message} (see {self.prog} --help)\n")
 
 
+class CommandParser(Parser):
+    """A command's parser, which itself complains of arguments that it does not know, by its own name."""
+
+    def parse_known_args(self, args=None, namespace=None):
+        found, unknown = super().parse_known_args(args, namespace)
+        if unknown:
+            self.error(f"unrecognized arguments: {' '.join(unknown)}")
+        return found, unknown
+
+
 def parser():
     top = Parser(prog="python -m models", description=f"Networks: {', '.join(models.list())}.")
-    commands = top.add_subparsers(dest="command", metavar="{" + ",".join(COMMANDS) + "}", required=True)
+    commands = top.add_subparsers(
+        dest="command", metavar="{" + ",".join(COMMANDS) + "}", required=True, parser_class=CommandParser
+    )
     for name, module in COMMANDS.items():
         sub = commands.add_parser(
             name, help=module.HELP, description=module.HELP, formatter_class=argparse.RawDescriptionHelpFormatter

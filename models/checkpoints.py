@@ -111,7 +111,9 @@ def read(path, name=None, options=None, image_size=None, named_by="--model"):
     if path.is_dir():
         path = path / BEST
     if not path.is_file():
-        raise CommandError(f"{path}: no such checkpoint")
+        network = str(path) in registry.list_models()
+        meant = "; it is the name of a network, and a file or folder of weights is meant" if network else ""
+        raise CommandError(f"{path}: no such checkpoint{meant}")
     try:
         content = registry.read_file(path)
     except UNREADABLE as error:

@@ -89,6 +89,8 @@ def add_machine_arguments(parser, workers=True):
 # ---------------------------------------------------------------- what the arguments name
 def open_device(name):
     """The device called name; CommandError if it is none, or not there."""
+    if name.partition(":")[0] not in ("cpu", "cuda"):
+        raise CommandError(f"--device {name}: expected cpu, cuda or cuda:N")
     try:
         device = minigrad.device(name)
         minigrad.zeros(1, device=device)

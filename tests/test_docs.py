@@ -62,6 +62,13 @@ def test_blocks_after_two_colons_stay(reference):
     assert reference.plain_lines(lines) == ["As here::", "", "    a * b", "", r"and \*out\*"]
 
 
+@pytest.mark.parametrize("script", sorted((DOCS / "lecture").glob("0*.py")), ids=lambda path: path.stem)
+def test_scripts_of_the_lecture_import_only_what_is_installed(script):
+    """`python docs/lecture/01_….py` has that folder, not the checkout, on its path: models is in minigrad.vision."""
+    imports = re.findall(r"^(?:import|from) (\w+)", script.read_text(encoding="utf-8"), re.MULTILINE)
+    assert "minigrad" in imports and not {"models", "benchmarks"} & set(imports)
+
+
 def test_the_page_for_newcomers_has_examples_that_run():
     path = DOCS / "from-pytorch.md"
     result = doctest.testfile(str(path), module_relative=False, optionflags=doctest.ELLIPSIS)

@@ -15,9 +15,9 @@ see, what a 1×1 convolution saves, and why a shortcut lets a network be deep. N
 import matplotlib.pyplot as plt
 
 import minigrad as torch
-import models
 from minigrad import nn
 from minigrad.nn import functional as F
+from minigrad.vision import models
 
 alexnet = models.build("alexnet_lecture")
 print(torch.summary(alexnet, (1, 3, 227, 227), depth=2))

@@ -86,6 +86,9 @@ def check(arguments):
         arguments.model, arguments.weights = None, arguments.model
     if arguments.image is not None and arguments.data is not None:
         raise CommandError("--image and --data: only one of them")
+    out = Path(arguments.out or "")
+    if out.suffix in (".png", ".svg", ".pdf", ".jpg") and not out.exists():
+        raise CommandError(f"--out {arguments.out}: a folder is meant, for there may be several pictures")
     for argument in ("root", "index"):
         if getattr(arguments, argument) is not None and arguments.data is None:
             raise CommandError(f"--{argument}: needs --data")

@@ -1,6 +1,7 @@
 """The image sets that the commands know by name, and folders of the user's own."""
 import contextlib
 import dataclasses
+import difflib
 import operator
 from collections.abc import Callable
 from pathlib import Path
@@ -252,7 +253,9 @@ def _open_folder(name, seed):
     """The training set and the test set of a folder, each as (data set, indices)."""
     folder = Path(name)
     if not folder.is_dir():
-        raise CommandError(f"--data {folder}: neither one of {', '.join(SOURCES)} nor a folder")
+        near = difflib.get_close_matches(name.lower(), SOURCES, 1)
+        meant = f"; did you mean {near[0]}?" if near else ""
+        raise CommandError(f"--data {folder}: neither one of {', '.join(SOURCES)} nor a folder{meant}")
     test_folder = next((folder / part for part in ("test", "val") if (folder / part).is_dir()), None)
     if (folder / "train").is_dir() and test_folder:
         train = datasets.ImageFolder(folder / "train", loader=_open_image)

@@ -106,24 +106,26 @@ def test_hub_reads_the_cache_and_checks_sums(tmp_path, monkeypatch):
         load(address + "net-00000000.pth", check_hash=True)
 
 
-@pytest.mark.parametrize("url", ["http://example.invalid/net-01234567.pth", "https://example.invalid/net.pth"])
+@pytest.mark.parametrize("url", ["http://example.invalid/net-01234567.pth", "https://example.invalid/net.pth", "https://example.invalid/n_01234567.pth"])
 def test_hub_downloads_only_what_can_be_checked(tmp_path, url):
     with pytest.raises(ValueError, match="checksum"):
         hub.load_state_dict_from_url(url, model_dir=str(tmp_path))
     assert not [*tmp_path.iterdir()]
 
 
+@pytest.mark.parametrize("mark", ["-", "_"])
 @pytest.mark.parametrize("good", [True, False])
-def test_hub_downloads(tmp_path, monkeypatch, good):
+def test_hub_downloads(tmp_path, monkeypatch, good, mark):
     content = io.BytesIO()
     mg.save({"weight": mg.ones(2)}, content)
     content = content.getvalue()
     sum_ = hashlib.sha256(content).hexdigest()[:8] if good else "deadbeef"
     monkeypatch.setattr("urllib.request.urlopen", lambda url, timeout: _Answer(content, url))
-    url = f"https://example.invalid/net-{sum_}.pth"
+    folder = "https://download.pytorch.org/models/quantized" if mark == "_" else "https://example.invalid"
+    url = f"{folder}/net{mark}{sum_}.pth"
     if good:
         assert hub.load_state_dict_from_url(url, str(tmp_path), progress=False)["weight"].tolist() == [1, 1]
-        assert (tmp_path / f"net-{sum_}.pth").exists()
+        assert (tmp_path / f"net{mark}{sum_}.pth").exists()
         return
     with pytest.raises(RuntimeError, match="invalid hash value"):
         hub.load_state_dict_from_url(url, str(tmp_path), progress=False)

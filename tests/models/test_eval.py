@@ -148,10 +148,17 @@ def test_plain_weights_need_the_networks_name(folder, capsys):
     assert plain["confusion"] == checkpoint["confusion"]
 
 
+def test_unknown_arguments_are_named_by_the_command(capsys):
+    with pytest.raises(SystemExit, match="2"):
+        main(["eval", "a", "--bogus", "b"])
+    assert capsys.readouterr().err == "error: unrecognized arguments: --bogus b (see python -m models eval --help)\n"
+
+
 @pytest.mark.parametrize(
     "arguments, message",
     [
         (["nowhere.pt"], "nowhere.pt: no such checkpoint"),
+        (["lenet5"], "lenet5: no such checkpoint; it is the name of a network, and a file or folder"),
         (["text.pt"], "text.pt: not a readable checkpoint ("),
         (["a", "--model", "resnet18"], "best.pt: a checkpoint of lenet5, not of resnet18"),
         (["a", "--option", "pool=avg"], "--option: "),

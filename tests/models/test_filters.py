@@ -260,6 +260,7 @@ def test_a_gray_network_sees_a_colour_file_in_gray(tmp_path, photo):
         (("lenet5", "--option", "depth=3"), "unexpected keyword argument 'depth'"),
         (("lenet5", "--image-size", "3"), "image_size must be at least 12, but got 3"),
         (("lenet5", "--device", "tpu"), "--device tpu: "),
+        (("lenet5", "--out", "filters.png"), "--out filters.png: a folder is meant"),
         (("lenet5", "--out", "photo.png/out"), "--out photo.png/out: cannot write there"),
         (("lenet5", "--out", "photo.png"), "--out photo.png: cannot write there: it is a file, not a folder"),
     ],
