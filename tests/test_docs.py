@@ -62,6 +62,19 @@ def test_blocks_after_two_colons_stay(reference):
     assert reference.plain_lines(lines) == ["As here::", "", "    a * b", "", r"and \*out\*"]
 
 
+PROGRAMS = [("index", 0), ("from-pytorch", 0), ("performance", 0), ("onnx", 0), ("quantization", 1)]
+
+
+@pytest.mark.parametrize(("page", "number"), PROGRAMS)
+def test_programs_on_the_pages_run_as_they_stand(page, number, tmp_path, monkeypatch):
+    if page == "onnx":
+        pytest.importorskip("onnx")
+    text = (DOCS / f"{page}.md").read_text(encoding="utf-8")
+    program = re.findall(r"^```python\n(.*?)^```", text, re.DOTALL | re.MULTILINE)[number]
+    monkeypatch.chdir(tmp_path)
+    exec(compile(program, page, "exec"), {"__name__": "page"})  # noqa: S102
+
+
 @pytest.mark.parametrize("script", sorted((DOCS / "lecture").glob("0*.py")), ids=lambda path: path.stem)
 def test_scripts_of_the_lecture_import_only_what_is_installed(script):
     """`python docs/lecture/01_….py` has that folder, not the checkout, on its path: models is in minigrad.vision."""

@@ -10,7 +10,7 @@ HELP = "put the lecture's claims about training to the test"
 
 def add_arguments(parser):
     parser.epilog = "experiments:\n" + "\n".join(f"  {name:13} {e.title}" for name, e in EXPERIMENTS.items())
-    parser.add_argument("names", nargs="*", metavar="NAME", help="one or several; all if none is given")
+    parser.add_argument("names", nargs="*", metavar="NAME", help="one or several; all, for hours, if none is given")
     add = parser.add_argument
     add("--root", metavar="DIR", help="where MNIST and CIFAR-10 are (default: data, then $MINIGRAD_DATA)")
     add("--seeds", type=number(int, 1), metavar="N", help="how many seeds (default: the experiment's own number)")
