@@ -61,19 +61,6 @@ ABSENT = {
         _PROCESSES,
         "distributed.",
     ),
-    **_each(
-        "ContinuousBernoulli ExponentialFamily FisherSnedecor GeneralizedPareto InverseGamma Kumaraswamy LKJCholesky "
-        "LogisticNormal LowRankMultivariateNormal Pareto VonMises Weibull Wishart",
-        "it is left out; use TransformedDistribution of one that is there, or a Distribution of your own",
-        "distributions.",
-    ),
-    **_each(
-        "biject_to transform_to identity_transform AbsTransform CatTransform CorrCholeskyTransform "
-        "CumulativeDistributionTransform IndependentTransform LowerCholeskyTransform PositiveDefiniteTransform "
-        "ReshapeTransform SoftmaxTransform StackTransform StickBreakingTransform",
-        "it is left out; use a transform that is there, or a Transform of your own",
-        "distributions.",
-    ),
     "func.debug_unwrap": "tensors are not wrapped here; use the tensor itself",
     "func.rearrange": "use reshape, permute and einsum",
     **_each("Transformer replace_pattern", "change the Nodes of a Graph, or subclass Interpreter", "fx."),

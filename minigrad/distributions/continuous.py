@@ -5,8 +5,7 @@ import math
 from minigrad.backend import default_generator, float_limits, np, xp
 from minigrad.distributions import constraints
 from minigrad.distributions.distribution import Distribution, as_parameters, eps_of, normal_like, uniform_like
-from minigrad.distributions.normal import Normal
-from minigrad.ops.decomposition import solve
+from minigrad.distributions.exp_family import ExponentialFamily
 from minigrad.registry import FUNCTIONS
 from minigrad.tensor import wrap
 
@@ -33,7 +32,7 @@ class Uniform(Distribution):
         if self._validate_args and not (self.low < self.high).all():
             raise ValueError("Uniform is not defined when low>= high")
 
-    @property
+    @constraints.dependent_property(is_discrete=False, event_dim=0)
     def support(self):
         """What values can be."""
         return constraints.interval(self.low, self.high)
@@ -69,7 +68,7 @@ class Uniform(Distribution):
         return (self.high - self.low).log()
 
 
-class Exponential(Distribution):
+class Exponential(ExponentialFamily):
     """Density rate · exp(-rate x) of x ≥ 0. Arguments: rate (positive), validate_args.
 
     Source: https://docs.pytorch.org/docs/stable/distributions.html#exponential
@@ -256,67 +255,6 @@ class Gumbel(Distribution):
         return self.scale.log() + (1 + _EULER)
 
 
-class HalfNormal(Distribution):
-    """|x| of a normal x of mean 0. Arguments: scale (positive), validate_args.
-
-    Source: https://docs.pytorch.org/docs/stable/distributions.html#halfnormal
-
-    >>> import minigrad as mg
-    >>> mg.distributions.HalfNormal(1.0).mean
-    tensor(0.7979)
-    """
-
-    has_rsample = True
-    arg_constraints = {"scale": constraints.positive}
-    support = constraints.nonnegative
-    _kind = Normal
-
-    def __init__(self, scale, validate_args=None):
-        (self.scale,) = as_parameters(scale)
-        super().__init__(self.scale.shape, validate_args=validate_args)
-        self.base_dist = self._kind(0.0 * self.scale.detach(), self.scale, validate_args=False)
-
-    mean = property(lambda self: self.scale * math.sqrt(2 / math.pi))
-    mode = property(lambda self: FUNCTIONS["zeros_like"](self.scale))
-    variance = property(lambda self: self.scale**2 * (1 - 2 / math.pi))
-
-    def rsample(self, sample_shape=()):
-        """Return the magnitudes of the two-sided distribution's samples."""
-        return self.base_dist.rsample(sample_shape).abs()
-
-    def log_prob(self, value):
-        """Return the two-sided log-density plus log 2; minus infinity below 0."""
-        self._check_value(value)
-        found = self.base_dist.log_prob(value) + math.log(2)
-        return found.masked_fill((value < 0).expand(found.shape), -math.inf)
-
-    def cdf(self, value):
-        """Return the probability of being at most value."""
-        self._check_value(value)
-        return 2 * self.base_dist.cdf(value) - 1
-
-    def icdf(self, value):
-        """Return the value that is not exceeded with the given probability."""
-        return self.base_dist.icdf((value + 1) / 2)
-
-    def entropy(self):
-        """Return the two-sided entropy minus log 2."""
-        return self.base_dist.entropy() - math.log(2)
-
-
-class HalfCauchy(HalfNormal):
-    """|x| of a Cauchy x around 0. Arguments: scale (positive), validate_args.
-
-    >>> import minigrad as mg
-    >>> mg.distributions.HalfCauchy(1.0).cdf(mg.tensor(1.0))
-    tensor(0.5000)
-    """
-
-    _kind = Cauchy
-    mean = property(lambda self: FUNCTIONS["full_like"](self.scale, math.inf))
-    variance = property(lambda self: self.base_dist.variance)
-
-
 # ---------------------------------------------------------------------- gamma and what is made of it
 def _gamma_slope(alpha, x):
     """Return dx / dalpha of a standard gamma sample at a fixed probability, -(∂P/∂alpha) / density (raw float64).
@@ -357,7 +295,7 @@ def standard_gamma(concentration, shape):
     return sample + (concentration - concentration.detach()) * slope
 
 
-class Gamma(Distribution):
+class Gamma(ExponentialFamily):
     """Density proportional to x^(concentration - 1) · exp(-rate x) of x > 0.
 
     Arguments: concentration (positive), rate (positive), validate_args.
@@ -417,7 +355,7 @@ class Chi2(Gamma):
         super().__init__(0.5 * self.df, 0.5, validate_args=validate_args)
 
 
-class Dirichlet(Distribution):
+class Dirichlet(ExponentialFamily):
     """Shares of a whole: density proportional to Π xᵢ^(concentrationᵢ - 1).
 
     Arguments: concentration (…, K) (positive; ValueError without dimensions), validate_args.
@@ -476,7 +414,7 @@ class Dirichlet(Distribution):
         )
 
 
-class Beta(Distribution):
+class Beta(ExponentialFamily):
     """Density proportional to x^(concentration1 - 1) (1 - x)^(concentration0 - 1) of x in [0, 1].
 
     Arguments: concentration1, concentration0 (positive), validate_args.
@@ -561,96 +499,3 @@ class StudentT(Distribution):
         half = 0.5 * (self.df + 1)
         beta = (0.5 * self.df).lgamma() + math.lgamma(0.5) - half.lgamma()
         return self.scale.log() + half * (half.digamma() - (0.5 * self.df).digamma()) + 0.5 * self.df.log() + beta
-
-
-class MultivariateNormal(Distribution):
-    """Normal vectors: loc plus scale_tril times standard normal noise.
-
-    Arguments: loc (…, N), and one of covariance_matrix, precision_matrix, scale_tril (…, N, N); validate_args.
-    ValueError for none or several of them, too few dimensions, or matrices that are not positive definite.
-    Source: https://docs.pytorch.org/docs/stable/distributions.html#multivariatenormal
-
-    >>> import minigrad as mg
-    >>> mg.distributions.MultivariateNormal(mg.zeros(2), mg.eye(2)).log_prob(mg.zeros(2))
-    tensor(-1.8379)
-    """
-
-    has_rsample = True
-    arg_constraints = {
-        "loc": constraints.real_vector,
-        "covariance_matrix": constraints.positive_definite,
-        "precision_matrix": constraints.positive_definite,
-        "scale_tril": constraints.lower_cholesky,
-    }
-    support = constraints.real_vector
-
-    def __init__(self, loc, covariance_matrix=None, precision_matrix=None, scale_tril=None, validate_args=None):
-        if loc.dim() < 1:
-            raise ValueError("loc must be at least one-dimensional.")
-        given = {
-            "covariance_matrix": covariance_matrix, "precision_matrix": precision_matrix, "scale_tril": scale_tril,
-        }  # fmt: skip
-        given = [(name, matrix) for name, matrix in given.items() if matrix is not None]
-        if len(given) != 1:
-            raise ValueError("Exactly one of covariance_matrix or precision_matrix or scale_tril may be specified.")
-        ((name, matrix),) = given
-        if matrix.dim() < 2:
-            raise ValueError(f"{name} must be at least two-dimensional, with optional leading batch dimensions")
-        batch = FUNCTIONS["broadcast_shapes"](matrix.shape[:-2], loc.shape[:-1])
-        self.loc = loc.expand((*batch, loc.shape[-1]))
-        self.__dict__[name] = matrix.expand((*batch, *matrix.shape[-2:]))
-        super().__init__(batch, self.loc.shape[-1:], validate_args=validate_args)
-        if name == "precision_matrix":
-            matrix = matrix.inverse()
-        self._factor = matrix if name == "scale_tril" else FUNCTIONS["cholesky"](matrix)
-
-    def __getattr__(self, name):
-        """Compute the matrices that were not given when they are asked for."""
-        if name not in ("covariance_matrix", "precision_matrix", "scale_tril") or "_factor" not in self.__dict__:
-            raise AttributeError(f"'{type(self).__name__}' object has no attribute '{name}'")
-        factor = self._factor.expand((*self.batch_shape, *self._factor.shape[-2:]))
-        if name == "scale_tril":
-            return factor
-        covariance = factor @ factor.mT
-        return covariance if name == "covariance_matrix" else covariance.inverse()
-
-    def expand(self, batch_shape, _instance=None):
-        """Return the distribution with its batch expanded to a shape."""
-        factor = self.__dict__.pop("_factor")  # a matrix, which broadcasts as it is
-        try:
-            new = super().expand(batch_shape)
-        finally:
-            self._factor = factor
-        new._factor = factor
-        return new
-
-    mean = property(lambda self: self.loc)
-    mode = property(lambda self: self.loc)
-    variance = property(lambda self: (self._factor**2).sum(-1).expand(self._extended_shape()))
-
-    def rsample(self, sample_shape=()):
-        """Return loc + scale_tril times standard normal noise."""
-        noise = normal_like(self.loc, self._extended_shape(sample_shape))
-        return self.loc + (self._factor @ noise.unsqueeze(-1)).squeeze(-1)
-
-    def whitened(self, difference):
-        """Return scale_tril⁻¹ times vectors."""
-        shape = FUNCTIONS["broadcast_shapes"](difference.shape[:-1], self._factor.shape[:-2])
-        size = difference.shape[-1]
-        factor = self._factor.expand((*shape, size, size))
-        return solve(factor, difference.expand((*shape, size)).unsqueeze(-1)).squeeze(-1)
-
-    def half_log_det(self):
-        """Return half the logarithm of the covariance's determinant."""
-        return self._factor.diagonal(dim1=-2, dim2=-1).log().sum(-1)
-
-    def log_prob(self, value):
-        """Return the logarithm of the density."""
-        self._check_value(value)
-        distance = self.whitened(value - self.loc).pow(2).sum(-1)
-        return -0.5 * (self.event_shape[0] * math.log(2 * math.pi) + distance) - self.half_log_det()
-
-    def entropy(self):
-        """Return half of N (1 + log 2π) + log det covariance."""
-        entropy = 0.5 * self.event_shape[0] * (1.0 + math.log(2 * math.pi)) + self.half_log_det()
-        return entropy.expand(self.batch_shape)

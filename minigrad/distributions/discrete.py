@@ -1,10 +1,11 @@
 """Distributions over indices, truth values and counts."""
 
-from minigrad.autograd import no_grad
+from minigrad.autograd import enable_grad, no_grad
 from minigrad.backend import float_limits
 from minigrad.distributions import constraints
 from minigrad.distributions.continuous import Gamma
 from minigrad.distributions.distribution import Distribution, as_parameters, inner, uniform_like
+from minigrad.distributions.exp_family import ExponentialFamily
 from minigrad.nn.functional import binary_cross_entropy_with_logits, logsigmoid, one_hot
 from minigrad.registry import FUNCTIONS
 from minigrad.tensor import Size
@@ -23,9 +24,11 @@ class ProbsOrLogits(Distribution):
     def __getattr__(self, name):
         known = self.__dict__
         if name == "probs" and "logits" in known:
-            known[name] = self._to_probs(known["logits"])
+            with enable_grad():  # what is kept is read again where gradients are wanted
+                known[name] = self._to_probs(known["logits"])
         elif name == "logits" and "probs" in known:
-            known[name] = self._to_logits(known["probs"])
+            with enable_grad():
+                known[name] = self._to_logits(known["probs"])
         else:
             raise AttributeError(f"'{type(self).__name__}' object has no attribute '{name}'")
         return known[name]
@@ -104,7 +107,7 @@ class Categorical(Shares):
         self._num_events = shape[-1]
         super().__init__(shape[:-1], validate_args=validate_args)
 
-    @property
+    @constraints.dependent_property(is_discrete=True, event_dim=0)
     def support(self):
         """What values can be."""
         return constraints.integer_interval(0, self._num_events - 1)
@@ -142,7 +145,7 @@ class Categorical(Shares):
         return self._enumerated(FUNCTIONS["arange"](self._num_events), expand)
 
 
-class Bernoulli(Odds):
+class Bernoulli(Odds, ExponentialFamily):
     """1 with probability probs, else 0.
 
     Arguments: probs (in [0, 1]) or logits (log odds), numbers or tensors; validate_args. ValueError otherwise.
@@ -230,7 +233,7 @@ class Geometric(Odds):
         return binary_cross_entropy_with_logits(self.logits, self.probs, reduction="none") / self.probs
 
 
-class Poisson(Distribution):
+class Poisson(ExponentialFamily):
     """Counts of mean rate. Argument: rate (not negative), validate_args.
 
     Source: https://docs.pytorch.org/docs/stable/distributions.html#poisson
@@ -282,7 +285,7 @@ class Binomial(Odds):
         self.total_count = count.type_as(given)
         super().__init__(given.shape, validate_args=validate_args)
 
-    @property
+    @constraints.dependent_property(is_discrete=True, event_dim=0)
     def support(self):
         """What values can be."""
         return constraints.integer_interval(0, self.total_count)
@@ -445,7 +448,7 @@ class Multinomial(_Chosen):
         self.total_count = total_count
         super().__init__(probs, logits, validate_args)
 
-    @property
+    @constraints.dependent_property(is_discrete=True, event_dim=1)
     def support(self):
         """What values can be."""
         return constraints.multinomial(self.total_count)

@@ -66,6 +66,8 @@ class Distribution:
         if self._validate_args:
             for name, constraint in self.arg_constraints.items():
                 value = self.__dict__.get(name)
+                if constraints.is_dependent(constraint):
+                    continue
                 if isinstance(value, Tensor) and not constraint.check(value.detach()).all():
                     raise ValueError(
                         f"Expected parameter {name} (Tensor of shape {tuple(value.shape)}) of distribution "
@@ -102,8 +104,7 @@ class Distribution:
         new.__dict__.update(self.__dict__)
         for name, value in self.__dict__.items():
             if isinstance(value, Distribution):
-                extra = tuple(value.batch_shape)[len(self.batch_shape) :]
-                new.__dict__[name] = value.expand((*batch_shape, *extra))
+                new.__dict__[name] = self._expand_inner(value, batch_shape)
             elif isinstance(value, Tensor):
                 kept = self.arg_constraints[name].event_dim if name in self.arg_constraints else 0
                 event = tuple(value.shape)[value.dim() - kept :]
@@ -111,6 +112,10 @@ class Distribution:
                     new.__dict__[name] = value.expand((*batch_shape, *event))
         new._batch_shape = batch_shape
         return new
+
+    def _expand_inner(self, distribution, batch_shape):
+        """Return a distribution that this one is made of for another batch shape."""
+        return distribution.expand((*batch_shape, *distribution.batch_shape[len(self.batch_shape) :]))
 
     def sample(self, sample_shape=()):
         """Return samples of shape sample_shape + batch_shape + event_shape; no gradient flows through them."""
@@ -218,10 +223,12 @@ class Independent(Distribution):
     mode = property(lambda self: self.base_dist.mode)
     variance = property(lambda self: self.base_dist.variance)
 
-    @property
+    @constraints.dependent_property
     def support(self):
         """What values can be."""
-        return constraints.independent(self.base_dist.support, self.reinterpreted_batch_ndims)
+        support = self.base_dist.support
+        dims = self.reinterpreted_batch_ndims
+        return constraints.independent(support, dims) if dims else support
 
     def sample(self, sample_shape=()):
         """Return samples of the base distribution."""
@@ -230,6 +237,16 @@ class Independent(Distribution):
     def rsample(self, sample_shape=()):
         """Return samples of the base distribution through which gradients flow."""
         return self.base_dist.rsample(sample_shape)
+
+    has_enumerate_support = property(
+        lambda self: self.reinterpreted_batch_ndims == 0 and self.base_dist.has_enumerate_support
+    )
+
+    def enumerate_support(self, expand=True):
+        """Return the base distribution's values; NotImplementedError for events of several."""
+        if self.reinterpreted_batch_ndims > 0:
+            raise NotImplementedError("Enumeration over cartesian product is not implemented")
+        return self.base_dist.enumerate_support(expand)
 
     def summed(self, x):
         """Return x summed over the dimensions of an event."""

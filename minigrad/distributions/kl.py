@@ -9,16 +9,16 @@ from minigrad.distributions.continuous import (
     Exponential,
     Gamma,
     Gumbel,
-    HalfNormal,
     Laplace,
-    MultivariateNormal,
     Uniform,
 )
 from minigrad.distributions.discrete import Bernoulli, Binomial, Categorical, Geometric, OneHotCategorical, Poisson
-from minigrad.distributions.distribution import Independent
+from minigrad.distributions.distribution import Independent, sum_last
+from minigrad.distributions.exp_family import ExponentialFamily, slopes
+from minigrad.distributions.matrices import LowRankMultivariateNormal, MultivariateNormal
 from minigrad.distributions.normal import Normal
-from minigrad.distributions.transforms import TransformedDistribution
-from minigrad.ops.decomposition import solve
+from minigrad.distributions.transformed import HalfNormal, Pareto, TransformedDistribution
+from minigrad.distributions.univariate import ContinuousBernoulli
 from minigrad.registry import FUNCTIONS
 
 _EULER = 0.57721566490153286060
@@ -107,12 +107,6 @@ def _uniform(p, q):
     return _infinite_where(found, (q.low > p.low) | (q.high < p.high))
 
 
-@register_kl(Uniform, Normal)
-def _uniform_normal(p, q):
-    width, middle = p.high - p.low, (p.high + p.low - 2 * q.loc) / 2
-    return (math.sqrt(2 * math.pi) * q.scale / width).log() + (width**2 / 12 + middle**2) / (2 * q.scale**2)
-
-
 @register_kl(Normal, Laplace)
 def _normal_laplace(p, q):
     away, ratio = p.loc - q.loc, p.scale / q.scale
@@ -175,15 +169,16 @@ def _half_normal(p, q):
 
 
 @register_kl(MultivariateNormal, MultivariateNormal)
+@register_kl(MultivariateNormal, LowRankMultivariateNormal)
+@register_kl(LowRankMultivariateNormal, MultivariateNormal)
+@register_kl(LowRankMultivariateNormal, LowRankMultivariateNormal)
 def _multivariate_normal(p, q):
     if p.event_shape != q.event_shape:
         raise ValueError("KL-divergence of two MultivariateNormals with different event shapes cannot be computed")
-    size = p.event_shape[0]
-    shape = FUNCTIONS["broadcast_shapes"](p.batch_shape, q.batch_shape)
-    mine, theirs = p._factor.expand((*shape, size, size)), q._factor.expand((*shape, size, size))
-    trace = solve(theirs, mine).pow(2).flatten(-2).sum(-1)
-    away = q.whitened(q.loc - p.loc).pow(2).sum(-1)
-    return q.half_log_det() - p.half_log_det() + 0.5 * (trace + away - size)
+    squares = q.length2((q.loc - p.loc).unsqueeze(-1))
+    for part in p.covariance_parts():
+        squares = squares + q.length2(part)
+    return q.half_log_det() - p.half_log_det() + 0.5 * (squares - p.event_shape[0])
 
 
 @register_kl(Independent, Independent)
@@ -199,3 +194,141 @@ def _transformed(p, q):
         raise NotImplementedError("kl_divergence: the transforms or events of the two distributions differ")
     extra = len(p.event_shape) - len(p.base_dist.event_shape)
     return Independent(p.base_dist, extra).summed(kl_divergence(p.base_dist, q.base_dist))
+
+
+@register_kl(ExponentialFamily, ExponentialFamily)
+def _exponential_families(p, q):
+    if type(p) is not type(q):
+        raise NotImplementedError("kl_divergence: the two distributions are of different exponential families")
+    given, normalizer, gradients = slopes(p)
+    found = q._log_normalizer(*q._natural_params) - normalizer
+    for mine, theirs, slope in zip(given, q._natural_params, gradients, strict=True):
+        term = (theirs - mine) * slope
+        found = found - sum_last(term, term.dim() - found.dim())
+    return found
+
+
+@register_kl(Bernoulli, Poisson)
+def _bernoulli_poisson(p, q):
+    return -p.entropy() - (p.probs * q.rate.log() - q.rate)
+
+
+# ---------------------------------------------------------------------- of different families: -entropy(p) - E_p[log q]
+def _xlogx(x):
+    return x.xlogy(x)
+
+
+def _mean_log_uniform(low, high):
+    """Return E[log x] of a uniform x."""
+    return (_xlogx(high) - _xlogx(low)) / (high - low) - 1
+
+
+# E[log x], E[log(1 - x)] and E[exp(-x / s)] of the families that have them
+_MEAN_LOG = {
+    Beta: lambda p: p.concentration1.digamma() - (p.concentration1 + p.concentration0).digamma(),
+    Exponential: lambda p: -p.rate.log() - _EULER,
+    Gamma: lambda p: p.concentration.digamma() - p.rate.log(),
+    Pareto: lambda p: p.scale.log() + 1 / p.alpha,
+    Uniform: lambda p: _mean_log_uniform(p.low, p.high),
+}
+_MEAN_LOG_REST = {Uniform: lambda p: _mean_log_uniform(1 - p.high, 1 - p.low)}
+_MEAN_FALL = {
+    Exponential: lambda p, s: p.rate / (p.rate + 1 / s),
+    Gamma: lambda p, s: (1 + 1 / (p.rate * s)) ** -p.concentration,
+    Normal: lambda p, s: (0.5 * (p.scale / s) ** 2 - p.loc / s).exp(),
+    Uniform: lambda p, s: s / (p.high - p.low) * ((-p.low / s).exp() - (-p.high / s).exp()),
+}
+
+
+def _of(table, p):
+    return next(table[kind] for kind in type(p).__mro__ if kind in table)
+
+
+def _mean_log(p):
+    return _of(_MEAN_LOG, p)(p)
+
+
+def _log_normal(p, q):
+    return -(p.variance + (p.mean - q.loc) ** 2) / (2 * q.scale**2) - q.scale.log() - 0.5 * math.log(2 * math.pi)
+
+
+def _log_exponential(p, q):
+    return q.rate.log() - q.rate * p.mean
+
+
+def _log_gamma(p, q):
+    c = q.concentration
+    return c * q.rate.log() - c.lgamma() + (c - 1) * _mean_log(p) - q.rate * p.mean
+
+
+def _log_beta(p, q):
+    a, b = q.concentration1, q.concentration0
+    norm = (a + b).lgamma() - a.lgamma() - b.lgamma()
+    return norm + (a - 1) * _mean_log(p) + (b - 1) * _of(_MEAN_LOG_REST, p)(p)
+
+
+def _log_continuous_bernoulli(p, q):
+    return p.mean * q.logits + (-q.probs).log1p() + q._log_norm()
+
+
+def _log_gumbel(p, q):
+    fall = _of(_MEAN_FALL, p)(p, q.scale)
+    return (q.loc - p.mean) / q.scale - (q.loc / q.scale).exp() * fall - q.scale.log()
+
+
+def _log_uniform(p, q):
+    return -(q.high - q.low).log()
+
+
+def _log_pareto(p, q):
+    return q.alpha.log() + q.alpha * q.scale.log() - (q.alpha + 1) * _mean_log(p)
+
+
+# q -> E_p[log q] and the families p it is for
+_CROSS = {
+    Normal: (_log_normal, (Beta, ContinuousBernoulli, Exponential, Gamma, Gumbel, Laplace, Pareto, Uniform)),
+    Exponential: (_log_exponential, (Beta, ContinuousBernoulli, Gamma, Pareto)),
+    Gamma: (_log_gamma, (Beta, Exponential, Pareto)),
+    Gumbel: (_log_gumbel, (Exponential, Gamma, Normal, Uniform)),
+    ContinuousBernoulli: (_log_continuous_bernoulli, (Beta, ContinuousBernoulli)),
+}
+# (p, q) -> E_p[log q] and where p leaves what q allows (whether at its ends, as PyTorch has it)
+_LEAVING = {
+    (Pareto, Pareto): (_log_pareto, lambda p, q: p.scale < q.scale),
+    (Uniform, Exponential): (_log_exponential, lambda p, q: p.low < 0),
+    (Uniform, Gamma): (_log_gamma, lambda p, q: p.low < 0),
+    (Uniform, Pareto): (_log_pareto, lambda p, q: p.low < q.scale),
+    (Uniform, Beta): (_log_beta, lambda p, q: (p.low < 0) | (p.high > 1)),
+    (Uniform, ContinuousBernoulli): (_log_continuous_bernoulli, lambda p, q: (p.low <= 0) | (p.high >= 1)),
+    (Beta, Uniform): (_log_uniform, lambda p, q: (q.low > 0) | (q.high < 1)),
+    (ContinuousBernoulli, Uniform): (_log_uniform, lambda p, q: (q.low >= 0) | (q.high <= 1)),
+}
+
+
+def _crossing(mean_log, outside=None):
+    def rule(p, q):
+        found = -p.entropy() - mean_log(p, q)
+        return found if outside is None else _infinite_where(found, outside(p, q))
+
+    return rule
+
+
+def _infinite(p, q):
+    return FUNCTIONS["full"](p.batch_shape, math.inf, dtype=p.mean.dtype, device=p.mean.device)
+
+
+for _q, (_mean_log_q, _families) in _CROSS.items():
+    for _p in _families:
+        register_kl(_p, _q)(_crossing(_mean_log_q))
+for _pair, _how in _LEAVING.items():
+    register_kl(*_pair)(_crossing(*_how))
+_BOUNDED = (Beta, ContinuousBernoulli, Uniform)
+for _families, _narrower in (
+    ((Beta, ContinuousBernoulli, Exponential, Gamma), (Pareto,)),
+    ((Exponential, Gamma, Pareto), _BOUNDED),
+    ((Gumbel, Laplace, Normal), (*_BOUNDED, Exponential, Gamma, Pareto)),
+    ((Poisson,), (Bernoulli, Binomial)),
+):
+    for _p in _families:
+        for _q in _narrower:
+            register_kl(_p, _q)(_infinite)

@@ -3,10 +3,11 @@
 import math
 
 from minigrad.distributions import constraints
-from minigrad.distributions.distribution import Distribution, as_parameters, normal_like
+from minigrad.distributions.distribution import as_parameters, normal_like
+from minigrad.distributions.exp_family import ExponentialFamily
 
 
-class Normal(Distribution):
+class Normal(ExponentialFamily):
     """Density exp(-(x - loc)² / 2 scale²) / (scale √2π).
 
     Arguments: loc, scale (numbers or tensors, scale positive: ValueError otherwise), validate_args.

@@ -5,7 +5,8 @@ import math
 from minigrad.distributions import constraints
 from minigrad.distributions.discrete import Odds, Shares
 from minigrad.distributions.distribution import eps_of, inner, uniform_like
-from minigrad.distributions.transforms import ExpTransform, SigmoidTransform, TransformedDistribution
+from minigrad.distributions.transformed import TransformedDistribution
+from minigrad.distributions.transforms import ExpTransform, SigmoidTransform
 from minigrad.tensor import Tensor
 
 
@@ -101,8 +102,4 @@ class RelaxedOneHotCategorical(TransformedDistribution):
     temperature = property(lambda self: self.base_dist.temperature)
     probs = property(lambda self: self.base_dist.probs)
     logits = property(lambda self: self.base_dist.logits)
-
-    @property
-    def support(self):
-        """What values can be."""
-        return constraints.simplex
+    support = constraints.simplex

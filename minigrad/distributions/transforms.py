@@ -1,80 +1,74 @@
-"""Functions of random numbers whose densities are known: transforms, and the distributions they make.
+"""Functions of random numbers, vectors and matrices whose stretching is known.
 
 Source: https://docs.pytorch.org/docs/stable/distributions.html#module-torch.distributions.transforms
 """
 
 import math
 
-from minigrad.autograd import no_grad
+from minigrad.backend import float_limits
 from minigrad.distributions import constraints
-from minigrad.distributions.distribution import Distribution, as_parameters, sum_last
-from minigrad.distributions.normal import Normal
-from minigrad.nn.functional import softplus
-from minigrad.tensor import Tensor
+from minigrad.distributions.distribution import as_parameters, eps_of, sum_last
+from minigrad.distributions.transform import (
+    CatTransform,
+    ComposeTransform,
+    IndependentTransform,
+    ReshapeTransform,
+    StackTransform,
+    Transform,
+    expect_dims,
+    identity_transform,
+)
+from minigrad.distributions.utils import tril_matrix_to_vec, vec_to_tril_matrix
+from minigrad.nn.functional import logsigmoid, pad, softplus
+from minigrad.registry import FUNCTIONS
+from minigrad.tensor import Size, Tensor
+
+__all__ = [
+    "AbsTransform",
+    "AffineTransform",
+    "CatTransform",
+    "ComposeTransform",
+    "CorrCholeskyTransform",
+    "CumulativeDistributionTransform",
+    "ExpTransform",
+    "IndependentTransform",
+    "LowerCholeskyTransform",
+    "PositiveDefiniteTransform",
+    "PowerTransform",
+    "ReshapeTransform",
+    "SigmoidTransform",
+    "SoftmaxTransform",
+    "SoftplusTransform",
+    "StackTransform",
+    "StickBreakingTransform",
+    "TanhTransform",
+    "Transform",
+    "identity_transform",
+]
 
 
-class Transform:
-    """An invertible function of each number: ``t(x)``, ``t.inv(y)``, ``t.log_abs_det_jacobian(x, y)``."""
-
-    bijective = True
-    event_dim = 0
-    sign = 1
-    domain = codomain = constraints.real
-
-    def __init__(self, cache_size=0):
-        if cache_size not in (0, 1):
-            raise ValueError("cache_size must be 0 or 1")
-        # Values are not kept: what is computed again from y is x up to rounding.
-
-    def __call__(self, x):
-        return self._call(x)
-
-    @property
-    def inv(self):
-        """The inverse transform."""
-        return _Inverse(self)
+class _Fixed(Transform):
+    """A transform without parameters: any two of a kind are equal."""
 
     def __eq__(self, other):
         return type(self) is type(other)
 
     __hash__ = object.__hash__
 
-    def __repr__(self):
-        return f"{type(self).__name__}()"
+
+class _Increasing(_Fixed):
+    """An increasing function of each number."""
+
+    bijective = True
+    sign = 1
+    domain = constraints.real
 
 
-class _Inverse(Transform):
-    """A transform read backwards."""
-
-    def __init__(self, transform):
-        self._inv = transform
-
-    inv = property(lambda self: self._inv)
-    domain = property(lambda self: self._inv.codomain)
-    codomain = property(lambda self: self._inv.domain)
-    sign = property(lambda self: self._inv.sign)
-    event_dim = property(lambda self: self._inv.event_dim)
-
-    def _call(self, x):
-        return self._inv._inverse(x)
-
-    def _inverse(self, y):
-        return self._inv(y)
-
-    def log_abs_det_jacobian(self, x, y):
-        """Return minus that of the transform."""
-        return -self._inv.log_abs_det_jacobian(y, x)
-
-    def __eq__(self, other):
-        return isinstance(other, _Inverse) and self._inv == other._inv
-
-    __hash__ = object.__hash__
-
-    def __repr__(self):
-        return f"_InverseTransform({self._inv!r})"
+def _clipped_sigmoid(x):
+    return x.sigmoid().clamp(min=float(float_limits(x.dtype).tiny), max=1.0 - eps_of(x))
 
 
-class ExpTransform(Transform):
+class ExpTransform(_Increasing):
     """y = exp(x)."""
 
     codomain = constraints.positive
@@ -90,14 +84,13 @@ class ExpTransform(Transform):
         return x
 
 
-class SigmoidTransform(Transform):
+class SigmoidTransform(_Increasing):
     """y = 1 / (1 + exp(-x))."""
 
     codomain = constraints.unit_interval
 
     def _call(self, x):
-        tiny = 1e-38 if x.dtype.itemsize >= 4 else 6e-8
-        return x.sigmoid().clamp(min=tiny, max=1 - 2.0 ** (-53 if x.dtype.itemsize == 8 else -24))
+        return _clipped_sigmoid(x)
 
     def _inverse(self, y):
         return y.log() - (-y).log1p()
@@ -107,7 +100,7 @@ class SigmoidTransform(Transform):
         return -softplus(-x) - softplus(x)
 
 
-class TanhTransform(Transform):
+class TanhTransform(_Increasing):
     """y = tanh(x)."""
 
     codomain = constraints.interval(-1.0, 1.0)
@@ -123,7 +116,7 @@ class TanhTransform(Transform):
         return 2.0 * (math.log(2.0) - x - softplus(-2.0 * x))
 
 
-class SoftplusTransform(Transform):
+class SoftplusTransform(_Increasing):
     """y = log(1 + exp(x))."""
 
     codomain = constraints.positive
@@ -140,13 +133,20 @@ class SoftplusTransform(Transform):
 
 
 class AffineTransform(Transform):
-    """y = loc + scale · x. Arguments: loc, scale (numbers or tensors), event_dim (dimensions of one event)."""
+    """y = loc + scale · x. Arguments: loc, scale (numbers or tensors), event_dim (of one event), cache_size."""
+
+    bijective = True
 
     def __init__(self, loc, scale, event_dim=0, cache_size=0):
         super().__init__(cache_size)
-        self.loc, self.scale, self.event_dim = loc, scale, event_dim
+        self.loc, self.scale, self._event_dim = loc, scale, event_dim
 
-    @property
+    def _arguments(self):
+        return self.loc, self.scale, self.event_dim
+
+    event_dim = property(lambda self: self._event_dim)
+
+    @constraints.dependent_property(is_discrete=False)
     def codomain(self):
         """What results can be."""
         return constraints.independent(constraints.real, self.event_dim) if self.event_dim else constraints.real
@@ -177,15 +177,25 @@ class AffineTransform(Transform):
 
     __hash__ = object.__hash__
 
+    def forward_shape(self, shape):
+        """Return the shape broadcast with those of loc and scale."""
+        return FUNCTIONS["broadcast_shapes"](shape, *(getattr(each, "shape", ()) for each in (self.loc, self.scale)))
+
+    inverse_shape = forward_shape
+
 
 class PowerTransform(Transform):
     """y = x^exponent of positive x."""
 
+    bijective = True
     domain = codomain = constraints.positive
 
     def __init__(self, exponent, cache_size=0):
         super().__init__(cache_size)
         (self.exponent,) = as_parameters(exponent)
+
+    def _arguments(self):
+        return (self.exponent,)
 
     sign = property(lambda self: self.exponent.sign())
 
@@ -199,151 +209,190 @@ class PowerTransform(Transform):
         """Return log |exponent · y / x|."""
         return (self.exponent * y / x).abs().log()
 
-
-class ComposeTransform(Transform):
-    """Several transforms, the first one first."""
-
-    def __init__(self, parts, cache_size=0):
-        super().__init__(cache_size)
-        self.parts = list(parts)
-
-    event_dim = property(lambda self: max((part.event_dim for part in self.parts), default=0))
-    domain = property(lambda self: self.parts[0].domain if self.parts else constraints.real)
-    codomain = property(lambda self: self.parts[-1].codomain if self.parts else constraints.real)
-
-    @property
-    def sign(self):
-        """The product of the signs."""
-        return math.prod(part.sign for part in self.parts)
-
-    def _call(self, x):
-        for part in self.parts:
-            x = part(x)
-        return x
-
-    def _inverse(self, y):
-        for part in reversed(self.parts):
-            y = part.inv(y)
-        return y
-
-    def log_abs_det_jacobian(self, x, y):
-        """Return the sum of those of the transforms."""
-        total = 0.0
-        for part in self.parts:
-            y = part(x)
-            total = total + sum_last(part.log_abs_det_jacobian(x, y), self.event_dim - part.event_dim)
-            x = y
-        return total
-
     def __eq__(self, other):
-        return isinstance(other, ComposeTransform) and self.parts == other.parts
+        return isinstance(other, PowerTransform) and bool((self.exponent == other.exponent).all())
 
     __hash__ = object.__hash__
 
-    def __repr__(self):
-        return f"ComposeTransform({self.parts})"
+    def forward_shape(self, shape):
+        """Return the shape broadcast with the exponent's."""
+        return FUNCTIONS["broadcast_shapes"](shape, self.exponent.shape)
+
+    inverse_shape = forward_shape
 
 
-class TransformedDistribution(Distribution):
-    """The distribution of transforms of another one's values.
+class AbsTransform(_Fixed):
+    """y = |x|; the inverse takes the positive of two numbers."""
 
-    Arguments: base_distribution, transforms (one or a list, the first one first), validate_args.
-    Source: https://docs.pytorch.org/docs/stable/distributions.html#transformeddistribution
+    domain, codomain = constraints.real, constraints.positive
 
-    >>> import minigrad as mg
-    >>> from minigrad.distributions import Normal, TransformedDistribution, transforms
-    >>> made = TransformedDistribution(Normal(0.0, 1.0), [transforms.AffineTransform(1.0, 2.0)])
-    >>> made.log_prob(mg.tensor(1.0)) == Normal(1.0, 2.0).log_prob(mg.tensor(1.0))
-    tensor(True)
-    """
+    def _call(self, x):
+        return x.abs()
 
-    def __init__(self, base_distribution, transforms, validate_args=None):
-        self.transforms = [transforms] if isinstance(transforms, Transform) else transforms
-        if not isinstance(self.transforms, list) or not all(isinstance(t, Transform) for t in self.transforms):
-            raise ValueError(f"transforms must be a Transform or list of Transforms, but was {transforms}")
-        self.base_dist = base_distribution
-        batch, event = tuple(base_distribution.batch_shape), tuple(base_distribution.event_shape)
-        taken = max([0, *(t.event_dim for t in self.transforms)]) - len(event)
-        if taken > 0:
-            batch, event = batch[: len(batch) - taken], batch[len(batch) - taken :] + event
-        super().__init__(batch, event, validate_args)
-
-    has_rsample = property(lambda self: self.base_dist.has_rsample)
-
-    @property
-    def support(self):
-        """What values can be."""
-        if not self.transforms:
-            return self.base_dist.support
-        last = self.transforms[-1].codomain
-        return constraints.independent(last, len(self.event_shape) - last.event_dim)
-
-    def _transformed(self, x):
-        for transform in self.transforms:
-            x = transform(x)
-        return x
-
-    def sample(self, sample_shape=()):
-        """Return transforms of the base distribution's samples."""
-        with no_grad():
-            return self._transformed(self.base_dist.sample(sample_shape))
-
-    def rsample(self, sample_shape=()):
-        """Return transforms of the base distribution's samples through which gradients flow."""
-        return self._transformed(self.base_dist.rsample(sample_shape))
-
-    def log_prob(self, value):
-        """Return the base's log-density where the value comes from, minus the logarithms of the stretching."""
-        self._check_value(value)
-        events, total = len(self.event_shape), 0.0
-        for transform in reversed(self.transforms):
-            before = transform.inv(value)
-            stretch = transform.log_abs_det_jacobian(before, value)
-            total = total - sum_last(stretch, events - transform.event_dim)
-            value = before
-        return total + sum_last(self.base_dist.log_prob(value), events - len(self.base_dist.event_shape))
-
-    def _falls(self, share):
-        """Return 1 - share where the transforms decrease, else share."""
-        sign = math.prod(transform.sign for transform in self.transforms)
-        return share if isinstance(sign, int) and sign == 1 else sign * (share - 0.5) + 0.5
-
-    def cdf(self, value):
-        """Return the probability of being at most value."""
-        self._check_value(value)
-        for transform in reversed(self.transforms):
-            value = transform.inv(value)
-        return self._falls(self.base_dist.cdf(value))
-
-    def icdf(self, value):
-        """Return the value that is not exceeded with the given probability."""
-        return self._transformed(self.base_dist.icdf(self._falls(value)))
-
-    def __repr__(self):
-        return f"{type(self).__name__}()"
+    def _inverse(self, y):
+        return y
 
 
-class LogNormal(TransformedDistribution):
-    """exp(x) of a normal x. Arguments: loc, scale (of x, positive), validate_args.
-
-    Source: https://docs.pytorch.org/docs/stable/distributions.html#lognormal
+class CumulativeDistributionTransform(Transform):
+    """y = the probability that a distribution of numbers gives to values up to x. Arguments: distribution, cache_size.
 
     >>> import minigrad as mg
-    >>> mg.distributions.LogNormal(0.0, 1.0).mean
-    tensor(1.6487)
+    >>> from minigrad.distributions import CumulativeDistributionTransform, Normal
+    >>> CumulativeDistributionTransform(Normal(0.0, 1.0))(mg.tensor(0.0))
+    tensor(0.5000)
     """
 
-    arg_constraints = {"loc": constraints.real, "scale": constraints.positive}
+    bijective = True
+    sign = 1
+    codomain = constraints.unit_interval
 
-    def __init__(self, loc, scale, validate_args=None):
-        super().__init__(Normal(loc, scale, validate_args), ExpTransform(), validate_args)
+    def __init__(self, distribution, cache_size=0):
+        super().__init__(cache_size)
+        self.distribution = distribution
 
-    loc = property(lambda self: self.base_dist.loc)
-    scale = property(lambda self: self.base_dist.scale)
-    mean = property(lambda self: (self.loc + self.scale**2 / 2).exp())
-    mode = property(lambda self: (self.loc - self.scale**2).exp())
-    variance = property(lambda self: (self.scale**2).expm1() * (2 * self.loc + self.scale**2).exp())
+    def _arguments(self):
+        return (self.distribution,)
 
-    def entropy(self):
-        """Return the normal entropy plus loc."""
-        return self.base_dist.entropy() + self.loc
+    domain = property(lambda self: self.distribution.support)
+
+    def _call(self, x):
+        return self.distribution.cdf(x)
+
+    def _inverse(self, y):
+        return self.distribution.icdf(y)
+
+    def log_abs_det_jacobian(self, x, y):
+        """Return the logarithm of the density at x."""
+        return self.distribution.log_prob(x)
+
+
+# ---------------------------------------------------------------------- vectors and matrices
+class SoftmaxTransform(_Fixed):
+    """y = exp(x) / Σ exp(x) along the last dimension; the inverse, log y, is one of many."""
+
+    domain, codomain = constraints.real_vector, constraints.simplex
+
+    def _call(self, x):
+        return x.softmax(-1)
+
+    def _inverse(self, y):
+        return y.log()
+
+    def forward_shape(self, shape):
+        """Return the shape; ValueError for none."""
+        expect_dims(shape, 1)
+        return shape
+
+    inverse_shape = forward_shape
+
+
+class StickBreakingTransform(_Fixed):
+    """K real numbers as K + 1 shares of a whole: each takes the share sigmoid(x - log(numbers left)) of the rest.
+
+    >>> import minigrad as mg
+    >>> mg.distributions.StickBreakingTransform()(mg.zeros(3))
+    tensor([0.2500, 0.2500, 0.2500, 0.2500])
+    """
+
+    bijective = True
+    domain, codomain = constraints.real_vector, constraints.simplex
+
+    @staticmethod
+    def _left(x):
+        """Return log K, …, log 1 for vectors of K numbers: of how many others each is one."""
+        count = x.shape[-1]
+        return FUNCTIONS["arange"](count, 0, -1, dtype=x.dtype, device=x.device).log()
+
+    def _call(self, x):
+        taken = _clipped_sigmoid(x - self._left(x))
+        return pad(taken, (0, 1), value=1) * pad((1 - taken).cumprod(-1), (1, 0), value=1)
+
+    def _inverse(self, y):
+        shares = y[..., :-1]
+        rest = (1 - shares.cumsum(-1)).clamp(min=float(float_limits(y.dtype).tiny))
+        return shares.log() - rest.log() + self._left(shares)
+
+    def log_abs_det_jacobian(self, x, y):
+        """Return Σ log(1 - sigmoid) + log share, over all but the last."""
+        return (logsigmoid(self._left(x) - x) + y[..., :-1].log()).sum(-1)
+
+    def forward_shape(self, shape):
+        """Return the shape with one more element."""
+        expect_dims(shape, 1)
+        return Size((*shape[:-1], shape[-1] + 1))
+
+    def inverse_shape(self, shape):
+        """Return the shape with one element less."""
+        expect_dims(shape, 1)
+        return Size((*shape[:-1], shape[-1] - 1))
+
+
+class LowerCholeskyTransform(_Fixed):
+    """The lower triangle of a matrix with the diagonal's exponentials."""
+
+    domain, codomain = constraints.independent(constraints.real, 2), constraints.lower_cholesky
+
+    def _call(self, x):
+        return x.tril(-1) + x.diagonal(dim1=-2, dim2=-1).exp().diag_embed()
+
+    def _inverse(self, y):
+        return y.tril(-1) + y.diagonal(dim1=-2, dim2=-1).log().diag_embed()
+
+
+class PositiveDefiniteTransform(_Fixed):
+    """L Lᵀ of the matrix L that LowerCholeskyTransform makes."""
+
+    domain, codomain = constraints.independent(constraints.real, 2), constraints.positive_definite
+
+    def _call(self, x):
+        factor = LowerCholeskyTransform()(x)
+        return factor @ factor.mT
+
+    def _inverse(self, y):
+        return LowerCholeskyTransform().inv(FUNCTIONS["cholesky"](y))
+
+
+class CorrCholeskyTransform(_Fixed):
+    """D (D - 1) / 2 real numbers as the lower Cholesky factor of a D × D correlation matrix.
+
+    Row by row, each number takes the share tanh(x)² of what is left of the row's length 1.
+    Source: https://mc-stan.org/docs/reference-manual/transforms.html (Cholesky factors of correlation matrices)
+
+    >>> import minigrad as mg
+    >>> mg.distributions.CorrCholeskyTransform()(mg.zeros(1))
+    tensor([[1., 0.],
+            [0., 1.]])
+    """
+
+    bijective = True
+    domain, codomain = constraints.real_vector, constraints.corr_cholesky
+
+    def _call(self, x):
+        shares = vec_to_tril_matrix(x.tanh().clamp(min=eps_of(x) - 1, max=1 - eps_of(x)), -1)  # (..., D, D)
+        left = (1 - shares**2).sqrt().cumprod(-1)
+        ones = FUNCTIONS["eye"](shares.shape[-1], dtype=x.dtype, device=x.device)
+        return (shares + ones) * pad(left[..., :-1], (1, 0), value=1)
+
+    def _inverse(self, y):
+        left = pad((1 - (y * y).cumsum(-1))[..., :-1], (1, 0), value=1)
+        return (tril_matrix_to_vec(y, -1) / tril_matrix_to_vec(left, -1).sqrt()).atanh()
+
+    def log_abs_det_jacobian(self, x, y):
+        """Return that of the entries below the diagonal."""
+        left = tril_matrix_to_vec(1 - (y * y).cumsum(-1), -2)
+        return 0.5 * left.log().sum(-1) + 2 * (math.log(2.0) - x - softplus(-2 * x)).sum(-1)
+
+    def forward_shape(self, shape):
+        """Return (…, D, D) of (…, D (D - 1) / 2); ValueError for other numbers of elements."""
+        expect_dims(shape, 1)
+        size = round((0.25 + 2 * shape[-1]) ** 0.5 + 0.5)
+        if size * (size - 1) // 2 != shape[-1]:
+            raise ValueError("Input is not a flattened lower-diagonal number")
+        return Size((*shape[:-1], size, size))
+
+    def inverse_shape(self, shape):
+        """Return (…, D (D - 1) / 2) of (…, D, D); ValueError for matrices that are not square."""
+        expect_dims(shape, 2)
+        if shape[-2] != shape[-1]:
+            raise ValueError("Input is not square")
+        return Size((*shape[:-2], shape[-1] * (shape[-1] - 1) // 2))

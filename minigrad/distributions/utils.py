@@ -9,7 +9,15 @@ from minigrad.registry import FUNCTIONS
 from minigrad.tensor import Tensor
 from minigrad.typeinfo import finfo
 
-__all__ = ["broadcast_all", "clamp_probs", "lazy_property", "logits_to_probs", "probs_to_logits"]
+__all__ = [
+    "broadcast_all",
+    "clamp_probs",
+    "lazy_property",
+    "logits_to_probs",
+    "probs_to_logits",
+    "tril_matrix_to_vec",
+    "vec_to_tril_matrix",
+]
 
 
 def broadcast_all(*values):
@@ -70,3 +78,37 @@ class lazy_property:  # noqa: N801 - PyTorch's name
             value = self.wrapped(instance)
         setattr(instance, self.wrapped.__name__, value)
         return value
+
+
+def vec_to_tril_matrix(vec, diag=0):
+    """Return (…, D, D) matrices whose entries up to a diagonal are those of vectors, row by row, and zero above it.
+
+    ValueError for a diagonal above the main one.
+
+    >>> import minigrad as mg
+    >>> vec_to_tril_matrix(mg.tensor([1.0, 2.0, 3.0]))
+    tensor([[1., 0.],
+            [2., 3.]])
+    """
+    if diag > 0:
+        raise ValueError(f"vec_to_tril_matrix takes a diagonal of 0 or below, but got {diag}")
+    count = vec.shape[-1]  # r (r + 1) / 2 entries in r rows
+    size = round(((1 + 8 * count) ** 0.5 - 1) / 2) - diag
+    columns = FUNCTIONS["arange"](size, device=vec.device)
+    row = columns.unsqueeze(-1) + diag  # (D, 1): the last column that is filled
+    place = (row * (row + 1) // 2 + columns).masked_fill(columns > row, count)  # (D, D)
+    return FUNCTIONS["cat"]([vec, vec.new_zeros((*vec.shape[:-1], 1))], -1)[..., place]
+
+
+def tril_matrix_to_vec(mat, diag=0):
+    """Return the entries of square matrices up to a diagonal, row by row; ValueError for a diagonal outside.
+
+    >>> import minigrad as mg
+    >>> tril_matrix_to_vec(mg.tensor([[1.0, 0.0], [2.0, 3.0]]))
+    tensor([1., 2., 3.])
+    """
+    size = mat.shape[-1]
+    if not -size <= diag < size:
+        raise ValueError(f"diag ({diag}) provided is outside [{-size}, {size - 1}].")
+    rows, columns = FUNCTIONS["tril_indices"](size, size, offset=diag, device=mat.device)
+    return mat[..., rows, columns]

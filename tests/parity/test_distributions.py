@@ -1,6 +1,7 @@
 """Distributions beside PyTorch's: densities, moments, gradients, samples, shapes, errors and divergences."""
 
 import itertools
+import warnings
 
 import numpy as np
 import pytest
@@ -91,6 +92,44 @@ MADE = {
         ),
         [0.3, 2.0],
     ),
+    "InverseGamma": (lambda d, m, n: d.InverseGamma(n(0.5, 3.0), n(1.0, 2.0)), [0.3, 2.0]),
+    "Kumaraswamy": (lambda d, m, n: d.Kumaraswamy(n(0.5, 3.0), n(0.7, 2.0)), [0.3, 0.9]),
+    "LogisticNormal": (lambda d, m, n: d.LogisticNormal(n(0.5, -1.0), n(1.0, 2.0)), [0.3, 0.5, 0.2]),
+    "Pareto": (lambda d, m, n: d.Pareto(n(0.5, 1.0), n(0.7, 3.0)), [0.7, 2.0]),
+    "Weibull": (lambda d, m, n: d.Weibull(n(0.5, 3.0), n(1.5, 2.0)), [0.3, 2.0]),
+    "FisherSnedecor": (lambda d, m, n: d.FisherSnedecor(n(1.5, 3.0), n(2.5, 6.0)), [0.3, 2.0]),
+    "GeneralizedPareto": (lambda d, m, n: d.GeneralizedPareto(n(0.5, 0.0), n(1.0, 2.0), n(0.3, -0.5)), [0.7, 2.0]),
+    "GeneralizedPareto 0": (lambda d, m, n: d.GeneralizedPareto(0.0, n(1.0, 2.0), m.zeros(2).double()), [0.7, 2.0]),
+    "VonMises": (lambda d, m, n: d.VonMises(n(0.5, -3.0), n(1.0, 20.0)), [0.3, -2.0]),
+    "ContinuousBernoulli": (lambda d, m, n: d.ContinuousBernoulli(n(0.2, 0.5)), [0.3, 0.9]),
+    "ContinuousBernoulli logits": (lambda d, m, n: d.ContinuousBernoulli(logits=n(0.2, -0.7)), [0.3, 0.9]),
+    "LowRankMultivariateNormal": (
+        lambda d, m, n: d.LowRankMultivariateNormal(n(1.0, 2.0), n(0.5, -1.0).reshape(2, 1), n(0.3, 1.0)), [0.3, 2.0],
+    ),
+    "LKJCholesky": (
+        lambda d, m, n: d.LKJCholesky(3, n(0.5, 2.0)), [[1.0, 0.0, 0.0], [0.6, 0.8, 0.0], [0.0, 0.6, 0.8]],
+    ),
+    "Wishart": (lambda d, m, n: d.Wishart(n(4.0, 3.5), matrix(m)), [[2.0, 0.3], [0.3, 1.0]]),
+    "Wishart precision": (
+        lambda d, m, n: d.Wishart(n(5.0), precision_matrix=matrix(m)), [[2.0, 0.3], [0.3, 1.0]],
+    ),
+    "Wishart tril": (lambda d, m, n: d.Wishart(n(5.0)[0], scale_tril=matrix(m).tril()), [[2.0, 0.3], [0.3, 1.0]]),
+    "breaking sticks": (
+        lambda d, m, n: d.TransformedDistribution(
+            d.MultivariateNormal(n(1.0, 2.0), matrix(m)), [d.AffineTransform(0.5, 2.0), d.StickBreakingTransform()]
+        ),
+        [0.3, 0.2, 0.5],
+    ),
+    "reshaped": (
+        lambda d, m, n: d.TransformedDistribution(
+            d.Normal(n(0.5, -1.0, 0.0, 1.0), 1.0), [d.ReshapeTransform((4,), (2, 2)), d.ExpTransform()]
+        ),
+        [[0.3, 2.0], [1.0, 1.0]],
+    ),
+    "correlated": (
+        lambda d, m, n: d.TransformedDistribution(d.Normal(n(0.5, -1.0, 0.0), 1.0), d.CorrCholeskyTransform()),
+        [[1.0, 0.0, 0.0], [0.6, 0.8, 0.0], [0.0, 0.6, 0.8]],
+    ),
 }  # fmt: skip
 LIBRARIES = ((torch, torch.distributions), (mg, mg.distributions))
 
@@ -120,6 +159,11 @@ def pair(name):
     return made
 
 
+# Where PyTorch is wrong: NaN of the logarithm of a negative number; a row of n entries is too long, by Beta(n - 1/2, …)
+# instead of Beta(n / 2, …), so that samples do not have their own log_prob (tests/distributions/test_families.py).
+# Bessel functions of VonMises are polynomials there.
+ROUGH = {"VonMises": 1e-5}
+WRONG_QUANTITIES, WRONG_SAMPLES = {("Kumaraswamy", "mode")}, {"LKJCholesky"}
 QUANTITIES = {
     "log_prob": lambda d, v: d.log_prob(v),
     "entropy": lambda d, v: d.entropy(),
@@ -139,12 +183,19 @@ QUANTITIES = {
     "covariance_matrix": lambda d, v: d.covariance_matrix,
     "precision_matrix": lambda d, v: d.precision_matrix,
     "scale_tril": lambda d, v: d.scale_tril,
+    "log_cdf": lambda d, v: d.log_cdf(v),
+    "log_survival_function": lambda d, v: d.log_survival_function(v),
+    "concentration": lambda d, v: d.concentration,
+    "loc": lambda d, v: d.loc,
+    "lower": lambda d, v: d.support.lower_bound + 0 * v,
 }
 
 
 @pytest.mark.parametrize("name", MADE)
 def test_quantities_and_their_gradients(name):
     for quantity, compute in QUANTITIES.items():
+        if (name, quantity) in WRONG_QUANTITIES:
+            continue
         found = []
         for _, made, leaves, value in pair(name):
             try:
@@ -155,7 +206,7 @@ def test_quantities_and_their_gradients(name):
                     result.sum().backward()
                 gradients = [np.zeros(1) if leaf.grad is None else leaf.grad.numpy() for leaf in leaves]
                 found.append([result.detach().numpy(), *gradients])
-            except (NotImplementedError, AttributeError, ValueError) as error:
+            except (NotImplementedError, AttributeError, ValueError, RuntimeError) as error:
                 found.append(type(error).__name__)
         theirs, ours = found
         if isinstance(theirs, str) or isinstance(ours, str):
@@ -164,7 +215,7 @@ def test_quantities_and_their_gradients(name):
             continue
         for their, our in zip(theirs, ours, strict=True):
             their, our = np.broadcast_arrays(their, our) if their.size == 1 else (their, our)
-            np.testing.assert_allclose(our, their, rtol=1e-6, atol=1e-9, err_msg=quantity)
+            np.testing.assert_allclose(our, their, rtol=ROUGH.get(name, 1e-6), atol=1e-9, err_msg=quantity)
 
 
 @pytest.mark.parametrize("name", MADE)
@@ -177,7 +228,10 @@ def test_shapes_and_samples(name):
     torch.manual_seed(0)
     mg.manual_seed(0)
     shape = (4, 500)
-    expected, found = theirs.sample(shape), ours.sample(shape)
+    found = ours.sample(shape)
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "Singular sample")  # PyTorch warns of those that are not
+        expected = theirs.sample(shape)
     assert tuple(found.shape) == tuple(expected.shape) and not found.requires_grad
     assert str(found.dtype).rpartition(".")[2] == str(expected.dtype).rpartition(".")[2]
     assert bool(ours.support.check(found).all())
@@ -185,7 +239,7 @@ def test_shapes_and_samples(name):
     for their, our in zip(columns[0].T, columns[1].T, strict=True):
         grid = np.unique(np.concatenate([their, our]))
         shares = [np.searchsorted(np.sort(values), grid, side="right") / 2000 for values in (their, our)]
-        assert np.abs(shares[0] - shares[1]).max() < 0.07  # Kolmogorov and Smirnov
+        assert name in WRONG_SAMPLES or np.abs(shares[0] - shares[1]).max() < 0.07  # Kolmogorov and Smirnov
     if ours.has_rsample:
         assert ours.rsample((2,)).requires_grad
     else:
@@ -233,6 +287,16 @@ DIVERGENCES = {
     "LogNormal": lambda d, n: d.LogNormal(n(0, 1), n(1, 2)),
     "Independent": lambda d, n: d.Independent(d.Normal(n(0, 1), n(1, 2)), 1),
     "MultivariateNormal": lambda d, n: d.MultivariateNormal(n(0, 1), n(1, 0.5, 0.5, 2).reshape(2, 2)),
+    "LowRankMultivariateNormal": lambda d, n: d.LowRankMultivariateNormal(n(0, 1), n(1, 3).reshape(2, 1), n(1, 2)),
+    "ContinuousBernoulli": lambda d, n: d.ContinuousBernoulli(n(1, 2) / 5),
+    "Pareto": lambda d, n: d.Pareto(n(0.5, 0.7), n(1.9, 3)),
+    "Uniform within": lambda d, n: d.Uniform(n(0.1, 0.2), n(0.5, 0.7)),
+    "Uniform around": lambda d, n: d.Uniform(n(-1, -2), n(5, 7)),
+    "Uniform of 1": lambda d, n: d.Uniform(n(0, 0), n(1, 1)),
+    "Wishart": lambda d, n: d.Wishart(n(4)[0], n(1, 0.5, 0.5, 2).reshape(2, 2)),
+    "Chi2": lambda d, n: d.Chi2(n(4, 1)),
+    "Weibull": lambda d, n: d.Weibull(n(4, 1), n(2, 1)),
+    "HalfCauchy": lambda d, n: d.HalfCauchy(n(4, 1)),
 }
 
 
@@ -243,14 +307,21 @@ def test_divergences(first, second):
         p = DIVERGENCES[first](package, lambda *values, m=module: m.tensor(values, dtype=m.float64))
         q = DIVERGENCES[second](package, lambda *values, m=module: m.tensor(values, dtype=m.float64) * 1.25)
         try:
-            found.append(package.kl_divergence(p, q).numpy())
+            found.append(package.kl_divergence(p, q).detach().numpy())
         except NotImplementedError:
             found.append(None)
     theirs, ours = found
-    if first == second:
-        assert ours is not None
+    assert (theirs is None) == (ours is None)
     if ours is not None:
-        np.testing.assert_allclose(ours, theirs, rtol=1e-6)
+        np.testing.assert_allclose(*np.broadcast_arrays(ours, theirs), rtol=1e-6, atol=1e-9)
+
+
+def test_divergences_are_there_for_the_same_pairs():
+    pairs = [
+        {(p.__name__, q.__name__) for p, q in rules}
+        for rules in (torch.distributions.kl._KL_REGISTRY, mg.distributions.kl._RULES)
+    ]
+    assert pairs[0] <= pairs[1]
 
 
 WRONG = [
