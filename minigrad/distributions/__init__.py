@@ -79,7 +79,8 @@ _PATHS = {
     matrices: "lkj_cholesky lowrank_multivariate_normal multivariate_normal wishart",
     mixture: "mixture_same_family",
     relaxed: "relaxed_bernoulli relaxed_categorical",
-    transformed: "half_cauchy half_normal inverse_gamma kumaraswamy log_normal logistic_normal pareto transformed_distribution weibull",
+    transformed: "half_cauchy half_normal inverse_gamma kumaraswamy log_normal logistic_normal pareto "
+    "transformed_distribution weibull",
     univariate: "continuous_bernoulli fishersnedecor generalized_pareto von_mises",
 }
 for _module, _names in _PATHS.items():

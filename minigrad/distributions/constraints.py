@@ -168,7 +168,7 @@ class _Multinomial(Constraint):
     def __init__(self, upper_bound):
         self.upper_bound = upper_bound
 
-    check = lambda self, x: ((x >= 0) & _whole(x)).all(-1) & (x.sum(-1) <= self.upper_bound)  # noqa: E731
+    check = lambda self, x: (x >= 0).all(-1) & (x.sum(-1) <= self.upper_bound)  # noqa: E731
 
 
 class _IndependentConstraint(Constraint):
@@ -226,6 +226,12 @@ class _Symmetric(_Square):
         return FUNCTIONS["isclose"](x, x.mT, atol=1e-6).flatten(-2).all(-1) if square.all() else square
 
 
+def smallest_eigenvalue(x):
+    """Return the smallest eigenvalue of each symmetric matrix."""
+    module = xp(x.array)
+    return wrap(module.asarray(module.linalg.eigvalsh(x.array)[..., 0]))
+
+
 class _PositiveSemidefinite(_Symmetric):
     _enough = staticmethod(lambda smallest: smallest >= 0)
 
@@ -234,7 +240,7 @@ class _PositiveSemidefinite(_Symmetric):
         symmetric = super().check(x)
         if x.numel() == 0 or not symmetric.all():
             return symmetric
-        return wrap(self._enough(xp(x.array).linalg.eigvalsh(x.array)[..., 0]))
+        return self._enough(smallest_eigenvalue(x))
 
 
 class _PositiveDefinite(_PositiveSemidefinite):

@@ -24,13 +24,15 @@ class Uniform(Distribution):
     """
 
     has_rsample = True
-    arg_constraints = {"low": constraints.real, "high": constraints.real}
 
     def __init__(self, low, high, validate_args=None):
         self.low, self.high = as_parameters(low, high)
         super().__init__(self.low.shape, validate_args=validate_args)
-        if self._validate_args and not (self.low < self.high).all():
-            raise ValueError("Uniform is not defined when low>= high")
+
+    @property
+    def arg_constraints(self):
+        """What the parameters may be."""
+        return {"low": constraints.less_than(self.high), "high": constraints.greater_than(self.low)}
 
     @constraints.dependent_property(is_discrete=False, event_dim=0)
     def support(self):

@@ -4,14 +4,14 @@ import math
 import warnings
 
 from minigrad.autograd import no_grad
-from minigrad.backend import float_limits, xp
+from minigrad.backend import float_limits
 from minigrad.distributions import constraints
 from minigrad.distributions.continuous import Beta, standard_gamma
 from minigrad.distributions.distribution import Distribution, as_parameters, eps_of, normal_like
 from minigrad.distributions.exp_family import ExponentialFamily
 from minigrad.ops.decomposition import solve
 from minigrad.registry import FUNCTIONS
-from minigrad.tensor import Tensor, wrap
+from minigrad.tensor import Tensor
 
 
 def _solve(matrix, columns):
@@ -288,7 +288,6 @@ class Wishart(_WithCovariance, ExponentialFamily):
     """
 
     has_rsample = True
-    arg_constraints = {**_WithCovariance.arg_constraints, "df": constraints.greater_than(0)}
     support = constraints.positive_definite
     _error = AssertionError
     _mean_carrier_measure = 0
@@ -309,6 +308,11 @@ class Wishart(_WithCovariance, ExponentialFamily):
         self.__dict__[name] = matrix.expand((*batch, *matrix.shape[-2:]))
         super().__init__(batch, matrix.shape[-2:], validate_args=validate_args)
         self._factorize(name, matrix)
+
+    @property
+    def arg_constraints(self):
+        """What the parameters may be."""
+        return {**_WithCovariance.arg_constraints, "df": constraints.greater_than(self.event_shape[-1] - 1)}
 
     def _by(self, x):
         """Return numbers of the batch as matrices of one element."""
@@ -339,24 +343,20 @@ class Wishart(_WithCovariance, ExponentialFamily):
         return factor @ factor.mT
 
     def rsample(self, sample_shape=(), max_try_correction=None):
-        """Return samples through which gradients flow; singular ones are drawn again up to max_try_correction (10) times.
+        """Return samples through which gradients flow.
 
-        A warning says so where there were any.
+        Singular ones are drawn again, up to max_try_correction (10) times, with a warning.
         """
         shape = self._extended_shape(sample_shape)
         found = self._bartlett(shape)
         for attempt in range(10 if max_try_correction is None else max_try_correction):
-            good = self._each_definite(found.detach())
+            good = constraints.smallest_eigenvalue(found.detach()) > 0
             if good.all():
                 break
             if attempt == 0:
                 warnings.warn("Singular sample detected.", stacklevel=2)
             found = FUNCTIONS["where"](self._by(good), found, self._bartlett(shape))
         return found
-
-    @staticmethod
-    def _each_definite(matrices):
-        return wrap(xp(matrices.array).linalg.eigvalsh(matrices.array)[..., 0] > 0)
 
     def log_prob(self, value):
         """Return the logarithm of the density."""

@@ -52,6 +52,9 @@ class RelaxedBernoulli(TransformedDistribution):
     tensor(2.)
     """
 
+    arg_constraints = Odds.arg_constraints
+    support = constraints.unit_interval
+
     def __init__(self, temperature, probs=None, logits=None, validate_args=None):
         super().__init__(LogitRelaxedBernoulli(temperature, probs, logits), SigmoidTransform(), validate_args)
 
@@ -96,10 +99,12 @@ class RelaxedOneHotCategorical(TransformedDistribution):
     tensor(1.)
     """
 
+    arg_constraints = Shares.arg_constraints
+    support = constraints.simplex
+
     def __init__(self, temperature, probs=None, logits=None, validate_args=None):
         super().__init__(ExpRelaxedCategorical(temperature, probs, logits), ExpTransform(), validate_args)
 
     temperature = property(lambda self: self.base_dist.temperature)
     probs = property(lambda self: self.base_dist.probs)
     logits = property(lambda self: self.base_dist.logits)
-    support = constraints.simplex

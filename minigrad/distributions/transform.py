@@ -18,7 +18,8 @@ class Transform:
     """
 
     bijective = False
-    domain = codomain = constraints.dependent
+    domain: constraints.Constraint
+    codomain: constraints.Constraint
 
     def __init__(self, cache_size=0):
         if cache_size not in (0, 1):

@@ -113,9 +113,6 @@ class TransformedDistribution(Distribution):
         """Return the value that is not exceeded with the given probability."""
         return self._transformed(self.base_dist.icdf(self._falls(value)))
 
-    def __repr__(self):
-        return f"{type(self).__name__}()"
-
 
 class LogNormal(TransformedDistribution):
     """exp(x) of a normal x. Arguments: loc, scale (of x, positive), validate_args.

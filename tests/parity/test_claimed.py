@@ -36,7 +36,7 @@ ELSEWHERE = {
     "autograd.forward_ad": "test_autograd_graph",
     "autograd.profiler": "test_profiler",
     "func": "test_func",
-    "distributions": "test_distributions",
+    "distributions": "test_distributions test_distribution_transforms",
     "amp": "test_precision",
     "testing": "test_testing",
     "overrides": "test_overrides",
