@@ -427,7 +427,8 @@ def test_kinds(name):
     if type(theirs) is not torch.distributions.MixtureSameFamily:
         own = r"torch|minigrad|, (requires_grad|grad_fn)=[^)]+"
         said = [
-            {key: re.sub(own, "", repr(value)) for key, value in made.arg_constraints.items()} for made in (theirs, ours)
+            {key: re.sub(own, "", repr(allowed)) for key, allowed in each.arg_constraints.items()}
+            for each in (theirs, ours)
         ]
         assert said[0] == said[1]
         if not repr(theirs).endswith("()"):  # where PyTorch shows parameters
