@@ -5,8 +5,11 @@
 
 import copy
 import multiprocessing
+import os
 import pickle
+import signal
 import sys
+import threading
 import time
 import warnings
 from datetime import timedelta
@@ -489,8 +492,6 @@ def _message(call):
 
 def dying(torch, rank, count):
     """The last rank dies: the others get errors, at once."""
-    import os
-
     torch.distributed.barrier()
     if rank == count - 1:
         os._exit(DEATH)
@@ -513,6 +514,25 @@ def late(torch, rank, count):
     for _ in range(2):  # waiting again is no hang
         seen.append(_message(lambda: late_work.wait(timedelta(seconds=0.3))))
     return seen
+
+
+def interrupted(torch, rank, count):
+    """Ctrl-C in a collective of rank 0 fails the group on all ranks; other groups still work."""
+    group = torch.distributed.new_group()
+    seen = []
+    if rank == 0:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+        threading.Timer(0.3, os.kill, (os.getpid(), signal.SIGINT)).start()
+        try:
+            torch.distributed.barrier(group)
+        except KeyboardInterrupt:
+            seen.append("interrupted")
+    else:
+        time.sleep(1)
+    seen.append(_message(lambda: torch.distributed.barrier(group)))
+    x = torch.ones(1)
+    torch.distributed.all_reduce(x)
+    return seen, x.item()
 
 
 def mismatched(torch, rank, count):

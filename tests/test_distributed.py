@@ -46,7 +46,7 @@ def three(tmp_path_factory):
 @pytest.fixture(scope="module")
 def two(tmp_path_factory):
     """What two ranks see."""
-    names = "reductions exchanges errors data_parallel branches late mismatched"
+    names = "reductions exchanges errors data_parallel branches late mismatched interrupted"
     return programs.ranks(names, 2, tmp_path_factory.mktemp("two"), seconds=20)
 
 
@@ -271,6 +271,12 @@ def test_timeouts(two):
         assert seconds < 3
     assert "Ranks 1 failed to pass" in first[1][0]
     assert all(text != "nothing" for text, _ in second)
+
+
+def test_an_interrupt_in_a_collective_is_told_to_all_ranks(two):
+    (first, one), (second, other) = two["interrupted"]
+    assert first[0] == "interrupted" and "failed before" in first[1][0] and "KeyboardInterrupt" in second[0][0]
+    assert (one, other) == (2, 2) and second[0][1] < 5
 
 
 def test_ranks_that_do_not_agree(two):
@@ -542,6 +548,20 @@ def test_forked_processes_do_not_keep_connections():
             os.close(number)
 
 
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="there is no fork")
+def test_forked_processes_reach_their_parents_store():
+    store = stores.TCPStore("localhost", 0, None, True)
+    context = multiprocessing.get_context("fork")
+    process = context.Process(target=store.set, args=("from the child", "1"))
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)
+        process.start()
+    assert store.get("from the child") == b"1"
+    process.join(10)
+    assert process.exitcode == 0 and store.add("n", 1) == 1
+    store.close()
+
+
 def test_a_listener_that_does_not_know_the_secret_is_refused():
     """It names the key as known, but can't prove it."""
     with socket.create_server(("127.0.0.1", 0)) as server:
@@ -709,6 +729,8 @@ def test_launcher_leaves_a_program_that_calls_it_as_it_was(monkeypatch, capfd):
     assert run.main(["--standalone", "--no-python", sys.executable, "-c", "print('ran')"]) == 0
     assert capfd.readouterr().out == "ran\n" and transport.KEY_VARIABLE not in os.environ
     assert handlers == [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)]
+    assert run.main(["--standalone", "--no-python", "./there-is-no-such-program"]) == 127
+    assert "can't be started" in capfd.readouterr().err
     monkeypatch.setenv(transport.KEY_VARIABLE, "short")
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = f"--master-port={taken.getsockname()[1]}"

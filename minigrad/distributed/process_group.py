@@ -400,6 +400,14 @@ def member(group=None):
     return group
 
 
+def _group_of_this(group):
+    """Return a group; ValueError where this process is not in it."""
+    found = member(group)
+    if found == GroupMember.NON_GROUP_MEMBER:
+        raise ValueError(f"Group {group} is not registered, please create group with torch.distributed.new_group API")
+    return found
+
+
 def participant(name, group):
     """Return a group, or None with a warning where this process is not in it: there the collective does nothing."""
     group = member(group)
@@ -423,10 +431,7 @@ def get_world_size(group=None):
 
 def get_backend(group=None):
     """Return the name of the backend; ValueError outside of the group."""
-    group = member(group)
-    if group == GroupMember.NON_GROUP_MEMBER:
-        raise ValueError("Invalid process group specified")
-    return group.name()
+    return _group_of_this(group).name()
 
 
 def get_node_local_rank(fallback_rank=None):
@@ -440,11 +445,9 @@ def get_node_local_rank(fallback_rank=None):
 
 def get_group_rank(group, global_rank):
     """Return the rank in a group of a process; ValueError where it is not in it."""
-    group = member(group)
+    group = _group_of_this(group)
     if group is GroupMember.WORLD:
         return global_rank
-    if group == GroupMember.NON_GROUP_MEMBER:
-        raise ValueError(f"Group {group} is not registered, please create group with torch.distributed.new_group API")
     if global_rank not in group.ranks:
         raise ValueError(f"Global rank {global_rank} is not part of group {group}")
     return group.ranks.index(global_rank)
@@ -452,11 +455,9 @@ def get_group_rank(group, global_rank):
 
 def get_global_rank(group, group_rank):
     """Return the rank among all processes of a rank in a group; ValueError where there is none."""
-    group = member(group)
+    group = _group_of_this(group)
     if group is GroupMember.WORLD:
         return group_rank
-    if group == GroupMember.NON_GROUP_MEMBER:
-        raise ValueError(f"Group {group} is not registered, please create group with torch.distributed.new_group API")
     if not 0 <= group_rank < group.size():
         raise ValueError(f"Group rank {group_rank} is not part of group {group}")
     return group.ranks[group_rank]
@@ -509,9 +510,7 @@ def split_group(parent_pg=None, split_ranks=None, timeout=None, pg_options=None,
     """Return the group of this process's list in ``split_ranks``, lists of ranks in the parent; None without one."""
     if not split_ranks:
         raise ValueError("split_ranks cannot be None or empty")
-    parent = member(parent_pg)
-    if parent == GroupMember.NON_GROUP_MEMBER:
-        raise ValueError(f"Group {parent_pg} is not registered")
+    parent = _group_of_this(parent_pg)
     mine = None
     for ranks in split_ranks:
         if not ranks:

@@ -232,6 +232,9 @@ def _run(given, name, count, nodes, node, address, stopped):
                 environment = _environment(given, local, count, nodes, node, address, attempt)
                 processes.append(subprocess.Popen(_command(given, local), env=environment, start_new_session=True))
             failed = _watch(processes, given.monitor_interval, stopped)
+        except OSError as error:
+            print(f"{name}: {given.program} can't be started: {error}", file=sys.stderr)
+            return 127
         finally:
             _end(processes, stopped[0] if stopped else signal.SIGTERM)
         if stopped:

@@ -217,10 +217,11 @@ class Channel:
             self._check_open()
             head = bytearray(_HEAD.size)
             view = memoryview(head)
-            if not self._first_byte(view, deadline):
-                self.close()
-                raise EOFError("the other process closed the channel")
+            begun = False
             try:
+                if _read(self._socket, view[:1], deadline):
+                    raise EOFError("the other process closed the channel")
+                begun = True
                 if _read(self._socket, view[1:], deadline):
                     raise DistNetworkError("the connection was closed within a message")
                 length, *_ = _HEAD.unpack(head)
@@ -234,8 +235,9 @@ class Channel:
                     raise DistNetworkError("the connection was closed within a message")
                 if not hmac.compare_digest(self._head(self._keys[1], self._received, [body]), head):
                     raise DistNetworkError("a message is not authentic")
-            except BaseException:
-                self.close()
+            except BaseException as error:
+                if begun or isinstance(error, (EOFError, DistNetworkError)) and not isinstance(error, DistTimeoutError):
+                    self.close()
                 raise
             self._received += 1
             return body
@@ -247,15 +249,6 @@ class Channel:
         finally:
             if self.closed:
                 self._socket.close()
-
-    def _first_byte(self, view, deadline):
-        try:
-            return not _read(self._socket, view[:1], deadline)
-        except DistTimeoutError:
-            raise
-        except DistNetworkError:
-            self.close()
-            raise
 
     def _check_open(self):
         if self.closed:
