@@ -339,6 +339,14 @@ def test_stores(kind, tmp_path):
     assert not (tmp_path / "store").exists()
 
 
+@pytest.mark.parametrize("content", [b"no store", b"\0\0\0\x08\0\0\0\x04name", b"\0\0\0\x07\0\0\0\x03set", b"\xff"])
+def test_a_file_that_is_no_store_stays_as_it_is(content, tmp_path):
+    (tmp_path / "file").write_bytes(content)
+    with pytest.raises(distributed.DistStoreError, match="not that of a store"):
+        stores.FileStore(tmp_path / "file", 1)
+    assert (tmp_path / "file").read_bytes() == content
+
+
 def test_tcp_store_of_several():
     master = stores.TCPStore("localhost", 0, None, True)
     other = stores.TCPStore("localhost", master.port)

@@ -504,14 +504,22 @@ class FileStore(Store):
             if size < self._read:
                 raise DistStoreError(f"the file {self.path} of the store was replaced")
             file.seek(self._read)
-            while self._read < size:
-                (length,) = _SIZE.unpack(file.read(_SIZE.size))
-                name, *arguments = _unpack(file.read(length))
-                self._read += _SIZE.size + length
-                if name.decode() in _CHANGING:
-                    with contextlib.suppress(QueueEmptyError):
-                        getattr(self._table, name.decode())(*arguments)
+            try:
+                while self._read < size:
+                    self._repeat(file)
+            except (struct.error, DistNetworkError, ValueError, TypeError, AttributeError):
+                raise DistStoreError(f"the file {self.path} is not that of a store, or damaged") from None
             yield file
+
+    def _repeat(self, file):
+        """Do the next operation that the file tells of."""
+        (length,) = _SIZE.unpack(file.read(_SIZE.size))
+        name, *arguments = _unpack(file.read(length))
+        if name.decode() not in _CHANGING:
+            raise ValueError
+        with contextlib.suppress(QueueEmptyError):
+            getattr(self._table, name.decode())(*arguments)
+        self._read += _SIZE.size + length
 
     def _run(self, operation, arguments, now):
         """Do an operation; without ``now``, only once its key is there. Returns whether it was, and the result."""
