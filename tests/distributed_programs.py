@@ -522,13 +522,12 @@ def interrupted(torch, rank, count):
     seen = []
     if rank == 0:
         signal.signal(signal.SIGINT, signal.default_int_handler)
-        threading.Timer(0.3, os.kill, (os.getpid(), signal.SIGINT)).start()
+        threading.Timer(0.7, os.kill, (os.getpid(), signal.SIGINT)).start()
         try:
             torch.distributed.barrier(group)
         except KeyboardInterrupt:
             seen.append("interrupted")
-    else:
-        time.sleep(1)
+    torch.distributed.barrier()
     seen.append(_message(lambda: torch.distributed.barrier(group)))
     x = torch.ones(1)
     torch.distributed.all_reduce(x)
