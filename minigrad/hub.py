@@ -1,4 +1,4 @@
-"""torch.hub as far as weights go: files in the cache are read, and downloaded only if their name holds a checksum.
+"""torch.hub without others' code: weights are read from the cache or downloaded, if their name holds a checksum.
 
 Source: https://docs.pytorch.org/docs/stable/hub.html
 """
@@ -101,7 +101,24 @@ def load_state_dict_from_url(
 
 
 def load(repo_or_dir, model, *args, **kwargs):
-    """Refuse with RuntimeError that says what to do instead."""
+    """Return a network of torchvision (the repository pytorch/vision at any tag), which minigrad has itself.
+
+    RuntimeError for networks of other repositories and for folders: nothing of theirs is run. The options of the
+    download (source, trust_repo, force_reload, verbose, skip_validation) are left out, as there is none.
+
+    >>> import minigrad as mg
+    >>> mg.hub.load("pytorch/vision:v0.10.0", "resnet18", weights=None).fc.out_features
+    1000
+    """
+    for option in ("trust_repo", "force_reload", "verbose", "skip_validation"):
+        kwargs.pop(option, None)
+    if kwargs.pop("source", "github") == "github" and str(repo_or_dir).partition(":")[0].lower() == "pytorch/vision":
+        from minigrad.vision import models
+
+        builder = getattr(models, model, None) or getattr(models.segmentation, model, None)
+        if callable(builder):
+            return builder(*args, **kwargs)
+        raise RuntimeError(f"Cannot find callable {model} in hubconf")
     raise RuntimeError(f"hub.load({repo_or_dir!r}, {model!r}): {_CODE}")
 
 

@@ -121,12 +121,12 @@ def warn_of_old_order(name, words):
     warn_of_call(f"This overload of {name} is deprecated: give {listed} by keyword, after the tensors.")
 
 
-def warn_of_call(message):
+def warn_of_call(message, category=UserWarning):
     """Warn at the line of the program that called minigrad, however deep the warning comes from."""
     level, frame = 2, sys._getframe(1)
     while frame.f_back is not None and frame.f_globals.get("__name__", "").startswith("minigrad."):
         frame, level = frame.f_back, level + 1
-    warnings.warn(message, stacklevel=level)
+    warnings.warn(message, category, stacklevel=level)
 
 
 def old_sum(name, scale, others):

@@ -1,13 +1,12 @@
 """Cross-entropy and negative log likelihood of class indices, as one operation each."""
 
 import math
-import warnings
 
 from minigrad.backend import REAL_CODES, np, xp
 from minigrad.backend.placement import check_device
 from minigrad.kernels import loss as kernels
 from minigrad.op import Op
-from minigrad.ops.arguments import as_int
+from minigrad.ops.arguments import as_int, warn_of_call
 from minigrad.ops.core import broadcast_to, cast
 from minigrad.ops.define import require_tensor
 from minigrad.ops.linear import linear
@@ -25,9 +24,8 @@ def reduction_name(reduction, size_average=None, reduce=None):
         size_average = True if size_average is None else size_average
         reduce = True if reduce is None else reduce
         reduction = ("mean" if size_average else "sum") if reduce else "none"
-        warnings.warn(
-            f"size_average and reduce args will be deprecated, please use reduction='{reduction}' instead.",
-            stacklevel=3,
+        warn_of_call(
+            f"size_average and reduce args will be deprecated, please use reduction='{reduction}' instead."
         )
     if reduction not in ("none", "mean", "sum"):
         raise ValueError(f"{reduction} is not a valid value for reduction")

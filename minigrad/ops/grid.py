@@ -1,13 +1,13 @@
 """Sampling images at the points of a grid: affine_grid and grid_sample."""
 
 import math
-import warnings
 from itertools import product
 
 from minigrad.backend import REAL_CODES, asarray_like, np, xp
 from minigrad.interception import composite
 from minigrad.kernels.scatter import scatter_add_flat
 from minigrad.op import Op
+from minigrad.ops.arguments import warn_of_call
 from minigrad.ops.define import require_tensor
 from minigrad.ops.masked import keep_where, zeroed
 from minigrad.ops.shape import reshape_op
@@ -190,11 +190,10 @@ def grid_sample(input, grid, mode="bilinear", padding_mode="zeros", align_corner
     """
     _check_grid(input, grid, mode, padding_mode)
     if align_corners is None:
-        warnings.warn(
+        warn_of_call(
             "Default grid_sample and affine_grid behavior has changed to align_corners=False since 1.3.0. "
             "Please specify "
-            "align_corners=True if the old behavior is desired.",
-            stacklevel=3,
+            "align_corners=True if the old behavior is desired."
         )
     if grid.array.dtype.char == "E":  # positions need more digits
         return grid_sample(input.float(), grid.float(), mode, padding_mode, align_corners).bfloat16()
@@ -307,11 +306,10 @@ def affine_grid(theta, size, align_corners=None):
     if theta.shape[0] != size[0]:
         raise RuntimeError(f"affine_grid: theta holds {theta.shape[0]} maps, but size {size} asks for {size[0]}")
     if align_corners is None:
-        warnings.warn(
+        warn_of_call(
             "Default grid_sample and affine_grid behavior has changed to align_corners=False since 1.3.0. "
             "Please specify "
-            "align_corners=True if the old behavior is desired.",
-            stacklevel=2,
+            "align_corners=True if the old behavior is desired."
         )
     base = np.ones((*size[2:], spatial + 1))
     for axis, length in enumerate(size[2:]):

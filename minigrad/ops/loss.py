@@ -1,11 +1,10 @@
 """Losses: regression, binary, margin and embedding losses."""
 
 import math
-import warnings
 
 from minigrad.backend import np, xp
 from minigrad.op import Op
-from minigrad.ops.arguments import as_number, rounds_once
+from minigrad.ops.arguments import as_number, rounds_once, warn_of_call
 from minigrad.ops.core import broadcast_to
 from minigrad.ops.cross_entropy import reduction_name
 from minigrad.ops.define import require_tensor
@@ -129,11 +128,10 @@ def _broadcast(name, input, target, warn=True):
     if a == b:
         return input, target
     if warn:
-        warnings.warn(
+        warn_of_call(
             f"Using a target size ({target.shape}) that is different to the input size ({input.shape}). This will "
             "likely "
-            "lead to incorrect results due to broadcasting. Please ensure they have the same size.",
-            stacklevel=3,
+            "lead to incorrect results due to broadcasting. Please ensure they have the same size."
         )
     try:
         shape = np.broadcast_shapes(a, b)
@@ -370,11 +368,10 @@ def kl_div(input, target, size_average=None, reduce=None, reduction="mean", log_
     require_tensor("kl_div", input)
     require_tensor("kl_div", target, "target", 2)
     if reduction == "mean" and size_average is None and reduce is None:
-        warnings.warn(
+        warn_of_call(
             "reduction: 'mean' divides the total loss by both the batch size and the support size."
             "'batchmean' divides only by the batch size, and aligns with the KL div math definition."
-            "'mean' will be changed to behave the same as 'batchmean' in the next major release.",
-            stacklevel=2,
+            "'mean' will be changed to behave the same as 'batchmean' in the next major release."
         )
     batchmean = reduction == "batchmean" and size_average is None and reduce is None
     reduction = "sum" if batchmean else reduction_name(reduction, size_average, reduce)

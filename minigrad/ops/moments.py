@@ -1,12 +1,11 @@
 """Variance and standard deviation, alone and with the mean; covariance and correlation."""
 
-import warnings
 
 from minigrad.backend import FLOAT_CODES, np, xp
 from minigrad.inplace import write_out
 from minigrad.kernels import reduction
 from minigrad.op import Op
-from minigrad.ops.arguments import as_number
+from minigrad.ops.arguments import as_number, warn_of_call
 from minigrad.ops.complex import imag_op, real_op
 from minigrad.ops.define import require_tensor
 from minigrad.ops.masked import keep_where
@@ -66,10 +65,9 @@ def _arguments(name, input, dim, unbiased, correction, keepdim):
         raise RuntimeError(f"{name}: only support floating point and complex dtypes, but got {input.dtype}")
     dims = reduced_dims(dim, input.array.ndim)
     if reduced_count(input.array.shape, dims) - correction <= 0:
-        warnings.warn(
+        warn_of_call(
             f"{name}(): degrees of freedom is <= 0. Correction should be strictly less than the reduction factor "
-            "(input numel divided by output numel).",
-            stacklevel=4,
+            "(input numel divided by output numel)."
         )
     return dims, correction
 

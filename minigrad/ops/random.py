@@ -53,7 +53,9 @@ def _check_float(dtype, name):
 
 
 def _check_generator(generator, target, name):
-    """RuntimeError for a generator of another device."""
+    """TypeError for what is no generator, RuntimeError for one of another device."""
+    if generator is not None and not hasattr(generator, "device"):
+        raise TypeError(f"{name}(): argument 'generator' must be minigrad.Generator, not {type(generator).__name__}")
     if generator is not None and generator.device.type != target.type:
         raise RuntimeError(
             f"{name}(): Expected a '{target.type}' device type for generator but found '{generator.device.type}'"

@@ -1,10 +1,10 @@
 """softmax and its logarithm."""
 
-import warnings
 
 from minigrad.backend import REAL_CODES
 from minigrad.kernels import softmax as kernels
 from minigrad.op import Op
+from minigrad.ops.arguments import warn_of_call
 from minigrad.ops.reduce import checked, sum_op
 from minigrad.ops.unary import exp_op
 from minigrad.precision import autocasting
@@ -85,9 +85,8 @@ def _torch_log_softmax(input, dim, dtype=None):
 
 def implicit_dim(name, ndim):
     """Return the dim torch.nn.functional picks when none is given, with its warning."""
-    warnings.warn(
-        f"Implicit dimension choice for {name} has been deprecated. Change the call to include dim=X as an argument.",
-        stacklevel=3,
+    warn_of_call(
+        f"Implicit dimension choice for {name} has been deprecated. Change the call to include dim=X as an argument."
     )
     return 0 if ndim in (0, 1, 3) else 1
 

@@ -1,13 +1,12 @@
 """Masks: where, masked_fill and their relatives; writing where a view would look."""
 
-import warnings
 
 from minigrad.backend import asarray_like, np, result_dtype, storable, xp
 from minigrad.backend.devices import where_true
 from minigrad.backend.placement import check_device
 from minigrad.inplace import assign, overwrite_positions, write_out
 from minigrad.op import Op
-from minigrad.ops.arguments import as_int
+from minigrad.ops.arguments import as_int, warn_of_call
 from minigrad.ops.core import broadcast_to, cast
 from minigrad.ops.index import overwrite_slice, take_op
 from minigrad.ops.pieces import slice_op
@@ -133,11 +132,10 @@ def _as_condition(condition):
         raise TypeError(f"where(): argument 'condition' (position 1) must be Tensor, not {type(condition).__name__}")
     array = condition.array
     if array.dtype == np.uint8:
-        warnings.warn(
+        warn_of_call(
             "where received a uint8 condition tensor. This behavior is deprecated and will be removed in a future "
             "version. "
-            "Use a boolean condition instead.",
-            stacklevel=3,
+            "Use a boolean condition instead."
         )
         return wrap(array.astype(bool))
     if array.dtype.kind != "b":

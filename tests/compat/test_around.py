@@ -141,7 +141,17 @@ class _Answer(io.BytesIO):
 def test_hub_runs_no_code():
     for refused in (hub.load, hub.help):
         with pytest.raises(RuntimeError, match="runs code"):
-            refused("pytorch/vision", "resnet18")
+            refused("someone/else", "resnet18")
+    with pytest.raises(RuntimeError, match="runs code"):
+        hub.load("pytorch/vision", "resnet18", source="local")
+
+
+def test_hub_has_torchvisions_networks():
+    found = hub.load("pytorch/vision:v0.10.0", "resnet18", weights=None, num_classes=3, trust_repo=True)
+    assert found.fc.out_features == 3 and type(found).__name__ == "ResNet"
+    assert hub.load("pytorch/vision", "fcn_resnet50", weights_backbone=None, num_classes=2, verbose=False).classifier
+    with pytest.raises(RuntimeError, match="Cannot find callable resnet19 in hubconf"):
+        hub.load("pytorch/vision", "resnet19")
 
 
 # ------------------------------------------------------------------ distributed
