@@ -43,53 +43,41 @@ class ConstraintRegistry:
 biject_to, transform_to = ConstraintRegistry(), ConstraintRegistry()
 
 
-def _independent(registry):
-    def factory(constraint):
-        return transforms.IndependentTransform(
-            registry(constraint.base_constraint), constraint.reinterpreted_batch_ndims
-        )
-
-    return factory
-
-
-def _above(constraint):
-    return transforms.ComposeTransform(
-        [transforms.ExpTransform(), transforms.AffineTransform(constraint.lower_bound, 1)]
-    )
-
-
-def _below(constraint):
-    return transforms.ComposeTransform(
-        [transforms.ExpTransform(), transforms.AffineTransform(constraint.upper_bound, -1)]
-    )
+def _scaled(first, loc, scale):
+    return transforms.ComposeTransform([first, transforms.AffineTransform(loc, scale)])
 
 
 def _between(constraint):
-    low, high = constraint.lower_bound, constraint.upper_bound
-    if isinstance(low, (int, float)) and isinstance(high, (int, float)) and (low, high) == (0, 1):
-        return transforms.SigmoidTransform()
-    return transforms.ComposeTransform([transforms.SigmoidTransform(), transforms.AffineTransform(low, high - low)])
+    low, high, first = constraint.lower_bound, constraint.upper_bound, transforms.SigmoidTransform()
+    numbers = isinstance(low, (int, float)) and isinstance(high, (int, float))
+    return first if numbers and (low, high) == (0, 1) else _scaled(first, low, high - low)
 
 
-def _cat(registry):
-    return lambda c: transforms.CatTransform([registry(each) for each in c.cseq], c.dim, c.lengths)
+def _fill(registry):
+    """Register what both registries have."""
+
+    def inner(parts):
+        return [registry(each) for each in parts]
+
+    for kind, factory in {
+        constraints.real: lambda c: transforms.identity_transform,
+        constraints.independent: lambda c: transforms.IndependentTransform(
+            registry(c.base_constraint), c.reinterpreted_batch_ndims
+        ),
+        constraints.greater_than: lambda c: _scaled(transforms.ExpTransform(), c.lower_bound, 1),
+        constraints.greater_than_eq: lambda c: _scaled(transforms.ExpTransform(), c.lower_bound, 1),
+        constraints.less_than: lambda c: _scaled(transforms.ExpTransform(), c.upper_bound, -1),
+        constraints.interval: _between,
+        constraints.half_open_interval: _between,
+        constraints.corr_cholesky: lambda c: transforms.CorrCholeskyTransform(),
+        constraints.cat: lambda c: transforms.CatTransform(inner(c.cseq), c.dim, c.lengths),
+        constraints.stack: lambda c: transforms.StackTransform(inner(c.cseq), c.dim),
+    }.items():
+        registry.register(kind, factory)
 
 
-def _stack(registry):
-    return lambda c: transforms.StackTransform([registry(each) for each in c.cseq], c.dim)
-
-
-for _registry in (biject_to, transform_to):
-    _registry.register(constraints.real, lambda c: transforms.identity_transform)
-    _registry.register(constraints.independent, _independent(_registry))
-    for _kind in (constraints.greater_than, constraints.greater_than_eq):
-        _registry.register(_kind, _above)
-    _registry.register(constraints.less_than, _below)
-    for _kind in (constraints.interval, constraints.half_open_interval):
-        _registry.register(_kind, _between)
-    _registry.register(constraints.corr_cholesky, lambda c: transforms.CorrCholeskyTransform())
-    _registry.register(constraints.cat, _cat(_registry))
-    _registry.register(constraints.stack, _stack(_registry))
+_fill(biject_to)
+_fill(transform_to)
 biject_to.register(constraints.simplex, lambda c: transforms.StickBreakingTransform())
 transform_to.register(constraints.simplex, lambda c: transforms.SoftmaxTransform())
 transform_to.register(constraints.lower_cholesky, lambda c: transforms.LowerCholeskyTransform())

@@ -33,10 +33,8 @@ class ProbsOrLogits(Distribution):
             raise AttributeError(f"'{type(self).__name__}' object has no attribute '{name}'")
         return known[name]
 
-    @property
-    def param_shape(self):
-        """Shape of probs and logits."""
-        return (self.__dict__.get("probs") if "probs" in self.__dict__ else self.logits).shape
+    _param = property(lambda self: self.__dict__["probs"] if "probs" in self.__dict__ else self.logits)
+    param_shape = property(lambda self: self._param.shape)
 
 
 class Odds(ProbsOrLogits):
@@ -142,7 +140,7 @@ class Categorical(Shares):
 
     def enumerate_support(self, expand=True):
         """Return 0 … K - 1."""
-        return self._enumerated(FUNCTIONS["arange"](self._num_events), expand)
+        return self._enumerated(FUNCTIONS["arange"](self._num_events, device=self._param.device), expand)
 
 
 class Bernoulli(Odds, ExponentialFamily):

@@ -164,9 +164,21 @@ class Distribution:
         return Size(tuple(sample_shape) + tuple(self._batch_shape) + tuple(self._event_shape))
 
     def _check_value(self, value):
+        if self._validate_args:
+            self._validate_sample(value)
+
+    # These two have PyTorch's names, as subclasses elsewhere call them.
+    def _get_checked_instance(self, cls, _instance=None):
+        """Return an object of the class to fill in expand(); NotImplementedError where a subclass must have its own."""
+        if _instance is None and type(self).__init__ is not cls.__init__:
+            raise NotImplementedError(
+                f"Subclass {type(self).__name__} of {cls.__name__} that defines a custom __init__ method must also "
+                "define a custom .expand() method."
+            )
+        return object.__new__(type(self)) if _instance is None else _instance
+
+    def _validate_sample(self, value):
         """ValueError for a value that is no tensor, has another shape, or lies outside the support."""
-        if not self._validate_args:
-            return
         if not isinstance(value, Tensor):
             raise ValueError("The value argument to log_prob must be a Tensor")
         events = len(self._event_shape)

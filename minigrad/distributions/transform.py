@@ -3,6 +3,7 @@
 Source: https://docs.pytorch.org/docs/stable/distributions.html#module-torch.distributions.transforms
 """
 
+import functools
 import math
 
 from minigrad.distributions import constraints
@@ -41,7 +42,7 @@ class Transform:
     def inv(self):
         """The inverse transform."""
         if self._inv is None:
-            self._inv = _Inverse(self)
+            self._inv = _InverseTransform(self)
         return self._inv
 
     @property
@@ -100,7 +101,12 @@ class Transform:
         return f"{type(self).__name__}()"
 
 
-class _Inverse(Transform):
+def _ends(make):
+    """Return the properties domain and codomain, which are make(transform, "domain") and so on."""
+    return [constraints.dependent_property(functools.partial(make, name=name)) for name in ("domain", "codomain")]
+
+
+class _InverseTransform(Transform):
     """A transform read backwards."""
 
     def __init__(self, transform):
@@ -138,12 +144,12 @@ class _Inverse(Transform):
         return self._inv.forward_shape(shape)
 
     def __eq__(self, other):
-        return isinstance(other, _Inverse) and self._inv == other._inv
+        return isinstance(other, _InverseTransform) and self._inv == other._inv
 
     __hash__ = object.__hash__
 
     def __repr__(self):
-        return f"_InverseTransform({self._inv!r})"
+        return f"{type(self).__name__}({self._inv!r})"
 
 
 class ComposeTransform(Transform):
@@ -246,11 +252,8 @@ class IndependentTransform(Transform):
 
     bijective = property(lambda self: self.base_transform.bijective)
     sign = property(lambda self: self.base_transform.sign)
-    domain = constraints.dependent_property(
-        lambda self: constraints.independent(self.base_transform.domain, self.reinterpreted_batch_ndims)
-    )
-    codomain = constraints.dependent_property(
-        lambda self: constraints.independent(self.base_transform.codomain, self.reinterpreted_batch_ndims)
+    domain, codomain = _ends(
+        lambda self, name: constraints.independent(getattr(self.base_transform, name), self.reinterpreted_batch_ndims)
     )
 
     def _call(self, x):
@@ -300,9 +303,10 @@ class ReshapeTransform(Transform):
     def _arguments(self):
         return self.in_shape, self.out_shape
 
-    domain = constraints.dependent_property(lambda self: constraints.independent(constraints.real, len(self.in_shape)))
-    codomain = constraints.dependent_property(
-        lambda self: constraints.independent(constraints.real, len(self.out_shape))
+    domain, codomain = _ends(
+        lambda self, name: constraints.independent(
+            constraints.real, len(self.in_shape if name == "domain" else self.out_shape)
+        )
     )
 
     @staticmethod
@@ -361,29 +365,29 @@ class CatTransform(Transform):
     bijective = property(lambda self: all(each.bijective for each in self.transforms))
     event_dim = property(lambda self: max(each.event_dim for each in self.transforms))
     length = property(lambda self: sum(self.lengths))
-    domain = constraints.dependent_property(
-        lambda self: constraints.cat([each.domain for each in self.transforms], self.dim, self.lengths)
-    )
-    codomain = constraints.dependent_property(
-        lambda self: constraints.cat([each.codomain for each in self.transforms], self.dim, self.lengths)
-    )
+    domain, codomain = _ends(lambda self, name: self._constraint([getattr(each, name) for each in self.transforms]))
 
-    def _expect(self, value, length):
-        if not -value.dim() <= self.dim < value.dim() or value.shape[self.dim] != length:
-            raise AssertionError(f"dimension {self.dim} of {tuple(value.shape)} must have {length} elements")
+    def _constraint(self, parts):
+        return constraints.cat(parts, self.dim, self.lengths)
+
+    def _join(self, parts):
+        return FUNCTIONS["cat"](parts, self.dim)
+
+    def _parts(self, value):
+        return FUNCTIONS["split"](value, self.lengths, self.dim)
 
     def _split(self, *values):
+        """Yield each transform with its parts of the values; AssertionError where a value has others."""
         for value in values:
-            self._expect(value, self.length)
-        return zip(
-            self.transforms, *(FUNCTIONS["split"](value, self.lengths, self.dim) for value in values), strict=True
-        )
+            if not -value.dim() <= self.dim < value.dim() or value.shape[self.dim] != self.length:
+                raise AssertionError(f"dimension {self.dim} of {tuple(value.shape)} must have {self.length} elements")
+        return zip(self.transforms, *map(self._parts, values), strict=True)
 
     def _call(self, x):
-        return FUNCTIONS["cat"]([each(part) for each, part in self._split(x)], self.dim)
+        return self._join([each(part) for each, part in self._split(x)])
 
     def _inverse(self, y):
-        return FUNCTIONS["cat"]([each.inv(part) for each, part in self._split(y)], self.dim)
+        return self._join([each.inv(part) for each, part in self._split(y)])
 
     def log_abs_det_jacobian(self, x, y):
         """Return those of the slices side by side, or their sum where the dimension is one of an event."""
@@ -405,24 +409,17 @@ class StackTransform(CatTransform):
     def _arguments(self):
         return self.transforms, self.dim
 
-    domain = constraints.dependent_property(
-        lambda self: constraints.stack([each.domain for each in self.transforms], self.dim)
-    )
-    codomain = constraints.dependent_property(
-        lambda self: constraints.stack([each.codomain for each in self.transforms], self.dim)
-    )
+    length = property(lambda self: len(self.transforms))
 
-    def _split(self, *values):
-        for value in values:
-            self._expect(value, len(self.transforms))
-        return zip(self.transforms, *(value.unbind(self.dim) for value in values), strict=True)
+    def _constraint(self, parts):
+        return constraints.stack(parts, self.dim)
 
-    def _call(self, x):
-        return FUNCTIONS["stack"]([each(part) for each, part in self._split(x)], self.dim)
+    def _join(self, parts):
+        return FUNCTIONS["stack"](parts, self.dim)
 
-    def _inverse(self, y):
-        return FUNCTIONS["stack"]([each.inv(part) for each, part in self._split(y)], self.dim)
+    def _parts(self, value):
+        return value.unbind(self.dim)
 
     def log_abs_det_jacobian(self, x, y):
         """Return those of the elements, stacked."""
-        return FUNCTIONS["stack"]([t.log_abs_det_jacobian(*parts) for t, *parts in self._split(x, y)], self.dim)
+        return self._join([each.log_abs_det_jacobian(*parts) for each, *parts in self._split(x, y)])

@@ -8,7 +8,7 @@ import math
 from minigrad.backend import float_limits
 from minigrad.distributions import constraints
 from minigrad.distributions.distribution import as_parameters, eps_of, sum_last
-from minigrad.distributions.transform import (
+from minigrad.distributions.transform import (  # noqa: F401 - PyTorch has all of them in one module
     CatTransform,
     ComposeTransform,
     IndependentTransform,
@@ -23,28 +23,12 @@ from minigrad.nn.functional import logsigmoid, pad, softplus
 from minigrad.registry import FUNCTIONS
 from minigrad.tensor import Size, Tensor
 
-__all__ = [
-    "AbsTransform",
-    "AffineTransform",
-    "CatTransform",
-    "ComposeTransform",
-    "CorrCholeskyTransform",
-    "CumulativeDistributionTransform",
-    "ExpTransform",
-    "IndependentTransform",
-    "LowerCholeskyTransform",
-    "PositiveDefiniteTransform",
-    "PowerTransform",
-    "ReshapeTransform",
-    "SigmoidTransform",
-    "SoftmaxTransform",
-    "SoftplusTransform",
-    "StackTransform",
-    "StickBreakingTransform",
-    "TanhTransform",
-    "Transform",
-    "identity_transform",
-]
+__all__ = (
+    "AbsTransform AffineTransform CatTransform ComposeTransform CorrCholeskyTransform CumulativeDistributionTransform "
+    "ExpTransform IndependentTransform LowerCholeskyTransform PositiveDefiniteTransform PowerTransform "
+    "ReshapeTransform SigmoidTransform SoftmaxTransform SoftplusTransform StackTransform StickBreakingTransform "
+    "TanhTransform Transform identity_transform"
+).split()
 
 
 class _Fixed(Transform):

@@ -40,6 +40,11 @@ def broadcast_all(*values):
     return FUNCTIONS["broadcast_tensors"](*made)
 
 
+def _standard_normal(shape, dtype, device):
+    """Return standard normal numbers."""
+    return FUNCTIONS["randn"](shape, dtype=dtype, device=device)
+
+
 def clamp_probs(probs):
     """Return probabilities kept away from 0 and 1 by the dtype's eps."""
     eps = finfo(probs.dtype).eps

@@ -8,6 +8,7 @@ import pytest
 import minigrad as mg
 from minigrad import distributions as d
 from minigrad.autograd import gradcheck
+from tests import fake_cupy
 
 
 @pytest.fixture(autouse=True)
@@ -202,3 +203,22 @@ def test_singular_matrices_are_drawn_again():
     with pytest.warns(UserWarning, match="Singular"):
         drawn = made.sample((2000,))
     assert (drawn.diagonal(dim1=-2, dim2=-1) > 0).all()
+
+
+def test_samples_and_densities_stay_on_the_gpu():
+    with fake_cupy.installed():
+        one, eye = mg.ones(2, device="cuda"), mg.eye(2, device="cuda")
+        families = [family(*(value * one for value in values)) for family, values, _ in GRADIENTS.values()]
+        families += [
+            d.LKJCholesky(3, one),
+            d.Wishart(3 * one, eye),
+            d.LowRankMultivariateNormal(one, eye, one),
+            d.LogisticNormal(one, one),
+            d.Categorical(one),
+            d.TransformedDistribution(d.Normal(mg.ones(3, device="cuda"), 1.0), d.CorrCholeskyTransform()),
+        ]
+        for made in families:
+            drawn = made.sample((3,))
+            assert drawn.device.type == "cuda" and made.log_prob(drawn).device.type == "cuda", made
+            assert made.support.check(drawn).all()
+        assert d.Categorical(one).enumerate_support().device.type == "cuda"

@@ -458,6 +458,50 @@ def test_an_exponential_family_of_ones_own():
     np.testing.assert_allclose(found[1], found[0])
 
 
+def test_a_distribution_of_ones_own_in_the_manner_of_pytorch():
+    for m, d in LIBRARIES:
+
+        class Clipped(d.Distribution):
+            arg_constraints = {"loc": d.constraints.real, "high": d.constraints.dependent}
+            has_rsample = True
+
+            def __init__(self, loc, high, validate_args=None, d=d):
+                self.loc, self.high = d.utils.broadcast_all(loc, high)
+                super().__init__(self.loc.shape, validate_args=validate_args)
+
+            @d.constraints.dependent_property(is_discrete=False, event_dim=0)
+            def support(self, d=d):
+                return d.constraints.less_than(self.high)
+
+            def expand(self, batch_shape, _instance=None):
+                new = self._get_checked_instance(Clipped, _instance)  # noqa: B023
+                new.loc, new.high = self.loc.expand(batch_shape), self.high.expand(batch_shape)
+                super(Clipped, new).__init__(batch_shape, validate_args=False)  # noqa: B023
+                new._validate_args = self._validate_args
+                return new
+
+            def rsample(self, sample_shape=(), d=d):
+                noise = d.utils._standard_normal(self._extended_shape(sample_shape), self.loc.dtype, self.loc.device)
+                return (self.loc + noise).clamp(max=self.high - 1e-3)
+
+            def log_prob(self, value):
+                if self._validate_args:
+                    self._validate_sample(value)
+                return -((value - self.loc) ** 2)
+
+        class Narrower(Clipped):
+            def __init__(self):
+                super().__init__(0.0, 1.0)
+
+        made = Clipped(m.zeros(2), 0.5).expand((3, 2))
+        assert made.sample((4,)).shape == (4, 3, 2) and made.log_prob(made.sample()).shape == (3, 2)
+        with pytest.raises(ValueError, match="within the support"):
+            made.log_prob(m.ones(2))
+        with pytest.raises(NotImplementedError, match="expand"):
+            Narrower().expand((2,))
+        assert d.biject_to(made.support)(m.zeros(3, 2)).max() < 0.5 and Clipped.support.event_dim == 0
+
+
 def test_generalized_pareto_in_single_precision():
     for concentration in (0.3, 0.0, -0.5):
         found = []
