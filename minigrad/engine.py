@@ -286,6 +286,8 @@ def use_gpu_of(gradient):
     """Make the GPU of a gradient (or another tensor), or of the gradients of several outputs, the current one."""
     if type(gradient) is dict:
         gradient = next(iter(gradient.values()))
+    if isinstance(gradient, Tensor):
+        gradient = gradient._values() if gradient.is_sparse else gradient
     array = gradient.array if isinstance(gradient, Tensor) else gradient
     if not isinstance(array, (np.ndarray, np.generic)):  # a sum of 0-d arrays is NumPy's scalar
         array.device.use()
@@ -358,11 +360,11 @@ def _run_hooks(hooks, gradient, create_graph):
             continue
         if not isinstance(after, Tensor):
             raise TypeError(f"a tensor hook must return a Tensor or None, but got {type(after).__name__}")
-        if after.array.shape != before.array.shape:
+        if after.shape != before.shape:
             raise RuntimeError(f"hook has changed the size of value: {list(before.shape)} to {list(after.shape)}")
-        if after.array.dtype != before.array.dtype:
+        if after.dtype != before.dtype:
             raise RuntimeError(f"hook has changed the type of value: {before.dtype} to {after.dtype}")
-        gradient = after if create_graph else after.array
+        gradient = after if create_graph or after.is_sparse else after.array
     return gradient
 
 
@@ -396,6 +398,8 @@ def _as_result(gradient, like, seen):
     first get a copy. ``seen`` holds the ids of the memories given away; the arrays outlive it.
     """
     if isinstance(gradient, Tensor):
+        if gradient.is_sparse and gradient is not like:
+            return gradient.to(wrap(like).dtype)
         return gradient
     array = _as_array(gradient)
     if array.dtype != like.dtype:
@@ -424,8 +428,8 @@ def _accumulate_into(tensor, gradient, seen):
     gradient = _as_result(gradient, tensor.array, seen) if previous is None else _as_tensor(gradient)
     if previous is None:
         tensor._grad = gradient
-    elif previous.is_sparse:  # one that was assigned
-        tensor._grad = gradient + previous
+    elif previous.is_sparse or gradient.is_sparse:
+        tensor._grad = previous + gradient if gradient.is_sparse else gradient + previous
     elif is_tracked(previous) or is_tracked(gradient):
         tensor._grad = previous + gradient
     else:
@@ -442,6 +446,7 @@ def _check_nan(node, gradients):
             continue
         parts = gradient.values() if isinstance(gradient, dict) else (gradient,)
         for part in parts:
+            part = part._values() if isinstance(part, Tensor) and part.is_sparse else part
             array = part.array if isinstance(part, Tensor) else part
             if array is not None and bool(xp(array).isnan(array).any()):
                 where = ""

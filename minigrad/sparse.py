@@ -195,6 +195,11 @@ class SparseTensor(Tensor):
     def clone(self, *, memory_format=None):
         return SparseTensor(self._i.clone(), self._v.clone(), self._size, self._coalesced)
 
+    def zero_(self):
+        """Drop all entries."""
+        self.__dict__.update(_i=self._i[:, :0], _v=self._v.detach()[:0], _coalesced=True)
+        return self
+
     def requires_grad_(self, requires_grad=True):
         self._v.requires_grad_(requires_grad)
         return self

@@ -397,6 +397,9 @@ class Module(Hooks, State):
             if set_to_none:
                 parameter.grad = None
                 continue
+            if gradient.is_sparse:
+                gradient.zero_()
+                continue
             if gradient.grad_fn is not None:
                 gradient.detach_()
             else:

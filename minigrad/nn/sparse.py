@@ -45,7 +45,7 @@ class Embedding(_Embeddings):
 
     Arguments: num_embeddings (rows), embedding_dim (columns), padding_idx (a row that starts at zero and gets no
     gradient), max_norm and norm_type (rows used are first scaled in place to at most this norm), scale_grad_by_freq,
-    sparse (how PyTorch stores the gradient; here dense), device, dtype. Shapes: input (…) int64, result (…,
+    sparse (the weight's gradient is a sparse tensor), device, dtype. Shapes: input (…) int64, result (…,
     embedding_dim).
     Source: https://docs.pytorch.org/docs/stable/generated/torch.nn.Embedding.html
 

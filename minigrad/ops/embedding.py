@@ -1,5 +1,7 @@
 """Embeddings: rows of a matrix by index, alone or in bags."""
 
+import importlib
+
 from minigrad.backend import REAL_CODES, np, xp
 from minigrad.inplace import read_positions
 from minigrad.kernels import embedding as kernels
@@ -13,15 +15,37 @@ from minigrad.tensor import Tensor, wrap
 from minigrad.variable import MODE, touch
 
 
-def _embedding_gradient(g, index, factor, weight_shape):
+def _embedding_gradient(g, index, factor, weight_shape, sparse):
     """Return the gradient of the weight: the rows of g, scaled where rows count less (padding, frequency)."""
+    if sparse and not isinstance(g, Tensor):  # a graph of the gradient is of dense ones
+        return _sparse_gradient(g.reshape(-1, weight_shape[1]), index.reshape(-1), factor, weight_shape)
     return take_add(g if factor is None else g * factor, index, shape=weight_shape, dim=0)
+
+
+def _sparse_gradient(rows, index, factor, weight_shape):
+    """Return the gradient as a sparse tensor with one entry for each index that is not padding (of factor 0)."""
+    if factor is not None:
+        kept = factor.reshape(-1) != 0
+        rows, index = rows[kept], index[kept]
+    module = xp(rows)
+    indices = wrap(module.array(index[None], dtype="int64"))
+    return importlib.import_module("minigrad.sparse").SparseTensor(indices, wrap(module.array(rows)), weight_shape)
 
 
 # Like take_op, but the rows of the gradient are multiplied by ``factor`` (index.shape + (1,)), unless it is None.
 embedding_op = Op(
-    lambda weight, index, factor: take(weight, index, 0), [_embedding_gradient, None, None], name="embedding"
+    lambda weight, index, factor, *, sparse: take(weight, index, 0),
+    [_embedding_gradient, None, None],
+    name="embedding",
 )
+
+
+def _is_sparse(weight, sparse, scale_grad_by_freq):
+    """Return whether the gradient of a weight is to be sparse: that of a leaf may."""
+    sparse = bool(sparse and MODE.grad and weight.requires_grad and weight.is_leaf)
+    if sparse and scale_grad_by_freq:
+        raise RuntimeError("embedding_backward: scale_grad_by_freq not supported with sparse gradients")
+    return sparse
 
 
 def _check_index(name, index, rows):
@@ -72,7 +96,7 @@ def embedding(input, weight, padding_idx=None, max_norm=None, norm_type=2.0, sca
 
     Arguments: input (…) int64 indices, weight (rows, D), padding_idx (a row that gets no gradient), max_norm (rows that
     are used are first scaled in place to this norm_type-norm), scale_grad_by_freq (divide a row's gradient by how often
-    it is named), sparse (how PyTorch stores the gradient; here it is dense, of the same values). IndexError for an
+    it is named), sparse (the gradient of a leaf is a sparse tensor, for SGD, Adagrad and SparseAdam). IndexError for an
     index out of range.
     Source: https://docs.pytorch.org/docs/stable/generated/torch.nn.functional.embedding.html
 
@@ -92,7 +116,7 @@ def embedding(input, weight, padding_idx=None, max_norm=None, norm_type=2.0, sca
     factor = None
     if weight.requires_grad and MODE.grad and (padding_idx is not None or scale_grad_by_freq):
         factor = _factor(input.array, padding_idx, scale_grad_by_freq, weight.array.dtype)
-    return embedding_op(weight, input.detach(), factor)
+    return embedding_op(weight, input.detach(), factor, sparse=_is_sparse(weight, sparse, scale_grad_by_freq))
 
 
 @function(name="embedding")
@@ -146,6 +170,8 @@ def embedding_bag(
         )
     if mode == "max" and scale_grad_by_freq:
         raise RuntimeError("embedding_bag: max mode does not support scaling the gradient by the frequency")
+    if mode == "max" and sparse:
+        raise ValueError("embedding_bag: max mode does not support sparse weights")
     if per_sample_weights is not None and per_sample_weights.array.shape != input.array.shape:
         raise ValueError(
             f"embedding_bag: If per_sample_weights ({list(per_sample_weights.shape)}) is not None, then it must have "
@@ -165,7 +191,8 @@ def embedding_bag(
         index, bag = index[kept], bag[kept]
         per_sample_weights = None if per_sample_weights is None else take_op(per_sample_weights, wrap(kept), dim=0)
     factor = _factor(index, None, scale_grad_by_freq, weight.array.dtype) if scale_grad_by_freq else None
-    chosen = embedding_op(weight, wrap(index), factor)  # (entries, D)
+    sparse = _is_sparse(weight, sparse, scale_grad_by_freq)
+    chosen = embedding_op(weight, wrap(index), factor, sparse=sparse)  # (entries, D)
     if mode == "max":
         return _largest(chosen, bag, count)
     if per_sample_weights is not None:

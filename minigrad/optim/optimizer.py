@@ -359,7 +359,7 @@ class Optimizer:
                 if set_to_none:
                     param.grad = None
                 elif param.grad.is_sparse:
-                    param.grad = 0 * param.grad.detach()
+                    param.grad.zero_()
                 elif param.grad.requires_grad:  # the gradient carries a graph (create_graph): leave that alone
                     param.grad = wrap(xp(param.grad.array).zeros_like(param.grad.array))
                 elif getattr(param.grad.array.flags, "writeable", True):

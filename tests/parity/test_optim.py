@@ -540,7 +540,7 @@ def test_assigned_sparse_gradient():
                 weight.grad = sparse_gradient(module, 0, shape).to(dtype)
         weight.grad = sparse_gradient(module, 0, (6, 3))
         module.optim.SGD([weight]).zero_grad(set_to_none=False)
-        assert weight.grad.is_sparse and not weight.grad.to_dense().any()
+        assert weight.grad.is_sparse and weight.grad._nnz() == 0 and not weight.grad.to_dense().any()
 
 
 def database_errors():

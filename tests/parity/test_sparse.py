@@ -244,3 +244,83 @@ def test_a_graph_convolution_network_as_it_is(tmp_path):
         results.append(json.loads(run.stdout.splitlines()[-1]))
     np.testing.assert_allclose(results[1][0], results[0][0], rtol=1e-4)
     assert results[0][1] == results[1][1] and results[0][0][-1] < results[0][0][0]
+
+
+# ---------------------------------------------------------------------- embeddings with sparse gradients
+def described(gradient):
+    """Whether it is sparse, of how many entries once added up, its dtype, and the numbers."""
+    dense = gradient.to_dense() if gradient.is_sparse else gradient
+    entries = gradient.coalesce()._nnz() if gradient.is_sparse else None
+    return gradient.is_sparse, entries, str(dense.dtype)[-7:], dense.tolist()
+
+
+def lookup(t, w, **options):
+    return t.nn.functional.embedding(t.tensor([[1, 2], [3, 1]]), w, sparse=True, **options)
+
+
+def bags(t, w, **options):
+    return t.nn.functional.embedding_bag(t.tensor([[1, 2, 0], [3, 1, 0]]), w, sparse=True, **options)
+
+
+EMBEDDINGS = {
+    "plain": lambda t, w: lookup(t, w),
+    "padding": lambda t, w: lookup(t, w, padding_idx=3),
+    "largest norm": lambda t, w: lookup(t, w, max_norm=2.0),
+    "twice": lambda t, w: lookup(t, w) * lookup(t, w),
+    "beside a dense use": lambda t, w: lookup(t, w).sum() + (w * w).sum(),
+    "no index": lambda t, w: t.nn.functional.embedding(t.zeros(0, dtype=t.int64), w, sparse=True),
+    "bags": lambda t, w: bags(t, w, mode="mean"),
+    "padded bags": lambda t, w: bags(t, w, mode="sum", padding_idx=0),
+    "weighted bags": lambda t, w: bags(t, w, mode="sum", per_sample_weights=t.arange(6.0).reshape(2, 3).to(w.dtype)),
+}
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("name", EMBEDDINGS)
+def test_embeddings_give_sparse_gradients(name, dtype):
+    results = []
+    for t in (torch, mg):
+        weight = t.nn.Parameter(t.arange(12.0, dtype=getattr(t, dtype)).reshape(4, 3) / 4)
+        EMBEDDINGS[name](t, weight).pow(2).sum().backward()
+        results.append([described(weight.grad)])
+        lookup(t, weight).sum().backward()  # added to what is there
+        results[-1].append(described(weight.grad))
+        (found,) = t.autograd.grad(lookup(t, weight).sum(), weight)
+        results[-1].append(described(found))
+        handle = weight.register_hook(lambda gradient: gradient * 2)
+        weight.grad = None
+        lookup(t, weight).sum().backward()
+        handle.remove()
+        results[-1].append(described(weight.grad))
+    for theirs, ours in zip(*results):
+        assert theirs[:3] == ours[:3]
+        np.testing.assert_allclose(ours[3], theirs[3], rtol=1e-6)
+
+
+@pytest.mark.parametrize("options", [{"scale_grad_by_freq": True}, {"mode": "max"}], ids=str)
+def test_embeddings_without_sparse_gradients(options):
+    for t in (torch, mg):
+        weight = t.nn.Parameter(t.ones(4, 3))
+        with pytest.raises((RuntimeError, ValueError), match="sparse"):
+            (bags if "mode" in options else lookup)(t, weight, **options).sum().backward()
+
+
+def test_word_vectors_learn_with_sparse_adam():
+    """Both tables of a skip-gram model move alike, and only where words occur."""
+    tables = []
+    for t in (torch, mg):
+        words, contexts = t.nn.Embedding(20, 4, sparse=True), t.nn.Embedding(20, 4, sparse=True, padding_idx=0)
+        for seed, table in enumerate((words, contexts)):
+            table.weight.data.copy_(t.tensor(np.random.default_rng(seed).normal(size=(20, 4)).astype("float32")))
+        optimizer = t.optim.SparseAdam([*words.parameters(), *contexts.parameters()], lr=0.05)
+        rng = np.random.default_rng(5)
+        for _ in range(10):
+            word, context = t.tensor(rng.integers(0, 10, 8)), t.tensor(rng.integers(0, 15, (8, 3)))
+            optimizer.zero_grad()
+            score = (words(word).unsqueeze(1) * contexts(context)).sum(-1)
+            t.nn.functional.logsigmoid(score).neg().mean().backward()
+            optimizer.step()
+        tables.append([table.weight.detach().numpy() for table in (words, contexts)])
+    for theirs, ours in zip(*tables):
+        np.testing.assert_allclose(ours, theirs, rtol=2e-5, atol=1e-6)
+    assert (tables[1][0][10:] == np.random.default_rng(0).normal(size=(20, 4)).astype("float32")[10:]).all()
