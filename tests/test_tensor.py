@@ -76,6 +76,24 @@ def test_ragged_data(data, error, message):
         mg.tensor(data)
 
 
+@pytest.mark.parametrize(
+    "call",
+    [
+        mg.exp,
+        mg.nn.Linear(2, 2),
+        lambda other: mg.zeros(2).copy_(other),
+        lambda other: mg.cat([mg.zeros(2), other]),
+        lambda other: mg.where(mg.ones(2) > 0, mg.ones(2), other),
+        lambda other: mg.nn.functional.mse_loss(mg.ones(2), other),
+        lambda other: mg.optim.SGD([other], lr=0.1),
+    ],
+)
+def test_tensors_of_another_library_are_told_apart(call):
+    other = type("Tensor", (), {"__module__": "torch"})()
+    with pytest.raises(TypeError, match=r"torch\.Tensor \(as_tensor\(\) makes one of it\)$"):
+        call(other)
+
+
 @pytest.mark.parametrize("tracked", [False, True])
 @pytest.mark.parametrize("index", [4, -3, (0, 4), ([4],), ..., (slice(None), [-5, 1])])
 def test_an_index_out_of_bounds(index, tracked):

@@ -40,10 +40,20 @@ def as_number(value):
     return value
 
 
+def type_name(value):
+    """Return how messages call the type of a value; tensors of another library bear its name, and what to do."""
+    name, library = type(value).__name__, type(value).__module__.partition(".")[0]
+    if isinstance(value, Tensor):
+        return "Tensor"
+    if name in ("Tensor", "Parameter") and library != "minigrad":
+        return f"{library}.{name}" + (" (as_tensor() makes one of it)" if name == "Tensor" else "")
+    return name
+
+
 def check_tensor(value, name, argument="input"):
     """TypeError unless value is a Tensor."""
     if not isinstance(value, Tensor):
-        raise TypeError(f"{name}(): argument '{argument}' (position 1) must be Tensor, not {type(value).__name__}")
+        raise TypeError(f"{name}(): argument '{argument}' (position 1) must be Tensor, not {type_name(value)}")
 
 
 def check_tensors(tensors, name):
@@ -55,7 +65,7 @@ def check_tensors(tensors, name):
     for position, tensor in enumerate(tensors):
         if not isinstance(tensor, Tensor):
             raise TypeError(
-                f"expected Tensor as element {position} in argument 0 of {name}(), but got {type(tensor).__name__}"
+                f"expected Tensor as element {position} in argument 0 of {name}(), but got {type_name(tensor)}"
             )
     return tuple(tensors)
 

@@ -22,7 +22,7 @@ from minigrad.backend.devices import pinned_copy
 from minigrad.backend.switches import GPUS
 from minigrad.inplace import check_writable, overwrite_tensor
 from minigrad.op import Op
-from minigrad.ops.arguments import as_int, check_tensor
+from minigrad.ops.arguments import as_int, check_tensor, type_name
 from minigrad.ops.core import cast
 from minigrad.ops.creation import as_fill_value
 from minigrad.ops.layout import (
@@ -338,7 +338,7 @@ def copy_(self, src, non_blocking=False):
     if isinstance(src, (bool, int, float, complex)):
         src = wrap(np.array(src))
     if not isinstance(src, Tensor):
-        raise TypeError(f"copy_(): argument 'other' (position 1) must be Tensor, not {src.__class__.__name__}")
+        raise TypeError(f"copy_(): argument 'other' (position 1) must be Tensor, not {type_name(src)}")
     expanded_shape(src.array.shape, self.array.shape, "copy_")
     array = src.array
     if array.__class__ is not self.array.__class__ or (GPUS and array_device(array) != array_device(self.array)):

@@ -1,15 +1,11 @@
 """How the tables of elementwise ops become public functions, methods and in-place methods."""
 
 from minigrad.inplace import write_out
+from minigrad.ops.arguments import type_name
 from minigrad.registry import FUNCTIONS, METHODS, function
 from minigrad.tensor import Tensor
 
 PAGE = "https://docs.pytorch.org/docs/stable/generated/torch.{}.html"
-
-
-def type_name(value):
-    """Return how PyTorch's messages call the type of a value."""
-    return "Tensor" if isinstance(value, Tensor) else type(value).__name__
 
 
 def require_tensor(name, value, argument="input", position=1):

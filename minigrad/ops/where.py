@@ -6,7 +6,7 @@ from minigrad.backend.devices import where_true
 from minigrad.backend.placement import check_device
 from minigrad.inplace import assign, overwrite_positions, write_out
 from minigrad.op import Op
-from minigrad.ops.arguments import as_int, warn_of_call
+from minigrad.ops.arguments import as_int, type_name, warn_of_call
 from minigrad.ops.core import broadcast_to, cast
 from minigrad.ops.index import overwrite_slice, take_op
 from minigrad.ops.pieces import slice_op
@@ -129,7 +129,7 @@ def masked_scatter(input, mask, source):
 
 def _as_condition(condition):
     if not isinstance(condition, Tensor):
-        raise TypeError(f"where(): argument 'condition' (position 1) must be Tensor, not {type(condition).__name__}")
+        raise TypeError(f"where(): argument 'condition' (position 1) must be Tensor, not {type_name(condition)}")
     array = condition.array
     if array.dtype == np.uint8:
         warn_of_call(
@@ -165,7 +165,7 @@ def where(condition, input=None, other=None):
     values = []
     for position, value in enumerate((input, other)):
         if not isinstance(value, (Tensor, bool, int, float, complex)):
-            raise TypeError(f"where(): argument {position + 2} must be Tensor or Number, not {type(value).__name__}")
+            raise TypeError(f"where(): argument {position + 2} must be Tensor or Number, not {type_name(value)}")
         values.append(value.array if isinstance(value, Tensor) else value)
     if isinstance(input, Tensor) and isinstance(other, Tensor) and values[0].dtype == values[1].dtype:
         return where_op(condition, input, other)

@@ -8,6 +8,7 @@ from itertools import chain
 
 from minigrad.autograd.grad_mode import enable_grad
 from minigrad.backend import get_default_dtype, np, xp
+from minigrad.ops.arguments import type_name
 from minigrad.tensor import Tensor, wrap
 from minigrad.variable import RemovableHandle, touch
 
@@ -266,7 +267,7 @@ class Optimizer:
         for param in params:
             if not isinstance(param, Tensor):
                 raise TypeError(
-                    f"optimizer can only optimize Tensors, but one of the params is {type(param).__name__}"
+                    f"optimizer can only optimize Tensors, but one of the params is {type_name(param)}"
                 )
             if not (self.defaults.get("differentiable") or param.is_leaf or param.retains_grad):
                 raise ValueError("can't optimize a non-leaf Tensor")
