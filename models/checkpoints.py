@@ -10,6 +10,7 @@ A checkpoint is a dict in the format of minigrad.save, which torch.load reads to
     scores              the figures of that epoch
     training            in last.pt: all that is needed to go on (see models/commands/run.py); else None
 """
+import contextlib
 import dataclasses
 import pickle
 import zipfile
@@ -111,9 +112,7 @@ def read(path, name=None, options=None, image_size=None, named_by="--model"):
     if path.is_dir():
         path = path / BEST
     if not path.is_file():
-        network = str(path) in registry.list_models()
-        meant = "; it is the name of a network, and a file or folder of weights is meant" if network else ""
-        raise CommandError(f"{path}: no such checkpoint{meant}")
+        raise CommandError(f"{path}: no such checkpoint{_meant(str(path), name)}")
     try:
         content = registry.read_file(path)
     except UNREADABLE as error:
@@ -121,6 +120,16 @@ def read(path, name=None, options=None, image_size=None, named_by="--model"):
     if isinstance(content, dict) and content.get("format") == FORMAT:
         return _own(path, content, name, options)
     return _plain(path, content, name, dict(options or {}), image_size, named_by)
+
+
+def _meant(text, name):
+    """What to do about a path that is no file but means something else; empty if it does not."""
+    if text in registry.list_models():
+        return "; it is the name of a network, and a file or folder of weights is meant"
+    if name in registry.list_models():
+        with contextlib.suppress(ValueError, KeyError):  # nothing is published of the network, or not by this name
+            return f"; a file is meant, such as the one of {registry.get_model_weights(name)[text].url}"
+    return ""
 
 
 def _short(error):

@@ -254,6 +254,8 @@ def test_a_gray_network_sees_a_colour_file_in_gray(tmp_path, photo):
         (("lenet5", "--data", "digits", "--index", "99999"), "--index 99999: scikit-learn's digits has"),
         (("lenet5", "--data", "digits", "--option", "in_channels=3"), "images of 1 channels, but 3 are wanted"),
         (("lenet5", "--weights", "nowhere.pth"), "nowhere.pth: no such checkpoint"),
+        (("alexnet", "--weights", "DEFAULT"), "a file is meant, such as the one of https://download.pytorch.org/models/"),
+        (("lenet5", "--weights", "DEFAULT"), "DEFAULT: no such checkpoint\n"),
         (("lenet5", "--weights", "photo.png"), "photo.png: not a readable checkpoint"),
         (("--weights", "weights.pth"), "say of which network"),
         (("vgg11", "--weights", "weights.pth", "--image-size", "32"), "is of another network than VGG"),
