@@ -521,6 +521,19 @@ def pow(input, exponent):
     return input.coalesce()._with(input.coalesce()._v ** exponent)
 
 
+def _in_place(operation):
+    """Return the variant of an operation that writes its result into its first argument, sparse or dense."""
+
+    def written(self, other, **options):
+        result = operation(self, other, **options)
+        if not isinstance(self, SparseTensor):
+            return self.copy_(result)
+        self.__dict__.update(result.__dict__)
+        return self
+
+    return written
+
+
 def _unary(name):
     function = getattr(plain, name)
 
@@ -616,6 +629,8 @@ _FUNCTIONS = {
     "addmm": addmm, "add": add, "sub": sub, "subtract": sub, "mul": mul, "multiply": mul, "div": div, "divide": div,
     "true_divide": div, "pow": pow, "sparse_mask": sparse_mask, "sum": lambda input, *a, **k: input.sum(*a, **k),
     "softmax": lambda input, dim, *a, **k: softmax(input, dim, **k), "is_same_size": lambda a, b: a.shape == b.shape,
+    **dict.fromkeys(("add_", "__iadd__"), _in_place(add)), **dict.fromkeys(("sub_", "__isub__"), _in_place(sub)),
+    **dict.fromkeys(("mul_", "__imul__"), _in_place(mul)), **dict.fromkeys(("div_", "__itruediv__"), _in_place(div)),
     "log_softmax": lambda input, dim, *a, **k: log_softmax(input, dim, **k),
     "mean": lambda input: input._v.sum() / input.numel(), "norm": lambda input: input.coalesce()._v.norm(),
     "zeros_like": lambda input: sparse_coo_tensor(tuple(input.shape), dtype=input.dtype, device=input.device),

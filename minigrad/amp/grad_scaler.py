@@ -296,6 +296,7 @@ def _unscaled(optimizer, scale, allow_float16=False):
     """Divide an optimizer's gradients by a 0-d tensor, if not None; return {device: tensor, 1 where some are inf}."""
     found = {}
     gradients = [p.grad for group in optimizer.param_groups for p in group["params"] if p.grad is not None]
+    gradients = [gradient._values() if gradient.is_sparse else gradient for gradient in gradients]
     if not allow_float16 and any(gradient.array.dtype.char == "e" for gradient in gradients):
         raise ValueError("Attempting to unscale FP16 gradients.")
     by_device = {}

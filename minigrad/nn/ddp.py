@@ -287,7 +287,7 @@ class DistributedDataParallel(Module):
         count = self.process_group.size() if divide_by_all else len(self._active)
         waiting = []
         for index, members in enumerate(buckets):
-            flat = _flat([zeros_like(p) if idle or p.grad is None else p.grad for p in members])
+            flat = _flat([zeros_like(p) if idle or p.grad is None else p.grad.to_dense() for p in members])
             if self._hook is None:
                 flat /= count
                 waiting.append((members, flat, all_reduce(flat, group=self.process_group, async_op=True)))
@@ -304,6 +304,8 @@ class DistributedDataParallel(Module):
                     continue
                 if parameter.grad is None:
                     parameter.grad = part.clone()
+                elif parameter.grad.is_sparse:  # the rows that some rank moves
+                    parameter.grad = part.to_sparse(1)
                 else:
                     parameter.grad.copy_(part)
 

@@ -297,6 +297,44 @@ def test_embeddings_give_sparse_gradients(name, dtype):
         np.testing.assert_allclose(ours[3], theirs[3], rtol=1e-6)
 
 
+def scaled_step(t, w):
+    optimizer = t.optim.SGD([w], lr=0.1)
+    scaler = t.amp.GradScaler("cpu", init_scale=8.0)
+    scaler.scale(lookup(t, w).sum()).backward()
+    scaler.step(optimizer)
+
+
+def times(t, w):
+    w.grad.mul_(0.5)
+    w.grad /= 2
+    w.grad *= 3
+    w.grad.div_(4)
+    w.grad.add_(w.grad)
+    w.grad -= w.grad * 0.25
+
+
+STEPS = {
+    "times a number": times,
+    "add_": lambda t, w: w.data.add_(w.grad, alpha=-0.1),
+    "sub_": lambda t, w: w.data.sub_(0.1 * w.grad),
+    "-=": lambda t, w: w.data.__isub__(w.grad.data),
+    "zero_": lambda t, w: w.grad.zero_(),
+    "gradient scaler": scaled_step,
+}
+
+
+@pytest.mark.parametrize("name", STEPS)
+def test_steps_by_hand_with_sparse_gradients(name):
+    results = []
+    for t in (torch, mg):
+        weight = t.nn.Parameter(t.arange(12.0, dtype=t.float64).reshape(4, 3))
+        lookup(t, weight).sum().backward()
+        STEPS[name](t, weight)
+        results.append([weight.detach().numpy(), weight.grad.to_dense().numpy()])
+        assert weight.grad.is_sparse
+    np.testing.assert_allclose(results[1], results[0], rtol=1e-12)
+
+
 @pytest.mark.parametrize("options", [{"scale_grad_by_freq": True}, {"mode": "max"}], ids=str)
 def test_embeddings_without_sparse_gradients(options):
     for t in (torch, mg):
