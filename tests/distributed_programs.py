@@ -469,6 +469,15 @@ def synchronised_norm(torch, rank, count):
     )  # fmt: skip
 
 
+def sparse_rows(torch, rank, count):
+    """DistributedDataParallel of an embedding whose gradients are sparse."""
+    model = torch.nn.parallel.DistributedDataParallel(torch.nn.Embedding(6, 2, sparse=True))
+    model(torch.tensor([1, 1, rank + 2])).sum().backward()
+    gradient = model.module.weight.grad
+    torch.optim.SparseAdam(model.parameters()).step()
+    return gradient.is_sparse, gradient.to_dense().tolist()
+
+
 def norm_batch(torch, rank):
     """A rank's images (2 + rank, 3, 2, 2)."""
     count = (2 + rank) * 12

@@ -39,7 +39,7 @@ def own_key(tmp_path_factory, monkeypatch):
 @pytest.fixture(scope="module")
 def three(tmp_path_factory):
     """What three ranks see; at last the third one dies."""
-    names = "reductions exchanges points groups data_parallel synchronised_norm uneven dying"
+    names = "reductions exchanges points groups data_parallel synchronised_norm sparse_rows uneven dying"
     return programs.ranks(names, 3, tmp_path_factory.mktemp("three"))
 
 
@@ -192,6 +192,12 @@ def test_training_on_all_ranks_is_training_on_all_batches(every):
     assert every[0]["plain"][3][0] == "module.0.weight"
     assert every[0]["not synchronised"] != every[1]["not synchronised"]
     assert every[0]["accumulated"] == every[1]["accumulated"]
+
+
+def test_sparse_gradients_are_averaged(three):
+    rows = np.repeat([[0], [2], [1 / 3], [1 / 3], [1 / 3], [0]], 2, 1)
+    for is_sparse, gradient in three["sparse_rows"]:
+        assert is_sparse and np.allclose(gradient, rows)
 
 
 def test_synchronised_batch_norm_is_that_of_all_batches(three):
