@@ -71,7 +71,7 @@ class Distribution:
                 if isinstance(value, Tensor) and not constraint.check(value.detach()).all():
                     raise ValueError(
                         f"Expected parameter {name} (Tensor of shape {tuple(value.shape)}) of distribution "
-                        f"{type(self).__name__} to satisfy the constraint {constraint}, but found invalid "
+                        f"{self!r} to satisfy the constraint {constraint}, but found invalid "
                         f"values:\n{value}"
                     )
 
@@ -91,6 +91,14 @@ class Distribution:
     def event_shape(self):
         """Shape of one sample of one distribution."""
         return self._event_shape
+
+    def _unknown(self, name):
+        raise NotImplementedError(f"{type(self).__name__} does not implement {name}")
+
+    support = property(lambda self: self._unknown("support"))
+    mean = property(lambda self: self._unknown("mean"))
+    mode = property(lambda self: self._unknown("mode"))
+    variance = property(lambda self: self._unknown("variance"))
 
     @property
     def stddev(self):
@@ -196,7 +204,7 @@ class Distribution:
         if not self.support.check(value.detach()).all():
             raise ValueError(
                 f"Expected value argument (Tensor of shape {tuple(value.shape)}) to be within the support "
-                f"({self.support}) of the distribution {type(self).__name__}, but found invalid values:\n{value}"
+                f"({self.support}) of the distribution {self!r}, but found invalid values:\n{value}"
             )
 
     def __repr__(self):

@@ -1,6 +1,7 @@
 """Distributions beside PyTorch's: densities, moments, gradients, samples, shapes, errors and divergences."""
 
 import itertools
+import pickle
 import re
 import warnings
 
@@ -398,6 +399,10 @@ WRONG = [
     lambda d, m: d.ContinuousBernoulli(1.5, validate_args=True),
     lambda d, m: d.ContinuousBernoulli(0.5).log_prob(m.tensor(1.5)),
     lambda d, m: d.Poisson(1.0).entropy(),
+    lambda d, m: d.LKJCholesky(2).mean,
+    lambda d, m: d.TransformedDistribution(d.Normal(0.0, 1.0), d.ExpTransform()).stddev,
+    lambda d, m: d.LogisticNormal(m.zeros(2), 1.0).mode,
+    lambda d, m: d.Distribution(validate_args=False).support,
     lambda d, m: d.kl_divergence(d.Poisson(1.0), d.Normal(0.0, 1.0)),
     lambda d, m: d.kl_divergence(d.LogNormal(0.0, 1.0), d.HalfNormal(1.0)),
     lambda d, m: d.kl_divergence(
@@ -417,6 +422,7 @@ def test_errors(number):
     assert classes[0] == classes[1]
 
 
+@pytest.mark.filterwarnings("ignore:Singular sample")  # of PyTorch's Wishart
 @pytest.mark.parametrize("name", MADE)
 def test_kinds(name):
     """Which classes of PyTorch's they belong to, what their arguments may be, and how they print."""
@@ -433,6 +439,17 @@ def test_kinds(name):
         assert said[0] == said[1]
         if not repr(theirs).endswith("()"):  # where PyTorch shows parameters
             assert repr(ours).replace("minigrad", "torch") == repr(theirs)
+    for quantity in ("mean", "mode", "variance", "stddev", "sample", "rsample", "entropy"):
+        shapes = []
+        for made in (theirs, ours):
+            try:
+                found = getattr(made.expand((3, *made.batch_shape)), quantity)
+                shapes.append(tuple((found() if callable(found) else found).shape))
+            except (NotImplementedError, AttributeError):
+                shapes.append(None)
+        assert shapes[0] == shapes[1] or shapes[0] is None, quantity
+    with mg.no_grad():
+        assert repr(pickle.loads(pickle.dumps(ours))) == repr(ours)
     assert ours.expand((3, *ours.batch_shape)).batch_shape == theirs.expand((3, *theirs.batch_shape)).batch_shape
 
 
