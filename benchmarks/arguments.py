@@ -43,7 +43,7 @@ def labels_of(arguments):
     return labels
 
 
-def run(arguments, kind, settings, rows, product=True):
+def run(arguments, kind, settings, rows, product=True, about=measuring.about_the_libraries):
     """Measure row by row into a file of results and show them.
 
     Args:
@@ -52,6 +52,7 @@ def run(arguments, kind, settings, rows, product=True):
         settings: further ones, to be kept with the results.
         rows: a function of the number of threads that yields the rows.
         product: whether the rate of a large matrix product is measured first.
+        about: what asks the libraries for their versions, as measuring.about_the_libraries does.
 
     Returns:
         int: 0, or 130 if interrupted; what was measured is kept in both cases.
@@ -69,7 +70,7 @@ def run(arguments, kind, settings, rows, product=True):
     try:
         with terminated_as_interrupted():
             say("versions and the rate of a matrix product" if product else "versions")
-            versions, rates = measuring.about_the_libraries(labels_of(arguments), threads, arguments.device, product)
+            versions, rates = about(labels_of(arguments), threads, arguments.device, product)
             document["versions"].update(versions)
             document["product_gflops"] = rates
             for row in rows(threads):

@@ -4,6 +4,7 @@ import json
 import os
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
 
@@ -38,13 +39,15 @@ class WorkerProcess:
     Args:
         label: what the library is called in results; its adapter is in ADAPTERS.
         threads: for the library and its BLAS.
+        limit_s: seconds that an answer may take, after which the process is ended; may be written later.
 
     Raises:
         MeasuringError: if the library cannot be imported.
     """
 
-    def __init__(self, label, threads):
+    def __init__(self, label, threads, limit_s=None):
         self.label = label
+        self.limit_s = limit_s
         self.process = subprocess.Popen(
             [sys.executable, "-m", "benchmarks.worker", ADAPTERS[label], str(threads)],
             stdin=subprocess.PIPE,
@@ -71,9 +74,25 @@ class WorkerProcess:
         return self._answer(do)
 
     def _answer(self, doing):
-        line = self.process.stdout.readline()
+        limit, late = self.limit_s, threading.Event()
+
+        def end():
+            late.set()
+            self.process.kill()
+
+        timer = threading.Timer(limit, end) if limit is not None else None
+        if timer:
+            timer.daemon = True
+            timer.start()
+        try:
+            line = self.process.stdout.readline()
+        finally:
+            if timer:
+                timer.cancel()
         if not line:
             code = self.process.wait()
+            if late.is_set():
+                raise MeasuringError(f"{self.label}: no answer within {limit:.0f} s, ended (at: {doing})")
             if code == -9:
                 raise MeasuringError(f"{self.label}: the process was killed, as for want of memory: try --batch N")
             raise MeasuringError(f"{self.label}: the process ended with code {code} (at: {doing})")

@@ -30,11 +30,16 @@ class Worker:
         return {"versions": self.adapter.versions(), "threads": self.adapter.library.get_num_threads()}
 
     def open(self, kind, **options):
-        """Build a case of benchmarks/cases.py in place of the one before."""
+        """Build a case of benchmarks/cases.py in place of the one before; returns True."""
         self.case = None
         gc.collect()
         kinds = {**cases.KINDS, "gpu": gpu_case.GpuCase}
         self.case = kinds[kind](self.adapter, **options)
+        return True
+
+    def works(self, device):
+        """Compute something: after some errors a GPU does nothing more for a process. Returns 2."""
+        return self.adapter.library.ones(2, device=device).sum().item()
 
     def measure(self, what, repeats=1):
         """Milliseconds of each part of the work, the mean of so many repeats."""

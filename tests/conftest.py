@@ -8,6 +8,7 @@ for _name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
 # Figures are written to files, never shown.
 os.environ.setdefault("MPLBACKEND", "agg")
 
+import importlib.util  # noqa: E402
 import random  # noqa: E402
 
 import numpy as np  # noqa: E402
@@ -37,6 +38,17 @@ def seeded():
     random.seed(0)
     np.random.seed(0)
     minigrad.manual_seed(0)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_call(item):
+    """Without ml_dtypes, tests with arrays of bfloat16 are skipped: a GPU's machine may have CuPy alone."""
+    try:
+        return (yield)
+    except ImportError as error:
+        if importlib.util.find_spec("ml_dtypes") is None and "need ml_dtypes" in str(error):
+            pytest.skip(str(error))
+        raise
 
 
 @pytest.fixture

@@ -37,10 +37,117 @@ def test_a_run(tmp_path):
     assert "## Failed" in text and "What a launch costs" in text
 
 
+# ---------------------------------------------------------------- on the stand-in for a GPU
+@pytest.fixture
+def stand_in(monkeypatch):
+    """Both libraries are minigrad on the stand-in: what is tested is the course of a run."""
+    from tests.gpu.test_graphs import stand_in
+
+    monkeypatch.setattr(gpu, "LAYERS", ("resnet18",))
+    adapters = dict.fromkeys(("minigrad", "torch"), "tests.stand_in_worker")
+    monkeypatch.setattr(processes, "ADAPTERS", {**processes.ADAPTERS, **adapters})
+    monkeypatch.setattr(measuring, "interleaved", few_layers(measuring.interleaved))
+    with stand_in():
+        yield
+
+
+def few_layers(interleaved):
+    """Single convolutions: the first two are measured, the third fails."""
+    seen = []
+
+    def measure(running, kind, passes, repeated=False):
+        seen.append(kind)
+        if len(seen) == 3:
+            raise processes.MeasuringError("a layer that fails")
+        if len(seen) > 3:
+            return {worker.label: {part: [1.0] for part in ("forward", "input", "weight")} for worker in running}
+        return interleaved(running, kind, 1)
+
+    return measure
+
+
+GPU_OPTIONS = ("gpu", "--networks", "resnet18", "--batch", "1", "2", "--image-size", "16", "--passes", "1")
+GPU_OPTIONS += ("--threads", "1", "--minutes", "30", "--no-tests")
+
+
+def run_on_stand_in(tmp_path, *options):
+    code = command.main([*GPU_OPTIONS, *options, "--out", str(tmp_path)])
+    document = results.read(tmp_path / "gpu.json")
+    assert document["complete"] and (tmp_path / "gpu.md").exists()
+    kinds = {}
+    for row in document["rows"]:
+        kinds.setdefault((row["kind"], row.get("device")), []).append(row)
+    return code, kinds, document["rows"][-1]
+
+
+def test_a_whole_run(stand_in, tmp_path):
+    code, kinds, last = run_on_stand_in(tmp_path)
+    assert code == 1 and last["cells"] == []
+    assert last["failures"] == ["convolutions of ResNet-18: a layer that fails"]
+    assert set(kinds["launches", None][0]["microseconds"]) == {"minigrad", "torch"}
+    rows = kinds["gpu", "cuda"]
+    assert [(row["batch"], row["precision"]) for row in rows] == [
+        (batch, precision) for batch in (1, 2) for precision in gpu_case.PRECISIONS
+    ]
+    for row in rows:
+        assert set(row["times"]) == {IM2COL, CUDNN, CAPTURED, EAGER, TUNED}
+        assert set(row["memory"]) == {IM2COL, CUDNN, EAGER, TUNED} and min(row["memory"].values()) > 0
+    assert len(kinds["gpu", "cpu"]) == 1 and set(kinds["gpu", "cpu"][0]["times"]) == {"minigrad, CPU", "torch, CPU"}
+    assert len(kinds["layer", None]) > 5
+    text = (tmp_path / "gpu.md").read_text()
+    for title in ("Against what was aimed at", "Times, strict", "Peak memory", "launch costs", "largest gaps", "Failed"):
+        assert title in text
+
+
+@pytest.mark.parametrize("breaks", ["hang", "gpu", "end"])
+def test_what_breaks_a_worker_costs_no_other_result(stand_in, tmp_path, monkeypatch, breaks):
+    """Only captured steps are missing where recording hangs, ends the process, or leaves the GPU unusable."""
+    monkeypatch.setenv("MINIGRAD_TEST_BREAKS", breaks)
+    monkeypatch.setattr(gpu, "LAYERS", ())
+    if breaks == "hang":
+        monkeypatch.setattr(gpu, "PATIENCE_S", 12.0)
+    code, kinds, last = run_on_stand_in(tmp_path, "--batch", "1", "--precision", "float32", "TF32", "--no-peer")
+    assert code == 1 and len(last["failures"]) == 2
+    said = {"hang": "no answer within 12 s", "gpu": "cudaErrorIllegalAddress", "end": "ended with code 3"}[breaks]
+    assert all(CAPTURED in sentence and said in sentence for sentence in last["failures"])
+    assert [set(row["times"]) for row in kinds["gpu", "cuda"]] == [{IM2COL, CUDNN}] * 2
+    assert set(kinds["gpu", "cpu"][0]["times"]) == {"minigrad, CPU"}
+
+
+def test_a_peer_that_does_not_start_costs_no_other_result(stand_in, tmp_path, monkeypatch):
+    monkeypatch.setitem(processes.ADAPTERS, "torch", "tests.no_such_adapter")
+    monkeypatch.setattr(gpu, "LAYERS", ())
+    code, kinds, last = run_on_stand_in(tmp_path, "--batch", "1", "--precision", "mixed")
+    assert code == 1 and all("no_such_adapter" in sentence for sentence in last["failures"])
+    assert [set(row["times"]) for row in kinds["gpu", "cuda"]] == [{IM2COL, CUDNN, CAPTURED}]
+
+
+def test_a_mistake_in_a_part_costs_no_other_part(stand_in, tmp_path, monkeypatch):
+    def launches(self):
+        raise KeyError("a mistake")
+        yield
+
+    monkeypatch.setattr(gpu.Measurement, "launches", launches)
+    monkeypatch.setattr(gpu, "LAYERS", ())
+    code, kinds, last = run_on_stand_in(tmp_path, "--batch", "1", "--precision", "float32", "--no-peer")
+    assert code == 1 and last["failures"] == ["launches: KeyError: 'a mistake'"]
+    assert len(kinds["gpu", "cuda"]) == len(kinds["gpu", "cpu"]) == 1
+
+
+def test_tests_that_take_too_long_tell_what_they_found(tmp_path, monkeypatch):
+    script = tmp_path / "test_one.py"
+    script.write_text("import time\n\ndef test_a():\n    pass\n\ndef test_b():\n    time.sleep(100)\n")
+    monkeypatch.setattr(gpu, "TESTS", (*gpu.TESTS[:3], "-p", "no:cacheprovider", "-c", os.devnull, str(script)))
+    measurement = gpu.Measurement(arguments_of(minutes=0.2), [], 1, [])
+    (row,) = measurement.tests()
+    assert row["counts"]["passed"] == 1 and row["code"] is None
+    assert "did not end within 4 s" in measurement.failures[0]
+
+
 def test_what_time_does_not_allow_is_listed(tmp_path):
     assert command.main([*OPTIONS, "--no-tests", "--minutes", "0.02", "--out", str(tmp_path)]) == 0
     *_, last = results.read(tmp_path / "gpu.json")["rows"]
-    assert last["cells"] == ["ResNet-18, batch 2", "ResNet-18 on the CPU"]
+    assert last["cells"] == ["ResNet-18, batch 2", "ResNet-18 on the CPU"] and not last["failures"]
     assert "- ResNet-18, batch 2" in (tmp_path / "gpu.md").read_text()
 
 
@@ -49,7 +156,7 @@ def test_the_gpu_tests_are_counted(tmp_path, monkeypatch):
     script.write_text("def test_a():\n    pass\n\ndef test_b():\n    assert False\n")
     monkeypatch.setattr(gpu, "TESTS", (*gpu.TESTS[:3], "-p", "no:cacheprovider", "-c", os.devnull, str(script)))
     measurement = gpu.Measurement(arguments_of(minutes=1.0), [], 1, [])
-    row = measurement.tests()
+    (row,) = measurement.tests()
     assert row["counts"] == {"failed": 1, "passed": 1} and row["code"] == 1
     assert len(row["failed"]) == 1 and "test_b" in row["failed"][0]
     assert "1 failed" in measurement.failures[0]

@@ -109,8 +109,12 @@ def test_a_captured_graphs_pool_counts_too(gpu):
     with gpu.cuda.using_allocator(memory.guarded(pool)):
         kept = mebibytes(1)
     assert mg.cuda.memory_allocated() - before == kept.nbytes
-    memory.remove_pool(pool)
+    memory.retire(pool, 0)
+    assert mg.cuda.memory_allocated() - before == kept.nbytes  # until nothing uses it
+    del kept
+    mg.cuda.empty_cache()
     assert mg.cuda.memory_allocated() == before
+    assert pool.total_bytes() == 0 and pool not in memory._Gpus.pools
 
 
 def test_an_allocator_of_the_users_stays():

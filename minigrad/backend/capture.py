@@ -5,13 +5,23 @@ the recording's own, which nothing else uses as long as the graph is there.
 """
 
 import contextlib
+import weakref
 
 from minigrad.backend.devices import cupy_module
+from minigrad.backend.libraries import OUTSIDE
 
 
-def new_pool():
-    """Return a pool of GPU memory for recordings."""
-    return cupy_module().cuda.MemoryPool()
+class Pool:
+    """GPU memory for recordings: ``memory`` is CuPy's pool, whose blocks go back to the GPU when the last user goes."""
+
+    def __init__(self):
+        from minigrad.backend import gpu
+
+        cupy = cupy_module()
+        gpu.free_retired()
+        self.memory = cupy.cuda.MemoryPool()
+        gpu.add_pool(self.memory)
+        weakref.finalize(self, gpu.retire, self.memory, cupy.cuda.runtime.getDevice()).atexit = False
 
 
 _STREAMS = {}  # (CuPy, index of a GPU) -> the stream of its recordings
@@ -23,13 +33,13 @@ class Recording:
     CuPy's pools reuse memory by stream, and so do the libraries' workspaces: one stream for all recordings lets them
     have the memory of those before.
 
-    Arguments: pool (of new_pool(); recordings that never run at the same time may share one).
+    Arguments: pool (recordings that never run at the same time may share one).
     """
 
     def __init__(self, pool=None):
         cupy = cupy_module()
         self.device = cupy.cuda.runtime.getDevice()
-        self.pool = new_pool() if pool is None else pool
+        self.pool = Pool() if pool is None else pool
         key = cupy, self.device
         if key not in _STREAMS:
             _STREAMS[key] = cupy.cuda.Stream(non_blocking=True)
@@ -42,13 +52,14 @@ class Recording:
         from minigrad.backend import gpu
 
         cupy = cupy_module()
-        before = cupy.cuda.get_current_stream()
+        before, outside = cupy.cuda.get_current_stream(), OUTSIDE.allocator
         self.stream.wait_event(before.record())
-        gpu.add_pool(self.pool)
+        OUTSIDE.allocator = outside or cupy.cuda.get_allocator()
         try:
-            with self.stream, cupy.cuda.using_allocator(gpu.guarded(self.pool)):
+            with self.stream, cupy.cuda.using_allocator(gpu.guarded(self.pool.memory)):
                 yield
         finally:
+            OUTSIDE.allocator = outside
             before.wait_event(self.stream.record())
 
     def begin(self):
@@ -78,7 +89,4 @@ class Recording:
 
     def release(self):
         """Give graph and memory back."""
-        from minigrad.backend import gpu
-
-        self.graph = None
-        gpu.remove_pool(self.pool)
+        self.graph = self.pool = None

@@ -9,6 +9,7 @@ import threading
 
 from minigrad.backend.arrays import np
 from minigrad.backend.errors import OutOfMemoryError
+from minigrad.backend.libraries import is_capturing
 
 MIB = 2**20
 
@@ -38,6 +39,7 @@ class _Thread(threading.local):
 
 
 _THREAD = _Thread()
+_RETIRED = []  # (pool of captured graphs that are gone, index of its GPU)
 
 
 # ---------------------------------------------------------------------- counting
@@ -93,14 +95,34 @@ def _make_hook(cupy):
 
 
 def add_pool(pool):
-    """Count a pool of a captured graph's own too."""
-    remove_pool(pool)
+    """Count a pool of captured graphs' own too."""
     _Gpus.pools = (*_Gpus.pools, pool)
 
 
-def remove_pool(pool):
-    """Stop counting a pool."""
-    _Gpus.pools = tuple(other for other in _Gpus.pools if other is not pool)
+def retire(pool, index):
+    """Give a pool's memory back to GPU ``index`` when nothing uses it any more; until then it is counted.
+
+    CuPy's pools do not when they go: what they have kept for later would be lost to the process.
+    """
+    _RETIRED.append((pool, index))
+    free_retired()
+
+
+def free_retired():
+    """Give back what retired pools hold unused."""
+    cupy = _Gpus.cupy
+    if not _RETIRED or is_capturing(cupy):  # memory is not given back while a graph is captured
+        return
+    for item in tuple(_RETIRED):
+        pool, index = item
+        if not any(other is pool for other in _Gpus.pools):  # of a CuPy that was replaced
+            _RETIRED.remove(item)
+            continue
+        with cupy.cuda.Device(index):
+            pool.free_all_blocks()
+            if pool.total_bytes() == 0:
+                _RETIRED.remove(item)
+                _Gpus.pools = tuple(other for other in _Gpus.pools if other is not pool)
 
 
 def reserved():
@@ -135,6 +157,7 @@ def guarded(pool):
         except exhausted:
             pass
         gc.collect()  # under a limit CuPy raises without looking for blocks to give back
+        free_retired()
         pool.free_all_blocks()
         count = _Gpus.counts.get(_Gpus.cupy.cuda.runtime.getDevice())
         if count is not None:

@@ -1,5 +1,6 @@
 """NVIDIA's shared libraries, loaded through ctypes, and what calls of them need of CuPy: stream, device, workspaces."""
 
+import contextlib
 import ctypes
 import glob
 import importlib.util
@@ -75,6 +76,21 @@ def is_capturing(cupy):
     return stream.ptr != 0 and bool(stream.is_capturing())  # the default stream is never captured
 
 
+class _Outside(threading.local):
+    allocator = None
+
+
+OUTSIDE = _Outside()  # while a thread works in a recording's pool: the allocator of before
+
+
+def lasting(cupy):
+    """Return a block in which GPU memory is taken that outlives recordings: not from a recording's pool.
+
+    A small block there, cut from a large one, would keep all of that from the GPU when the recording goes.
+    """
+    return contextlib.nullcontext() if OUTSIDE.allocator is None else cupy.cuda.using_allocator(OUTSIDE.allocator)
+
+
 class Workspaces:
     """Scratch memory of one library per (device, stream), from CuPy's pool; it grows, and never shrinks.
 
@@ -94,7 +110,8 @@ class Workspaces:
         key = cupy.cuda.runtime.getDevice(), stream_pointer(cupy)
         memory, held = self._memory.get(key, (None, 0))
         if held < size:
-            memory = cupy.cuda.alloc(size)
+            with lasting(cupy):
+                memory = cupy.cuda.alloc(size)
             self._memory[key] = memory, size
         if is_capturing(cupy) and not any(memory is kept for kept in self._captured):
             self._captured.append(memory)

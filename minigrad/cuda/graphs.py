@@ -27,7 +27,7 @@ __all__ = [
 
 def graph_pool_handle():
     """Return memory that several graphs can share (``pool=``); they must not run at the same time."""
-    return capture.new_pool()
+    return capture.Pool()
 
 
 class CUDAGraph:
@@ -159,7 +159,7 @@ class GraphedStep:
         self._inputs = [tensor.detach().clone() for tensor in example]
         self._autocast = _autocast_now()
         self._graph = None
-        self._graphs_pool = capture.new_pool()
+        self._graphs_pool = capture.Pool()
         _check_optimizer(optimizer)
         before = _Snapshot(model, optimizer)
         try:

@@ -23,6 +23,7 @@ def empty_cache():
         from minigrad.backend import gpu
 
         gpu.drop_finished()
+        gpu.free_retired()
         the_cupy().get_default_memory_pool().free_all_blocks()
         the_cupy().get_default_pinned_memory_pool().free_all_blocks()
 

@@ -8,6 +8,7 @@ from functools import cached_property, lru_cache
 from math import prod
 
 from minigrad.backend import np, xp
+from minigrad.backend.libraries import lasting
 from minigrad.kernels import cuda
 from minigrad.kernels.matmul import matmul
 
@@ -33,7 +34,8 @@ class Taps:
         if key not in _ON_GPU:
             if not any(cache is _ON_GPU for cache in cuda.source.CACHES):
                 cuda.source.CACHES.append(_ON_GPU)
-            _ON_GPU[key] = self, xp(x).asarray(values.astype(dtype))
+            with lasting(xp(x)):
+                _ON_GPU[key] = self, xp(x).asarray(values.astype(dtype))
             if len(_ON_GPU) > 1024:
                 del _ON_GPU[next(iter(_ON_GPU))]
         return _ON_GPU[key][1]

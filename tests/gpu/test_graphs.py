@@ -1,6 +1,7 @@
 """Recorded work, replayed: on a GPU, or on the stand-in, whose recordings repeat every call on the same memory."""
 import contextlib
 import copy
+import gc
 
 import numpy as np
 import pytest
@@ -352,13 +353,51 @@ def test_graphed_callables():
 
 
 def test_recordings_use_memory_again():
-    pool = capture.new_pool()
+    pool = capture.Pool()
     first, second = capture.Recording(pool), capture.Recording(pool)
     assert first.stream is second.stream  # CuPy's pools and the libraries' workspaces are kept by stream
     with first.alone(), second.alone():
-        assert backend_gpu._Gpus.pools.count(pool) == 1
+        assert backend_gpu._Gpus.pools.count(pool.memory) == 1
     second.release()
-    assert pool not in backend_gpu._Gpus.pools
+    memory = pool.memory
+    del pool
+    assert memory in backend_gpu._Gpus.pools
+    first.release()
+    assert memory not in backend_gpu._Gpus.pools
+
+
+@pytest.mark.parametrize("failing", [False, True])
+def test_a_step_that_is_gone_holds_no_memory(failing):
+    """CuPy's pools never give back by themselves what they keep, not even when they go."""
+    model = small().to("cuda")
+    optimizer = mg.optim.SGD(model.parameters(), lr=0.1, momentum=0.9)
+    (example,) = batches(1)
+
+    def loss(scores, targets):
+        value = F.cross_entropy(scores, targets)
+        return value * value.item() if failing and cupy_module().cuda.get_current_stream().is_capturing() else value
+
+    plain_step(model, optimizer, *example)
+    optimizer.zero_grad()
+    gc.collect()
+    mg.cuda.empty_cache()
+    before, pools = mg.cuda.memory_allocated(), len(backend_gpu._Gpus.pools)
+    if failing:
+        with pytest.raises(RuntimeError, match="cannot be recorded"):
+            mg.cuda.make_graphed_step(model, loss, optimizer, example)
+    else:
+        step = mg.cuda.make_graphed_step(model, loss, optimizer, example)
+        step(*example)
+        held = step._graphs_pool.memory
+        assert held.total_bytes() > 0
+        del step
+    optimizer.zero_grad()
+    gc.collect()
+    mg.cuda.empty_cache()
+    assert len(backend_gpu._Gpus.pools) == pools
+    assert mg.cuda.memory_allocated() - before < 64 << 20  # workspaces, and tables of what graphs write
+    if not failing:
+        assert held.total_bytes() == 0
 
 
 def test_a_copy_in_a_graph_blocks_no_later_one():

@@ -3,7 +3,7 @@
 from collections import OrderedDict
 
 from minigrad.backend import np, xp
-from minigrad.backend.libraries import is_capturing
+from minigrad.backend.libraries import is_capturing, lasting
 from minigrad.kernels.cuda.source import CACHES, Source
 
 _SOURCE = Source("optimizer.cu", defines={"PACKED": (0, 1)})
@@ -79,7 +79,7 @@ def _on_gpu(module, table):
         return kept
     if capturing:
         # In a recording's own pool it might lie where replays put activations, which come before it is read.
-        with module.cuda.using_allocator(module.get_default_memory_pool().malloc):
+        with lasting(module):
             kept = module.empty(table.shape, table.dtype)
         pinned = _pinned(module, device, table.size)
         pinned[: table.size] = table
@@ -89,7 +89,8 @@ def _on_gpu(module, table):
         _CAPTURED.append(kept)
         return kept
     _pinned(module, device, table.size)  # for a capture to come
-    kept = _TABLES[key] = module.asarray(table)  # through page-locked memory of CuPy's own
+    with lasting(module):
+        kept = _TABLES[key] = module.asarray(table)  # through page-locked memory of CuPy's own
     while len(_TABLES) > _MOST_TABLES:
         _TABLES.popitem(last=False)
     return kept

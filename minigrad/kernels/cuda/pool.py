@@ -3,6 +3,7 @@
 from math import prod
 
 from minigrad.backend import np, xp
+from minigrad.backend.libraries import lasting
 from minigrad.kernels.cuda.source import CACHES, Source
 
 _SOURCE = Source("pool.cu", defines={"LAYOUT": (0, 1, 2), "WINDOW": (0, 22, 31, 32)})
@@ -122,7 +123,8 @@ def _divisors(divisor, images):
     if key not in _DIVISORS:
         if len(_DIVISORS) > 256:
             _DIVISORS.clear()
-        _DIVISORS[key] = divisor, images.module.asarray(divisor.astype(dtype))
+        with lasting(images.module):
+            _DIVISORS[key] = divisor, images.module.asarray(divisor.astype(dtype))
     return _DIVISORS[key][1], 1.0
 
 

@@ -1,7 +1,7 @@
 """Random numbers of a GPU, with the methods of a generator of NumPy's that minigrad calls."""
 
 from minigrad.backend import np, xp
-from minigrad.backend.libraries import is_capturing
+from minigrad.backend.libraries import is_capturing, lasting
 from minigrad.kernels.cuda.source import Source
 
 _SOURCE = Source("random.cu")
@@ -28,7 +28,8 @@ class Philox:
     def __init__(self, module, generator):
         self.module, self.generator = module, generator
         self.device = module.cuda.runtime.getDevice()
-        self.state = module.empty(2, np.uint64)
+        with lasting(module):
+            self.state = module.empty(2, np.uint64)
         self.restart(generator.initial_seed(), generator.replays)
 
     def restart(self, seed, replays):
