@@ -115,10 +115,10 @@ class Measurement:
             yield from self.part("the GPU tests", self.tests)
         self.start()
         yield from self.part("launches", self.launches)
-        for number, batch in enumerate(self.arguments.batch):
+        for batch in self.arguments.batch:
             for name in self.names:
                 yield from self.part(f"{name}, batch {batch}", self.network, name, batch)
-            if number == 0:  # before the larger batches, which might leave no time for it
+            if batch == self.arguments.batch[0]:  # before the larger batches, which might leave no time for it
                 yield from self.part("the CPU", self.cpu_rows, self.left() - 60 * self.minutes * CPU_SHARE)
         yield from self.part("single convolutions", self.layers)
         yield from self.part("the CPU", self.cpu_rows, 0.0)

@@ -34,8 +34,11 @@ def versions():
             kernels = f", {pool['architecture']} kernels" if pool.get("architecture") else ""
             found["BLAS"] = f"{pool['internal_api']} {pool['version']}{kernels}"
     if library.cuda.is_available():
-        found["CuPy"] = importlib.import_module("cupy").__version__  # its package is called after the CUDA version
+        cupy = importlib.import_module("cupy")
+        found["CuPy"] = cupy.__version__  # its package is called after the CUDA version
         found["GPU"] = library.cuda.get_device_name()
+        found["CUDA"] = f"{cupy.cuda.runtime.runtimeGetVersion()}, driver {cupy.cuda.runtime.driverGetVersion()}"
+        found["minigrad's cuDNN"] = str(library.backends.cudnn.version())
     return found
 
 

@@ -27,7 +27,11 @@ class Worker:
 
     def describe(self):
         """Versions, and the threads that the library says it uses."""
-        return {"versions": self.adapter.versions(), "threads": self.adapter.library.get_num_threads()}
+        try:
+            versions = self.adapter.versions()
+        except Exception as error:  # what is measured stands without them
+            versions = {f"versions by {self.adapter.__name__}": f"unknown: {type(error).__name__}: {error}"}
+        return {"versions": versions, "threads": self.adapter.library.get_num_threads()}
 
     def open(self, kind, **options):
         """Build a case of benchmarks/cases.py in place of the one before; returns True."""

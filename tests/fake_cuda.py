@@ -325,6 +325,7 @@ def add_to(module, devices):
         getDeviceCount=lambda: devices, getDevice=lambda: THREAD.device, CUDARuntimeError=CUDARuntimeError,
         memGetInfo=mem_get_info, getDeviceProperties=_properties, deviceCanAccessPeer=lambda a, b: int(a != b),
         deviceSynchronize=lambda: Device().synchronize(), runtimeGetVersion=lambda: 13000,
+        driverGetVersion=lambda: 13000,
     )  # fmt: skip
     nvtx = types.SimpleNamespace(
         available=True, RangePush=lambda text, color=-1: ranges.append(text), RangePop=lambda: ranges.pop(),

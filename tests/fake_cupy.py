@@ -497,7 +497,7 @@ def installed(devices=1):
     loaded = dict(libraries.LOADED)
     libraries.LOADED.update(cublas=None, cudnn=None)  # the real ones would take the addresses for a GPU's
     module = _Module("cupy", np)
-    module.ndarray = ndarray
+    module.ndarray, module.__version__ = ndarray, "stand-in"
     module.RawModule, module.RawKernel = RawModule, RawKernel
     fake_cuda.add_to(module, devices)
     module.random = types.SimpleNamespace(Generator=_Generator, XORWOW=lambda seed: np.random.PCG64(seed))
