@@ -88,7 +88,7 @@ globals().update(_FUNCTIONS)  # every public function registered in ops/
 _MODULES_ON_DEMAND = (
     "_C", "__config__", "amp", "ao", "compiler", "cpu", "distributed", "distributions", "fft", "func", "futures", "fx",
     "hub", "jit", "library", "mps", "mtia", "multiprocessing", "nested", "onnx", "overrides", "profiler", "quantized",
-    "recipes", "serialization", "signal", "sparse", "testing", "types", "version", "vision", "xpu",
+    "recipes", "return_types", "serialization", "signal", "sparse", "testing", "types", "version", "vision", "xpu",
 )  # fmt: skip
 _SETTINGS = (
     "_assert", "are_deterministic_algorithms_enabled", "compiled_with_cxx11_abi", "get_deterministic_debug_mode",

@@ -169,7 +169,6 @@ ABSENT = {
     **_each("fork wait", "functions run one after the other; use concurrent.futures"),
     **_each("Event Stream StreamContext", "it is of one kind of device: use cuda.Event, cuda.Stream or cuda.stream"),
     **_each("Event Stream StreamContext get_capabilities", "operations on the CPU are done when they return", "cpu."),
-    "return_types": "results with names are NamedTuples of the functions; use type(minigrad.max(x, 0))",
     "AcceleratorError": "errors of a GPU are CuPy's, from cupy.cuda.runtime.CUDARuntimeError on",
     **_each("ModuleDict ParameterDict BufferDict", "use nn.ModuleDict and nn.ParameterDict"),
     **_each("SymFloat SymBool", "sizes are numbers; use float or bool"),
@@ -275,7 +274,7 @@ ABSENT = {
         "cuda.",
     ),
     **_each("Graph graphs", "use cuda.CUDAGraph", "accelerator."),
-    **_each("subgraph_rewriter passes experimental", "change the Nodes of a Graph, or subclass Interpreter", "fx."),
+    **_each("subgraph_rewriter experimental", "change the Nodes of a Graph, or subclass Interpreter", "fx."),
     **_each(
         "spsolve sampled_addmm as_sparse_gradcheck to_sparse_semi_structured semi_structured "
         "SparseSemiStructuredTensor SparseSemiStructuredTensorCUSPARSELT SparseSemiStructuredTensorCUTLASS solve "

@@ -22,8 +22,10 @@ from minigrad.absent import getter
 from minigrad.backend import dtype
 from minigrad.nn.container import ModuleDict, ModuleList, Sequential
 from minigrad.nn.module import Module
+from minigrad.ops.layout import contiguous_format
 from minigrad.overrides import TorchFunctionMode, install
 from minigrad.tensor import Tensor
+from minigrad.utils._pytree import tree_leaves
 from minigrad.variable import Parameter
 
 __all__ = [
@@ -654,6 +656,54 @@ class Interpreter:
         return args[0]
 
 
+class TensorMetadata(typing.NamedTuple):
+    """What ShapeProp notes of a tensor."""
+
+    shape: tuple
+    dtype: typing.Any
+    requires_grad: bool
+    stride: tuple
+    memory_format: typing.Any
+    is_quantized: bool
+    qparams: dict
+
+
+def _metadata(tensor):
+    layout = contiguous_format if tensor.is_contiguous() else None
+    return TensorMetadata(
+        tensor.shape, tensor.dtype, tensor.requires_grad, tensor.stride(), layout, tensor.is_quantized, {}
+    )
+
+
+class ShapeProp(Interpreter):
+    """Runs a GraphModule and notes each Node's value as node.meta["tensor_meta"] and node.meta["type"].
+
+    Source: https://docs.pytorch.org/docs/stable/fx.html#the-interpreter-pattern
+
+    >>> import minigrad as mg
+    >>> traced = mg.fx.symbolic_trace(mg.nn.Linear(2, 3))
+    >>> _ = mg.fx.passes.shape_prop.ShapeProp(traced).propagate(mg.ones(5, 2))
+    >>> [(node.op, tuple(node.meta["tensor_meta"].shape)) for node in traced.graph.nodes][-1]
+    ('output', (5, 3))
+    """
+
+    def run_node(self, n):
+        """Return the value of a Node, noting its shape; RuntimeError, which names the Node, where it fails."""
+        try:
+            result = super().run_node(n)
+        except Exception as error:
+            raise RuntimeError(f"ShapeProp error for: node={n.format_node()} with meta={n.meta}") from error
+        found = map_aggregate(result, lambda value: _metadata(value) if isinstance(value, Tensor) else value)
+        if any(isinstance(leaf, Tensor) for leaf in tree_leaves(result)):
+            n.meta["tensor_meta"] = found
+        n.meta["type"] = type(result)
+        return result
+
+    def propagate(self, *args):
+        """Return the graph's result for its arguments."""
+        return self.run(*args)
+
+
 def _by_path(module, path):
     for part in path.split("."):
         module = getattr(module, part)
@@ -747,6 +797,6 @@ Argument = typing.Any
 
 def __getattr__(name):
     """PyTorch's modules below torch.fx: their classes and functions are all here."""
-    if name in ("node", "proxy", "graph", "graph_module", "interpreter", "_symbolic_trace"):
+    if name in ("node", "proxy", "graph", "graph_module", "interpreter", "_symbolic_trace", "passes", "shape_prop"):
         return sys.modules[__name__]
     return _getter(name)

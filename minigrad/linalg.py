@@ -79,11 +79,11 @@ def _by_either_name(name, function):
 
 
 def _results(name, *fields):
-    return named_result(name, fields)
+    return named_result(f"linalg_{name}", fields)
 
 
 SVD = _results("svd", "U", "S", "Vh")
-LegacySVD = _results("svd", "U", "S", "V")
+LegacySVD = named_result("svd", ("U", "S", "V"))
 QR = _results("qr", "Q", "R")
 Eigen = _results("eigh", "eigenvalues", "eigenvectors")
 SignAndLog = _results("slogdet", "sign", "logabsdet")

@@ -344,6 +344,9 @@ def promote(tensor, requires_grad=False):
     return tensor
 
 
+_warned_of_conversion = False
+
+
 class Variable(Tensor):
     """A Tensor that is a node of the computational graph: it stores data and receives a gradient.
 
@@ -380,6 +383,28 @@ class Variable(Tensor):
         self._grad = None
         self._requires_grad = bool(requires_grad)
         return self
+
+    def __float__(self):
+        self._warn_of_conversion()
+        return super().__float__()
+
+    def __complex__(self):
+        self._warn_of_conversion()
+        return super().__complex__()
+
+    def _warn_of_conversion(self):
+        """Warn, once in a process as PyTorch, that a number has no gradient."""
+        global _warned_of_conversion
+        if not (self._requires_grad and MODE.grad) or _warned_of_conversion:
+            return
+        import warnings
+
+        _warned_of_conversion = True
+        warnings.warn(
+            "Converting a tensor with requires_grad=True to a scalar may lead to unexpected behavior.\n"
+            "Consider using tensor.detach() first.",
+            stacklevel=3,
+        )
 
     @property
     def requires_grad(self):

@@ -323,3 +323,15 @@ def test_the_error_names_versions():
     weight.add_(1).add_(1)
     with pytest.raises(RuntimeError, match="which MulBackward0 saved, is at version 2; expected an earlier version"):
         z.backward()
+
+
+def test_memory_given_by_data_was_not_written():
+    x, lowest = mg.tensor([1.0, 3.0], requires_grad=True), mg.zeros(())
+    for _ in range(2):
+        y = x * 2
+        least = y.min()
+        lowest.data = least  # least is kept for the gradient of min
+        ((y - least) * mg.tensor([1.0, 2.0])).sum().backward()
+    assert x.grad.tolist() == [-8.0, 8.0] and lowest.item() == 2
+    lowest.add_(1)
+    assert least.item() == 3

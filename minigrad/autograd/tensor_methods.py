@@ -17,7 +17,6 @@ from minigrad.variable import (
     is_tracked,
     new_leaf,
     promote,
-    touch,
     version_of,
     writes_of,
 )
@@ -240,7 +239,6 @@ def set_data(self, value):
         become_own_base(self)
     self.array = value.array
     self._aliased = True
-    touch(self.array)
     self._written = before - writes_of(self.array)  # not a write, for PyTorch
 
 

@@ -42,10 +42,16 @@ ALIASES = {
     **dict.fromkeys(
         [f"torch.fx.{name}" for name in "graph graph_module interpreter node proxy".split()], "minigrad.fx"
     ),
+    "torch.fx.passes": "minigrad.fx",
+    "torch.fx.passes.shape_prop": "minigrad.fx",
+    "torch.ops.aten": "minigrad.aten",
     "torch.jit.annotations": "minigrad.jit",
     "torch.nn.backends": None,
     "torch.nn.intrinsic.modules": "minigrad.nn.intrinsic",
-    "torch.nn.parallel.data_parallel": "minigrad.nn.parallel",
+    **dict.fromkeys(
+        [f"torch.nn.parallel.{name}" for name in "data_parallel parallel_apply replicate scatter_gather".split()],
+        "minigrad.nn.parallel",
+    ),
     "torch.nn.parallel.distributed": "minigrad.nn.ddp",
     "torch.nn.utils.weight_norm": "minigrad.nn.utils.norms",
     "torch.nn.utils.spectral_norm": "minigrad.nn.utils.norms",
@@ -232,6 +238,8 @@ def install():
         package, _, last = theirs.rpartition(".")
         if here and package.startswith("torch."):
             _offer(sys.modules.get(target_of(package)), last, theirs)
+    for name in ("data_parallel", "parallel_apply", "replicate"):  # functions too, which a late import would hide
+        sys.modules[f"torch.nn.parallel.{name}"] = sys.modules["minigrad.nn.parallel"]
     _prepare_spawned_processes()
 
 

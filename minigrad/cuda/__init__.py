@@ -102,6 +102,8 @@ def __getattr__(name):
         return importlib.import_module(f"minigrad.cuda.{name}")
     if name in _OF_GRAPHS:
         return getattr(importlib.import_module("minigrad.cuda.graphs"), name)
+    if name == "_initialized":
+        return is_initialized()
     if name == "default_generators":
         return (backend.default_generator,) * device_count()
     raise AttributeError(explain(name, __name__))

@@ -18,6 +18,7 @@ __all__ = [
     "tril_matrix_to_vec",
     "vec_to_tril_matrix",
 ]
+euler_constant = 0.57721566490153286060
 
 
 def broadcast_all(*values):
@@ -43,6 +44,11 @@ def broadcast_all(*values):
 def _standard_normal(shape, dtype, device):
     """Return standard normal numbers."""
     return FUNCTIONS["randn"](shape, dtype=dtype, device=device)
+
+
+def _sum_rightmost(value, dim):
+    """Return the sum over the last dim dimensions."""
+    return value.sum(tuple(range(-dim, 0))) if dim else value
 
 
 def clamp_probs(probs):

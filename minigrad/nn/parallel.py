@@ -79,6 +79,12 @@ def scatter(inputs, target_gpus, dim=0):
     return (_each_tensor(inputs, lambda tensor: tensor.to(device)),)
 
 
+def scatter_kwargs(inputs, kwargs, target_gpus, dim=0):
+    """Return positional arguments and keywords for each of the devices: with one device, each in a tuple."""
+    inputs = scatter(inputs or (), target_gpus, dim)
+    return inputs, scatter(kwargs or {}, target_gpus, dim)
+
+
 def gather(outputs, target_device, dim=0):
     """Return the results of the devices as one on a device: with one device, its result."""
     if len(outputs) != 1:

@@ -1,5 +1,7 @@
 """The table of operations, one family a file; importing it registers them all."""
 
+import importlib
+
 from minigrad.absent import getter
 from minigrad.ops import (
     activation,
@@ -131,4 +133,10 @@ __all__ = [
     "where",
 ]
 
-__getattr__ = getter(__name__)
+_absent = getter(__name__)
+
+
+def __getattr__(name):
+    if name == "aten":
+        return importlib.import_module("minigrad.aten")
+    return _absent(name)

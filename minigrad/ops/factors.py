@@ -15,9 +15,9 @@ from minigrad.ops.results import named_result
 from minigrad.registry import FUNCTIONS, function
 from minigrad.tensor import Tensor, wrap
 
-LU = named_result("lu", ("P", "L", "U"))
-LUFactor = named_result("lu_factor", ("LU", "pivots"))
-LUFactorWithInfo = named_result("lu_factor_ex", ("LU", "pivots", "info"))
+LU = named_result("linalg_lu", ("P", "L", "U"))
+LUFactor = named_result("linalg_lu_factor", ("LU", "pivots"))
+LUFactorWithInfo = named_result("linalg_lu_factor_ex", ("LU", "pivots", "info"))
 LUUnpacked = named_result("lu_unpack", ("P", "L", "U"))
 Householder = named_result("geqrf", ("a", "tau"))
 TriangularSolve = named_result("triangular_solve", ("solution", "cloned_coefficient"))

@@ -29,6 +29,11 @@ def named_result(name, fields):
 _CLASSES = {}
 
 
+def classes():
+    """Return the classes that were made."""
+    return list(_CLASSES.values())
+
+
 def _result_of(name, fields, parts):
     """Return the named tuple that was pickled."""
     return _CLASSES[name, fields](*parts)

@@ -198,6 +198,12 @@ class Optimizer:
                 if name in param_state and not isinstance(param_state[name], Tensor):
                     param_state[name] = scalar_state(param_state[name])
 
+    def _patch_step_function(self):
+        """Let the step hooks run around step(), also where the class was given it after it was made."""
+        step = type(self).step
+        if not getattr(step, "hooked", False):
+            type(self).step = _with_hooks(step)
+
     def __repr__(self):
         lines = [type(self).__name__ + " ("]
         for index, group in enumerate(self.param_groups):

@@ -87,6 +87,25 @@ def set_checkpoint_debug_enabled(enabled):
         _DEBUG.enabled = before
 
 
+def get_device_states(*args):
+    """Return the GPUs that nested arguments' tensors are on, and the states of their random numbers.
+
+    Source: https://docs.pytorch.org/docs/stable/checkpoint.html (what preserve_rng_state keeps)
+
+    >>> import minigrad as mg
+    >>> mg.utils.checkpoint.get_device_states(mg.ones(2))
+    ([], [])
+    """
+    places = {leaf.device.index or 0 for leaf in tree_leaves(args) if isinstance(leaf, Tensor) and leaf.is_cuda}
+    return sorted(places), [default_generator.state_bytes() for _ in places]  # one generator for all
+
+
+def set_device_states(devices, states, *, device_type=None):
+    """Give the GPUs the states of random numbers that get_device_states returned."""
+    for state in states[: len(devices)]:
+        default_generator.set_state_bytes(state)
+
+
 def noop_context_fn():
     """Return two context managers that do nothing: what context_fn=None stands for."""
     return contextlib.nullcontext(), contextlib.nullcontext()

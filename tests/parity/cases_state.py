@@ -1066,6 +1066,8 @@ cases(
         )
     ]
     + [lambda t: t.utils.checkpoint.checkpoint(lambda a, b: a * b, X(t, 2), b=3, use_reentrant=False)],
+    get_device_states=[lambda t: t.utils.checkpoint.get_device_states(X(t, 2), [X(t, 3)], 4)],
+    set_device_states=[lambda t: t.utils.checkpoint.set_device_states([], [])],
     checkpoint_sequential=[
         lambda t, n=n, r=r: checkpointed(
             t, lambda t, f, x: t.utils.checkpoint.checkpoint_sequential([f, lambda a: a * 2, f], n, x, use_reentrant=r)

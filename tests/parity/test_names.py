@@ -63,7 +63,7 @@ def test_every_public_name_of_tensors():
 
 
 @pytest.mark.parametrize(
-    "name", "package monitor masked export return_types utils.weak utils.cpp_extension".split()
+    "name", "package monitor masked export utils.weak utils.cpp_extension".split()
 )
 def test_absent_modules_say_what_to_use(name):
     assert ";" in reason_of(name) or "use" in reason_of(name)
