@@ -218,5 +218,5 @@ def test_proxies_of_nodes_add_to_their_graph():
 def test_modules_below_fx():
     assert fx.node.Node is fx.Node and fx.graph_module.GraphModule is fx.GraphModule and fx.node.Target
     assert fx.node.map_aggregate([1, (2, {"a": 3})], lambda leaf: leaf + 1) == [2, (3, {"a": 4})]
-    with pytest.raises(AttributeError, match="no attribute 'passes'"):
-        _ = fx.passes
+    with pytest.raises(AttributeError, match="no attribute 'experimental'"):
+        _ = fx.experimental
