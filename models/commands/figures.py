@@ -139,6 +139,10 @@ def side(value):
     return value[0] if isinstance(value, tuple) else value
 
 
+# What PyTorch calls the nodes of convolutions and of linear layers, by the dimensions of their input and their bias.
+WITH_WEIGHTS = {"ConvolutionBackward0", "LinearBackward0", "AddmmBackward0", "MmBackward0"}
+
+
 def depth(model, shape):
     """The layers with weights on the longest way through the graph that a model makes of an image (C, H, W).
 
@@ -157,7 +161,7 @@ def depth(model, shape):
             stack += waiting
             continue
         stack.pop()
-        own = node.name() in ("ConvolutionBackward0", "LinearBackward0")
+        own = node.name() in WITH_WEIGHTS
         lengths[node] = own + max((lengths.get(following, 0) for following in below), default=0)
     return lengths[root]
 
