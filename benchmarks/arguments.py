@@ -1,7 +1,7 @@
 """What the measuring commands share: their arguments, the run around the measuring, its ends."""
-import importlib.util
 import shlex
 import sys
+from importlib.util import find_spec
 
 import minigrad
 from benchmarks import measuring, pages, results
@@ -26,7 +26,7 @@ def add_common(parser, device=True):
 
 def check_common(arguments):
     """Find what is wrong before anything is measured: CommandError. Returns the number of threads."""
-    if arguments.peer == "torch" and importlib.util.find_spec("torch") is None:
+    if arguments.peer == "torch" and find_spec("torch") is None:
         raise CommandError("--peer torch: PyTorch is not installed: pip install torch==2.13.0")
     if arguments.device != "cpu":
         open_device(arguments.device)

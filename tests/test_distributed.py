@@ -654,7 +654,14 @@ dist.destroy_process_group()
 """
 
 
-IMPATIENT = "import sys; from minigrad.distributed import run; run._GRACE = 2.0; sys.exit(run.main())"
+# SIGHUP as in a terminal, also where the tests run under nohup, which the launcher respects
+IMPATIENT = """
+import signal, sys
+signal.signal(signal.SIGHUP, signal.SIG_DFL)
+from minigrad.distributed import run
+run._GRACE = 2.0
+sys.exit(run.main())
+"""
 
 
 def launch(tmp_path, *arguments, name="minigrad", module=("-m", "minigrad.distributed.run")):
@@ -670,7 +677,9 @@ def ended(process):
     try:
         output, errors = process.communicate(timeout=60)
     finally:
-        process.kill()
+        if process.poll() is None:
+            process.kill()
+            process.communicate()
     return process.returncode, output, errors
 
 

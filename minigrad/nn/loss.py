@@ -221,7 +221,7 @@ class LinearCrossEntropyLoss(_WeightedLoss):
 
     >>> import minigrad as mg
     >>> mg.nn.LinearCrossEntropyLoss(3, 2)(mg.zeros(1, 3), mg.tensor([1]))
-    tensor(0.6931, grad_fn=<CrossEntropyBackward0>)
+    tensor(0.6931, grad_fn=<NllLossBackward0>)
     """
 
     __constants__ = ["num_classes", "out_features", "reduction", "ignore_index", "label_smoothing"]
