@@ -231,19 +231,27 @@ def cubic_taps(size, out, scale, align_corners):
     return Taps(position.clip(0, size - 1).astype(np.int64), cubic(source - position, -0.75), size)
 
 
+# Kernels of antialiased interpolation: how far they reach, and their value at a distance. Lanczos: sinc(d) sinc(d/3)
+SMOOTH = {
+    "bilinear": (1.0, lambda d: np.maximum(0.0, 1 - abs(d))),
+    "bicubic": (2.0, lambda d: cubic(d, -0.5)),
+    "lanczos": (3.0, lambda d: np.where(abs(d) < 3, np.sinc(d) * np.sinc(d / 3), 0.0)),
+}
+
+
 @lru_cache(maxsize=512)
 def smooth_taps(size, out, scale, align_corners, mode):
-    """Antialiased linear or cubic interpolation (PIL's): the kernel widens with the reduction, weights sum to one."""
+    """Antialiased interpolation (PIL's): the kernel of SMOOTH widens with the reduction, weights sum to one."""
     ratio = _source_scale(size, out, scale, align_corners)
     widening = max(ratio, 1.0)
-    support = (1.0 if mode == "linear" else 2.0) * widening
+    reach, kernel = SMOOTH[mode]
+    support = reach * widening
     center = ratio * (np.arange(out) + 0.5)
     start = np.maximum((center - support + 0.5).astype(np.int64), 0)
     end = np.minimum((center + support + 0.5).astype(np.int64), size)
     longest = max(1, (end - start).max())
     position = start + np.arange(longest)[:, None]
     distance = (position - center + 0.5) / widening
-    weight = np.maximum(0.0, 1 - abs(distance)) if mode == "linear" else cubic(distance, -0.5)
-    weight = np.where(position < end, weight, 0.0)
+    weight = np.where(position < end, kernel(distance), 0.0)
     total = weight.sum(axis=0)
     return Taps(np.minimum(position, size - 1), weight / np.where(total == 0, 1, total), size)

@@ -21,9 +21,9 @@ resample = Op(
     name="resample",
 )
 
-_SPATIAL = {"linear": 1, "bilinear": 2, "bicubic": 2, "trilinear": 3}
+_SPATIAL = {"linear": 1, "bilinear": 2, "bicubic": 2, "trilinear": 3, "lanczos": 2}
 _COPYING = ("nearest", "nearest-exact")
-_MODES = "nearest | linear | bilinear | bicubic | trilinear | area | nearest-exact"
+_MODES = "nearest | linear | bilinear | bicubic | trilinear | lanczos | area | nearest-exact"
 
 
 def _output_size(sizes, size, scale_factor):
@@ -67,9 +67,9 @@ def _check_mode(mode, ndim, align_corners, antialias):
                 "align_corners option can only be set with the interpolating modes: linear | bilinear | bicubic "
                 "| trilinear"
             )
-    if antialias and not (mode in ("bilinear", "bicubic") and ndim == 4):
+    if antialias and not (mode in kernels.SMOOTH and ndim == 4):
         raise ValueError(
-            "Anti-alias option is restricted to bilinear and bicubic modes and requires a 4-D tensor as input"
+            "Anti-alias option is restricted to bilinear, bicubic, and lanczos modes and requires a 4-D tensor as input"
         )
     if mode in _SPATIAL and ndim in (3, 4, 5) and ndim != _SPATIAL[mode] + 2:
         raise NotImplementedError(f"Got {ndim}D input, but {mode} mode needs {_SPATIAL[mode] + 2}D input")
@@ -78,6 +78,10 @@ def _check_mode(mode, ndim, align_corners, antialias):
             f"Input Error: Only 3D, 4D and 5D input Tensors supported (got {ndim}D) for the modes: {_MODES} "
             f"(got {mode})"
         )
+    if mode == "lanczos" and align_corners:
+        raise ValueError("Lanczos mode does not support align_corners=True")
+    if mode == "lanczos" and not antialias:
+        raise ValueError("Lanczos mode requires antialias=True")
 
 
 @autocasting
@@ -94,9 +98,9 @@ def interpolate(
     """Return the input resized to ``size``, or by ``scale_factor`` (output length ⌊length · factor⌋).
 
     Arguments: input (N, C, L), (N, C, H, W) or (N, C, D, H, W); size, scale_factor (number or one per dimension); mode:
-    "nearest", "nearest-exact", "linear", "bilinear", "trilinear", "bicubic" (a = -0.75), "area" (adaptive means);
+    "nearest", "nearest-exact", "linear", "bilinear", "trilinear", "bicubic" (a = -0.75), "lanczos" (three lobes, with antialias), "area" (adaptive means);
     align_corners (corner pixels' centres rather than corners are matched), recompute_scale_factor (use output / input
-    length instead of the factor), antialias (bilinear and bicubic: widen the kernel when reducing). ValueError or
+    length instead of the factor), antialias (bilinear, bicubic, lanczos: widen the kernel when reducing). ValueError or
     NotImplementedError for combinations that do not exist, RuntimeError for empty sizes.
     Source: https://docs.pytorch.org/docs/stable/generated/torch.nn.functional.interpolate.html
 
@@ -144,7 +148,7 @@ def interpolate(
         raise NotImplementedError(
             f"interpolate: mode {mode} is not implemented for {input.dtype}: convert to a float dtype"
         )
-    if mode in ("bilinear", "bicubic"):
+    if mode in kernels.SMOOTH:
         return wrap(kernels.resample_bytes(input.array, maps))
     wide = resample(cast(input, dtype=np.dtype(np.float32)), maps=maps).array
     return wrap(xp(wide).floor(wide + np.float32(0.5)).clip(0, 255).astype(np.uint8))
@@ -155,7 +159,7 @@ def _taps(size, out, scale, mode, align_corners, antialias, dtype):
     if mode in _COPYING:
         return kernels.nearest_taps(size, out, scale, mode == "nearest-exact", dtype == np.float64)
     if antialias:
-        return kernels.smooth_taps(size, out, scale, align_corners, "linear" if mode == "bilinear" else "cubic")
+        return kernels.smooth_taps(size, out, scale, align_corners, mode)
     if mode == "bicubic":
         return kernels.cubic_taps(size, out, scale, align_corners)
     return kernels.linear_taps(size, out, scale, align_corners)

@@ -11,8 +11,9 @@ TABLES = {
     "linear": lambda size, out: resample.linear_taps(size, out, None, False),
     "linear aligned": lambda size, out: resample.linear_taps(size, out, None, True),
     "cubic": lambda size, out: resample.cubic_taps(size, out, None, False),
-    "smooth linear": lambda size, out: resample.smooth_taps(size, out, None, False, "linear"),
-    "smooth cubic": lambda size, out: resample.smooth_taps(size, out, None, False, "cubic"),
+    "smooth linear": lambda size, out: resample.smooth_taps(size, out, None, False, "bilinear"),
+    "smooth cubic": lambda size, out: resample.smooth_taps(size, out, None, False, "bicubic"),
+    "smooth lanczos": lambda size, out: resample.smooth_taps(size, out, None, False, "lanczos"),
     "mean": resample.mean_taps,
 }
 SIZES = [(1, 1), (1, 5), (5, 1), (4, 7), (7, 4), (6, 12), (30, 3)]
