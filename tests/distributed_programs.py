@@ -286,6 +286,7 @@ def errors(torch, rank, count):
             seen[name] = "nothing"
         except Exception as error:
             seen[name] = type(error).__name__
+    time.sleep(0.3)  # PyTorch's barrier raises what failed before, if its thread has not put it away yet
     dist.barrier()
     return seen
 

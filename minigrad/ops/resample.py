@@ -98,10 +98,11 @@ def interpolate(
     """Return the input resized to ``size``, or by ``scale_factor`` (output length ⌊length · factor⌋).
 
     Arguments: input (N, C, L), (N, C, H, W) or (N, C, D, H, W); size, scale_factor (number or one per dimension); mode:
-    "nearest", "nearest-exact", "linear", "bilinear", "trilinear", "bicubic" (a = -0.75), "lanczos" (three lobes, with antialias), "area" (adaptive means);
-    align_corners (corner pixels' centres rather than corners are matched), recompute_scale_factor (use output / input
-    length instead of the factor), antialias (bilinear, bicubic, lanczos: widen the kernel when reducing). ValueError or
-    NotImplementedError for combinations that do not exist, RuntimeError for empty sizes.
+    "nearest", "nearest-exact", "linear", "bilinear", "trilinear", "bicubic" (a = -0.75), "lanczos" (three lobes, with
+    antialias), "area" (adaptive means); align_corners (corner pixels' centres rather than corners are matched),
+    recompute_scale_factor (use output / input length instead of the factor), antialias (bilinear, bicubic and lanczos:
+    widen the kernel when reducing). ValueError or NotImplementedError for combinations that do not exist, RuntimeError
+    for empty sizes.
     Source: https://docs.pytorch.org/docs/stable/generated/torch.nn.functional.interpolate.html
 
     >>> import minigrad as mg
