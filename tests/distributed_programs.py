@@ -227,7 +227,7 @@ def groups(torch, rank, count):
     seen["enumerated"] = len(every), tensor.tolist()
     again = [dist.new_group([0, 1]) for _ in range(2)]
     if rank < 2:
-        works = [dist.all_reduce(tensor, group=group, async_op=True) for group in again]
+        works = [dist.all_reduce(tensor.clone(), group=group, async_op=True) for group in again]
         for work in works:
             work.wait()
         seen["two groups of the same ranks"] = len(works)

@@ -168,7 +168,7 @@ class Mesh:
     def _read(self, peer):
         """Read the messages of a rank until it ends."""
         channel = self.channels[peer]
-        reason = "ended"
+        reason = "it ended"
         try:
             while True:
                 self._deliver(Message(peer, channel.receive()))
@@ -228,7 +228,7 @@ class Mesh:
         if self._closed:
             return "the process group was destroyed"
         if all(source in self._lost for source in sources):
-            return "; ".join(f"the connection to rank {source} is lost: it {self._lost[source]}" for source in sources)
+            return "; ".join(f"the connection to rank {source} is lost: {self._lost[source]}" for source in sources)
         return None
 
     def wait(self, post, key, timeout):
@@ -257,7 +257,7 @@ class Mesh:
             raise DistTimeoutError(f"timed out after {round(timeout * 1000)} ms sending to rank {peer}") from None
         except DistNetworkError as error:
             reason = self._lost.get(peer, str(error))
-            raise DistBackendError(f"the connection to rank {peer} is lost: it {reason}") from None
+            raise DistBackendError(f"the connection to rank {peer} is lost: {reason}") from None
 
     def send_later(self, peer, parts, timeout, done):
         """Send a message in the background, after those before it, and call done(error or None) then."""

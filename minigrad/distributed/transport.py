@@ -193,13 +193,15 @@ class Channel:
         if length > LARGEST_MESSAGE:
             raise ValueError(f"distributed: a message has at most {LARGEST_MESSAGE} bytes, but got {length}")
         deadline = deadline_of(timeout)
+        small = length < 1 << 16
+        if small:
+            views = [b"".join(views)]
         with self._send_lock:
             self._check_open()
             head = self._head(self._keys[0], self._sent, views)
             self._sent += 1
-            small = length < 1 << 16
             try:
-                for data in [head + b"".join(views)] if small else [head, *views]:
+                for data in [head + views[0]] if small else [head, *views]:
                     _write(self._socket, data, deadline)
             except BaseException:
                 self.close()
@@ -234,7 +236,7 @@ class Channel:
                 if length and _read(self._socket, memoryview(body), deadline):
                     raise DistNetworkError("the connection was closed within a message")
                 if not hmac.compare_digest(self._head(self._keys[1], self._received, [body]), head):
-                    raise DistNetworkError("a message is not authentic")
+                    raise DistNetworkError("a message is not authentic, or its tensor was written while it was sent")
             except BaseException as error:
                 if begun or isinstance(error, (EOFError, DistNetworkError)) and not isinstance(error, DistTimeoutError):
                     self.close()
