@@ -50,8 +50,10 @@ def test_small_is_the_reference(problem, piece, dtype, monkeypatch):
     close(small.forward_small(x, w, bias, stride, padding, out), conv.forward_reference(x, w, bias, *settings))
     close(small.forward_small(x, w, None, stride, padding, out), conv.forward_reference(x, w, None, *settings))
     close(small.weight_small(g, x, kernel, stride, padding), conv.weight_reference(g, x, kernel, *settings))
+    expected = conv.input_reference(g, w, size, *settings)
+    close(small.input_small_strided(g, w, size, stride, padding), expected)
     if stride == (1, 1):
-        close(small.input_small(g, w, size, padding), conv.input_reference(g, w, size, *settings))
+        close(small.input_small(g, w, size, padding), expected)
 
 
 @pytest.mark.parametrize("problem", PROBLEMS[1:6], ids=str)
@@ -66,6 +68,7 @@ def test_strides_and_fewer_positions(problem):
     close(small.weight_small(less, x, kernel, stride, padding), conv.weight_reference(less, x, kernel, *settings))
     expected = conv.input_reference(less, turned, x.shape[2:], *settings)
     close(small.input_small(less, turned, x.shape[2:], padding), expected)
+    close(small.input_small_strided(less, turned, x.shape[2:], stride, padding), expected)
 
 
 def test_results_do_not_depend_on_the_threads():
@@ -80,6 +83,7 @@ def test_results_do_not_depend_on_the_threads():
                     small.forward_small(x, w, bias, stride, padding, g.shape[2:]),
                     small.weight_small(g, x, w.shape[2:], stride, padding),
                     small.input_small(g, w, x.shape[2:], padding),
+                    small.input_small_strided(g, w, x.shape[2:], stride, padding),
                 )
             )
     finally:
@@ -101,3 +105,20 @@ def test_results_do_not_depend_on_the_threads():
 )
 def test_others_are_not_small(w_shape, dilation, groups, out):
     assert not small.is_small(w_shape, (1,) * len(out), dilation, groups, out)
+
+
+@pytest.mark.parametrize(
+    ("g_shape", "w_shape", "dilation", "groups", "expected"),
+    [
+        ((64, 128, 3, 3), (128, 64, 4, 4), (1, 1), 1, True),
+        ((64, 128, 4, 4), (128, 64, 4, 4), (1, 1), 1, False),
+        ((64, 64, 112, 112), (64, 3, 7, 7), (1, 1), 1, True),  # few channels
+        ((1, 128, 28, 28), (128, 64, 3, 3), (1, 1), 1, True),  # an image alone
+        ((1, 128, 56, 56), (128, 64, 3, 3), (1, 1), 1, False),
+        ((4, 8, 3, 3), (8, 1, 3, 3), (2, 1), 1, False),
+        ((4, 8, 3, 3), (8, 1, 3, 3), (1, 1), 8, False),
+        ((4, 8, 3), (8, 1, 3), (1,), 1, False),
+    ],
+)
+def test_which_strided_gradients_are_added_up(g_shape, w_shape, dilation, groups, expected):
+    assert small.suits_strided(g_shape, w_shape, dilation, groups) == expected

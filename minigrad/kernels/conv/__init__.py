@@ -12,7 +12,14 @@ from minigrad.kernels import cuda
 from minigrad.kernels.conv.blocked import forward_blocked, input_blocked, is_shared, weight_blocked
 from minigrad.kernels.conv.pointwise import forward_pointwise, input_pointwise, is_pointwise, weight_pointwise
 from minigrad.kernels.conv.reference import forward_reference, input_reference, weight_reference
-from minigrad.kernels.conv.small import forward_small, input_small, is_small, weight_small
+from minigrad.kernels.conv.small import (
+    forward_small,
+    input_small,
+    input_small_strided,
+    is_small,
+    suits_strided,
+    weight_small,
+)
 from minigrad.kernels.conv.winograd import forward_winograd, input_winograd, suits_winograd, weight_winograd
 from minigrad.kernels.im2col import window_count
 
@@ -88,7 +95,10 @@ def convolve_input(g, w, size, stride, padding, dilation, groups):
     whole = g.shape[2:] == window_count(size, kernel, stride, padding, dilation)
     if whole and CONVOLUTIONS.winograd and suits_winograd(g, w.shape, stride, padding, dilation, groups, size):
         return input_winograd(g, w, padding, groups)
-    if stride == (1, 1) and is_small(w.shape, stride, dilation, groups, g.shape[2:]):
+    if stride != (1, 1):
+        if suits_strided(g.shape, w.shape, dilation, groups):
+            return input_small_strided(g, w, size, stride, padding)
+    elif is_small(w.shape, stride, dilation, groups, g.shape[2:]):
         return input_small(g, w, size, padding)
     return input_blocked(g, w, size, stride, padding, dilation, groups)
 

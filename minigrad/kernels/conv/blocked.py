@@ -330,7 +330,7 @@ def forward_blocked(x, w, bias, stride, padding, dilation, groups, relu=False):
     y = np.empty((batch, outputs, *out), x.dtype)
     geometry = Geometry(kernel, stride, dilation, padding, out)
     each = outputs // groups
-    if kernel[0] > 1 and 4 * each <= w.shape[1] * prod(kernel[1:]):
+    if kernel[0] > 1 and 3 * each <= 2 * w.shape[1] * prod(kernel[1:]):
         part = ByRows(w.reshape(groups, each, *w.shape[1:]), geometry, y)
     else:
         part = ByColumns(w.reshape(groups, each, -1), geometry, y)

@@ -3,12 +3,18 @@
 In memory ordered (row, channel, horizontal tap, column, image) the windows of one row of outputs, over all their
 vertical taps, are one matrix already: (KH C KW, OW n), and the next row's begins one row further on. So the columns are
 copied for the horizontal taps only, KH times fewer than im2col makes, and in runs of whole batches. The gradient to the
-input goes the other way: rows of g overlap in the products, and only the horizontal taps are added up.
+input goes the other way: rows of g overlap in the products, and only the horizontal taps are added up; with larger
+strides all taps are, which is also the fastest for images of few channels and for an image alone.
 """
+
+from math import prod
 
 from minigrad.backend import np, parallel_for, scratch
 
 LARGEST = 2**13  # elements of what one image needs: as much as fits the cache together with that of some more images
+LARGEST_PRODUCTS = 10_000  # elements per image of the products of `input_small_strided`, for the same reason
+LARGEST_ALONE = 2**20  # of a single image: more would take too much memory
+FEW_CHANNELS = 3  # of which the products are few, however large the image
 PIECE = 2**17  # elements of a piece of the batch
 SHARED = 5  # pieces that are worth waking another thread for
 
@@ -18,6 +24,16 @@ def is_small(w_shape, stride, dilation, groups, out):
     if len(w_shape) != 4 or groups != 1 or dilation != (1, 1) or w_shape[2] <= stride[0]:
         return False
     return _largest(w_shape, stride, out) <= LARGEST
+
+
+def suits_strided(g_shape, w_shape, dilation, groups):
+    """Whether `input_small_strided` is the fastest for a gradient of shape (N, O, OH, OW)."""
+    if len(w_shape) != 4 or groups != 1 or dilation != (1, 1):
+        return False
+    products = prod(w_shape[1:]) * prod(g_shape[2:])
+    if g_shape[0] == 1 and products <= LARGEST_ALONE:
+        return True
+    return products <= LARGEST_PRODUCTS or w_shape[1] <= FEW_CHANNELS
 
 
 def _largest(w_shape, stride, out):
@@ -135,4 +151,34 @@ def input_small(g, w, size, padding):
         gx[images] = padded[:, :, left : left + width].transpose(3, 1, 0, 2)
 
     _each(_pieces(len(g), _largest(w.shape, (1, 1), g.shape[2:])), work)
+    return gx
+
+
+def input_small_strided(g, w, size, stride, padding):
+    """For larger strides: rows of outputs do not overlap in memory, so products are added up along both dimensions."""
+    outputs, channels, *kernel = w.shape
+    rows, columns = g.shape[2:]
+    taps = kernel[0] * kernel[1]
+    gx = np.empty((g.shape[0], channels, *size), g.dtype)
+    weight = w.transpose(2, 3, 1, 0).reshape(taps * channels, outputs)
+    (height, width), (above, left) = size, padding
+
+    def work(_, images):
+        part = g[images]
+        n = len(part)
+        last = scratch("small gradients", (outputs, rows, columns, n), g.dtype)
+        last[...] = part.transpose(1, 2, 3, 0)
+        product = scratch("small products", (taps * channels, rows * columns * n), g.dtype)
+        np.matmul(weight, last.reshape(outputs, -1), out=product)
+        product = product.reshape(taps, channels, rows, columns, n)
+        padded = scratch("small columns", (channels, height + 2 * above, width + 2 * left, n), g.dtype)
+        padded[...] = 0
+        for tap in range(taps):
+            row, column = divmod(tap, kernel[1])
+            along_rows = slice(row, row + (rows - 1) * stride[0] + 1, stride[0])
+            along_columns = slice(column, column + (columns - 1) * stride[1] + 1, stride[1])
+            padded[:, along_rows, along_columns] += product[tap]
+        gx[images] = padded[:, above : above + height, left : left + width].transpose(3, 0, 1, 2)
+
+    _each(_pieces(len(g), taps * channels * rows * columns), work)
     return gx
