@@ -19,6 +19,7 @@ TASK_FLOP = 2**24  # what is worth a task of its own: some 100 µs
 TASKS = 8  # pieces that a weight's gradient is cut into, so that threads end at about the same time
 PIECES = 2  # of the outputs of a block that is alone
 FEWEST_ROWS = 32  # of a weight matrix: with fewer, products are slow
+SMALL_WEIGHT = 2**15  # elements of a weight that are put in another order in next to no time
 PARTIAL_SIZE = 2**20  # elements of all partial sums of a weight's gradient
 
 
@@ -330,7 +331,8 @@ def forward_blocked(x, w, bias, stride, padding, dilation, groups, relu=False):
     y = np.empty((batch, outputs, *out), x.dtype)
     geometry = Geometry(kernel, stride, dilation, padding, out)
     each = outputs // groups
-    if kernel[0] > 1 and 3 * each <= 2 * w.shape[1] * prod(kernel[1:]):
+    depth = w.shape[1] * prod(kernel[1:])
+    if kernel[0] > 1 and (4 * each <= depth or 3 * each <= 2 * depth and w.size <= SMALL_WEIGHT):
         part = ByRows(w.reshape(groups, each, *w.shape[1:]), geometry, y)
     else:
         part = ByColumns(w.reshape(groups, each, -1), geometry, y)
