@@ -10,6 +10,7 @@ Source: https://docs.pytorch.org/docs/stable/torch.compiler_ir.html
 
 import inspect
 
+from minigrad.backend import DTYPES
 from minigrad.nn import functional
 from minigrad.registry import FUNCTIONS, METHODS
 
@@ -39,9 +40,18 @@ def _loss(name, *options):
     return loss
 
 
+def _shares(name):
+    """Return (log) softmax with C++'s last argument: whether half precision gives float32."""
+
+    def shares(self, dim, half_to_float):
+        return FUNCTIONS[name](self, dim, dtype=DTYPES["float32"] if half_to_float else None)
+
+    return shares
+
+
 _BY_ANOTHER_NAME = {
-    "_log_softmax": lambda self, dim, half_to_float: FUNCTIONS["log_softmax"](self, dim),
-    "_softmax": lambda self, dim, half_to_float: FUNCTIONS["softmax"](self, dim),
+    "_log_softmax": _shares("log_softmax"),
+    "_softmax": _shares("softmax"),
     "_to_copy": lambda self, **options: METHODS["to"](self, copy=True, **options),
     "_unsafe_view": lambda self, size: METHODS["reshape"](self, size),
     "alias": lambda self: METHODS["view_as"](self, self),

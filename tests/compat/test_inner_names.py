@@ -47,6 +47,9 @@ def test_operations_are_told_apart():
     assert repr(aten.add.Tensor) == "<OpOverload(op='aten.add', overload='Tensor')>"
     x = X.clone()
     assert aten.relu_(x) is x and (x >= 0).all()
+    for half_to_float, dtype in ((False, mg.float16), (True, mg.float32)):
+        for softmax in (aten._softmax, aten._log_softmax):
+            assert softmax(X.half(), -1, half_to_float).dtype is dtype
     copied = aten._to_copy(X, dtype=mg.float64)
     assert copied.dtype == mg.float64
     with pytest.raises(AttributeError, match="no attribute 'nothing'"):

@@ -13,8 +13,8 @@ from minigrad.backend import np, parallel_for, scratch
 
 LARGEST = 2**13  # elements of what one image needs: as much as fits the cache together with that of some more images
 LARGEST_PRODUCTS = 10_000  # elements per image of the products of `input_small_strided`, for the same reason
-LARGEST_ALONE = 2**20  # of a single image: more would take too much memory
-FEW_CHANNELS = 3  # of which the products are few, however large the image
+LARGEST_OF_FEW = 2**21  # of a single image or few channels, where they may be as many as memory is worth
+FEW_CHANNELS = 3
 PIECE = 2**17  # elements of a piece of the batch
 SHARED = 5  # pieces that are worth waking another thread for
 
@@ -30,10 +30,8 @@ def suits_strided(g_shape, w_shape, dilation, groups):
     """Whether `input_small_strided` is the fastest for a gradient of shape (N, O, OH, OW)."""
     if len(w_shape) != 4 or groups != 1 or dilation != (1, 1):
         return False
-    products = prod(w_shape[1:]) * prod(g_shape[2:])
-    if g_shape[0] == 1 and products <= LARGEST_ALONE:
-        return True
-    return products <= LARGEST_PRODUCTS or w_shape[1] <= FEW_CHANNELS
+    few = g_shape[0] == 1 or w_shape[1] <= FEW_CHANNELS
+    return prod(w_shape[1:]) * prod(g_shape[2:]) <= (LARGEST_OF_FEW if few else LARGEST_PRODUCTS)
 
 
 def _largest(w_shape, stride, out):
